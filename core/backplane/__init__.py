@@ -1,0 +1,1 @@
+"""Where rooms live: in this process (`memory`), or shared through Redis."""

@@ -1,0 +1,90 @@
+"""Tokens: JWTs signed with HS256. The clock is an argument."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+import jwt
+
+from core.errors import Forbidden, Unauthorized
+from core.model import Principal, RoomId, UserId, is_user_id
+
+MIN_SECRET_BYTES: Final = 32
+ALL_ROOMS: Final = "*"
+
+# Times are compared here, against the caller's clock; the library would read its own.
+_OPTIONS: Final = jwt.types.Options(
+    verify_signature=True,
+    verify_exp=False,
+    verify_nbf=False,
+    verify_iat=False,
+    verify_aud=False,
+    verify_iss=False,
+)
+
+
+def check_secret(secret: bytes) -> bytes:
+    """Raise ValueError when a key is too short to be safe."""
+    if len(secret) < MIN_SECRET_BYTES:
+        raise ValueError(f"the secret has {len(secret)} bytes: at least {MIN_SECRET_BYTES} are needed")
+    return secret
+
+
+def sign(secret: bytes, user_id: str, rooms: Iterable[str], expires_at_s: float) -> str:
+    """Make a token. `rooms` are names, or `["*"]` for all; `expires_at_s` is Unix time. Raises ValueError."""
+    if not is_user_id(user_id):
+        raise ValueError(f"{user_id!r} cannot be a user id: 1 to 64 of A-Z a-z 0-9 _ . @ -")
+    claims = {"sub": user_id, "rooms": list(rooms), "exp": int(expires_at_s)}
+    return jwt.encode(claims, check_secret(secret), algorithm="HS256")
+
+
+class Authenticator:
+    """Verifies tokens against one key."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = check_secret(secret)
+
+    def verify(self, token: str | None, now_s: float) -> Principal:
+        """The principal a token speaks for. Raises Unauthorized, saying no more than a forger may know."""
+        if not token:
+            raise Unauthorized("a token is required")
+        try:
+            claims = jwt.decode(token, self._secret, algorithms=["HS256"], options=_OPTIONS)
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            raise Unauthorized("the token is not valid") from error
+        user_id, rooms = claims.get("sub"), claims.get("rooms")
+        if not isinstance(user_id, str) or not is_user_id(user_id):
+            raise Unauthorized("the token's sub is not a user id")
+        if not isinstance(rooms, list) or not all(isinstance(room, str) for room in rooms):
+            raise Unauthorized("the token's rooms are not a list of room names")
+        expires_at_s = _instant(claims.get("exp"))
+        if expires_at_s is None:
+            raise Unauthorized("the token has no expiry")
+        if expires_at_s <= now_s:
+            raise Unauthorized("the token has expired")
+        if "nbf" in claims and (_instant(claims["nbf"]) or math.inf) > now_s:
+            raise Unauthorized("the token is not valid yet")
+        return Principal(
+            user_id=UserId(user_id),
+            rooms=None if ALL_ROOMS in rooms else frozenset(rooms),
+            expires_at_s=expires_at_s,
+            token_key=blake2b(token.encode(), digest_size=12).hexdigest(),
+        )
+
+    def admit(self, token: str | None, room: RoomId, now_s: float) -> Principal:
+        """Verify a token and that it opens `room`. Raises Unauthorized or Forbidden."""
+        principal = self.verify(token, now_s)
+        if not principal.may_enter(room):
+            raise Forbidden("the token does not open this room")
+        return principal
+
+
+def _instant(claim: object) -> float | None:
+    if isinstance(claim, bool) or not isinstance(claim, int | float) or not math.isfinite(claim):
+        return None
+    return float(claim)

@@ -1,0 +1,121 @@
+"""The values that everything else passes around. Frozen; no behaviour beyond their own text form."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, NewType
+
+from core.errors import BadRequest, NotFound
+
+RoomId = NewType("RoomId", str)
+UserId = NewType("UserId", str)
+
+ROOM_PATTERN = r"[A-Za-z0-9_.-]{1,64}"
+USER_PATTERN = r"[A-Za-z0-9_.@-]{1,64}"
+REF_PATTERN = r"[A-Za-z0-9_.:-]{1,64}"
+
+_ROOM = re.compile(ROOM_PATTERN)
+_USER = re.compile(USER_PATTERN)
+# Sixteen digits hold any count of events a room can reach, and stay exact in a JavaScript number.
+_POSITION = re.compile(r"([A-Za-z0-9]{8,32}):(0|[1-9][0-9]{0,15})")
+
+
+def room_id(text: str) -> RoomId:
+    """Check a room name. Raises NotFound: a name outside the pattern is a room that cannot exist."""
+    if _ROOM.fullmatch(text) is None:
+        raise NotFound(f"no such room: a room name matches {ROOM_PATTERN}")
+    return RoomId(text)
+
+
+def is_user_id(text: str) -> bool:
+    """Whether `text` can be a user id."""
+    return _USER.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a room's history: after the `offset`-th event of the life named `epoch`."""
+
+    epoch: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.offset}"
+
+    @staticmethod
+    def parse(text: str) -> Position:
+        """Read `epoch:offset`. Raises BadRequest when malformed; whether it can be honoured is another question."""
+        match = _POSITION.fullmatch(text)
+        if match is None:
+            raise BadRequest("malformed position: it looks like epoch:offset, as the server gave it")
+        return Position(match[1], int(match[2]))
+
+
+EventType = Literal["chat", "user_joined", "user_left"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event on its way to its offset.
+
+    `payload` is everything but room and id, encoded: the inside of a JSON object without its braces, so that the
+    id can be appended without decoding. `retry_key` is equal for a publish and its retries, None when there is no `ref`.
+    """
+
+    user_id: UserId
+    payload: bytes
+    retry_key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a room: `body` is its UTF-8 JSON, encoded once for all who get it."""
+
+    position: Position
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The outcome of a publish: where the event stands; `repeated` when an earlier try had already stored it."""
+
+    position: Position
+    repeated: bool = False
+
+
+ResyncReason = Literal["epoch_changed", "history_evicted", "position_ahead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecoverable:
+    """Why history cannot continue from a position, and where the room stands now."""
+
+    reason: ResyncReason
+    head: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in a room, over all instances."""
+
+    user_id: UserId
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a verified token speaks for.
+
+    `rooms` is None when the token opens every room. `expires_at_s` is Unix time. `token_key` identifies the token
+    without giving it away: it names a poller's lease and is safe to log.
+    """
+
+    user_id: UserId
+    rooms: frozenset[str] | None
+    expires_at_s: float
+    token_key: str
+
+    def may_enter(self, room: RoomId) -> bool:
+        """Whether the token lists the room."""
+        return self.rooms is None or room in self.rooms
