@@ -1,0 +1,93 @@
+"""Fixtures shared by every test: the async backend, and server processes under test.
+
+A test that needs a program this machine lacks is skipped with the program's name; with `CI=true` it fails,
+so that a green CI has run everything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts.kit.pool import ServerPool, Variant
+from tests.contracts.kit.redis_server import RedisProcess, find_redis
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("contracts")
+    group.addoption(
+        "--backplanes",
+        default=os.environ.get("CONTRACT_BACKPLANES", "memory"),
+        help="comma-separated backplanes to run the contract suite over: memory, redis",
+    )
+    group.addoption(
+        "--sinks",
+        default=os.environ.get("CONTRACT_SINKS", "default"),
+        help="comma-separated fan-out sinks to run the contract suite over: default, portable, direct",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "variant" not in metafunc.fixturenames:
+        return
+    backplanes = metafunc.config.getoption("--backplanes").split(",")
+    sinks = metafunc.config.getoption("--sinks").split(",")
+    pairs = [(backplane, sink) for backplane in backplanes for sink in sinks]
+    ids = [f"{backplane}-{sink}" for backplane, sink in pairs]
+    metafunc.parametrize("variant", pairs, ids=ids, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def missing(program: str) -> None:
+    """Skip for want of a program; fail instead where everything must run."""
+    reason = f"{program} was not found on this machine"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The system's Chromium: Playwright's own build is not needed."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if (path := shutil.which(name)) is not None:
+            return path
+    missing("chromium")
+    raise AssertionError("unreachable")
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of this session's own, without persistence."""
+    program = find_redis()
+    if program is None:
+        missing("redis-server")
+    assert program is not None
+    redis = RedisProcess(program, tmp_path_factory.mktemp("redis"))
+    redis.start()
+    yield redis.url
+    redis.stop()
+
+
+@pytest.fixture(scope="session")
+def variant(request: pytest.FixtureRequest) -> Variant:
+    """The backplane and the sink of this run, by `--backplanes` and `--sinks`."""
+    backplane, sink = request.param
+    url = request.getfixturevalue("redis_url") if backplane == "redis" else ""
+    return Variant(backplane, sink, url)
+
+
+@pytest.fixture(scope="session")
+def servers(variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPool]:
+    """Every server of this session. At the end none may have logged a traceback or a token."""
+    pool = ServerPool(tmp_path_factory.mktemp("servers"), variant)
+    yield pool
+    offences = pool.close()
+    assert not offences, "\n".join(offences)

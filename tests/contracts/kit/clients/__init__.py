@@ -1,0 +1,39 @@
+"""One room client per transport, on stock libraries, behind one Protocol."""
+
+from __future__ import annotations
+
+from tests.contracts.kit.clients.base import (
+    Client,
+    DisconnectedError,
+    Ending,
+    Joined,
+    RefusedError,
+    RoomClient,
+    ending,
+)
+from tests.contracts.kit.clients.poll import LongPollClient, PollClient, ShortPollClient
+from tests.contracts.kit.clients.sse import SseClient
+from tests.contracts.kit.clients.websocket import WebSocketClient
+
+CLIENTS: dict[str, type[RoomClient]] = {
+    "websocket": WebSocketClient,
+    "sse": SseClient,
+    "longpoll": LongPollClient,
+    "shortpoll": ShortPollClient,
+}
+
+__all__ = [
+    "CLIENTS",
+    "Client",
+    "DisconnectedError",
+    "Ending",
+    "Joined",
+    "LongPollClient",
+    "PollClient",
+    "RefusedError",
+    "RoomClient",
+    "ShortPollClient",
+    "SseClient",
+    "WebSocketClient",
+    "ending",
+]

@@ -1,0 +1,73 @@
+"""Servers shared by the whole test session, one per distinct specification, so that the suite stays quick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.contracts.kit.server import Launcher, ServerProcess, spec
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Which implementation choices stand behind the same contract in this run of the suite."""
+
+    backplane: str = "memory"
+    sink: str = "default"
+    redis_url: str = ""
+
+    def settings(self) -> dict[str, str]:
+        return {"REDIS_URL": self.redis_url} if self.backplane == "redis" else {}
+
+    def arguments(self, launcher: Launcher) -> tuple[str, ...]:
+        return () if self.sink == "default" or launcher != "module" else ("--sink", self.sink)
+
+
+class ServerPool:
+    """Starts servers on demand. Tests of one session must use rooms and users of their own."""
+
+    def __init__(self, log_folder: Path, variant: Variant) -> None:
+        self._log_folder = log_folder
+        self._variant = variant
+        self._shared: dict[object, ServerProcess] = {}
+        self._all: list[ServerProcess] = []
+
+    def shared(self, name: str, settings: Mapping[str, str] | None = None) -> ServerProcess:
+        """The session's server of this name and settings; started by whoever asks first."""
+        key = (name, tuple(sorted((settings or {}).items())))
+        server = self._shared.get(key)
+        if server is None or server.process.poll() is not None:
+            # A server that died fails the test that killed it by its log; the next test gets a fresh one.
+            server = self._shared[key] = self.own(name, settings)
+        return server
+
+    def own(
+        self,
+        name: str,
+        settings: Mapping[str, str] | None = None,
+        launcher: Launcher = "module",
+        *,
+        start: bool = True,
+    ) -> ServerProcess:
+        """A server that the caller may stop; the pool ends it at the latest with the session."""
+        wanted = spec(
+            name, self._variant.settings() | dict(settings or {}), launcher, self._variant.arguments(launcher)
+        )
+        server = ServerProcess(wanted, self._log_folder / f"{len(self._all):03d}-{name}.log")
+        self._all.append(server)
+        if start:
+            server.start()
+        return server
+
+    def close(self) -> list[str]:
+        """End every server; the offences found in their logs, each with the server it was found at."""
+        for server in self._all:
+            if server.started and server.process.poll() is None:
+                server.terminate()
+        offences = []
+        for server in self._all:
+            if server.started:
+                server.stop()
+                offences += [f"{server.spec.name} ({server.log_path}): {line}" for line in server.log_offences()]
+        return offences

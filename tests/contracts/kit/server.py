@@ -1,0 +1,145 @@
+"""Server processes under test: started for real, spoken to over 127.0.0.1, ended by their own pid."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import httpx
+
+from tests.contracts.kit.limits import GONE_S, READY_S
+from tests.contracts.kit.tokens import SECRET
+
+Launcher = Literal["module", "uvicorn"]
+
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+")
+_POLL_PAUSE_S = 0.02
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """What to start. `settings` are `RTLAB_*` variables without the prefix, e.g. `RATE="0"`."""
+
+    name: str
+    settings: tuple[tuple[str, str], ...] = ()
+    launcher: Launcher = "module"
+    arguments: tuple[str, ...] = ()
+
+    def command(self, port: int) -> list[str]:
+        uvicorn = ["uvicorn", f"transports.{self.name}:app"]
+        target = uvicorn if self.launcher == "uvicorn" else ["transports", self.name]
+        return [sys.executable, "-m", *target, "--host", "127.0.0.1", "--port", str(port), *self.arguments]
+
+    def environment(self) -> dict[str, str]:
+        """The caller's environment (coverage hooks included), but no `RTLAB_*` of the caller's."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("RTLAB_")}
+        settings = {"SECRET": SECRET} | dict(self.settings)
+        return own | {f"RTLAB_{name}": value for name, value in settings.items() if value}
+
+
+def spec(
+    name: str,
+    settings: Mapping[str, str] | None = None,
+    launcher: Launcher = "module",
+    arguments: tuple[str, ...] = (),
+) -> ServerSpec:
+    return ServerSpec(name, tuple(sorted((settings or {}).items())), launcher, arguments)
+
+
+@dataclass(slots=True)
+class ServerProcess:
+    """One running server. `stop` is idempotent and always ends the process."""
+
+    spec: ServerSpec
+    log_path: Path
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_base_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def started(self) -> bool:
+        return self._process is not None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the server was not started"
+        return self._process
+
+    def launch(self) -> None:
+        """Start the process without waiting for it."""
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.spec.command(self.port),
+                env=self.spec.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def start(self) -> None:
+        """Start and wait until `GET /health` answers 200; raises RuntimeError with the log if it never does."""
+        self.launch()
+        deadline = time.monotonic() + READY_S
+        with httpx.Client(trust_env=False, timeout=READY_S) as client:
+            while time.monotonic() < deadline and self.process.poll() is None:
+                try:
+                    if client.get(f"{self.base_url}/health").status_code == httpx.codes.OK:
+                        return
+                except httpx.TransportError:
+                    pass  # not listening yet
+                time.sleep(_POLL_PAUSE_S)
+        exit_code = self.process.poll()
+        self.stop()
+        raise RuntimeError(f"{self.spec} was not ready (exit code {exit_code}); its log:\n{self.log_text()}")
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout_s: float = GONE_S) -> int:
+        """The exit code; raises `subprocess.TimeoutExpired` when the process outlives the limit."""
+        return self.process.wait(timeout_s)
+
+    def stop(self) -> int:
+        """SIGTERM, then SIGKILL past the limit; the exit code."""
+        if self.process.poll() is None:
+            self.terminate()
+            try:
+                return self.wait()
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.wait()
+
+    def log_text(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def log_offences(self) -> list[str]:
+        """Lines of the log that no client may cause: tracebacks, and anything that looks like a token."""
+        return [
+            line
+            for line in self.log_text().splitlines()
+            if "Traceback (most recent call last)" in line or _TOKEN.search(line) or SECRET in line
+        ]

@@ -1,0 +1,58 @@
+"""What the parametrised suite runs over: each transport on its own server, and again on `all`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import uuid4
+
+from tests.contracts.kit.clients import CLIENTS, RoomClient
+from tests.contracts.kit.server import ServerProcess
+from tests.contracts.kit.tokens import sign
+
+TRANSPORTS = ("websocket", "sse", "longpoll", "shortpoll")
+HTTP_TRANSPORTS = ("sse", "longpoll", "shortpoll")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A transport, and the server it is reached on."""
+
+    server: str
+    transport: str
+
+    def __str__(self) -> str:
+        return self.transport if self.server == self.transport else f"{self.server}-{self.transport}"
+
+
+TARGETS = tuple(Target(name, name) for name in TRANSPORTS) + tuple(Target("all", name) for name in TRANSPORTS)
+HTTP_TARGETS = tuple(target for target in TARGETS if target.transport in HTTP_TRANSPORTS)
+
+
+class Connect(Protocol):
+    """Makes clients that are closed at the end of the test; unconnected with `join=False`."""
+
+    def __call__(
+        self,
+        user: str = ...,
+        *,
+        since: object = ...,
+        transport: str | None = ...,
+        room: str | None = ...,
+        token: str | None = ...,
+        server: ServerProcess | None = ...,
+        join: bool = ...,
+    ) -> Awaitable[RoomClient]: ...
+
+
+ServerOf = Callable[[str, Mapping[str, str]], ServerProcess]
+
+
+def unique(prefix: str) -> str:
+    """A room or user name no other test of this session has: servers and rate limits are shared."""
+    return f"{prefix}-{uuid4().hex[:10]}"
+
+
+def make_client(server: ServerProcess, transport: str, room: str, user_id: str, token: str | None = None) -> RoomClient:
+    return CLIENTS[transport](server.base_url, room, user_id, token or sign(user_id))
