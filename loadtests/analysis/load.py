@@ -1,0 +1,121 @@
+"""Open a run folder, check it against `loadtests.runs.schema`, and hand over data frames.
+
+Guarantee: what `load` returns has the documented columns and types; anything else raises `RunFormatError`
+with the file, the value found and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loadtests.runs.schema import PUBLISHES, SAMPLES, SCHEMA_VERSION, TIMELINE, Run
+
+
+class RunFormatError(ValueError):
+    """A folder that is no run, or a run of another format."""
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunTables:
+    """One run: its `run.json` and its three tables.
+
+    `samples`, `publishes`, `timeline` have the columns of `schema.SAMPLES`, `PUBLISHES`, `TIMELINE` (or the subset
+    asked for), `cell` as a categorical, and a plain 0..n-1 index. They hold rows of cells named in `run.cells` only.
+    """
+
+    run: Run
+    samples: pd.DataFrame
+    publishes: pd.DataFrame
+    timeline: pd.DataFrame
+
+
+def load(run_dir: Path, sample_columns: Sequence[str] | None = None) -> RunTables:
+    """Read a whole run; `sample_columns` limits the columns of `samples` (the large table) to what is needed.
+
+    A run that was interrupted has its tables under `cells/<cell>/`; they are read from there.
+    Raises `RunFormatError`.
+    """
+    run = load_run(run_dir)
+    return RunTables(
+        run=run,
+        samples=_table(run_dir, run, "samples", _subset(SAMPLES, sample_columns)),
+        publishes=_table(run_dir, run, "publishes", PUBLISHES),
+        timeline=_table(run_dir, run, "timeline", TIMELINE),
+    )
+
+
+def load_run(run_dir: Path) -> Run:
+    """Read and check `run.json` alone. Raises `RunFormatError`."""
+    path = run_dir / "run.json"
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise RunFormatError(f"{run_dir} is no run folder: cannot read run.json ({error.strerror})") from error
+    try:
+        version = msgspec.json.decode(raw, type=_Version).schema_version
+        if version != SCHEMA_VERSION:
+            raise RunFormatError(f"{path}: schema_version is {version}, this version reads {SCHEMA_VERSION}")
+        run = msgspec.json.decode(raw, type=Run)
+    except msgspec.MsgspecError as error:
+        raise RunFormatError(f"{path}: {error}") from error
+    ids = [cell.id for cell in run.cells]
+    if repeated := sorted({i for i in ids if ids.count(i) > 1}):
+        raise RunFormatError(f"{path}: cell ids must be unique, repeated: {', '.join(repeated)}")
+    return run
+
+
+def _subset(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    if columns is None:
+        return schema
+    if unknown := sorted(set(columns) - set(schema.names)):
+        raise ValueError(f"no such column: {', '.join(unknown)}; known: {', '.join(schema.names)}")
+    return pa.schema([schema.field(name) for name in columns])
+
+
+def _table(run_dir: Path, run: Run, name: str, schema: pa.Schema) -> pd.DataFrame:
+    known = {cell.id for cell in run.cells}
+    merged = run_dir / f"{name}.parquet"
+    paths = [merged] if merged.exists() else [run_dir / "cells" / cell.id / merged.name for cell in run.cells]
+    tables = [_read(path, schema) for path in paths if path.exists()]
+    if not tables:
+        if any(cell.counts is not None and cell.counts.received for cell in run.cells):
+            raise RunFormatError(f"{run_dir} counts deliveries but holds neither {merged.name} nor cells/*/{merged.name}")
+        tables = [schema.empty_table()]
+    frame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+    if strangers := sorted(set(frame["cell"].cat.categories) - known):
+        named = ", ".join(strangers[:5])
+        raise RunFormatError(f"{merged}: cells that run.json does not know: {named}; known: {len(known)} cells")
+    return frame
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read the schema's columns, each with exactly its type (dictionary indices may be of any width)."""
+    try:
+        found = pq.read_schema(path)
+        for field in schema:
+            if field.name not in found.names:
+                raise RunFormatError(f"{path}: column {field.name!r} is missing; found: {', '.join(found.names)}")
+            if not _same_type(found.field(field.name).type, field.type):
+                actual = found.field(field.name).type
+                raise RunFormatError(f"{path}: column {field.name!r} is {actual}, must be {field.type}")
+        return pq.read_table(path, columns=schema.names).cast(schema)
+    except pa.ArrowException as error:
+        raise RunFormatError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def _same_type(found: pa.DataType, wanted: pa.DataType) -> bool:
+    if pa.types.is_dictionary(wanted):
+        value = found.value_type if pa.types.is_dictionary(found) else found
+        return bool(value.equals(wanted.value_type))
+    return bool(found.equals(wanted))
