@@ -60,7 +60,7 @@ class Draft:
     """An event on its way to its offset.
 
     `payload` is everything but room and id, encoded: the inside of a JSON object without its braces, so that the
-    id can be appended without decoding. `retry_key` is equal for a publish and its retries, None when there is no `ref`.
+    id can be appended without decoding. `retry_key` is equal for a publish and its retries; None without a `ref`.
     """
 
     user_id: UserId

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 Frame = TypeVar("Frame")
@@ -29,7 +28,7 @@ class Outbox(Generic[Frame]):
         return len(self._frames)
 
     def push(self, frame: Frame, size_bytes: int, events: int) -> bool:
-        """Append a frame that carries `events` events (0 for a control frame). Returns False, and takes nothing, when full."""
+        """Append a frame that carries `events` events (0 for a control frame). Returns False when full: not taken."""
         waiting = self.waiting_bytes + size_bytes
         if waiting > self.max_bytes and self._frames:
             return False
@@ -40,7 +39,7 @@ class Outbox(Generic[Frame]):
             self.peak_bytes = waiting
         return True
 
-    def take(self) -> tuple[Sequence[Frame], int]:
+    def take(self) -> tuple[list[Frame], int]:
         """Everything that waits, oldest first, and how many events it carries; the outbox is empty after."""
         taken, events = self._frames, self._events
         self._frames, self._events, self.waiting_bytes = [], 0, 0

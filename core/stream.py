@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from core.model import Draft, Event, Position, RoomId, Unrecoverable
 from core.wire import event_body
@@ -66,3 +67,14 @@ class Stream:
         oldest_s = now_s - self._max_age_s
         while events and (len(events) > self._max_events or events[0][0] <= oldest_s):
             events.popleft()
+
+
+def merge(history: Sequence[Event], live: Sequence[Event], upto_offset: int) -> list[Event]:
+    """Join what was read from history with what came live meanwhile, up to an offset, each event once and in order.
+
+    Both are in order and of one epoch, and `live` starts at latest where `history` ends.
+    """
+    merged = [event for event in history if event.position.offset <= upto_offset]
+    last = merged[-1].position.offset if merged else 0
+    merged.extend(event for event in live if last < event.position.offset <= upto_offset)
+    return merged

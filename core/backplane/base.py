@@ -54,6 +54,11 @@ class Backplane(Protocol):
         """Rooms held in this process (an instance's view; 0 where they live elsewhere)."""
         ...
 
+    @property
+    def appended(self) -> int:
+        """Events that this process put into rooms, joins and leaves included."""
+        ...
+
     def running(self, listener: Listener) -> AbstractAsyncContextManager[None]:
         """Keep deliveries flowing to `listener` while entered."""
         ...

@@ -50,6 +50,7 @@ class MemoryBackplane:
         self._rooms: dict[RoomId, _Room] = {}
         self._limiter = RateLimiter(settings.rate_per_s, settings.burst)
         self._listeners: list[Listener] = []
+        self.appended = 0
 
     @property
     def rooms(self) -> int:
@@ -73,7 +74,7 @@ class MemoryBackplane:
 
     async def unsubscribe(self, room: RoomId) -> None:
         """See `Backplane.unsubscribe`."""
-        here = self._room(room)
+        here = self._rooms[room]  # a room with a listener is never freed
         here.listeners -= 1
         here.touched_s = self._clock()
 
@@ -109,8 +110,8 @@ class MemoryBackplane:
 
     async def release(self, lease: Lease) -> None:
         """See `Backplane.release`."""
-        here = self._room(lease.room)
-        if here.presence.release(lease.user_id, lease.name):
+        here = self._rooms.get(lease.room)
+        if here is not None and here.presence.release(lease.user_id, lease.name):
             self._announce(lease.room, here, "user_left", lease.user_id)
 
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
@@ -147,6 +148,7 @@ class MemoryBackplane:
     def _append(self, room: RoomId, here: _Room, draft: Draft) -> Event:
         here.touched_s = now_s = self._clock()
         event = here.stream.append(draft, now_s)
+        self.appended += 1
         for listener in self._listeners:
             listener.deliver(room, event)
         return event

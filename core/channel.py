@@ -1,0 +1,150 @@
+"""One room as this instance follows it: who listens here, and how far they have been told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from core import wire
+from core.backplane.base import Backplane
+from core.errors import Unavailable
+from core.model import Event, Position, ResyncReason, RoomId, Unrecoverable
+from core.stream import merge
+from core.subscription import Framing, Start, Subscription
+
+
+class Channel:
+    """Puts deliveries in order, drops repeats, fills holes from history, and fans out: one frame per event and framing.
+
+    `ask_for_repair` is called when a hole is seen; the owner then runs `repair` in a task of its own.
+    """
+
+    __slots__ = (
+        "_ask_for_repair",
+        "_backplane",
+        "_groups",
+        "_joining",
+        "_pending",
+        "head",
+        "idle_since_s",
+        "opening",
+        "room",
+    )
+
+    def __init__(self, room: RoomId, backplane: Backplane, ask_for_repair: Callable[[], None], now_s: float) -> None:
+        self.room = room
+        self.head: Position | None = None  # the last event fanned out; None until open
+        self.opening = asyncio.Lock()
+        self.idle_since_s = now_s
+        self._backplane = backplane
+        self._ask_for_repair = ask_for_repair
+        self._groups: dict[Framing, dict[Subscription, None]] = {}
+        self._joining: dict[Subscription, list[Event]] = {}
+        self._pending: deque[Event] = deque()  # came before the head was known, or after a hole
+
+    def __iter__(self) -> Iterator[Subscription]:
+        for group in self._groups.values():
+            yield from group
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody listens."""
+        return not self._groups and not self._joining and not self.opening.locked()
+
+    async def open(self) -> None:
+        """Begin to follow the room. Raises Unavailable."""
+        self.head = await self._backplane.subscribe(self.room)
+        self._replay_pending()
+
+    async def add(self, subscription: Subscription, since: Position | None) -> None:
+        """Let a subscriber in, from `since` when that can be honoured, else from the head. Raises Unavailable."""
+        if since is None or since == self.head:
+            self._register(subscription, Start(self._known_head(), recovered=since is not None))
+            return
+        # Attach before reading history: the reverse order loses what is published in between.
+        live = self._joining[subscription] = []
+        try:
+            history = await self._backplane.history(self.room, since)
+        finally:
+            del self._joining[subscription]
+        head = self._known_head()
+        if isinstance(history, Unrecoverable):
+            self._register(subscription, Start(head, recovered=False, resync=history.reason))
+        elif head.epoch != since.epoch:
+            self._register(subscription, Start(head, recovered=False, resync="epoch_changed"))
+        else:
+            subscription.replay(merge(history, live, head.offset))
+            self._register(subscription, Start(since, recovered=True))
+
+    def remove(self, subscription: Subscription, now_s: float) -> None:
+        """Forget a subscriber; harmless when it is not there."""
+        self.idle_since_s = now_s
+        group = self._groups.get(subscription.framing)
+        if group is not None:
+            group.pop(subscription, None)
+            if not group:
+                del self._groups[subscription.framing]
+
+    def receive(self, event: Event) -> None:
+        """Take a delivery from the backplane: possibly repeated, possibly after a hole, possibly of another epoch."""
+        head = self.head
+        if head is None:
+            self._pending.append(event)
+        elif event.position.epoch != head.epoch or event.position.offset > head.offset + 1:
+            self._pending.append(event)
+            self._ask_for_repair()
+        elif event.position.offset == head.offset + 1:
+            self._fan_out(event)
+
+    async def repair(self) -> None:
+        """Catch up with the room's history; tell everybody when that is no longer possible. Raises Unavailable."""
+        if self.head is None:
+            return
+        history = await self._backplane.history(self.room, self.head)
+        if isinstance(history, Unrecoverable):
+            self._jump(history)
+        else:
+            for event in history:
+                if event.position.offset == self.head.offset + 1:
+                    self._fan_out(event)
+        self._replay_pending()
+
+    def _known_head(self) -> Position:
+        if self.head is None:
+            raise Unavailable("the room is not open yet")
+        return self.head
+
+    def _register(self, subscription: Subscription, start: Start) -> None:
+        subscription.start = start
+        self._groups.setdefault(subscription.framing, {})[subscription] = None
+
+    def _fan_out(self, event: Event) -> None:
+        self.head = event.position
+        size_bytes = len(event.body)
+        slow: list[Subscription] = []
+        for framing, group in self._groups.items():
+            frame = framing(event.body, event.position)
+            slow.extend(subscription for subscription in group if not subscription.offer(frame, size_bytes, 1))
+        for live in self._joining.values():
+            live.append(event)
+        for subscription in slow:
+            self.remove(subscription, self.idle_since_s)
+            subscription.cut()
+
+    def _jump(self, to: Unrecoverable) -> None:
+        self.head = to.head
+        body = wire.resync(_live_reason(to.reason), to.head)
+        for subscription in list(self):
+            subscription.send_control(body, to.head)
+
+    def _replay_pending(self) -> None:
+        pending, self._pending = self._pending, deque()
+        for event in pending:
+            # What is still of another epoch, or beyond another hole, asks for the next repair.
+            self.receive(event)
+
+
+def _live_reason(reason: ResyncReason) -> ResyncReason:
+    # A store that went back behind what was already told has lost its history: to a live client that is a new life.
+    return "epoch_changed" if reason == "position_ahead" else reason

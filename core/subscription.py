@@ -1,0 +1,150 @@
+"""One subscriber as the hub sees it: an outbox, and a way to wake whoever empties it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from core.backplane.base import Lease
+from core.errors import RoomError, SlowConsumer
+from core.model import Event, Position, Principal, ResyncReason
+from core.outbox import Outbox
+from core.stats import Stats
+
+# What a transport sends for a body. The position is the stream's after it; None for what is no part of the history.
+# The result is opaque to the hub; it is made once per event and transport, and shared by all subscribers.
+Framing = Callable[[bytes, Position | None], Any]
+
+_REPLAY_BYTES = 65_536  # of history handed over at a time, so that a long resume is never a slow consumer
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a stream starts: the given position when `recovered`, else the head, and why a resume failed."""
+
+    position: Position
+    recovered: bool
+    resync: ResyncReason | None = None
+
+
+class Subscription:
+    """Frames wait here until they are taken. Made by `Hub.attach`, ended by `Hub.detach`.
+
+    Nothing is lost by cancelling `take`: frames leave the outbox only in the step that returns them.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_end",
+        "_ended",
+        "_stats",
+        "_waiter",
+        "framing",
+        "lease",
+        "linger",
+        "outbox",
+        "principal",
+        "start",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        principal: Principal,
+        lease: Lease,
+        transport: str,
+        framing: Framing,
+        outbox: Outbox[Any],
+        stats: Stats,
+        *,
+        linger: bool,
+    ) -> None:
+        self.principal = principal
+        self.lease = lease
+        self.transport = transport
+        self.framing = framing
+        self.outbox = outbox
+        self.linger = linger  # keep the lease for its time after the end: a poller's next poll is on its way
+        self.start = Start(Position("", 0), recovered=False)
+        self._stats = stats
+        self._backlog: deque[Event] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+        self._end: RoomError | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more will come than what waits."""
+        return self._ended
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Put history before what comes live. Framed only when taken; the events are shared with the history."""
+        self._backlog.extend(events)
+
+    def offer(self, frame: Any, size_bytes: int, events: int) -> bool:
+        """Queue a frame. Returns False when the outbox is full: the caller then cuts this subscriber."""
+        if not self.outbox.push(frame, size_bytes, events):
+            return False
+        self._wake()
+        return True
+
+    def send_control(self, body: bytes, position: Position | None = None) -> None:
+        """Queue what is no event (an ack, an error, a resync); a subscriber that leaves no room for it is cut."""
+        if not self._ended and not self.offer(self.framing(body, position), len(body), 0):
+            self.cut()
+
+    def end(self, reason: RoomError | None = None) -> None:
+        """Let what waits be taken, then end: `take` raises `reason`, or returns nothing more. The first end counts."""
+        if not self._ended:
+            self._ended, self._end = True, reason
+            self._wake()
+
+    def cut(self) -> None:
+        """End a slow consumer at once: what waits is given up, since only a resume can bring it in order."""
+        if not self._ended:
+            self._stats.slow_consumers[self.transport] += 1
+            self._backlog.clear()
+            self.outbox.clear()
+            self.end(SlowConsumer("not read fast enough; resume from the last position"))
+
+    async def take(self) -> list[Any]:
+        """Wait for frames and take them, oldest first.
+
+        An empty list means the end; raises the RoomError it ended with, if any.
+        """
+        while not (frames := self.take_now()):
+            if self._ended:
+                if self._end is not None:
+                    raise self._end
+                return []
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return frames
+
+    def take_now(self) -> list[Any]:
+        """Take what waits, oldest first, without waiting."""
+        if self._backlog:
+            return self._take_backlog()
+        frames, events = self.outbox.take()
+        self._stats.deliveries[self.transport] += events
+        return frames
+
+    def _take_backlog(self) -> list[Any]:
+        frames: list[Any] = []
+        size_bytes = 0
+        while self._backlog and size_bytes < _REPLAY_BYTES:
+            event = self._backlog.popleft()
+            size_bytes += len(event.body)
+            frames.append(self.framing(event.body, event.position))
+        self._stats.deliveries[self.transport] += len(frames)
+        return frames
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
