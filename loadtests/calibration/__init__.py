@@ -1,0 +1,1 @@
+"""A server with known faults, and the commands that show what the instrument makes of them."""

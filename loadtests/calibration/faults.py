@@ -1,0 +1,85 @@
+"""Planted truths: what the fault server does to which message, as values. No clock and no socket live here."""
+
+from __future__ import annotations
+
+import msgspec
+
+EPOCH = "calibration"
+
+
+class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What goes wrong. Offsets count from 1 in each room; `*_every` of 0 means never."""
+
+    delay_ms: float = 5.0  # between a publication's arrival at the kernel and its delivery
+    late_ms: float = 20.0  # the delay's other value …
+    late_every: int = 0  # … for each message whose offset is a multiple of this
+    lose_every: int = 0
+    duplicate_every: int = 0
+    reorder_every: int = 0  # such a message is delivered right after its successor
+    stall_after: int = 0  # messages, in all rooms, after which the whole server stops …
+    stall_s: float = 1.0  # … for so long, once
+    cut_after: int = 0  # messages after which every subscriber is disconnected, once
+
+
+class Delivery(msgspec.Struct, frozen=True, order=True):
+    """One event that is due to all subscribers of a room."""
+
+    due_ns: int
+    sequence: int  # orders deliveries that are due together
+    room: str
+    offset: int
+    body: bytes  # the event's JSON
+
+
+class FaultRoom:
+    """Assigns offsets and decides what is delivered when; remembers what was delivered."""
+
+    def __init__(self, name: str, faults: Faults) -> None:
+        self.name = name
+        self.published = 0
+        self.delivered: list[Delivery] = []
+        self._faults = faults
+        self._held: Delivery | None = None  # waits for its successor
+        self._sequence = 0
+
+    def position(self, offset: int) -> str:
+        """The contract's position."""
+        return f"{EPOCH}:{offset}"
+
+    def publish(self, user: str, content: str, ref: str, accepted_ns: int) -> tuple[str, list[Delivery]]:
+        """Accept one message; return its id and the deliveries that follow from it."""
+        faults = self._faults
+        self.published += 1
+        offset = self.published
+        chat = {"type": "chat", "id": self.position(offset), "room": self.name, "userId": user, "content": content}
+        body = msgspec.json.encode(chat | {"timestamp": accepted_ns // 1_000_000, "ref": ref})
+        delay_ms = faults.late_ms if _falls_on(offset, faults.late_every) else faults.delay_ms
+        self._sequence += 2
+        delivery = Delivery(accepted_ns + int(delay_ms * 1e6), self._sequence, self.name, offset, body)
+        return self.position(offset), self._mistreat(delivery)
+
+    def since(self, offset: int) -> list[Delivery]:
+        """What was delivered and lies after `offset`."""
+        return [delivery for delivery in self.delivered if delivery.offset > offset]
+
+    def _mistreat(self, delivery: Delivery) -> list[Delivery]:
+        faults, offset = self._faults, delivery.offset
+        if _falls_on(offset, faults.lose_every):
+            return []
+        if _falls_on(offset, faults.reorder_every):
+            self._held = delivery
+            return []
+        deliveries = [delivery]
+        if _falls_on(offset, faults.duplicate_every):
+            deliveries.append(delivery)
+        if self._held is not None:
+            # The successor's due time and a later sequence: right behind it, whatever its own delay was.
+            deliveries.append(
+                Delivery(delivery.due_ns, delivery.sequence + 1, self.name, self._held.offset, self._held.body)
+            )
+            self._held = None
+        return deliveries
+
+
+def _falls_on(offset: int, every: int) -> bool:
+    return every > 0 and offset % every == 0

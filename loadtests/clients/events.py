@@ -1,0 +1,63 @@
+"""Server events as the instrument reads them: only the fields that are counted, followed or recorded.
+
+Not `core.wire`: an instrument that decoded with the server's own code would share its mistakes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from loadtests.clients.errors import ProtocolError
+
+
+class Event(msgspec.Struct, gc=False):
+    """Any event of the contract, an HTTP answer's body included; fields that a type does not have are empty."""
+
+    type: str = ""
+    id: str = ""
+    content: str = ""
+    ref: str = ""
+    position: str = ""
+    reason: str = ""
+    code: str = ""
+    message: str = ""
+    recovered: bool = False
+    retry_after_ms: int = msgspec.field(default=0, name="retryAfterMs")
+
+
+class PollAnswer(msgspec.Struct):
+    """A poll's 200 body."""
+
+    events: list[Event]
+    position: str
+
+
+Arrival = tuple[Event, int]
+"""An event and the bytes it took on the wire, framing included."""
+
+_EVENT = msgspec.json.Decoder(Event)
+_ANSWER = msgspec.json.Decoder(PollAnswer)
+
+
+def decode_event(raw: bytes | memoryview) -> Event:
+    """Decode one event; raises ProtocolError with the offending bytes."""
+    try:
+        return _EVENT.decode(raw)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"not an event: {bytes(raw[:200])!r} ({error})") from error
+
+
+def decode_answer(raw: bytes) -> PollAnswer:
+    """Decode a poll answer; raises ProtocolError with the offending bytes."""
+    try:
+        return _ANSWER.decode(raw)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"not a poll answer: {raw[:200]!r} ({error})") from error
+
+
+def offset_of(position: str) -> int:
+    """The offset in `epoch:offset`; raises ProtocolError where there is none."""
+    try:
+        return int(position[position.rindex(":") + 1 :])
+    except ValueError as error:
+        raise ProtocolError(f"not a position: {position[:100]!r}; expected 'epoch:offset'") from error
