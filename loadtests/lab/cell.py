@@ -1,0 +1,266 @@
+"""Run one cell: a fresh server, a fresh generator, a sampler; then counts, costs and the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.auth import sign
+from loadtests.lab import counts, generators, procfs, timeline
+from loadtests.lab.cores import Cores
+from loadtests.lab.errors import GeneratorError, ServerError
+from loadtests.lab.generators import Deadline, Generator
+from loadtests.lab.plan import PlannedCell
+from loadtests.lab.sampler import Reading, Sampler
+from loadtests.lab.servers import Server, ServerSettings, get
+from loadtests.runs import validity
+from loadtests.runs.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, Validity, Verdict
+from loadtests.runs.store import RunStore
+from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
+
+_PORT_ATTEMPTS = 3
+_HEAR_S = 0.2
+_SLACK_S = 30.0  # beyond what the cell should take: a slow machine is no failure, a hanging process is
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all cells of a run share."""
+
+    settings: ServerSettings = field(default_factory=ServerSettings)
+    cores: Cores = field(default_factory=Cores)
+    generator_module: tuple[str, ...] = generators.MODULE
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """Memory at one instant of a memory cell."""
+
+    server_kib: float
+    kernel_kib: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a cell that got through left behind."""
+
+    result: GeneratorResult
+    readings: tuple[Reading, ...]
+    server: dict[str, str | int | float | bool]
+    before: _Memory
+    held: _Memory
+
+
+def run(
+    planned: PlannedCell,
+    bench: Bench,
+    store: RunStore,
+    *,
+    check: Callable[[], None],
+    told: Callable[[Progress], None],
+) -> Cell:
+    """Run the cell and add it to the store; a server or generator that fails makes it invalid.
+
+    `check` is called often and may raise to stop the cell, which then leaves nothing behind but its logs.
+    """
+    folder = store.scratch(planned.id)
+    started_utc = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        outcome = _measure(planned, bench, store, folder, check, told)
+        cell, tables = _judged(planned, outcome, folder, started_utc)
+    except (ServerError, GeneratorError) as error:
+        verdict = Verdict(Validity.INVALID, (str(error),))
+        cell, tables = _cell(planned, verdict, started_utc), {}
+    store.add(cell, tables)
+    return cell
+
+
+def _measure(
+    planned: PlannedCell,
+    bench: Bench,
+    store: RunStore,
+    folder: Path,
+    check: Callable[[], None],
+    told: Callable[[Progress], None],
+) -> _Outcome:
+    for attempt in range(1, _PORT_ATTEMPTS + 1):
+        with ExitStack() as stack:
+            server = stack.enter_context(
+                Server(
+                    planned.target.name,
+                    bench.settings,
+                    log=store.log("server", planned.id),
+                    on_cores=bench.cores.server,
+                )
+            )
+            try:
+                return _drive(planned, bench, store, folder, server, stack, check, told)
+            except ServerError:
+                # Between finding a free port and listening on it somebody else may take it: draw another.
+                if attempt == _PORT_ATTEMPTS or not server.port_was_taken():
+                    raise
+    raise AssertionError("unreachable")
+
+
+def _drive(
+    planned: PlannedCell,
+    bench: Bench,
+    store: RunStore,
+    folder: Path,
+    server: Server,
+    stack: ExitStack,
+    check: Callable[[], None],
+    told: Callable[[Progress], None],
+) -> _Outcome:
+    """Start the generator, listen to it until it is done, and watch over the server meanwhile."""
+    if planned.kind == "memory":
+        # The first reading must come before the first connection; elsewhere both start side by side to save time.
+        server.wait_ready(check)
+    before = _memory(server)
+    generator = stack.enter_context(
+        Generator(
+            spec_of(planned, server),
+            folder,
+            log=store.log("generator", planned.id),
+            on_cores=bench.cores.generator,
+            module=bench.generator_module,
+        )
+    )
+    server.wait_ready(check)
+    description = server.describe()
+    held = before
+    deadline = Deadline(_limit_s(planned))
+    with Sampler(server.processes, lambda: (generator.pid,), lambda: _metrics(server)) as sampler:
+        while not generator.ended:
+            check()
+            for progress in generator.hear(_HEAR_S):
+                if progress.event == "failed":
+                    raise generator.failure(told=progress.message)
+                if progress.event == "held":
+                    held = _memory(server)
+                told(progress)
+            server.check_alive()
+            if deadline.passed:
+                raise GeneratorError(f"the load generator did not end within {deadline.timeout_s:.0f} s")
+        result = generator.result()
+    return _Outcome(result, sampler.readings, description, before, held)
+
+
+def spec_of(planned: PlannedCell, server: Server) -> CellSpec:
+    """Return what the generator is asked for, with tokens that outlive the cell."""
+    rooms = tuple(f"room-{index}" for index in range(planned.load.rooms))
+    expires_at_s = int(time.time() + _limit_s(planned) + 600)
+    secret = server.secret.encode()
+    return CellSpec(
+        cell=planned.id,
+        user_class=planned.target.user_class,
+        host=server.url,
+        load=planned.load,
+        tokens=tuple(sign(secret, f"user-{index}", rooms, expires_at_s) for index in range(planned.users)),
+        room_names=rooms,
+        warm_up_s=planned.warm_up_s,
+        measured_s=planned.measured_s,
+        grace_s=planned.grace_s,
+        seed=planned.seed,
+        hold_s=planned.hold_s,
+    )
+
+
+def _limit_s(planned: PlannedCell) -> float:
+    return planned.measuring_s + planned.load.subscribers / 50 + _SLACK_S
+
+
+def _memory(server: Server) -> _Memory:
+    return _Memory(procfs.rss_kib(server.processes()), procfs.tcp_kernel_kib())
+
+
+def _metrics(server: Server) -> str | None:
+    try:
+        status, body = get(server.port, "/metrics")
+    except OSError:
+        return None
+    return body.decode("utf-8", errors="replace") if status == 200 else None
+
+
+def _judged(
+    planned: PlannedCell, outcome: _Outcome, folder: Path, started_utc: str
+) -> tuple[Cell, dict[str, pa.Table]]:
+    result, readings = outcome.result, outcome.readings
+    samples = _table(folder / "samples.parquet", SAMPLES)
+    publishes = _table(folder / "publishes.parquet", PUBLISHES)
+    idle = planned.kind == "memory"
+    health = counts.instrument(samples, publishes, result, readings)
+    if idle:
+        found = None
+        spent = counts.memory_costs(
+            result,
+            server_kib=(outcome.before.server_kib, outcome.held.server_kib),
+            kernel_kib=(outcome.before.kernel_kib, outcome.held.kernel_kib),
+        )
+    else:
+        found = counts.count(samples, publishes, planned.load, result)
+        spent = counts.costs(samples, result, readings)
+    verdict = validity.judge(
+        found,
+        health,
+        pushes=planned.target.pushes,
+        connected=result.subscribers_connected,
+        subscribers=planned.load.subscribers,
+        idle=idle,
+    )
+    cell = _cell(planned, verdict, started_utc, counts=found, costs=spent, instrument=health, server=outcome.server)
+    tables = {
+        "samples": samples,
+        "publishes": publishes,
+        "timeline": timeline.table(planned.id, readings, result),
+    }
+    return cell, tables
+
+
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema)
+    except (OSError, pa.ArrowException) as error:
+        raise GeneratorError(f"the load generator left no readable {path.name}: {error}") from None
+
+
+def _cell(
+    planned: PlannedCell,
+    verdict: Verdict,
+    started_utc: str,
+    *,
+    counts: Counts | None = None,
+    costs: Costs | None = None,
+    instrument: Instrument | None = None,
+    server: dict[str, str | int | float | bool] | None = None,
+) -> Cell:
+    load = planned.load
+    return Cell(
+        id=planned.id,
+        transport=planned.target.name,
+        load=load.name,
+        kind=planned.kind,
+        block=planned.block,
+        order=planned.order,
+        subscribers=load.subscribers,
+        publishers=load.publishers,
+        rooms=load.rooms,
+        rate_per_s=load.rate_per_s,
+        payload_bytes=load.payload_bytes,
+        warm_up_s=planned.warm_up_s,
+        measured_s=planned.measured_s if planned.kind != "memory" else planned.hold_s,
+        link="loopback",
+        verdict=verdict,
+        counts=counts,
+        costs=costs,
+        instrument=instrument,
+        server=server or {},
+        started_utc=started_utc,
+    )

@@ -1,0 +1,71 @@
+"""`rtlab compare`, `run` and `report`: from a scenario's name to a run folder, a report and a table."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtests.lab import experiment, progress, targets
+from loadtests.lab.errors import LabError
+from loadtests.lab.experiment import Experiment
+from loadtests.lab.servers import ServerSettings
+from loadtests.runs import store
+from loadtests.runs.schema import Run, Validity
+from loadtests.scenarios import scenario as scenarios
+
+OK, FAILED, SOME_INVALID, INTERRUPTED = 0, 1, 4, 130
+
+
+def compare(
+    scenario: str,
+    *,
+    transports: str | None,
+    seed: int | None,
+    runs_folder: Path,
+    deflate: bool,
+) -> int:
+    """Measure a scenario (name or TOML file) and print table and report path; return the exit code."""
+    chosen = scenarios.find(scenario)
+    names = transports.split(",") if transports is not None else chosen.transports or targets.names()
+    console = Console()
+    made = Experiment(
+        scenario=chosen,
+        targets=targets.select(names),
+        seed=secrets.randbelow(2**32) if seed is None else seed,
+        runs_folder=runs_folder,
+        bench=experiment.bench_of(ServerSettings(deflate=deflate)),
+    )
+    outcome = experiment.conduct(made, lambda cells: progress.display(console, cells))
+    code = conclude(outcome.folder, outcome.run)
+    return INTERRUPTED if outcome.interrupted else code
+
+
+def report(run: str, runs_folder: Path) -> int:
+    """Print the table of an earlier run and write its report again; return the exit code."""
+    folder = store.find(runs_folder, run)
+    return conclude(folder, store.load(folder))
+
+
+def conclude(folder: Path, run: Run) -> int:
+    """Write the report, print the table, what is against the run, and the report's path; return the exit code.
+
+    LabError if there is nothing to report on.
+    """
+    if not any(cell.costs is not None for cell in run.cells):
+        reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
+        raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
+    from loadtests.analysis import report as reports
+    from loadtests.analysis import table
+
+    path = reports.write(folder)
+    print(table.render_text(table.rows(folder)))
+    if not run.complete:
+        print(f"incomplete: {run.note or 'the lab ended before the run did'}")
+    print(f"report: {path}")
+    invalid = [cell for cell in run.cells if cell.verdict.validity is Validity.INVALID]
+    for cell in invalid:
+        print(f"rtlab: {progress.outcome(cell)}", file=sys.stderr)
+    return SOME_INVALID if invalid else OK

@@ -1,0 +1,176 @@
+"""From a cell's tables to what was lost, doubled, reordered, what it cost, and how well the instrument did. Pure.
+
+Only the measured phase counts. A delivery is known by (subscriber, room, offset).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loadtests.lab import timeline
+from loadtests.lab.sampler import Reading
+from loadtests.runs.schema import ABSENT_NS, Costs, Counts, Instrument, Phase
+from loadtests.scenarios.spec import GeneratorResult, Load
+
+Integers = npt.NDArray[np.int64]
+
+
+def measured(table: pa.Table) -> pa.Table:
+    """Return the rows of the measured phase."""
+    return table.filter(pc.equal(table["phase"], Phase.MEASURED))
+
+
+def subscribers_of(load: Load) -> Integers:
+    """Return how many subscribers each room has: subscriber i listens in room i % rooms."""
+    return np.bincount(np.arange(load.subscribers) % load.rooms, minlength=load.rooms).astype(np.int64)
+
+
+def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorResult) -> Counts:
+    """Return the cell's counts.
+
+    `samples` and `publishes` are whole tables (`SAMPLES`, `PUBLISHES`), samples in each subscriber's order of
+    arrival. Expected is every acknowledged publication at every subscriber of its room; a delivery nobody was
+    promised does not fill a hole.
+    """
+    sent = measured(publishes)
+    accepted = sent.filter(pc.not_equal(sent["accepted_ns"], ABSENT_NS))
+    promised_rooms, promised_offsets = _column(accepted, "room"), _column(accepted, "offset")
+    expected = int(subscribers_of(load)[promised_rooms].sum())
+
+    heard = measured(samples)
+    # Rows become whole numbers that sort by (subscriber, room, offset).
+    offsets = _column(heard, "offset")
+    stride = int(max(offsets.max(initial=0), promised_offsets.max(initial=0))) + 1
+    streams = _column(heard, "subscriber") * load.rooms + _column(heard, "room")
+    deliveries = streams * stride + offsets
+    distinct, first_rows = np.unique(deliveries, return_index=True)
+    promised = np.unique(promised_rooms * stride + promised_offsets)
+    heard_events = (distinct // stride % load.rooms) * stride + distinct % stride
+    received = int(np.isin(heard_events, promised).sum())
+    return Counts(
+        published=accepted.num_rows,
+        refused=sent.num_rows - accepted.num_rows,
+        expected=expected,
+        received=received,
+        lost=max(0, expected - received),
+        duplicates=len(deliveries) - len(distinct),
+        out_of_order=_out_of_order(streams[np.sort(first_rows)], offsets[np.sort(first_rows)]),
+        told_gaps=result.told_gaps,
+        reconnects=result.reconnects,
+    )
+
+
+def _out_of_order(streams: Integers, offsets: Integers) -> int:
+    """Count first deliveries that came after one with a higher offset of the same stream."""
+    if not len(streams):
+        return 0
+    by_stream = np.argsort(streams, kind="stable")
+    streams, offsets = streams[by_stream], offsets[by_stream]
+    # Lift each stream above the one before it: one running maximum then serves all streams.
+    lifted = np.unique(streams, return_inverse=True)[1] * (int(offsets.max()) + 1) + offsets
+    return int((lifted < np.maximum.accumulate(lifted)).sum())
+
+
+def costs(
+    samples: pa.Table,
+    result: GeneratorResult,
+    readings: Sequence[Reading],
+) -> Costs:
+    """Return what a latency cell cost per delivery of the measured phase."""
+    deliveries = measured(samples).num_rows
+    server_cpu_ns = timeline.server_cpu_ns(readings, result.measured_from_ns, result.measured_to_ns)
+    sockets = result.sockets
+    segments = None
+    if sockets is not None and sockets.segments_in is not None and sockets.segments_out is not None:
+        segments = sockets.segments_in + sockets.segments_out
+    connect_p50, connect_p99 = _connect(result)
+    return Costs(
+        server_cpu_us_per_delivery=_per(server_cpu_ns, deliveries, 1e-3),
+        generator_cpu_us_per_delivery=_per(result.cpu_s, deliveries, 1e6),
+        wire_bytes_down_per_delivery=_per(sockets.bytes_received if sockets else None, deliveries),
+        wire_bytes_up_per_delivery=_per(sockets.bytes_sent if sockets else None, deliveries),
+        packets_per_delivery=_per(segments, deliveries),
+        server_kib_per_connection=None,
+        kernel_kib_per_connection=None,
+        connect_ms_p50=connect_p50,
+        connect_ms_p99=connect_p99,
+    )
+
+
+def memory_costs(
+    result: GeneratorResult,
+    *,
+    server_kib: tuple[float, float],
+    kernel_kib: tuple[float | None, float | None],
+) -> Costs:
+    """Return what idle connections cost; the pairs are (before the first connection, while all are held).
+
+    The kernel's growth holds both ends of each loopback connection, so one connection's server side is half of it.
+    """
+    connections = result.subscribers_connected
+    kernel_before, kernel_held = kernel_kib
+    kernel = None
+    if kernel_before is not None and kernel_held is not None and kernel_held > kernel_before:
+        kernel = (kernel_held - kernel_before) / 2
+    connect_p50, connect_p99 = _connect(result)
+    return Costs(
+        server_cpu_us_per_delivery=None,
+        generator_cpu_us_per_delivery=None,
+        wire_bytes_down_per_delivery=None,
+        wire_bytes_up_per_delivery=None,
+        packets_per_delivery=None,
+        server_kib_per_connection=_per(server_kib[1] - server_kib[0], connections),
+        kernel_kib_per_connection=_per(kernel, connections),
+        connect_ms_p50=connect_p50,
+        connect_ms_p99=connect_p99,
+    )
+
+
+def instrument(
+    samples: pa.Table, publishes: pa.Table, result: GeneratorResult, readings: Sequence[Reading]
+) -> Instrument:
+    """Return how well the generator did in the measured phase; NaN where there is nothing to say it from."""
+    heard, sent = measured(samples), measured(publishes)
+    seconds = [
+        second
+        for second in result.seconds
+        if result.measured_from_ns < second.t_ns <= result.measured_to_ns + 1_000_000_000
+    ]
+    measured_s = (result.measured_to_ns - result.measured_from_ns) / 1e9
+    kernel_rx, user_rx = _column(heard, "kernel_rx_ns"), _column(heard, "user_rx_ns")
+    stamped = kernel_rx != ABSENT_NS
+    batch_sizes = _column(heard, "batch_size")
+    return Instrument(
+        clock=result.clock,
+        rx_gap_ms_p99=_p99((user_rx[stamped] - kernel_rx[stamped]) / 1e6),
+        batched_fraction=float((batch_sizes > 1).mean()) if len(batch_sizes) else float("nan"),
+        publish_lateness_ms_p99=_p99((_column(sent, "sent_ns") - _column(sent, "scheduled_ns")) / 1e6),
+        hub_lag_ms_p99=_p99(np.array([second.lag_ms for second in seconds])),
+        cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else float("nan"),
+        foreign_cpu_percent=timeline.foreign_cpu_percent(readings, result.measured_from_ns, result.measured_to_ns),
+    )
+
+
+def _column(table: pa.Table, name: str) -> Integers:
+    values: Integers = table[name].to_numpy().astype(np.int64)
+    return values
+
+
+def _per(total: float | None, parts: int, scale: float = 1.0) -> float | None:
+    return None if total is None or parts <= 0 else total * scale / parts
+
+
+def _p99(values: npt.NDArray[np.float64]) -> float:
+    return float(np.percentile(values, 99)) if len(values) else float("nan")
+
+
+def _connect(result: GeneratorResult) -> tuple[float | None, float | None]:
+    if not result.connect_ms:
+        return None, None
+    p50, p99 = np.percentile(result.connect_ms, [50, 99])
+    return float(p50), float(p99)

@@ -1,0 +1,23 @@
+"""What can go wrong in the lab, each with one sentence for the person at the terminal."""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """The lab can't do what was asked; the message says why, with the value and what is allowed."""
+
+
+class UsageError(LabError):
+    """The command line asks for something there is not."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM: stop in order, keep what is finished."""
+
+
+class ServerError(LabError):
+    """A server did not become ready, or died while it was measured."""
+
+
+class GeneratorError(LabError):
+    """The load generator failed, died or never ended."""

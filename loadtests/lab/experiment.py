@@ -1,0 +1,148 @@
+"""Run a scenario: plan, cells in order, one run folder. Ctrl-C keeps what is finished."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loadtests.lab import cell as cells
+from loadtests.lab import cores, plan
+from loadtests.lab.cell import Bench
+from loadtests.lab.errors import Interrupted, LabError
+from loadtests.lab.interrupt import Interrupt
+from loadtests.lab.plan import PlannedCell
+from loadtests.lab.progress import Display
+from loadtests.lab.servers import ServerSettings
+from loadtests.lab.targets import CLAIMS_MS, Target
+from loadtests.runs import manifest
+from loadtests.runs.manifest import Manifest, Value
+from loadtests.runs.schema import SCHEMA_VERSION, Run
+from loadtests.runs.store import RunStore
+from loadtests.scenarios.scenario import Scenario
+
+_SPARE_FILES = 200  # beside the connections: modules, logs, pipes, the listener
+_WANTED_FILES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One run to be made."""
+
+    scenario: Scenario
+    targets: Sequence[Target]
+    seed: int
+    runs_folder: Path
+    bench: Bench = field(default_factory=Bench)
+
+    def cells(self) -> tuple[PlannedCell, ...]:
+        """Return the run's cells in order."""
+        return plan.draw(self.scenario, self.targets, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an experiment."""
+
+    folder: Path
+    run: Run
+    interrupted: bool
+
+
+def conduct(experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Display]) -> Outcome:
+    """Run the experiment; LabError if it can't start, Ctrl-C ends it early with the finished cells kept."""
+    planned = experiment.cells()
+    _raise_open_files(max(cell.load.subscribers for cell in planned))
+    started = time.monotonic()
+    environment = manifest.collect(_settings(experiment), experiment.seed)
+    store = RunStore.create(experiment.runs_folder, _run(experiment, environment, len(planned)))
+    interrupted = False
+    # The lab itself stays off the server's core.
+    with Interrupt() as interrupt, cores.on(experiment.bench.cores.generator):
+        display = show(planned)
+        try:
+            for cell in planned:
+                display.begin(cell)
+                display.end(cells.run(cell, experiment.bench, store, check=interrupt.check, told=display.told))
+                store.update(elapsed_s=time.monotonic() - started)
+        except Interrupted as reason:
+            interrupted = True
+            store.update(elapsed_s=time.monotonic() - started, note=_missing(str(reason), planned, store.run))
+        finally:
+            display.close()
+            store.describe("servers", _servers(store.run))
+            run = store.finish()
+    return Outcome(store.folder, run, interrupted)
+
+
+def _run(experiment: Experiment, environment: Manifest, planned_cells: int) -> Run:
+    now = datetime.now(UTC)
+    commit = environment["git"]["commit"]
+    return Run(
+        schema_version=SCHEMA_VERSION,
+        run_id=f"{now:%Y%m%dT%H%M%SZ}-{experiment.scenario.name}-{str(commit)[:7] if commit else 'nogit'}",
+        scenario=experiment.scenario.name,
+        complete=False,
+        started_utc=now.isoformat(timespec="seconds"),
+        elapsed_s=0.0,
+        planned_cells=planned_cells,
+        manifest=environment,
+        protected=manifest.protected(environment),
+        claims=CLAIMS_MS,
+    )
+
+
+def _settings(experiment: Experiment) -> dict[str, Value]:
+    """Return every setting of the lab that may move a figure."""
+    bench = experiment.bench
+    settings: dict[str, Value] = dict(bench.settings.recorded())
+    return settings | {
+        "deflate": bench.settings.deflate,
+        "server_arguments": " ".join(bench.settings.arguments),
+        "server_cores": _listed(bench.cores.server),
+        "generator_cores": _listed(bench.cores.generator),
+        "users": experiment.scenario.users,
+        "warm_up_s": experiment.scenario.warm_up_s,
+        "grace_s": experiment.scenario.grace_s,
+        "link": "loopback",
+    }
+
+
+def _listed(which: frozenset[int]) -> str:
+    return ",".join(str(core) for core in sorted(which)) or "not pinned"
+
+
+def _servers(run: Run) -> dict[str, Value]:
+    """Return what the servers said of themselves, e.g. `websocket.tcp_nodelay`."""
+    return {f"{cell.transport}.{key}": value for cell in run.cells for key, value in cell.server.items()}
+
+
+def _missing(reason: str, planned: Sequence[PlannedCell], run: Run) -> str:
+    """Return in words what an interrupted run lacks."""
+    done = {cell.id for cell in run.cells}
+    missing = [cell.id for cell in planned if cell.id not in done]
+    return f"{reason} after {len(done)} of {len(planned)} cells; missing: {', '.join(missing)}"
+
+
+def _raise_open_files(connections: int) -> None:
+    """Raise the limit of open files, which children inherit; LabError if the connections don't fit."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(_WANTED_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    needed = connections + _SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        raise LabError(f"{connections} connections need {needed} open files; the limit is {soft} (ulimit -n)")
+
+
+def bench_of(settings: ServerSettings) -> Bench:
+    """Return the bench of this machine: the server on the first core, the generator and the lab on the others."""
+    return Bench(settings=settings, cores=cores.divide(cores.available()))

@@ -1,0 +1,45 @@
+"""`rtlab list`: what can be measured, and what has been."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from loadtests.lab.targets import TARGETS
+from loadtests.runs import store
+from loadtests.runs.errors import RunError
+from loadtests.scenarios import scenario as scenarios
+
+
+def show(runs_folder: Path) -> int:
+    """Print transports, scenarios and the runs in `runs_folder`; return the exit code."""
+    console = Console()
+    console.print(f"transports: {', '.join(target.name for target in TARGETS)}\n", highlight=False)
+    console.print(_scenarios())
+    console.print(_runs(runs_folder))
+    return 0
+
+
+def _scenarios() -> Table:
+    table = Table("scenario", "what it shows", box=None, title="scenarios", title_justify="left")
+    for name, path in scenarios.named().items():
+        table.add_row(name, scenarios.read(path).about)
+    return table
+
+
+def _runs(runs_folder: Path) -> Table | str:
+    folders = store.listed(runs_folder)
+    if not folders:
+        return f"no runs in {runs_folder} yet"
+    table = Table("run", "scenario", "cells", "state", box=None, title="runs", title_justify="left")
+    for folder in folders:
+        try:
+            run = store.load(folder)
+        except RunError as error:
+            table.add_row(folder.name, "?", "?", str(error))
+            continue
+        state = "complete" if run.complete else "incomplete"
+        table.add_row(folder.name, run.scenario, f"{len(run.cells)}/{run.planned_cells}", state)
+    return table

@@ -1,0 +1,82 @@
+"""In which order the cells run: randomised, interleaved blocks, drawn from one seed.
+
+Pure. Never one transport after the other: drift of the machine (heat, a neighbour, a cron job) would then
+look like a difference between transports.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadtests.lab.targets import Target
+from loadtests.scenarios.scenario import CellPlan, Scenario
+from loadtests.scenarios.spec import Load
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """One cell before it ran."""
+
+    id: str  # "<block>-<transport>-<load>"
+    target: Target
+    load: Load
+    kind: str
+    block: int  # from 0
+    order: int  # position in the run, from 0
+    warm_up_s: float
+    measured_s: float
+    hold_s: float
+    grace_s: float
+    users: int
+    seed: int  # of the cell's arrivals; the same for every transport of a block and load
+
+    @property
+    def measuring_s(self) -> float:
+        """Seconds the cell takes once everybody is connected."""
+        if self.kind == "memory":
+            return self.hold_s
+        return self.warm_up_s + self.measured_s + self.grace_s
+
+
+def draw(scenario: Scenario, targets: Sequence[Target], seed: int) -> tuple[PlannedCell, ...]:
+    """Return the run's cells in the order drawn from `seed`; each block holds each of its cells once."""
+    rng = random.Random(seed)
+    planned: list[PlannedCell] = []
+    for block in range(max(_blocks(scenario, cell) for cell in scenario.cells)):
+        pairs = [(target, cell) for cell in scenario.cells if block < _blocks(scenario, cell) for target in targets]
+        rng.shuffle(pairs)
+        planned += [
+            _planned(scenario, target, cell, block, len(planned) + index, seed)
+            for index, (target, cell) in enumerate(pairs)
+        ]
+    return tuple(planned)
+
+
+def _blocks(scenario: Scenario, cell: CellPlan) -> int:
+    return scenario.blocks if cell.blocks is None else cell.blocks
+
+
+def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, order: int, seed: int) -> PlannedCell:
+    return PlannedCell(
+        id=f"{block}-{target.name}-{cell.load.name}",
+        target=target,
+        load=cell.load,
+        kind=cell.kind,
+        block=block,
+        order=order,
+        warm_up_s=scenario.warm_up_s if cell.warm_up_s is None else cell.warm_up_s,
+        measured_s=scenario.measured_s if cell.measured_s is None else cell.measured_s,
+        hold_s=cell.hold_s,
+        grace_s=scenario.grace_s,
+        users=scenario.users,
+        seed=_cell_seed(seed, block, cell.load.name),
+    )
+
+
+def _cell_seed(seed: int, block: int, load: str) -> int:
+    """Return a seed that all transports of one block and load share: they hear the same arrivals."""
+    digest = hashlib.blake2b(f"{seed}/{block}/{load}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big")

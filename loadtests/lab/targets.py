@@ -1,0 +1,49 @@
+"""The systems the lab can measure. A new transport is one line here (and one user class under `users/`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loadtests.lab.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One transport as the lab knows it: how to start it and who speaks it."""
+
+    name: str  # registry name of the server
+    user_class: str  # class in loadtests.locustfile
+    pushes: bool  # one delivery per message; polls answer with batches by design
+
+
+TARGETS: tuple[Target, ...] = (
+    Target("websocket", "WebSocketUser", pushes=True),
+    Target("sse", "SseUser", pushes=True),
+    Target("longpoll", "LongPollUser", pushes=False),
+    Target("shortpoll", "ShortPollUser", pushes=False),
+)
+
+CLAIMS_MS: dict[str, float] = {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}
+"""The guide's whole column, transports included that this lab does not serve (yet)."""
+
+
+def target(name: str) -> Target:
+    """Return the target called `name`; UsageError names those there are."""
+    for candidate in TARGETS:
+        if candidate.name == name:
+            return candidate
+    raise UsageError(f"unknown transport {name!r}; there are: {', '.join(t.name for t in TARGETS)}")
+
+
+def select(names: Iterable[str]) -> tuple[Target, ...]:
+    """Return the targets in the order asked for, each once; UsageError for unknown names or none at all."""
+    chosen = tuple(dict.fromkeys(target(name.strip()) for name in names if name.strip()))
+    if not chosen:
+        raise UsageError(f"no transport chosen; there are: {', '.join(t.name for t in TARGETS)}")
+    return chosen
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all targets."""
+    return tuple(candidate.name for candidate in TARGETS)

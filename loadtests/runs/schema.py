@@ -1,0 +1,185 @@
+"""The run format: what a run folder holds, column by column.
+
+The one boundary between the side that measures (`lab`, `users`) and the side that reads (`analysis`).
+Values only: no file is opened here. `results/README.md` explains it to readers from outside.
+
+A run folder is `results/runs/<UTC>-<scenario>-<commit>/`:
+
+- `run.json`           one `Run`, rewritten atomically after each cell; `complete` is set last
+- `samples.parquet`    one row per delivery (`SAMPLES`), all cells
+- `publishes.parquet`  one row per publication (`PUBLISHES`), all cells
+- `timeline.parquet`   one row per second and cell (`TIMELINE`)
+- `server-<cell>.log`, `generator-<cell>.log`, `report.html`, `charts/*.svg`
+
+While a run goes on, each cell's tables lie in `cells/<cell>/…parquet`; they are merged at the end.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+ABSENT_NS = -1
+"""Stands in a `*_ns` column where there is no such stamp (no kernel stamp, no acknowledgement)."""
+
+SAMPLES = pa.schema(
+    [
+        ("cell", pa.dictionary(pa.int16(), pa.string())),  # Cell.id
+        ("scheduled_ns", pa.int64()),  # when the open-loop schedule wanted it published
+        ("sent_ns", pa.int64()),  # when the publisher handed it to the kernel
+        ("kernel_rx_ns", pa.int64()),  # the receiver's kernel stamp, on CLOCK_MONOTONIC; ABSENT_NS if none
+        ("user_rx_ns", pa.int64()),  # when Python saw it
+        ("publisher", pa.int32()),
+        ("message", pa.int32()),  # the publisher's own count, from 0
+        ("subscriber", pa.int32()),
+        ("room", pa.int32()),  # index into the cell's rooms
+        ("offset", pa.int64()),  # the event's offset in its room
+        ("payload_bytes", pa.int32()),  # UTF-8 length of `content`
+        ("wire_bytes", pa.int32()),  # bytes of its frame / SSE event / share of the poll answer, headers included
+        ("batch_size", pa.int32()),  # deliveries that came out of the same read
+        ("phase", pa.int8()),  # Phase
+    ]
+)
+
+PUBLISHES = pa.schema(
+    [
+        ("cell", pa.dictionary(pa.int16(), pa.string())),
+        ("publisher", pa.int32()),
+        ("message", pa.int32()),
+        ("room", pa.int32()),
+        ("scheduled_ns", pa.int64()),
+        ("sent_ns", pa.int64()),
+        ("accepted_ns", pa.int64()),  # when the ack / 202 was read; ABSENT_NS if never
+        ("offset", pa.int64()),  # from the ack; -1 if never acknowledged
+        ("phase", pa.int8()),
+    ]
+)
+
+TIMELINE = pa.schema(
+    [
+        ("cell", pa.dictionary(pa.int16(), pa.string())),
+        ("t_ns", pa.int64()),  # CLOCK_MONOTONIC at the end of the second
+        ("phase", pa.int8()),
+        ("server_cpu_percent", pa.float64()),  # of one core
+        ("server_rss_kib", pa.float64()),
+        ("server_connections", pa.int32()),  # from /metrics
+        ("server_outbox_bytes", pa.int64()),
+        ("generator_cpu_percent", pa.float64()),
+        ("generator_rss_kib", pa.float64()),
+        ("generator_lag_ms", pa.float64()),  # worst lateness of the generator's hub in that second
+        ("foreign_cpu_percent", pa.float64()),  # CPU used by neither, of one core
+    ]
+)
+
+
+class Phase:
+    """Values of the `phase` columns."""
+
+    WARM_UP = 0
+    MEASURED = 1
+
+
+class Validity(StrEnum):
+    """How far a cell can be believed; the rules are in `loadtests.runs.validity`."""
+
+    VALID = "valid"
+    DOUBTFUL = "doubtful"
+    INVALID = "invalid"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A cell's validity and every reason against it, in plain words with the value and the limit."""
+
+    validity: Validity
+    reasons: tuple[str, ...] = ()
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Deliveries of the measured phase, against what the publications promise."""
+
+    published: int  # acknowledged publications
+    refused: int  # publications answered by an error, or never answered
+    expected: int  # published x subscribers of the room
+    received: int  # distinct (subscriber, offset)
+    lost: int  # expected and never received
+    duplicates: int
+    out_of_order: int
+    told_gaps: int  # resync events and 4409 closes
+    reconnects: int
+
+    @property
+    def reach(self) -> float:
+        """Received over expected; NaN where nothing was expected."""
+        return self.received / self.expected if self.expected else float("nan")
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """What the cell cost; None where it could not be measured here."""
+
+    server_cpu_us_per_delivery: float | None
+    generator_cpu_us_per_delivery: float | None
+    wire_bytes_down_per_delivery: float | None  # TCP_INFO of subscribers: bytes received / deliveries
+    wire_bytes_up_per_delivery: float | None
+    packets_per_delivery: float | None  # segments in and out / deliveries
+    server_kib_per_connection: float | None  # RSS grown / connections (memory cells only)
+    kernel_kib_per_connection: float | None
+    connect_ms_p50: float | None  # TCP connect to `welcome` / first poll answer
+    connect_ms_p99: float | None
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """How well the generator itself did; the validity rules read it."""
+
+    clock: str  # "kernel" or "user"
+    rx_gap_ms_p99: float  # user_rx - kernel_rx
+    batched_fraction: float  # push deliveries that shared a read with another of the same socket
+    publish_lateness_ms_p99: float  # sent - scheduled
+    hub_lag_ms_p99: float
+    cpu_percent: float  # mean of the measured phase, of one core
+    foreign_cpu_percent: float
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One measurement: one transport under one load, in one block."""
+
+    id: str  # "<block>-<transport>-<load>", unique in the run
+    transport: str  # registry name, or an adapter's name
+    load: str  # the load's name, e.g. "50x10": the key by which cells are compared
+    kind: str  # "latency", "fan-out", "memory", …: which chart it belongs to
+    block: int
+    order: int  # position in the run's randomised sequence
+    subscribers: int
+    publishers: int
+    rooms: int
+    rate_per_s: float  # publications per second and room
+    payload_bytes: int
+    warm_up_s: float
+    measured_s: float
+    link: str  # "loopback", or the link's specification
+    verdict: Verdict
+    counts: Counts | None = None  # None: the cell never got that far
+    costs: Costs | None = None
+    instrument: Instrument | None = None
+    server: dict[str, str | int | float | bool] = {}  # what it said of itself: tcp_nodelay, deflate, sink, …
+    started_utc: str = ""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """`run.json`."""
+
+    schema_version: int
+    run_id: str
+    scenario: str  # "compare", "fan-out", …
+    complete: bool
+    started_utc: str
+    elapsed_s: float
+    planned_cells: int
+    manifest: dict[str, dict[str, str | int | float | bool | None]]  # section -> key -> value
+    protected: tuple[str, ...]  # manifest keys ("section.key") that must agree for two runs to be combined
+    claims: dict[str, float]  # the guide's claimed latency in ms, by transport
+    cells: tuple[Cell, ...] = ()
+    note: str = ""  # why it is incomplete, in words

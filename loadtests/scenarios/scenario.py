@@ -1,0 +1,145 @@
+"""A scenario: which transports, which loads, how often. Named ones lie beside this file as TOML.
+
+Values and reading only. A scenario file has the same shape whoever wrote it:
+
+    name = "fan-out"
+    about = "latency against the size of the room"
+    blocks = 2
+
+    [[cells]]
+    kind = "latency"
+    measured_s = 3.0
+    load = { name = "50x10", subscribers = 50, rate_per_s = 10.0 }
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from loadtests.scenarios.errors import ScenarioError
+from loadtests.scenarios.spec import Load
+
+ARRIVALS = ("constant", "poisson", "burst")
+KINDS = ("latency", "fan-out", "memory")
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One load to be put on every transport of the scenario; absent times come from the scenario."""
+
+    load: Load
+    kind: str = "latency"  # one of KINDS: which chart it belongs to
+    blocks: int | None = None
+    warm_up_s: float | None = None
+    measured_s: float | None = None
+    hold_s: float = 0.0  # memory cells: how long the idle connections are held
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole experiment, as its TOML file says it."""
+
+    name: str
+    about: str
+    cells: tuple[CellPlan, ...]
+    transports: tuple[str, ...] = ()  # empty: every transport the lab knows
+    blocks: int = 2  # how often each cell is repeated, in an order drawn anew for each block
+    warm_up_s: float = 1.0
+    measured_s: float = 3.0
+    grace_s: float = 0.5
+    users: int = 10  # user ids the connections share, so that joining does not make N^2 presence events
+
+
+def named() -> dict[str, Path]:
+    """Return the scenarios that come with the lab, by name, in alphabetical order."""
+    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
+
+
+def find(name_or_path: str) -> Scenario:
+    """Return the scenario called `name_or_path`, or the one in the TOML file of that path."""
+    known = named()
+    if name_or_path in known:
+        return read(known[name_or_path])
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.is_file():
+        return read(path)
+    raise ScenarioError(f"no scenario {name_or_path!r}: give the path of a TOML file or one of {', '.join(known)}")
+
+
+def read(path: Path) -> Scenario:
+    """Read and check one scenario file; ScenarioError says what is wrong with it."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"can't read the scenario {path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{path} is not TOML: {error}") from None
+    try:
+        scenario = msgspec.convert(raw, Scenario, strict=True)
+    except msgspec.ValidationError as error:
+        raise ScenarioError(f"{path} is not a scenario: {error}") from None
+    try:
+        check(scenario)
+    except ScenarioError as error:
+        raise ScenarioError(f"{path}: {error}") from None
+    return scenario
+
+
+def check(scenario: Scenario) -> None:
+    """Raise ScenarioError unless every value is one that can be run."""
+    _need(_NAME.fullmatch(scenario.name) is not None, "name", scenario.name, "[A-Za-z0-9_.-]{1,64}")
+    _need(bool(scenario.cells), "cells", "none", "at least one [[cells]]")
+    _need(1 <= scenario.blocks <= 1000, "blocks", scenario.blocks, "1..1000")
+    _need(1 <= scenario.users <= 100_000, "users", scenario.users, "1..100000")
+    _seconds("warm_up_s", scenario.warm_up_s, least=0.0)
+    _seconds("measured_s", scenario.measured_s, least=0.1)
+    _seconds("grace_s", scenario.grace_s, least=0.0)
+    for cell in scenario.cells:
+        _check_cell(cell)
+    names = [cell.load.name for cell in scenario.cells]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    _need(not twice, "load.name", ", ".join(twice), "a name of its own for each load")
+
+
+def _check_cell(cell: CellPlan) -> None:
+    _need(cell.kind in KINDS, "kind", cell.kind, ", ".join(KINDS))
+    if cell.blocks is not None:
+        _need(1 <= cell.blocks <= 1000, "blocks", cell.blocks, "1..1000")
+    if cell.warm_up_s is not None:
+        _seconds("warm_up_s", cell.warm_up_s, least=0.0)
+    if cell.measured_s is not None:
+        _seconds("measured_s", cell.measured_s, least=0.1)
+    load = cell.load
+    if cell.kind == "memory":
+        _seconds("hold_s", cell.hold_s, least=0.5)
+        _need(load.rate_per_s == 0, "rate_per_s", load.rate_per_s, "0 in a memory cell")
+    else:
+        _need(cell.hold_s == 0, "hold_s", cell.hold_s, "0 outside memory cells")
+        _need(0 < load.rate_per_s <= 100_000, "rate_per_s", load.rate_per_s, "above 0, at most 100000")
+    _check_load(load)
+
+
+def _check_load(load: Load) -> None:
+    _need(_NAME.fullmatch(load.name) is not None, "load.name", load.name, "[A-Za-z0-9_.-]{1,64}")
+    _need(1 <= load.subscribers <= 100_000, "subscribers", load.subscribers, "1..100000")
+    _need(1 <= load.rooms <= load.subscribers, "rooms", load.rooms, f"1..{load.subscribers} (subscribers)")
+    _need(1 <= load.publishers <= 1000, "publishers", load.publishers, "1..1000")
+    _need(64 <= load.payload_bytes <= 4096, "payload_bytes", load.payload_bytes, "64..4096")
+    _need(load.arrivals in ARRIVALS, "arrivals", load.arrivals, ", ".join(ARRIVALS))
+    _seconds("poll_interval_s", load.poll_interval_s, least=0.01)
+    _seconds("poll_wait_s", load.poll_wait_s, least=0.0)
+    _need(load.poll_wait_s <= 55, "poll_wait_s", load.poll_wait_s, "0..55")
+
+
+def _seconds(field: str, value: float, *, least: float) -> None:
+    _need(math.isfinite(value) and least <= value <= 86_400, field, value, f"{least:g}..86400 seconds")
+
+
+def _need(condition: bool, field: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise ScenarioError(f"{field} is {value}; allowed: {allowed}")

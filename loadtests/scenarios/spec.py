@@ -1,0 +1,93 @@
+"""What one cell asks of the generator, and what the generator answers: values only.
+
+The lab writes a `CellSpec` as JSON, starts `python -m loadtests.users.generator SPEC OUT_DIR` and reads, line by
+line, `Progress` objects from its standard output. In OUT_DIR the generator leaves `samples.parquet` and
+`publishes.parquet` (columns: `loadtests.runs.schema`) and `generator.json` (a `GeneratorResult`).
+
+Two conventions of the pair: subscriber `i` listens in room `i % rooms` and publisher `j` speaks in room `j % rooms`;
+and the server may still be starting when the generator does, so a refused connection is tried again until
+`connect_timeout_s` is over.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many listen, how much is said."""
+
+    name: str  # e.g. "50x10"
+    subscribers: int  # over all rooms
+    rate_per_s: float  # publications per second and room; 0: nobody publishes
+    rooms: int = 1
+    publishers: int = 1  # per room; they share the room's rate
+    payload_bytes: int = 128
+    arrivals: str = "constant"  # "constant", "poisson" or "burst" (all of a second's messages at once)
+    poll_interval_s: float = 1.0  # short polling: the fixed grid
+    poll_wait_s: float = 25.0  # long polling
+
+
+class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One cell, as the generator gets it."""
+
+    cell: str  # schema.Cell.id
+    user_class: str  # class name in loadtests.locustfile, e.g. "WebSocketUser"
+    host: str  # "http://127.0.0.1:8001"
+    load: Load
+    tokens: tuple[str, ...]  # one per user, subscribers first, then publishers; repeated if short
+    room_names: tuple[str, ...]
+    warm_up_s: float = 1.0
+    measured_s: float = 4.0
+    connect_timeout_s: float = 30.0
+    connects_per_s: float = 500.0
+    grace_s: float = 1.0  # how long stragglers are awaited after the last publication
+    seed: int = 1
+    hold_s: float = 0.0  # memory cells: keep everybody connected this long, and publish nothing
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the generator's standard output."""
+
+    event: str  # "connecting", "connected", "measuring", "second", "held", "done", "failed"
+    message: str = ""
+    connected: int = 0
+    delivered: int = 0
+    at_ns: int = 0  # CLOCK_MONOTONIC
+
+
+class SocketTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """TCP_INFO summed over the subscribers' sockets, growth during the measured phase; None: there is no TCP_INFO."""
+
+    bytes_received: int | None
+    bytes_sent: int | None
+    segments_in: int | None
+    segments_out: int | None
+
+
+class GeneratorSecond(msgspec.Struct, frozen=True, kw_only=True):
+    """One second of the generator's own life."""
+
+    t_ns: int
+    phase: int
+    cpu_percent: float
+    rss_kib: float
+    lag_ms: float  # worst lateness of a 10 ms tick of its hub
+
+
+class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`generator.json`."""
+
+    cell: str
+    clock: str  # "kernel" or "user"
+    subscribers_connected: int
+    measured_from_ns: int  # scheduled instants in [from, to) belong to the measured phase
+    measured_to_ns: int
+    connect_ms: tuple[float, ...]  # one per subscriber: TCP connect to `welcome` or first poll answer
+    sockets: SocketTotals | None
+    seconds: tuple[GeneratorSecond, ...]
+    cpu_s: float  # generator CPU in the measured phase
+    refused: int  # publications answered by an error or never answered, measured phase
+    told_gaps: int  # resync events and slow_consumer closes
+    reconnects: int
+    errors: tuple[str, ...] = ()  # distinct, with counts, the first twenty
