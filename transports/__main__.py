@@ -1,0 +1,118 @@
+"""`python -m transports NAME` serves a transport; `python -m transports token` prints a token."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from core.auth import sign
+from core.errors import RoomError
+from core.model import room_id
+from core.settings import SettingError, Settings
+from transports.registry import TRANSPORTS
+
+# option, environment variable, what it is
+_SETTINGS: Final = (
+    ("--origins", "RTLAB_ORIGINS", "allowed web origins, comma-separated (default: the server's own)"),
+    ("--require-origin", "RTLAB_REQUIRE_ORIGIN", "1: refuse requests without an Origin header"),
+    ("--rate", "RTLAB_RATE", "messages a second per user (default 20; 0: no limit)"),
+    ("--burst", "RTLAB_BURST", "size of a user's token bucket (default 40)"),
+    ("--history-events", "RTLAB_HISTORY_EVENTS", "events a room keeps (default 1000)"),
+    ("--history-seconds", "RTLAB_HISTORY_SECONDS", "how long it keeps them (default 300)"),
+    ("--heartbeat-seconds", "RTLAB_HEARTBEAT_SECONDS", "ping and comment interval (default 15)"),
+    ("--presence-ttl-seconds", "RTLAB_PRESENCE_TTL_SECONDS", "a lease not renewed is a user_left (default 30)"),
+    ("--hello-seconds", "RTLAB_HELLO_SECONDS", "deadline of a WebSocket's first message (default 5)"),
+    ("--outbox-bytes", "RTLAB_OUTBOX_BYTES", "what may wait for one subscriber (default 1048576)"),
+    ("--max-bytes", "RTLAB_MAX_BYTES", "largest frame or body (default 16384)"),
+    ("--drain-seconds", "RTLAB_DRAIN_SECONDS", "SIGTERM to exit (default 5)"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line and serve, or print a token. Exits with 2 and one sentence when something is wrong."""
+    parser = argparse.ArgumentParser(prog="rtlab serve", description="Serve one transport over the room core.")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name in TRANSPORTS:
+        _add_serve(commands.add_parser(name, help=f"serve {name}"))
+    _add_token(commands.add_parser("token", help="print a token for a user and rooms"))
+    options = parser.parse_args(arguments)
+    if options.name == "token":
+        _print_token(options)
+    else:
+        _serve(options)
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000; 0: a free one)")
+    parser.add_argument("--deflate", action="store_true", help="permessage-deflate on WebSockets (default: off)")
+    parser.add_argument("--log-level", default="warning", choices=["error", "warning", "info", "debug"])
+    for option, variable, text in _SETTINGS:
+        parser.add_argument(option, dest=variable, metavar=variable, help=text)
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", required=True, help="the user id: 1 to 64 of A-Z a-z 0-9 _ . @ -")
+    parser.add_argument("--room", action="append", required=True, help="a room it opens, or '*'; may be repeated")
+    parser.add_argument("--ttl", type=float, default=3600.0, metavar="SECONDS", help="how long it is good (3600)")
+
+
+def _print_token(options: argparse.Namespace) -> None:
+    try:
+        secret = Settings.from_environ(os.environ).secret
+        if secret is None:
+            _fail("RTLAB_SECRET is not set: a token is only good for a server that has the same secret")
+        for room in options.room:
+            if room != "*":
+                room_id(room)
+        if options.ttl <= 0:
+            _fail(f"--ttl {options.ttl:g}: a positive number of seconds is allowed")
+        print(sign(secret, options.user, options.room, time.time() + options.ttl))
+    except (ValueError, RoomError) as error:
+        _fail(str(error))
+
+
+def _serve(options: argparse.Namespace) -> None:
+    import uvicorn
+
+    from transports.app import create_app
+
+    given = {variable: getattr(options, variable) for _, variable, _ in _SETTINGS}
+    os.environ.update({variable: value for variable, value in given.items() if value is not None})
+    os.environ["RTLAB_HOST"] = options.host
+    if options.deflate:
+        os.environ["RTLAB_DEFLATE"] = "1"
+    try:
+        app = create_app(options.name)
+    except SettingError as error:
+        _fail(str(error))
+    config = uvicorn.Config(app, log_level=options.log_level, access_log=options.log_level in ("info", "debug"))
+    with _listen(options.host, options.port) as listener:
+        host, port = listener.getsockname()[:2]
+        print(f"rtlab {options.name} listens on http://{host}:{port}", flush=True)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        _fail(f"cannot listen on {host} port {port}: {error.strerror if isinstance(error, OSError) else error}")
+    return listener
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"rtlab: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Every transport that one uvicorn can serve, on one port and over the same rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.routing import BaseRoute, Route
+
+from core.hub import Hub
+from transports.app import create_app
+from transports.base import Transport, TransportInfo
+from transports.longpoll import LongPollTransport
+from transports.sse import SseTransport
+from transports.websocket import WebSocketTransport
+
+
+class AllTransports:
+    """WebSocket, SSE and polling side by side; a poll that does not wait is a short poll."""
+
+    info = TransportInfo("all", "uvicorn", duplex=True, resumes_by="as each transport does")
+
+    def routes(self, hub: Hub) -> Sequence[BaseRoute]:
+        """Their routes, each path once: the upstream half is common to the HTTP transports."""
+        members: tuple[Transport, ...] = (WebSocketTransport(), SseTransport(), LongPollTransport())
+        unique: dict[object, BaseRoute] = {}
+        for member in members:
+            for route in member.routes(hub):
+                unique.setdefault(route.path if isinstance(route, Route) else route, route)
+        return list(unique.values())
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return create_app("all")
+    raise AttributeError(name)

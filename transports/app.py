@@ -1,0 +1,106 @@
+"""`create_app`: one transport over one hub, as an ASGI app with the endpoints that all of them have."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from core.backplane.memory import MemoryBackplane
+from core.hub import Hub
+from core.settings import Settings
+from transports import errors
+from transports.hosting import adopt, hosting_server, tcp_nodelay
+from transports.metrics import Exposition
+from transports.registry import load
+from transports.session import Door, get_route
+
+_log = logging.getLogger("uvicorn.error")  # the one logger that is shown under plain `uvicorn` too
+
+
+def create_app(name: str, settings: Settings | None = None) -> Starlette:
+    """Make the app of a transport. Settings come from the environment unless given.
+
+    Raises UnknownTransportError, SettingError.
+    """
+    transport = load(name)
+    settings = settings or Settings.from_environ(os.environ)
+    hub = Hub(MemoryBackplane(settings), settings, secret=settings.secret or _random_secret())
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        server = hosting_server()
+        if server is not None:
+            adopt(server, settings, hub.drain)
+        app.state.server = server
+        async with hub.running():
+            yield
+
+    return Starlette(
+        routes=[*_common_routes(name, hub), *transport.routes(hub)],
+        lifespan=lifespan,
+        middleware=_middleware(settings),
+        exception_handlers=errors.handlers(hub),
+    )
+
+
+def _common_routes(name: str, hub: Hub) -> list[Route]:
+    door, exposition = Door(hub), Exposition(hub)
+
+    async def health(request: Request) -> Response:
+        well = hub.backplane.available and not hub.draining
+        state = "ok" if well else "draining" if hub.draining else "unavailable"
+        body = {
+            "status": state,
+            "transport": name,
+            "instance": hub.instance,
+            "deflate": hub.settings.deflate,
+            "sink": "portable",
+            "tcpNodelay": tcp_nodelay(request.app.state.server, request.scope.get("client")),
+        }
+        return JSONResponse(body, 200 if well else 503, {"Cache-Control": "no-store"})
+
+    async def metrics(request: Request) -> Response:
+        return Response(exposition.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def room_state(request: Request) -> Response:
+        _, room = door.enter(request)
+        position, members = await hub.members(room)
+        listed = [{"userId": member.user_id, "connections": member.connections} for member in members]
+        body = {"room": room, "position": str(position), "members": listed}
+        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+    return [
+        get_route("/health", health),
+        get_route("/metrics", metrics),
+        get_route("/rooms/{room}", room_state),
+    ]
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    if settings.origins is None:
+        return []  # same-origin pages need no permission
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=sorted(settings.origins),
+            allow_credentials=True,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+            expose_headers=["Retry-After"],
+        )
+    ]
+
+
+def _random_secret() -> bytes:
+    _log.warning("RTLAB_SECRET is not set: using a random key, so only this process's tokens are good, until it ends")
+    return secrets.token_bytes(32)

@@ -1,0 +1,81 @@
+"""RoomError -> HTTP status and close code: the only place that knows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from core import wire
+from core.errors import HelloTimeout, NotFound, RoomError
+from core.hub import Hub
+
+HTTP_STATUS: Final = {
+    "bad_request": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "too_large": 413,
+    "rate_limited": 429,
+    "slow_consumer": 503,
+    "shutting_down": 503,
+    "unavailable": 503,
+}
+
+CLOSE_CODE: Final = {
+    "bad_request": 4400,
+    "unauthorized": 4401,
+    "forbidden": 4403,
+    "too_large": 1009,
+    "rate_limited": 4429,
+    "slow_consumer": 4409,
+    "shutting_down": 1012,
+    "unavailable": 1013,
+}
+_HELLO_TIMEOUT: Final = 4408
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class MethodNotAllowed(RoomError):
+    """The path exists, but not for this method."""
+
+    code = "method_not_allowed"
+
+
+def close_code(error: RoomError) -> int:
+    """The WebSocket close code of an error."""
+    return _HELLO_TIMEOUT if isinstance(error, HelloTimeout) else CLOSE_CODE[error.code]
+
+
+def http_response(error: RoomError) -> Response:
+    """The HTTP answer of an error: its event as the body, and when to come back."""
+    headers = {"Cache-Control": "no-store"}
+    if error.retry_after_ms is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
+    return Response(wire.error(error), HTTP_STATUS[error.code], headers, "application/json")
+
+
+def handlers(hub: Hub) -> dict[type[Exception], Handler]:
+    """Starlette exception handlers that answer in the contract's words and count what was refused."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RoomError)
+        hub.stats.rejected[error.code] += 1
+        return http_response(error)
+
+    async def unrouted(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            return await refused(request, MethodNotAllowed(f"{request.method} is not allowed here"))
+        return await refused(request, NotFound("no such path"))
+
+    async def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=400)  # nobody is there to read it
+
+    return {RoomError: refused, HTTPException: unrouted, ClientDisconnect: gone}

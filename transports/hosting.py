@@ -1,0 +1,64 @@
+"""What we ask of uvicorn, wherever it hosts us: `rtlab serve` and plain `uvicorn transports.NAME:app` alike.
+
+uvicorn has no API for an app to set these, so its running server is found the way sse-starlette finds it: it is the
+owner of the SIGTERM handler. Under another server nothing here applies, and the app runs on that server's settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+from uvicorn import Server
+
+from core.settings import Settings
+from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
+
+_KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
+_DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is for ending those that will not
+
+
+def hosting_server() -> Server | None:
+    """The uvicorn server that runs this app, if one does."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return server if isinstance(server, Server) else None
+
+
+def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None:
+    """Set up a server that has not begun to listen: heartbeats, limits, and a drain before the shutdown."""
+    config = server.config
+    config.ws_ping_interval = config.ws_ping_timeout = settings.heartbeat_s
+    config.ws_max_size = settings.max_bytes
+    config.ws_per_message_deflate = settings.deflate
+    config.timeout_keep_alive = _KEEP_ALIVE_S
+    config.timeout_graceful_shutdown = settings.drain_s * _DRAIN_SHARE  # type: ignore[assignment]
+    config.http_protocol_class = LabHttpProtocol
+    config.ws_protocol_class = LabWebSocketProtocol
+    loop = asyncio.get_running_loop()
+
+    def exit_soon(signal_number: int, stack: FrameType | None) -> None:
+        # uvicorn would only begin to wait for streams that never end: they are ended first. Its own handler is not
+        # called, since it raises the signal again after a clean exit, which makes that exit look like a kill.
+        if server.should_exit and signal_number == signal.SIGINT:
+            server.force_exit = True
+        server.should_exit = True
+        loop.call_soon_threadsafe(drain)
+
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, exit_soon)
+
+
+def tcp_nodelay(server: Server | None, client: tuple[str, int] | None) -> bool | None:
+    """Whether Nagle's algorithm is off on the accepted socket of `client`, asked of the kernel; None if unknown."""
+    if server is None or client is None:
+        return None
+    for connection in server.server_state.connections:
+        peer = getattr(connection, "client", None)
+        if peer is not None and tuple(peer) == tuple(client):
+            accepted = connection.transport.get_extra_info("socket")
+            return bool(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+    return None

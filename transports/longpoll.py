@@ -1,0 +1,105 @@
+"""Downstream a held GET (RFC 6202, section 2), upstream POST. A client's position is all that a poll consumes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from core import wire
+from core.errors import BadRequest, SlowConsumer
+from core.hub import Hub
+from core.model import Position
+from core.subscription import Start, Subscription
+from transports.app import create_app
+from transports.base import TransportInfo
+from transports.publish import upstream_routes
+from transports.session import Door, get_route, since_query
+
+MAX_WAIT_S: Final = 55.0
+DEFAULT_WAIT_S: Final = 25.0
+
+
+def frame(body: bytes, position: Position | None) -> tuple[bytes, Position | None]:
+    """A poll answers with bodies, and the position of the last."""
+    return body, position
+
+
+class LongPollTransport:
+    """Long polling: the answer waits until there is something to say."""
+
+    info = TransportInfo("longpoll", "any ASGI server", duplex=False, resumes_by="?since=")
+    holds = True
+
+    def routes(self, hub: Hub) -> Sequence[BaseRoute]:
+        """The poll, and the upstream half."""
+        door = Door(hub)
+
+        async def poll(request: Request) -> Response:
+            principal, room = door.enter(request)
+            wait_s, since = _wait_s(request), since_query(request)
+            subscription = await hub.attach(principal, room, self.info.name, frame, since=since, poller=True)
+            try:
+                told = since is None or subscription.start.resync is not None
+                frames = [] if told else await _frames(subscription, request, wait_s if self.holds else 0.0)
+                return _answer(subscription.start, frames)
+            finally:
+                await hub.detach(subscription)
+
+        return [get_route("/rooms/{room}/poll", poll), *upstream_routes(hub, door)]
+
+
+async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[tuple[bytes, Position]]:
+    """What there is to tell, within `wait_s`; nothing when that ran out or the client is gone."""
+    if frames := subscription.take_now():
+        return frames
+    taking = asyncio.ensure_future(subscription.take())
+    leaving = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({taking, leaving}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        return taking.result() if taking.done() else []
+    except SlowConsumer:
+        return []  # more came in one burst than an outbox holds: the next poll reads it from history
+    finally:
+        taking.cancel()
+        leaving.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _answer(start: Start, frames: list[tuple[bytes, Position]]) -> Response:
+    bodies = [body for body, _ in frames]
+    position = frames[-1][1] if frames else start.position
+    if start.resync is not None:
+        bodies = [wire.resync(start.resync, start.position)]
+    content = b'{"events":[%b],"position":"%b","recovered":%b}' % (
+        b",".join(bodies),
+        str(position).encode(),
+        b"true" if start.recovered else b"false",
+    )
+    return Response(content, headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+def _wait_s(request: Request) -> float:
+    given = request.query_params.getlist("wait")
+    if not given:
+        return DEFAULT_WAIT_S
+    if len(given) > 1 or not given[0].isascii() or not given[0].replace(".", "", 1).isdigit():
+        raise BadRequest(f"wait is a number of seconds from 0 to {MAX_WAIT_S:g}")
+    wait_s = float(given[0])
+    if wait_s > MAX_WAIT_S:
+        raise BadRequest(f"wait={given[0]}: at most {MAX_WAIT_S:g} seconds are allowed")
+    return wait_s
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return create_app("longpoll")
+    raise AttributeError(name)

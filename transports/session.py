@@ -1,0 +1,109 @@
+"""Who is asking: origin, then bearer or cookie; and `POST /session`, which turns a first message into the cookie."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import Final
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core import wire
+from core.errors import BadRequest, TooLarge, Unauthorized
+from core.hub import Hub
+from core.model import Position, Principal, RoomId, room_id
+from core.origins import OriginPolicy
+
+COOKIE: Final = "rtlab_session"
+_BODY_S: Final = 10.0  # a body that trickles in longer is given up
+
+
+class Door:
+    """Lets requests in, for one hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        settings = hub.settings
+        self._origins = OriginPolicy(settings.origins, settings.own_host, settings.require_origin)
+
+    def check_origin(self, connection: HTTPConnection) -> None:
+        """Raise Forbidden for a page that may not talk to us."""
+        origins = connection.headers.getlist("origin")
+        scheme = {"ws": "http", "wss": "https"}.get(connection.url.scheme, connection.url.scheme)
+        # Two Origin headers agree on nothing; joined they match no allow-list.
+        self._origins.check(", ".join(origins) if origins else None, scheme, connection.headers.get("host"))
+
+    def room(self, connection: HTTPConnection) -> RoomId:
+        """The room of the path, for a page that may talk to us. Raises NotFound, Forbidden, ShuttingDown."""
+        room = room_id(connection.path_params["room"])
+        self.check_origin(connection)
+        self._hub.refuse_while_draining()
+        return room
+
+    def enter(self, request: Request) -> tuple[Principal, RoomId]:
+        """Who asks, and for which room. Raises NotFound, Forbidden, Unauthorized, ShuttingDown."""
+        room = self.room(request)
+        return self._hub.admit(_token(request), room), room
+
+    async def body(self, request: Request) -> bytes:
+        """Read a request's body. Raises TooLarge as soon as it is over the limit, BadRequest when it trickles."""
+        limit = self._hub.settings.max_bytes
+        chunks = bytearray()
+        try:
+            async with asyncio.timeout(_BODY_S):
+                async for chunk in request.stream():
+                    chunks += chunk
+                    if len(chunks) > limit:
+                        raise TooLarge(f"the body has more than {limit} bytes")
+        except TimeoutError:
+            raise BadRequest(f"the body did not arrive within {_BODY_S:g} s") from None
+        return bytes(chunks)
+
+    def routes(self) -> list[Route]:
+        """`POST /session`."""
+
+        async def session(request: Request) -> Response:
+            self.check_origin(request)
+            self._hub.refuse_while_draining()
+            token = wire.decode_token_body(await self.body(request))
+            principal = self._hub.authenticator.verify(token, time.time())
+            response = Response(status_code=204, headers={"Cache-Control": "no-store"})
+            response.set_cookie(
+                COOKIE,
+                token,
+                max_age=max(1, math.floor(principal.expires_at_s - time.time())),
+                httponly=True,
+                samesite="strict",
+                secure=request.url.scheme == "https",
+            )
+            return response
+
+        return [Route("/session", session, methods=["POST"])]
+
+
+def since_query(request: Request) -> Position | None:
+    """The position of `?since=`. Raises BadRequest when it is malformed or given twice."""
+    given = request.query_params.getlist("since")
+    if len(given) > 1:
+        raise BadRequest("since is given twice")
+    return Position.parse(given[0]) if given else None
+
+
+def get_route(path: str, endpoint: object) -> Route:
+    """A GET route that does not answer HEAD: a stream or a held poll has no use for it."""
+    route = Route(path, endpoint, methods=["GET"])  # type: ignore[arg-type]
+    route.methods = {"GET"}
+    return route
+
+
+def _token(request: Request) -> str | None:
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return request.cookies.get(COOKIE)
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("an Authorization header looks like: Bearer TOKEN")
+    return token.strip()

@@ -1,0 +1,100 @@
+"""Downstream `text/event-stream` (WHATWG HTML, section 9.2), upstream POST; by sse-starlette's response."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
+
+from core import wire
+from core.errors import RoomError, ShuttingDown
+from core.hub import Hub
+from core.model import Position
+from core.subscription import Subscription
+from transports.app import create_app
+from transports.base import TransportInfo
+from transports.publish import upstream_routes
+from transports.session import Door, get_route, since_query
+
+_RETRY_MS = 1000  # what an EventSource waits before it reconnects, as long as the server is well
+
+
+def frame(body: bytes, position: Position | None) -> bytes:
+    """One event of the stream. The body is one line: JSON escapes every line break."""
+    if position is None:
+        return b"data: %b\n\n" % body
+    return b"id: %b\ndata: %b\n\n" % (str(position).encode(), body)
+
+
+class SseTransport:
+    """Server-sent events."""
+
+    info = TransportInfo("sse", "any ASGI server", duplex=False, resumes_by="Last-Event-ID or ?since=")
+
+    def routes(self, hub: Hub) -> Sequence[BaseRoute]:
+        """The stream, and the upstream half."""
+        door = Door(hub)
+
+        async def events(request: Request) -> Response:
+            principal, room = door.enter(request)
+            subscription = await hub.attach(principal, room, self.info.name, frame, since=_since(request))
+            return _EventStream(hub, subscription)
+
+        return [get_route("/rooms/{room}/events", events), *upstream_routes(hub, door)]
+
+
+def _since(request: Request) -> Position | None:
+    # A native EventSource repeats its URL when it reconnects: the header is the newer of the two.
+    last_event_id = request.headers.get("last-event-id")
+    return Position.parse(last_event_id) if last_event_id else since_query(request)
+
+
+class _EventStream(EventSourceResponse):
+    """The response of one subscriber; however it ends, also before its first byte, the subscription ends with it."""
+
+    def __init__(self, hub: Hub, subscription: Subscription) -> None:
+        self._hub = hub
+        self._subscription = subscription
+        super().__init__(
+            self._stream(),
+            ping=hub.settings.heartbeat_s,
+            ping_message_factory=lambda: ServerSentEvent(comment="", sep="\n"),
+            sep="\n",
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._hub.detach(self._subscription)
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        yield _opening(self._hub, self._subscription)
+        try:
+            while frames := await self._subscription.take():
+                yield b"".join(frames)
+        except ShuttingDown as ending:
+            yield b"retry: %d\n\n" % (ending.retry_after_ms or _RETRY_MS)
+        except RoomError as ending:
+            yield frame(wire.error(ending), None)
+
+
+def _opening(hub: Hub, subscription: Subscription) -> bytes:
+    start, lease = subscription.start, subscription.lease
+    heartbeat_ms = round(hub.settings.heartbeat_s * 1000)
+    welcome = wire.welcome(lease.room, lease.user_id, start.position, start.recovered, heartbeat_ms)
+    opening = b"retry: %d\n%b" % (_RETRY_MS, frame(welcome, start.position))
+    if start.resync is not None:
+        opening += frame(wire.resync(start.resync, start.position), start.position)
+    return opening
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return create_app("sse")
+    raise AttributeError(name)
