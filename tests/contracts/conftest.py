@@ -9,7 +9,8 @@ import pytest
 from tests.contracts.kit.clients import RoomClient
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
-from tests.contracts.targets import TARGETS, Connect, Target, make_client, unique
+from tests.contracts.kit.tokens import sign
+from tests.contracts.targets import TARGETS, Connect, Target, TokenOf, make_client, unique
 
 
 @pytest.fixture(params=TARGETS, ids=str)
@@ -51,7 +52,7 @@ async def connect(request: pytest.FixtureRequest, room: str) -> AsyncIterator[Co
         since: object = None,
         transport: str | None = None,
         room: str | None = room,
-        token: str | None = None,
+        token: TokenOf = sign,
         server: ServerProcess | None = None,
         join: bool = True,
     ) -> RoomClient:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
@@ -30,6 +30,10 @@ TARGETS = tuple(Target(name, name) for name in TRANSPORTS) + tuple(Target("all",
 HTTP_TARGETS = tuple(target for target in TARGETS if target.transport in HTTP_TRANSPORTS)
 
 
+TokenOf = Callable[[str], str]
+"""A token for a user id; `sign` makes a good one."""
+
+
 class Connect(Protocol):
     """Makes clients that are closed at the end of the test; unconnected with `join=False`."""
 
@@ -40,13 +44,10 @@ class Connect(Protocol):
         since: object = ...,
         transport: str | None = ...,
         room: str | None = ...,
-        token: str | None = ...,
+        token: TokenOf = ...,
         server: ServerProcess | None = ...,
         join: bool = ...,
     ) -> Awaitable[RoomClient]: ...
-
-
-ServerOf = Callable[[str, Mapping[str, str]], ServerProcess]
 
 
 def unique(prefix: str) -> str:
@@ -54,5 +55,5 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{uuid4().hex[:10]}"
 
 
-def make_client(server: ServerProcess, transport: str, room: str, user_id: str, token: str | None = None) -> RoomClient:
-    return CLIENTS[transport](server.base_url, room, user_id, token or sign(user_id))
+def make_client(server: ServerProcess, transport: str, room: str, user_id: str, token: TokenOf = sign) -> RoomClient:
+    return CLIENTS[transport](server.base_url, room, user_id, token(user_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -24,8 +25,6 @@ async def test_chat_reaches_sender_and_others_with_all_its_fields(server: Server
 
 
 async def test_timestamp_is_unix_milliseconds(server: ServerProcess, connect: Connect) -> None:
-    import time
-
     alice = await connect()
     before_ms = time.time_ns() // 1_000_000
     await alice.publish("now")

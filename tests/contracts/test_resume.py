@@ -79,7 +79,7 @@ async def test_resume_while_messages_keep_coming(server: ServerProcess, connect:
         assert await again.contents_until("29") == [str(count) for count in range(30)]
 
 
-@pytest.mark.parametrize(("left", "entered"), permutations(TRANSPORTS, 2), ids="-to-".join)
+@pytest.mark.parametrize(("left", "entered"), tuple(permutations(TRANSPORTS, 2)), ids="-to-".join)
 async def test_position_of_one_transport_resumes_on_another(
     every: ServerProcess, connect: Connect, left: str, entered: str
 ) -> None:

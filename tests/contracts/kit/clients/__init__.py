@@ -11,6 +11,7 @@ from tests.contracts.kit.clients.base import (
     RoomClient,
     ending,
 )
+from tests.contracts.kit.clients.http import HttpRoomClient
 from tests.contracts.kit.clients.poll import LongPollClient, PollClient, ShortPollClient
 from tests.contracts.kit.clients.sse import SseClient
 from tests.contracts.kit.clients.websocket import WebSocketClient
@@ -27,6 +28,7 @@ __all__ = [
     "Client",
     "DisconnectedError",
     "Ending",
+    "HttpRoomClient",
     "Joined",
     "LongPollClient",
     "PollClient",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 import httpx
@@ -33,13 +34,16 @@ def refusal(response: httpx.Response) -> RefusedError:
     return RefusedError(error, response.status_code, dict(response.headers))
 
 
+# One context for all clients: each would load the machine's certificates anew, for plain HTTP.
+_TLS = ssl.create_default_context()
+
+
 def http_client(base_url: str, token: str | None = None, **options: Any) -> httpx.AsyncClient:
     """A client without the machine's proxies; `token` goes into the Authorization header."""
     headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     headers |= options.pop("headers", {})
-    return httpx.AsyncClient(
-        base_url=base_url, headers=headers, trust_env=False, **{"timeout": httpx.Timeout(EVENT_S)} | options
-    )
+    options = {"timeout": httpx.Timeout(EVENT_S), "verify": _TLS} | options
+    return httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False, **options)
 
 
 class HttpRoomClient(RoomClient):
