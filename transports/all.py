@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from core.hub import Hub
 from transports.app import create_app
@@ -23,10 +23,11 @@ class AllTransports:
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """Their routes, each path once: the upstream half is common to the HTTP transports."""
         members: tuple[Transport, ...] = (WebSocketTransport(), SseTransport(), LongPollTransport())
-        unique: dict[object, BaseRoute] = {}
+        unique: dict[str, BaseRoute] = {}
         for member in members:
             for route in member.routes(hub):
-                unique.setdefault(route.path if isinstance(route, Route) else route, route)
+                assert isinstance(route, Route | WebSocketRoute)
+                unique.setdefault(route.path, route)
         return list(unique.values())
 
 
