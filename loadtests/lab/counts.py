@@ -134,7 +134,7 @@ def memory_costs(
 def instrument(
     samples: pa.Table, publishes: pa.Table, result: GeneratorResult, readings: Sequence[Reading]
 ) -> Instrument:
-    """Return how well the generator did in the measured phase; NaN where there is nothing to say it from."""
+    """Return how well the generator did in the measured phase; None where there is nothing to say it from."""
     heard, sent = measured(samples), measured(publishes)
     seconds = [
         second
@@ -148,10 +148,10 @@ def instrument(
     return Instrument(
         clock=result.clock,
         rx_gap_ms_p99=_p99((user_rx[stamped] - kernel_rx[stamped]) / 1e6),
-        batched_fraction=float((batch_sizes > 1).mean()) if len(batch_sizes) else float("nan"),
+        batched_fraction=float((batch_sizes > 1).mean()) if len(batch_sizes) else None,
         publish_lateness_ms_p99=_p99((_column(sent, "sent_ns") - _column(sent, "scheduled_ns")) / 1e6),
         hub_lag_ms_p99=_p99(np.array([second.lag_ms for second in seconds])),
-        cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else float("nan"),
+        cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else None,
         foreign_cpu_percent=timeline.foreign_cpu_percent(readings, result.measured_from_ns, result.measured_to_ns),
     )
 
@@ -165,8 +165,8 @@ def _per(total: float | None, parts: int, scale: float = 1.0) -> float | None:
     return None if total is None or parts <= 0 else total * scale / parts
 
 
-def _p99(values: npt.NDArray[np.float64]) -> float:
-    return float(np.percentile(values, 99)) if len(values) else float("nan")
+def _p99(values: npt.NDArray[np.float64]) -> float | None:
+    return float(np.percentile(values, 99)) if len(values) else None
 
 
 def _connect(result: GeneratorResult) -> tuple[float | None, float | None]:

@@ -66,13 +66,13 @@ def server_cpu_ns(readings: Sequence[Reading], from_ns: int, to_ns: int) -> floa
     return _between(readings, from_ns, to_ns, [float(reading.server_cpu_ns) for reading in readings])
 
 
-def foreign_cpu_percent(readings: Sequence[Reading], from_ns: int, to_ns: int) -> float:
-    """Return what neither server nor generator used between two instants, of one core; NaN without readings."""
+def foreign_cpu_percent(readings: Sequence[Reading], from_ns: int, to_ns: int) -> float | None:
+    """Return what neither server nor generator used between two instants, of one core; None without readings."""
     foreign = [
         float(reading.machine_busy_ns - reading.server_cpu_ns - reading.generator_cpu_ns) for reading in readings
     ]
     used = _between(readings, from_ns, to_ns, foreign)
-    return float("nan") if used is None else max(0.0, 100.0 * used / (to_ns - from_ns))
+    return None if used is None else max(0.0, 100.0 * used / (to_ns - from_ns))
 
 
 def _between(readings: Sequence[Reading], from_ns: int, to_ns: int, cumulative: Sequence[float]) -> float | None:

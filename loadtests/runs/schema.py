@@ -132,15 +132,15 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 class Instrument(msgspec.Struct, frozen=True):
-    """How well the generator itself did; the validity rules read it."""
+    """How well the generator itself did; the validity rules read it. None where there is nothing to say it from."""
 
     clock: str  # "kernel" or "user"
-    rx_gap_ms_p99: float  # user_rx - kernel_rx
-    batched_fraction: float  # push deliveries that shared a read with another of the same socket
-    publish_lateness_ms_p99: float  # sent - scheduled
-    hub_lag_ms_p99: float
-    cpu_percent: float  # mean of the measured phase, of one core
-    foreign_cpu_percent: float
+    rx_gap_ms_p99: float | None  # user_rx - kernel_rx
+    batched_fraction: float | None  # push deliveries that shared a read with another of the same socket
+    publish_lateness_ms_p99: float | None  # sent - scheduled
+    hub_lag_ms_p99: float | None
+    cpu_percent: float | None  # mean of the measured phase, of one core
+    foreign_cpu_percent: float | None
 
 
 class Cell(msgspec.Struct, frozen=True):

@@ -112,16 +112,20 @@ def _judge_instrument(instrument: Instrument, *, pushes: bool, idle: bool) -> It
     for threshold in THRESHOLDS:
         if threshold.pushes_only and not pushes:
             continue
-        validity, reason = threshold.judge(figures[threshold.figure])
+        value = figures[threshold.figure]
+        if value is None:
+            continue
+        validity, reason = threshold.judge(value)
         if validity is not Validity.VALID:
             yield validity, reason
 
 
-def _figures(instrument: Instrument) -> dict[str, float]:
-    """Return the figures that the thresholds are put on."""
+def _figures(instrument: Instrument) -> dict[str, float | None]:
+    """Return the figures that the thresholds are put on; None where a figure could not be had."""
+    batched = instrument.batched_fraction
     return {
         "rx_gap_ms_p99": instrument.rx_gap_ms_p99,
-        "batched_percent": 100.0 * instrument.batched_fraction,
+        "batched_percent": None if batched is None else 100.0 * batched,
         "publish_lateness_ms_p99": instrument.publish_lateness_ms_p99,
         "hub_lag_ms_p99": instrument.hub_lag_ms_p99,
         "cpu_percent": instrument.cpu_percent,

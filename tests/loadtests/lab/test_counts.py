@@ -1,0 +1,190 @@
+"""Counts, costs and instrument figures from synthetic cells with planted faults."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtests.lab import counts
+from loadtests.lab.sampler import Reading
+from loadtests.runs.schema import ABSENT_NS, Phase
+from loadtests.scenarios.spec import CellSpec, Load
+from tests.loadtests.lab.synthetic import MS, CellTables, cell_tables
+
+FROM_NS, TO_NS = 10_000 * MS, 12_000 * MS
+
+
+def spec(subscribers: int = 4, rooms: int = 1) -> CellSpec:
+    return CellSpec(
+        cell="0-sse-x",
+        user_class="SseUser",
+        host="http://127.0.0.1:1",
+        load=Load(name="x", subscribers=subscribers, rate_per_s=5.0, rooms=rooms),
+        tokens=("t",),
+        room_names=tuple(f"r{index}" for index in range(rooms)),
+    )
+
+
+def perfect(subscribers: int = 4, rooms: int = 1) -> CellTables:
+    return cell_tables(spec(subscribers, rooms), from_ns=FROM_NS, to_ns=TO_NS)
+
+
+def replaced(table: pa.Table, name: str, values: object) -> pa.Table:
+    """Return the table with one column's values replaced."""
+    index = table.schema.get_field_index(name)
+    return table.set_column(index, table.schema.field(index), pa.array(values, table.schema.field(index).type))
+
+
+@settings(deadline=None)
+@given(subscribers=st.integers(1, 12), rooms=st.integers(1, 4))
+def test_a_perfect_cell_has_full_reach(subscribers: int, rooms: int) -> None:
+    rooms = min(rooms, subscribers)
+    cell = perfect(subscribers, rooms)
+    found = counts.count(cell.samples, cell.publishes, spec(subscribers, rooms).load, cell.result)
+    assert (found.published, found.expected, found.received) == (10 * rooms, 10 * subscribers, 10 * subscribers)
+    assert (found.lost, found.duplicates, found.out_of_order, found.refused) == (0, 0, 0, 0)
+    assert found.reach == 1.0
+
+
+@settings(deadline=None)
+@given(
+    lost=st.sets(st.integers(0, 39), max_size=39),
+    repeated=st.lists(st.integers(0, 39), max_size=10),
+)
+def test_planted_losses_and_duplicates_are_counted_exactly(lost: set[int], repeated: list[int]) -> None:
+    cell = perfect()
+    kept = [row for row in range(40) if row not in lost]
+    again = [row for row in repeated if row not in lost]
+    samples = cell.samples.take(kept + again)
+    found = counts.count(samples, cell.publishes, spec().load, cell.result)
+    assert (found.lost, found.received) == (len(lost), 40 - len(lost))
+    assert found.duplicates == len(again)
+    assert found.out_of_order == 0
+
+
+def test_a_planted_swap_is_one_out_of_order() -> None:
+    cell = perfect(subscribers=2)
+    rows = list(range(20))
+    rows[4], rows[6] = rows[6], rows[4]  # the same subscriber's deliveries of messages 2 and 3
+    found = counts.count(cell.samples.take(rows), cell.publishes, spec(2).load, cell.result)
+    assert (found.out_of_order, found.lost, found.duplicates) == (1, 0, 0)
+
+
+def test_order_is_judged_within_each_subscriber() -> None:
+    cell = perfect(subscribers=2)
+    by_subscriber = np.argsort(np.arange(20) % 2, kind="stable")
+    found = counts.count(cell.samples.take(by_subscriber), cell.publishes, spec(2).load, cell.result)
+    assert found.out_of_order == 0
+
+
+def test_a_delivery_nobody_was_promised_fills_no_hole() -> None:
+    cell = perfect(subscribers=1)
+    accepted = cell.publishes["accepted_ns"].to_pylist()
+    accepted[0] = ABSENT_NS
+    publishes = replaced(cell.publishes, "accepted_ns", accepted)
+    found = counts.count(cell.samples.slice(0, 9), publishes, spec(1).load, cell.result)
+    assert (found.refused, found.published, found.expected, found.received, found.lost) == (1, 9, 9, 8, 1)
+
+
+def test_the_same_offset_in_another_room_is_another_delivery() -> None:
+    cell = perfect(subscribers=2, rooms=2)
+    samples = cell.samples.filter(pa.compute.equal(cell.samples["room"], 0))
+    found = counts.count(samples, cell.publishes, spec(2, 2).load, cell.result)
+    assert (found.expected, found.received, found.lost, found.duplicates) == (20, 10, 10, 0)
+
+
+def test_warm_up_rows_do_not_count() -> None:
+    cell = perfect()
+    warm = [Phase.WARM_UP] * 4 + [Phase.MEASURED] * 36
+    samples = replaced(cell.samples, "phase", warm)
+    publishes = replaced(cell.publishes, "phase", [Phase.WARM_UP] + [Phase.MEASURED] * 9)
+    found = counts.count(samples, publishes, spec().load, cell.result)
+    assert (found.published, found.expected, found.received, found.lost) == (9, 36, 36, 0)
+
+
+def test_a_cell_without_deliveries_is_all_lost() -> None:
+    cell = perfect()
+    found = counts.count(cell.samples.slice(0, 0), cell.publishes, spec().load, cell.result)
+    assert (found.received, found.lost, found.reach) == (0, 40, 0.0)
+
+
+def test_a_cell_without_anything_has_no_reach() -> None:
+    cell = perfect()
+    found = counts.count(cell.samples.slice(0, 0), cell.publishes.slice(0, 0), spec().load, cell.result)
+    assert (found.expected, found.received, found.lost) == (0, 0, 0)
+    assert math.isnan(found.reach)
+
+
+def readings(server_cpu_percent: float, foreign_cpu_percent: float) -> tuple[Reading, ...]:
+    """Readings a quarter of a second apart around the measured phase, with constant rates."""
+    taken = []
+    for t_ns in range(FROM_NS - 1000 * MS, TO_NS + 1000 * MS, 250 * MS):
+        server = int(t_ns * server_cpu_percent / 100)
+        taken.append(
+            Reading(
+                t_ns=t_ns,
+                server_cpu_ns=server,
+                server_rss_kib=1.0,
+                generator_cpu_ns=0,
+                generator_rss_kib=1.0,
+                machine_busy_ns=server + int(t_ns * foreign_cpu_percent / 100),
+                server_connections=1,
+                server_outbox_bytes=0,
+            )
+        )
+    return tuple(taken)
+
+
+def test_costs_are_per_delivery_of_the_measured_phase() -> None:
+    cell = perfect()
+    spent = counts.costs(cell.samples, cell.result, readings(10.0, 0.0))
+    assert spent.server_cpu_us_per_delivery == pytest.approx(0.1 * 2e6 / 40)
+    assert spent.generator_cpu_us_per_delivery == pytest.approx(10_000 / 40)
+    assert spent.wire_bytes_down_per_delivery == 1000 / 40
+    assert spent.wire_bytes_up_per_delivery == 100 / 40
+    assert spent.packets_per_delivery == 20 / 40
+    assert spent.connect_ms_p50 == 2.0
+    assert spent.server_kib_per_connection is None
+
+
+def test_what_was_not_measured_is_none_and_not_nought() -> None:
+    cell = perfect()
+    result = msgspec.structs.replace(cell.result, sockets=None, connect_ms=())
+    spent = counts.costs(cell.samples, result, ())
+    assert spent.server_cpu_us_per_delivery is None
+    assert spent.wire_bytes_down_per_delivery is None
+    assert spent.packets_per_delivery is None
+    assert spent.connect_ms_p99 is None
+    assert counts.costs(cell.samples.slice(0, 0), result, ()).generator_cpu_us_per_delivery is None
+
+
+@pytest.mark.parametrize(("kernel", "expected"), [((100.0, 180.0), 10.0), ((None, None), None), ((180.0, 100.0), None)])
+def test_memory_is_growth_over_connections(kernel: tuple[float | None, float | None], expected: float | None) -> None:
+    spent = counts.memory_costs(perfect().result, server_kib=(1000.0, 1080.0), kernel_kib=kernel)
+    assert spent.server_kib_per_connection == 20.0
+    assert spent.kernel_kib_per_connection == expected
+
+
+def test_the_instrument_is_judged_on_the_measured_phase() -> None:
+    cell = perfect()
+    batches = [2] * 10 + [1] * 30
+    samples = replaced(cell.samples, "batch_size", batches)
+    health = counts.instrument(samples, cell.publishes, cell.result, readings(10.0, 7.0))
+    assert health.rx_gap_ms_p99 == pytest.approx(0.1)
+    assert health.batched_fraction == 0.25
+    assert health.publish_lateness_ms_p99 == pytest.approx(0.001)
+    assert health.hub_lag_ms_p99 == pytest.approx(0.1)
+    assert health.cpu_percent == pytest.approx(0.5)
+    assert health.foreign_cpu_percent == pytest.approx(7.0, rel=1e-3)
+
+
+def test_without_kernel_stamps_there_is_no_gap() -> None:
+    cell = perfect()
+    samples = replaced(cell.samples, "kernel_rx_ns", [ABSENT_NS] * 40)
+    assert counts.instrument(samples, cell.publishes, cell.result, ()).rx_gap_ms_p99 is None

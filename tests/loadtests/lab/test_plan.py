@@ -1,0 +1,96 @@
+"""The plan: every block whole, the order drawn from the seed, the same arrivals for every transport."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtests.lab import plan, targets
+from loadtests.lab.targets import TARGETS, Target
+from loadtests.scenarios.scenario import CellPlan, Scenario
+from loadtests.scenarios.spec import Load
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Scenarios of up to four loads, some with a number of blocks of their own."""
+    cells = tuple(
+        CellPlan(
+            load=Load(name=f"load-{index}", subscribers=1, rate_per_s=1.0),
+            blocks=draw(st.none() | st.integers(1, 4)),
+            measured_s=draw(st.none() | st.floats(0.1, 9.0)),
+        )
+        for index in range(draw(st.integers(1, 4)))
+    )
+    return Scenario(name="s", about="", cells=cells, blocks=draw(st.integers(1, 4)))
+
+
+CHOSEN = st.lists(st.sampled_from(TARGETS), min_size=1, unique=True)
+
+
+@given(scenarios(), CHOSEN, SEEDS)
+def test_every_block_holds_each_of_its_cells_once(scenario: Scenario, chosen: list[Target], seed: int) -> None:
+    planned = plan.draw(scenario, chosen, seed)
+    expected = Counter(
+        (block, target.name, cell.load.name)
+        for cell in scenario.cells
+        for target in chosen
+        for block in range(scenario.blocks if cell.blocks is None else cell.blocks)
+    )
+    assert Counter((cell.block, cell.target.name, cell.load.name) for cell in planned) == expected
+
+
+@given(scenarios(), CHOSEN, SEEDS)
+def test_blocks_follow_each_other_and_orders_count_from_zero(
+    scenario: Scenario, chosen: list[Target], seed: int
+) -> None:
+    planned = plan.draw(scenario, chosen, seed)
+    assert [cell.block for cell in planned] == sorted(cell.block for cell in planned)
+    assert [cell.order for cell in planned] == list(range(len(planned)))
+    assert len({cell.id for cell in planned}) == len(planned)
+
+
+@given(scenarios(), CHOSEN, SEEDS)
+def test_the_same_seed_draws_the_same_plan(scenario: Scenario, chosen: list[Target], seed: int) -> None:
+    assert plan.draw(scenario, chosen, seed) == plan.draw(scenario, chosen, seed)
+
+
+@given(scenarios(), SEEDS)
+def test_transports_of_a_block_hear_the_same_arrivals(scenario: Scenario, seed: int) -> None:
+    seeds: dict[tuple[int, str], set[int]] = {}
+    for cell in plan.draw(scenario, TARGETS, seed):
+        seeds.setdefault((cell.block, cell.load.name), set()).add(cell.seed)
+    assert all(len(of_block) == 1 for of_block in seeds.values())
+
+
+def test_order_differs_with_the_seed_and_from_block_to_block() -> None:
+    scenario = Scenario(
+        name="s",
+        about="",
+        blocks=8,
+        cells=tuple(CellPlan(load=Load(name=name, subscribers=1, rate_per_s=1.0)) for name in ("a", "b", "c")),
+    )
+
+    def orders(seed: int) -> list[tuple[str, ...]]:
+        planned = plan.draw(scenario, TARGETS, seed)
+        return [
+            tuple(f"{cell.target.name}-{cell.load.name}" for cell in planned if cell.block == block)
+            for block in range(8)
+        ]
+
+    assert orders(1) != orders(2)
+    assert len(set(orders(1))) > 1
+
+
+def test_a_memory_cell_takes_its_hold_only() -> None:
+    cells = (
+        CellPlan(kind="memory", hold_s=2.0, load=Load(name="idle", subscribers=1, rate_per_s=0.0)),
+        CellPlan(load=Load(name="busy", subscribers=1, rate_per_s=1.0)),
+    )
+    scenario = Scenario(name="s", about="", blocks=1, cells=cells, warm_up_s=1.0, measured_s=3.0, grace_s=0.5)
+    planned = plan.draw(scenario, targets.select(["sse"]), 1)
+    assert {cell.kind: cell.measuring_s for cell in planned} == {"memory": 2.0, "latency": 4.5}
