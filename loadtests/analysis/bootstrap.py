@@ -1,10 +1,10 @@
 """Intervals for percentiles, by resampling run blocks and, inside them, time blocks.
 
-Deliveries are not independent: one publication reaches everybody at once, and a busy second is busy for all. So what is
-resampled is never a single delivery but a *time block* (half a second of schedule) inside a *run block* (one pass of
-the interleaved plan). With three run blocks the plain bootstrap is too narrow where run blocks differ and too wide where
-they do not; its spread is therefore rescaled to the variance that the run blocks show and widened by Student's t at the
-Welch-Satterthwaite degrees of freedom. `docs/methodology.md` has the derivation and the coverage measured in the tests.
+Deliveries are not independent: one publication reaches everybody at once, and a busy second is busy for all. So what
+is resampled is never a single delivery but a *time block* (half a second of schedule) inside a *run block* (one pass of
+the interleaved plan). With three run blocks the plain bootstrap is too narrow where run blocks differ and too wide
+where they do not; its spread is therefore rescaled to the variance that the run blocks show and widened by Student's t
+at the Welch-Satterthwaite degrees of freedom. `docs/methodology.md` has the derivation and the coverage found.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def difference(a: BlockedLatency, b: BlockedLatency, percent: float, seed: int =
 
 
 def student_t(probability: float, dof: float) -> float:
-    """Return the quantile (probability >= 0.5) of Student's t, by integrating cos(u)^(dof-1) with t = sqrt(dof) tan u."""
+    """Return the quantile (probability >= 0.5) of Student's t, integrating cos(u)^(dof-1), t = sqrt(dof) tan u."""
     u = np.linspace(0, np.pi / 2, 20_001)[:-1]
     density = np.cos(u) ** (dof - 1)
     area = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
@@ -168,7 +168,7 @@ def _pooled(sample: BlockedLatency, percent: float) -> float:
 
 
 def _replicates(sample: BlockedLatency, drawn: IntArray, percent: float, rng: np.random.Generator) -> FloatArray:
-    """Percentiles of resamples: `drawn[b, :]` are indices of the run blocks in replicate `b`, time blocks are drawn here."""
+    """Percentiles of resamples: `drawn[b, :]` indexes the run blocks of replicate `b`; time blocks are drawn here."""
     weights = np.zeros((len(drawn), len(sample.run_block)))
     for index, label in enumerate(sample.run_blocks):
         rows = np.flatnonzero(sample.run_block == label)
@@ -191,7 +191,7 @@ def _by_run_block(sample: BlockedLatency, percent: float, rng: np.random.Generat
 
 
 def _spread(parts: _ByRunBlock) -> _Spread:
-    """Judge a mean over `k` run blocks: variance between them (which holds that within) against that of the time blocks."""
+    """Judge a mean over `k` run blocks: the variance between them (which holds that within) against that within."""
     k = len(parts.value_ms)
     if k == 1:
         return _Spread(parts.within_unbiased, parts.within, parts.within_dof)
@@ -214,4 +214,4 @@ def _interval(value: float, replicates: FloatArray, spread: _Spread) -> tuple[fl
     low, high = np.quantile(replicates - value, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     scale = np.sqrt(spread.shown / spread.replicated) if spread.replicated else 1.0
     scale *= student_t((1 + CONFIDENCE) / 2, spread.dof) / _NORMAL_975
-    return value + min(float(low) * scale, 0.0), value + max(float(high) * scale, 0.0)
+    return value + min(float(low * scale), 0.0), value + max(float(high * scale), 0.0)

@@ -1,7 +1,7 @@
 """Open a run folder, check it against `loadtests.runs.schema`, and hand over data frames.
 
-Guarantee: what `load` returns has the documented columns and types; anything else raises `RunFormatError`
-with the file, the value found and what is allowed.
+Guarantee: what `load` returns has the documented columns and types; anything else raises `RunError` with the file, the
+value found and what is allowed.
 """
 
 from __future__ import annotations
@@ -10,20 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loadtests.runs.schema import PUBLISHES, SAMPLES, SCHEMA_VERSION, TIMELINE, Run
+from loadtests.runs import store
+from loadtests.runs.errors import RunError
+from loadtests.runs.schema import PUBLISHES, SAMPLES, TIMELINE, Run
 
 
-class RunFormatError(ValueError):
-    """A folder that is no run, or a run of another format."""
-
-
-class _Version(msgspec.Struct):
-    schema_version: int
+class RunFormatError(RunError):
+    """A run whose files contradict the format; the message names the file, what it holds and what it must hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ def load(run_dir: Path, sample_columns: Sequence[str] | None = None) -> RunTable
     """Read a whole run; `sample_columns` limits the columns of `samples` (the large table) to what is needed.
 
     A run that was interrupted has its tables under `cells/<cell>/`; they are read from there.
-    Raises `RunFormatError`.
+    Raises `RunError`.
     """
     run = load_run(run_dir)
     return RunTables(
@@ -56,22 +53,11 @@ def load(run_dir: Path, sample_columns: Sequence[str] | None = None) -> RunTable
 
 
 def load_run(run_dir: Path) -> Run:
-    """Read and check `run.json` alone. Raises `RunFormatError`."""
-    path = run_dir / "run.json"
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise RunFormatError(f"{run_dir} is no run folder: cannot read run.json ({error.strerror})") from error
-    try:
-        version = msgspec.json.decode(raw, type=_Version).schema_version
-        if version != SCHEMA_VERSION:
-            raise RunFormatError(f"{path}: schema_version is {version}, this version reads {SCHEMA_VERSION}")
-        run = msgspec.json.decode(raw, type=Run)
-    except msgspec.MsgspecError as error:
-        raise RunFormatError(f"{path}: {error}") from error
+    """Read and check `run.json` alone. Raises `RunError`."""
+    run = store.load(run_dir)
     ids = [cell.id for cell in run.cells]
     if repeated := sorted({i for i in ids if ids.count(i) > 1}):
-        raise RunFormatError(f"{path}: cell ids must be unique, repeated: {', '.join(repeated)}")
+        raise RunFormatError(f"{run_dir}: cell ids must be unique, repeated: {', '.join(repeated)}")
     return run
 
 
@@ -90,7 +76,9 @@ def _table(run_dir: Path, run: Run, name: str, schema: pa.Schema) -> pd.DataFram
     tables = [_read(path, schema) for path in paths if path.exists()]
     if not tables:
         if any(cell.counts is not None and cell.counts.received for cell in run.cells):
-            raise RunFormatError(f"{run_dir} counts deliveries but holds neither {merged.name} nor cells/*/{merged.name}")
+            raise RunFormatError(
+                f"{run_dir} counts deliveries but holds neither {merged.name} nor cells/*/{merged.name}"
+            )
         tables = [schema.empty_table()]
     frame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
     if strangers := sorted(set(frame["cell"].cat.categories) - known):

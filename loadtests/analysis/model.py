@@ -1,0 +1,93 @@
+"""Closed forms for delivery latency over a link: what theory says before anything is measured.
+
+Symbols: `one_way_ms` d, one-way delay of the link; `turnaround_ms` t, from a poll's answer to the client's next request;
+w = 2d + t, a long-poll's blind time; `rate_per_s` r, Poisson publications per second and room. Formulas hold from when
+the server has the message; the publisher's own d (`FROM_PUBLISHER`) comes on top, equal for all transports.
+Sources: RFC 6202 section 2.2 (long polling: up to three transits), renewal-reward for the means.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from loadtests.analysis.latency import FloatArray
+
+PUSHING = ("websocket", "sse", "h2push", "socketio")
+
+
+def push_ms(one_way_ms: float) -> float:
+    """Latency of a push transport: one transit."""
+    return one_way_ms
+
+
+def long_poll_mean_ms(one_way_ms: float, rate_per_s: float, turnaround_ms: float = 0.0) -> float:
+    """Mean of a long poll whose every answer carries the whole backlog: d + (r w^2 / 2) / (r w + e^(-r w))."""
+    blind_ms = 2 * one_way_ms + turnaround_ms
+    arrivals = rate_per_s * blind_ms / 1e3
+    return one_way_ms + (arrivals * blind_ms / 2) / (arrivals + np.exp(-arrivals))
+
+
+def long_poll_max_ms(one_way_ms: float, turnaround_ms: float = 0.0) -> float:
+    """Worst case of a long poll: d + w = 3d + t, published just after an answer left."""
+    return 3 * one_way_ms + turnaround_ms
+
+
+def long_poll_requests_per_message(one_way_ms: float, rate_per_s: float, turnaround_ms: float = 0.0) -> float:
+    """Requests a long-polling client makes per message: 1 / (r w + e^(-r w))."""
+    arrivals = rate_per_s * (2 * one_way_ms + turnaround_ms) / 1e3
+    return float(1 / (arrivals + np.exp(-arrivals)))
+
+
+def long_poll_cdf(
+    latency_ms: FloatArray, one_way_ms: float, rate_per_s: float, turnaround_ms: float = 0.0
+) -> FloatArray:
+    """Share of messages that took at most `latency_ms`: an atom at d (the poll was waiting), then uniform to d + w."""
+    blind_ms = 2 * one_way_ms + turnaround_ms
+    arrivals = rate_per_s * blind_ms / 1e3
+    waiting = np.exp(-arrivals)
+    late = arrivals * np.clip((latency_ms - one_way_ms) / blind_ms, 0, 1) if blind_ms else np.zeros_like(latency_ms)
+    share: FloatArray = (waiting + late) / (arrivals + waiting)
+    return np.where(latency_ms < one_way_ms, 0.0, share)
+
+
+def short_poll_mean_ms(one_way_ms: float, interval_ms: float) -> float:
+    """Mean of short polling on a fixed grid: d + T/2, whatever the rate."""
+    return one_way_ms + interval_ms / 2
+
+
+def short_poll_after_answer_mean_ms(one_way_ms: float, interval_ms: float) -> float:
+    """Mean of short polling that waits T after each answer: d + (T + 2d)/2."""
+    return one_way_ms + (interval_ms + 2 * one_way_ms) / 2
+
+
+def short_poll_cdf(latency_ms: FloatArray, one_way_ms: float, interval_ms: float) -> FloatArray:
+    """Share of messages that took at most `latency_ms` on a fixed grid: uniform from d to d + T."""
+    return np.clip((latency_ms - one_way_ms) / interval_ms, 0, 1)
+
+
+def link_one_way_ms(link: str) -> float | None:
+    """Return d of a cell's link: 0 for "loopback", half of `rtt=50ms` otherwise; None where the text says neither."""
+    if link == "loopback":
+        return 0.0
+    found = re.search(r"\brtt=([0-9]+(?:\.[0-9]+)?)(ms|s)\b", link)
+    if not found:
+        return None
+    return float(found[1]) * (1000 if found[2] == "s" else 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class FiveHundred:
+    """Under which conditions a transport's mean would be the guide's long-polling figure."""
+
+    claimed_ms: float
+    short_poll_interval_ms: float  # on a link without delay
+    long_poll_one_way_ms: float  # a busy room, from when the server has the message: the least delay that does it
+    long_poll_round_trip_ms: float  # a busy room, from the publisher's schedule
+
+
+def five_hundred(claimed_ms: float = 500.0) -> FiveHundred:
+    """Turn the means round: T/2 = claim; and d + w/2 = 2d = claim, the limit of a long poll in an ever busier room."""
+    return FiveHundred(claimed_ms, 2 * claimed_ms, claimed_ms / 2, 2 * claimed_ms / 3)

@@ -1,0 +1,64 @@
+"""One colour, one mark and one place in the order for each transport, everywhere and for ever.
+
+Hues after Okabe and Ito, safe for colour-blind eyes; lightness adjusted per theme so that each stands out from its
+background by at least 3:1 (WCAG 1.4.11). Marks differ too: colour is never the only sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a transport is drawn. `name` is the CSS variable's, `light` and `dark` its values."""
+
+    name: str
+    light: str
+    dark: str
+    marker: str  # matplotlib's
+
+
+LOOKS: dict[str, Look] = {
+    "websocket": Look("websocket", "#0072b2", "#4aa8e0", "o"),
+    "sse": Look("sse", "#d55e00", "#e8752a", "s"),
+    "longpoll": Look("longpoll", "#008f68", "#1fb58c", "D"),
+    "shortpoll": Look("shortpoll", "#b4578f", "#d98cb9", "^"),
+    "h2push": Look("h2push", "#a87900", "#e0a92e", "v"),
+    "socketio": Look("socketio", "#5b5bb8", "#9d9df0", "P"),
+}
+
+OTHER = Look("other", "#56606b", "#a3adb8", "X")
+"""Targets that are not ours."""
+
+INKS: dict[str, tuple[str, str]] = {
+    "paper": ("#ffffff", "#161b22"),
+    "ink": ("#1c2128", "#e6e9ed"),
+    "muted": ("#586069", "#9aa4b0"),
+    "rule": ("#dfe3e8", "#30363d"),
+    "band": ("#eef1f4", "#1f2630"),
+}
+"""Names of the other CSS variables, with their values in the light and the dark theme."""
+
+
+def look(transport: str) -> Look:
+    """Return a transport's look; unknown ones share that of other targets."""
+    return LOOKS.get(transport, OTHER)
+
+
+def rank(transport: str) -> tuple[int, str]:
+    """Sort key: the fixed order first, then others by name."""
+    known = list(LOOKS)
+    return (known.index(transport) if transport in LOOKS else len(known), transport)
+
+
+def ink(name: str) -> str:
+    """Return the light value of an ink: what charts are drawn in before they are themed."""
+    return INKS[name][0]
+
+
+def css_variables(dark: bool) -> str:
+    """Return the declarations of every variable, for one theme."""
+    looks = [(look.name, look.dark if dark else look.light) for look in (*LOOKS.values(), OTHER)]
+    inks = [(name, values[1 if dark else 0]) for name, values in INKS.items()]
+    return "".join(f"--{name}:{value};" for name, value in looks + inks)

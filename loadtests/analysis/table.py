@@ -1,0 +1,146 @@
+"""The guide's table, measured: one row per transport and load, for the terminal and for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests.analysis import claims
+from loadtests.analysis.bootstrap import Estimate
+from loadtests.analysis.quantity import UNKNOWN, digits, printable, share, span
+from loadtests.analysis.study import Result, Study, study
+from loadtests.runs.schema import Validity
+
+MARKS = {Validity.VALID: "●", Validity.DOUBTFUL: "◐", Validity.INVALID: "○"}
+"""Full, half, hollow: how far a row can be believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of figures, unrounded; None where nothing can be stated."""
+
+    transport: str
+    load: str
+    link: str
+    claimed_ms: float | None
+    deliveries: int
+    p50: Estimate | None
+    p99: Estimate | None
+    wire_bytes: float | None  # down, per delivery
+    server_cpu_us: float | None  # per delivery
+    kib_per_connection: float | None
+    received: int
+    expected: int
+    lost: int
+    duplicates: int
+    out_of_order: int
+    validity: Validity
+    reasons: tuple[str, ...]
+    verdict: claims.ClaimVerdict
+
+
+HEADINGS = (
+    "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "B/delivery", "CPU us", "KiB/conn", "reach", "verdict",
+)  # fmt: skip
+
+
+def rows(run_dir: Path) -> tuple[Row, ...]:
+    """Work out a run's rows: its latency conditions, by load, then in the transports' fixed order. Raises `RunError`."""
+    return of(study(run_dir))
+
+
+def of(worked_out: Study) -> tuple[Row, ...]:
+    """Return the rows of a study; where there is no cell of the kinds `latency` and `link`, of whatever was measured."""
+    results = worked_out.of_kind("latency", "link") or worked_out.results
+    return tuple(_row(result, worked_out) for result in results)
+
+
+def _row(result: Result, worked_out: Study) -> Row:
+    transport = result.condition.transport
+    memory = worked_out.memory.get(transport)
+    costs = result.costs
+    return Row(
+        transport=transport,
+        load=result.condition.load,
+        link=result.condition.link,
+        claimed_ms=(worked_out.run.claims or claims.GUIDE_LATENCY_MS).get(transport),
+        deliveries=result.percentiles.n,
+        p50=result.p50,
+        p99=result.p99,
+        wire_bytes=costs.bytes_down.value if costs.bytes_down else None,
+        server_cpu_us=costs.server_cpu_us.value if costs.server_cpu_us else None,
+        kib_per_connection=memory.value if memory else None,
+        received=result.total("received"),
+        expected=result.total("expected"),
+        lost=result.total("lost"),
+        duplicates=result.total("duplicates"),
+        out_of_order=result.total("out_of_order"),
+        validity=result.validity,
+        reasons=result.reasons,
+        verdict=result.claim,
+    )
+
+
+def with_interval(estimate: Estimate | None) -> str:
+    """Return `1.23 [1.20 to 1.31]`, a dash where the percentile cannot be stated."""
+    if estimate is None:
+        return UNKNOWN
+    return f"{digits(estimate.value_ms)} [{span(estimate.low_ms, estimate.high_ms)}]"
+
+
+def claimed(row: Row) -> str:
+    """Return the guide's figure as the guide writes it, `~100 ms`."""
+    return UNKNOWN if row.claimed_ms is None else f"~{row.claimed_ms:g} ms"
+
+
+def render_text(table: Sequence[Row]) -> str:
+    """Lay the rows out for a terminal of any encoding width, one blank line between loads; ends without a newline.
+
+    Reasons against rows that are not valid follow below the table.
+    """
+    lines = [HEADINGS, *(_cells(row) for row in table)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    out: list[str] = []
+    for index, line in enumerate(lines):
+        if index > 1 and (table[index - 1].load, table[index - 1].link) != (
+            table[index - 2].load,
+            table[index - 2].link,
+        ):
+            out.append("")
+        out.append(
+            "  ".join(
+                _aligned(text, width, column) for column, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+        )
+    notes = [
+        f"{MARKS[r.validity]} {_name(r)} is {r.validity}: {printable('; '.join(r.reasons))}" for r in table if r.reasons
+    ]
+    if notes:
+        out += ["", *notes]
+    return "\n".join(out)
+
+
+def _name(row: Row) -> str:
+    return printable(f"{row.transport} {row.load}" + ("" if row.link == "loopback" else f" {row.link}"))
+
+
+def _aligned(text: str, width: int, column: int) -> str:
+    return text.ljust(width) if column in (0, 1, 2, 10) else text.rjust(width)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    load = row.load if row.link == "loopback" else f"{row.load} {row.link}"
+    return (
+        MARKS[row.validity],
+        printable(row.transport),
+        printable(load),
+        claimed(row),
+        with_interval(row.p50),
+        with_interval(row.p99),
+        digits(row.wire_bytes),
+        digits(row.server_cpu_us),
+        digits(row.kib_per_connection),
+        share(row.received, row.expected),
+        row.verdict.words,
+    )
