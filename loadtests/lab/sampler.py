@@ -72,8 +72,9 @@ class Sampler:
         """Take one reading now."""
         connections = outbox_bytes = -1
         if scrape and (text := self._metrics()) is not None:
-            connections = _whole(procfs.metric_total(text, "rtlab_connections"))
-            outbox_bytes = _whole(procfs.metric_total(text, "rtlab_outbox_bytes"))
+            # A labelled metric has no line until its first value: absent is nought.
+            connections = int(procfs.metric_total(text, "rtlab_connections") or 0)
+            outbox_bytes = int(procfs.metric_total(text, "rtlab_outbox_bytes") or 0)
         server, generator = self._server_pids(), self._generator_pids()
         return Reading(
             t_ns=time.monotonic_ns(),
@@ -85,7 +86,3 @@ class Sampler:
             server_connections=connections,
             server_outbox_bytes=outbox_bytes,
         )
-
-
-def _whole(value: float | None) -> int:
-    return -1 if value is None else int(value)

@@ -1,0 +1,115 @@
+"""Scenario files: the named ones are sound, and what is wrong with another is said in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.lab import targets
+from loadtests.scenarios import scenario
+from loadtests.scenarios.errors import ScenarioError
+from loadtests.scenarios.scenario import Scenario
+
+GOOD = """
+name = "mine"
+about = "my own"
+blocks = 2
+[[cells]]
+load = { name = "5x1", subscribers = 5, rate_per_s = 1.0 }
+"""
+
+MEMORY = """
+name = "mine"
+about = "my own"
+[[cells]]
+kind = "memory"
+hold_s = 2.0
+load = { name = "idle", subscribers = 5, rate_per_s = 0.0 }
+"""
+
+
+def read(folder: Path, text: str) -> Scenario:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return scenario.find(str(path))
+
+
+@pytest.mark.parametrize("name", scenario.named())
+def test_a_named_scenario_is_sound_and_named_like_its_file(name: str) -> None:
+    found = scenario.find(name)
+    assert found.name == name
+    assert found.about
+    assert targets.select(found.transports or targets.names())
+
+
+def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD)
+    assert (found.name, found.blocks, found.cells[0].load.subscribers) == ("mine", 2, 5)
+    assert read(tmp_path, MEMORY).cells[0].hold_s == 2.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('name = "mine"', 'name = "a b"', r"name is a b; allowed: \[A-Za-z0-9"),
+        ("blocks = 2", "blocks = 0", "blocks is 0; allowed: 1..1000"),
+        ("blocks = 2", 'blocks = "2"', "Expected `int`, got `str`"),
+        ("blocks = 2", "blcks = 2", "unknown field `blcks`"),
+        ("blocks = 2", "users = 0", "users is 0"),
+        ("blocks = 2", "warm_up_s = -1.0", "warm_up_s is -1.0; allowed: 0..86400 seconds"),
+        ("blocks = 2", "measured_s = nan", "measured_s is nan"),
+        ("blocks = 2", "grace_s = inf", "grace_s is inf"),
+        ("[[cells]]", "[[cells]]\nkind = 'odd'", "kind is odd; allowed: latency, fan-out, memory"),
+        ("[[cells]]", "[[cells]]\nhold_s = 1.0", "hold_s is 1.0; allowed: 0 outside memory cells"),
+        ("[[cells]]", "[[cells]]\nblocks = 2000", "blocks is 2000"),
+        ("[[cells]]", "[[cells]]\nwarm_up_s = -2.0", "warm_up_s is -2.0"),
+        ("[[cells]]", "[[cells]]\nmeasured_s = 0.0", "measured_s is 0.0"),
+        ("subscribers = 5", "subscribers = 0", "subscribers is 0; allowed: 1..100000"),
+        ("subscribers = 5", "subscribers = 5, rooms = 6", r"rooms is 6; allowed: 1..5 \(subscribers\)"),
+        ("subscribers = 5", "subscribers = 5, publishers = 0", "publishers is 0"),
+        ("subscribers = 5", "subscribers = 5, payload_bytes = 63", "payload_bytes is 63; allowed: 64..4096"),
+        ("subscribers = 5", "subscribers = 5, payload_bytes = 4097", "payload_bytes is 4097"),
+        ("subscribers = 5", "subscribers = 5, arrivals = 'odd'", "allowed: constant, poisson, burst"),
+        ("subscribers = 5", "subscribers = 5, poll_wait_s = 56.0", "poll_wait_s is 56.0; allowed: 0..55"),
+        ("subscribers = 5", "subscribers = 5, poll_interval_s = 0.0", "poll_interval_s is 0.0"),
+        ("rate_per_s = 1.0", "rate_per_s = 0.0", "rate_per_s is 0.0; allowed: above 0"),
+        ('name = "5x1"', 'name = ""', "load.name is "),
+        ("[[cells]]", "[[cells", "is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_value_and_limit(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        read(tmp_path, GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("hold_s = 2.0", "", "hold_s is 0.0; allowed: 0.5..86400 seconds"),
+        ("rate_per_s = 0.0", "rate_per_s = 1.0", "rate_per_s is 1.0; allowed: 0 in a memory cell"),
+    ],
+)
+def test_memory_cells_have_rules_of_their_own(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        read(tmp_path, MEMORY.replace(old, new))
+
+
+def test_two_loads_of_one_name_are_refused(tmp_path: Path) -> None:
+    twice = GOOD + '[[cells]]\nload = { name = "5x1", subscribers = 6, rate_per_s = 1.0 }\n'
+    with pytest.raises(ScenarioError, match="load.name is 5x1"):
+        read(tmp_path, twice)
+
+
+def test_a_scenario_without_cells_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="at least one"):
+        read(tmp_path, 'name = "mine"\nabout = ""\ncells = []\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("nonsense", "give the path of a TOML file or one of burst, compare"), ("no/where.toml", "can't read")],
+)
+def test_a_scenario_that_is_not_there_is_said_to_be_missing(name: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        scenario.find(name)
