@@ -1,0 +1,54 @@
+# `make` lists the targets. Each one first makes .venv, or brings it up to date, when requirements.lock,
+# pyproject.toml or the way it is made have changed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+PYTHON_RUN := $(BIN)/python -m
+STAMP := .venv/made-in
+JUNIT := .test-results.xml
+
+export PYTHON
+
+# The stamp holds the folder's path: a venv whose folder was moved, or whose Python went away, is made anew.
+ifneq ($(shell test -x $(BIN)/python && cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
+.PHONY: help
+help: ## list the targets (default)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'ARGS="…" is passed on: make compare ARGS=--quick, make test ARGS="-k resume"'
+
+$(STAMP): requirements.lock pyproject.toml .ci/make-venv
+	@.ci/make-venv
+
+.PHONY: compare
+compare: $(STAMP) ## measure the transports on this machine: a table and a report, about 3 minutes
+	@$(BIN)/rtlab compare $(ARGS)
+
+# Coverage is asked for only of the whole suite. Servers and generators that tests start are measured too.
+.PHONY: test
+test: $(STAMP) ## run every test; core/ must be covered to 95 % and everything to 85 %, branches included
+	@.ci/install-test-programs
+	@rm -f $(JUNIT) && $(PYTHON_RUN) coverage erase
+	@$(PYTHON_RUN) coverage run -m pytest --junitxml=$(JUNIT) $(ARGS)
+ifndef ARGS
+	@$(PYTHON_RUN) coverage combine --quiet
+	@$(PYTHON_RUN) coverage report --fail-under=85
+	@$(PYTHON_RUN) coverage report --include='core/*' --fail-under=95
+endif
+	@$(BIN)/python .ci/count_tests.py $(JUNIT)
+
+.PHONY: check
+check: $(STAMP) ## lint, format, types, and the floors between packages
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: lock
+lock: $(STAMP) ## pin what pyproject.toml asks for into requirements.lock (ARGS=--upgrade: the newest)
+	@$(BIN)/uv --quiet pip compile pyproject.toml --group dev --universal --no-header --output-file requirements.lock $(ARGS)
