@@ -158,7 +158,7 @@ class Connection:
             self._answer_poll()
 
     def _answer_poll(self) -> None:
-        # A poll's position counts deliveries, not offsets: only so are duplicates and swapped messages delivered at all.
+        # A poll's position counts deliveries, not offsets: or duplicates and swapped messages would be filtered out.
         self.kind = "http"
         delivered = self._host.room(self.room).delivered
         events = b",".join(delivery.body for delivery in delivered[self.since :])

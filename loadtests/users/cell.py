@@ -1,0 +1,160 @@
+"""What all users of one process share while one cell is measured: seats, clock, alarms, recorder, counts."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
+
+from locust.env import Environment
+
+from loadtests.clients.clock import RealtimeOffset
+from loadtests.clients.http import Access, parse_endpoint
+from loadtests.scenarios.spec import CellSpec
+from loadtests.users.alarms import Alarms
+from loadtests.users.arrivals import NS_PER_S, instants
+from loadtests.users.link import Address
+from loadtests.users.mirror import Mirror
+from loadtests.users.publisher import Publisher
+from loadtests.users.recorder import Publications, Recorder
+
+if TYPE_CHECKING:
+    from loadtests.users.room_user import RoomUser
+
+FOREVER_NS = 2**62
+MAX_ERRORS = 20
+MAX_SPUN_PER_S = 200
+
+
+class Seat(NamedTuple):
+    """One user's part in the cell."""
+
+    number: int  # of the user, and of the subscriber if it listens
+    room: int  # index into the cell's rooms
+    listens: bool  # its deliveries are recorded
+    publisher: int  # the publisher's number, -1 if it never talks
+
+
+class Cell:
+    """One cell's state. Counts are plain integers: everything happens in one thread."""
+
+    def __init__(
+        self,
+        spec: CellSpec,
+        environment: Environment,
+        *,
+        take_seat: Callable[[int], Seat],
+        token_for: Callable[[Seat], str],
+    ) -> None:
+        """Prepare; `take_seat(n)` places the n-th user spawned, `token_for` gives it a token."""
+        self.spec = spec
+        self.environment = environment
+        self.endpoint = parse_endpoint(spec.host)
+        self.clock = RealtimeOffset()
+        self.alarms = Alarms()
+        self.recorder = Recorder(spec.cell)
+        self.mirror = Mirror(environment.events, spec.user_class)
+        self.random = random.Random(spec.seed)
+        self.users: list[RoomUser] = []  # those who listen
+        self.publishers: list[Publisher] = []
+        self.connected = 0  # listening users that are welcome right now
+        self.ready = 0  # users, talking ones included, that got in at least once
+        self.connect_ms: list[float] = []
+        self.told_gaps = 0
+        self.reconnects = 0
+        self.errors: Counter[str] = Counter()
+        self.failed = ""  # why the cell cannot go on
+        self.stamped = True  # no read came without a kernel stamp
+        self.started_ns = time.monotonic_ns()
+        self.publish_from_ns = 0  # 0: publishing has not begun
+        self._take_seat = take_seat
+        self._token_for = token_for
+        self._seats = 0
+        self._address: Address | None = None
+
+    def next_seat(self) -> Seat:
+        """Take the next user's seat."""
+        seat = self._take_seat(self._seats)
+        self._seats += 1
+        return seat
+
+    def access(self, seat: Seat) -> Access:
+        """The user's way into its room."""
+        return Access(self.endpoint, self.spec.room_names[seat.room], self._token_for(seat))
+
+    def address(self) -> Address:
+        """The server's address, looked up once; raises OSError."""
+        if self._address is None:
+            host, port = self.endpoint
+            family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            self._address = int(family), (str(where[0]), port)
+        return self._address
+
+    def slot_ns(self, seat: Seat) -> int:
+        """When the user is to connect."""
+        return self.started_ns + int(seat.number * NS_PER_S / self.spec.connects_per_s)
+
+    def deadline_ns(self) -> int:
+        """When the last attempt of a first connection must have succeeded."""
+        return self.started_ns + int(self.spec.connect_timeout_s * NS_PER_S)
+
+    def add_publisher(self, seat: Seat, talk: Callable[[str, str], None]) -> Publisher:
+        """Make the seat's publisher; it starts at once where publishing has begun."""
+        publications = Publications(seat.publisher, seat.room)
+        self.recorder.publications.append(publications)
+        load = self.spec.load
+        spin = load.rate_per_s * load.rooms <= MAX_SPUN_PER_S
+        publisher = Publisher(publications, talk, self.alarms, load.payload_bytes, spin=spin)
+        self.publishers.append(publisher)
+        if self.publish_from_ns:
+            self._start(publisher, max(self.publish_from_ns, time.monotonic_ns()), FOREVER_NS)
+        return publisher
+
+    def begin(self, from_ns: int, to_ns: int) -> None:
+        """Let all publishers publish what is scheduled in [from, to), those still to come included."""
+        self.publish_from_ns = from_ns
+        for publisher in self.publishers:
+            self._start(publisher, from_ns, to_ns)
+
+    def note(self, error: str) -> None:
+        """Count an error."""
+        self.errors[error] += 1
+
+    def error_lines(self) -> tuple[str, ...]:
+        """Distinct errors with their counts, the most frequent first."""
+        return tuple(f"{count} x {error}" for error, count in self.errors.most_common(MAX_ERRORS))
+
+    def close(self) -> None:
+        """Stop publishing and give the timer back."""
+        for publisher in self.publishers:
+            publisher.stop()
+        self.alarms.close()
+
+    def _start(self, publisher: Publisher, from_ns: int, to_ns: int) -> None:
+        load, publications = self.spec.load, publisher.publications
+        share = publications.publisher // load.rooms  # the room's first, second, … publisher
+        # Publishers of a room alternate, and rooms are staggered: the generator never sends two messages at once.
+        phase = (share + publications.room / load.rooms) / load.publishers
+        seed = f"{self.spec.seed}.{publications.publisher}"
+        schedule = instants(load.arrivals, from_ns, load.rate_per_s / load.publishers, phase, seed)
+        publisher.start(schedule, to_ns)
+
+
+_CELLS: WeakKeyDictionary[Environment, Cell] = WeakKeyDictionary()
+
+
+def attach(environment: Environment, cell: Cell) -> None:
+    """Make `cell` the one that users of `environment` take part in."""
+    _CELLS[environment] = cell
+
+
+def cell_of(environment: Environment) -> Cell:
+    """The cell attached to `environment`; raises LookupError."""
+    try:
+        return _CELLS[environment]
+    except KeyError as error:
+        raise LookupError("no cell is attached to this Locust environment; import loadtests.locustfile") from error

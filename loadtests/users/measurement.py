@@ -1,0 +1,141 @@
+"""One cell from the first connection to the last straggler, in the generator's main greenlet."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent.event import Event
+
+from loadtests.clients.sockets import HAS_KERNEL_STAMPS
+from loadtests.clients.sockets import SocketTotals as TcpTotals
+from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
+from loadtests.users.arrivals import NS_PER_S
+from loadtests.users.cell import Cell
+from loadtests.users.vitals import Vitals, growth, sum_totals
+
+_LEAD_NS = 100_000_000  # between the last connection and the first publication
+_LOOK_S = 0.02
+
+
+class Failed(Exception):
+    """The cell could not be measured; the message says why."""
+
+
+class Measurement:
+    """Runs one cell whose users have been spawned. `stop` ends it early; what was recorded stays."""
+
+    def __init__(self, cell: Cell, expected_users: int, report: Callable[[Progress], None]) -> None:
+        self.cell = cell
+        self.interrupted = ""
+        self._expected_users = expected_users
+        self._report = report
+        self._stopped = Event()
+        self._vitals = Vitals(cell, lambda: self.say("second"))
+        self._from_ns = self._to_ns = 0
+        self._cpu_s = 0.0
+        self._growth: tuple[TcpTotals | None, TcpTotals | None] = (None, None)
+
+    def stop(self, why: str) -> None:
+        """End the measurement at the next look."""
+        self.interrupted = self.interrupted or why
+        self._stopped.set()
+
+    def say(self, event: str, message: str = "") -> None:
+        """Report progress."""
+        cell = self.cell
+        self._report(
+            Progress(
+                event=event,
+                message=message,
+                connected=cell.connected,
+                delivered=cell.recorder.deliveries,
+                at_ns=time.monotonic_ns(),
+            )
+        )
+
+    def run(self) -> None:
+        """Connect, then hold or measure; raises Failed."""
+        self._vitals.start()
+        self.say("connecting", f"{self._expected_users} users")
+        self._await_everybody()
+        # The collector's pauses are milliseconds long with this many objects, and nothing here makes cycles.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self.say("connected")
+        spec = self.cell.spec
+        if spec.hold_s:
+            self._from_ns = time.monotonic_ns()
+            self._to_ns = self._from_ns + int(spec.hold_s * NS_PER_S)
+            self._measure()
+            self.say("held")
+            return
+        start_ns = time.monotonic_ns() + _LEAD_NS
+        self._from_ns = start_ns + int(spec.warm_up_s * NS_PER_S)
+        self._to_ns = self._from_ns + int(spec.measured_s * NS_PER_S)
+        self.cell.begin(start_ns, self._to_ns)
+        self._sleep_until(self._from_ns)
+        self.say("measuring")
+        self._measure()
+        self._sleep_until(time.monotonic_ns() + int(spec.grace_s * NS_PER_S))
+
+    def result(self) -> GeneratorResult:
+        """What `generator.json` says."""
+        cell = self.cell
+        errors = cell.error_lines()
+        if cell.recorder.dropped:
+            errors = (f"{cell.recorder.dropped} x delivery not kept: the recorder was full", *errors)
+        return GeneratorResult(
+            cell=cell.spec.cell,
+            clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped and cell.recorder.deliveries else "user",
+            subscribers_connected=len(cell.connect_ms),
+            measured_from_ns=self._from_ns,
+            measured_to_ns=self._to_ns,
+            connect_ms=tuple(cell.connect_ms),
+            sockets=growth(*self._growth),
+            seconds=self._vitals.seconds(self._from_ns, self._to_ns),
+            cpu_s=self._cpu_s,
+            refused=cell.recorder.unanswered(self._from_ns, self._to_ns),
+            told_gaps=cell.told_gaps,
+            reconnects=cell.reconnects,
+            errors=errors,
+        )
+
+    @property
+    def window_ns(self) -> tuple[int, int]:
+        """The measured phase: [from, to)."""
+        return self._from_ns, self._to_ns
+
+    def _await_everybody(self) -> None:
+        cell = self.cell
+        while cell.ready < self._expected_users and not self._stopped.is_set():
+            if cell.failed:
+                raise Failed(cell.failed)
+            if time.monotonic_ns() > cell.deadline_ns() + NS_PER_S:
+                raise Failed(
+                    f"{cell.ready} of {self._expected_users} users connected within {cell.spec.connect_timeout_s:g} s"
+                )
+            self._stopped.wait(_LOOK_S)
+
+    def _measure(self) -> None:
+        before, cpu_s = sum_totals(self.cell.users), time.process_time()
+        self._sleep_until(self._to_ns)
+        self._growth = before, sum_totals(self.cell.users)
+        self._cpu_s = time.process_time() - cpu_s
+
+    def _sleep_until(self, due_ns: int) -> None:
+        left_s = (due_ns - time.monotonic_ns()) / NS_PER_S
+        if left_s > 0:
+            self._stopped.wait(left_s)
+        else:
+            gevent.sleep(0)
+
+
+def count_users(spec: CellSpec) -> int:
+    """Subscribers and publishers of a cell."""
+    load = spec.load
+    publishers = load.publishers * load.rooms if load.rate_per_s and not spec.hold_s else 0
+    return load.subscribers + publishers

@@ -1,0 +1,99 @@
+"""A small sample of the deliveries for Locust's own tables and web UI: live, indicative, never what a report says.
+
+Locust rounds to whole milliseconds, which is nothing but zeros on a loopback. Two of its documented seams mend that:
+`stats.bucket_response_time` (replaceable by design) keeps two significant digits below 1 ms too, and a `StatsEntry` of
+ours prints with decimals. The unit stays Locust's: milliseconds.
+"""
+
+from __future__ import annotations
+
+from locust import stats
+from locust.env import Environment
+from locust.event import Events
+
+NAME = "delivery latency (sampled)"
+_PER_S = 50  # about so many samples a second reach Locust
+
+
+class Mirror:
+    """Passes every n-th delivery on to Locust's request event; `stride` is that n."""
+
+    __slots__ = ("_events", "_label", "stride")
+
+    def __init__(self, events: Events, label: str) -> None:
+        self._events = events
+        self._label = label
+        self.stride = 1
+
+    def delivered(self, latency_ms: float, wire_bytes: int) -> None:
+        """Show one delivery."""
+        self._fire(NAME, latency_ms, wire_bytes, None)
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Show one failure."""
+        self._fire(what, 0.0, 0, error)
+
+    def adapt(self, deliveries_per_s: int) -> None:
+        """Choose the stride for the next second. Odd, so that it does not keep in step with a fan-out's size."""
+        self.stride = max(1, deliveries_per_s // _PER_S) | 1
+
+    def _fire(self, name: str, response_time: float, response_length: int, exception: Exception | None) -> None:
+        self._events.request.fire(  # type: ignore[no-untyped-call]
+            request_type=self._label,
+            name=name,
+            response_time=response_time,
+            response_length=response_length,
+            exception=exception,
+        )
+
+
+class DeliveryEntry(stats.StatsEntry):
+    """A row of Locust's tables that shows fractions of a millisecond."""
+
+    def to_dict(self, escape_string_values: bool = False) -> dict[str, int | float | str]:
+        """The row for the web UI: minimum and maximum as they are."""
+        row: dict[str, int | float | str] = super().to_dict(escape_string_values)
+        row["min_response_time"] = round(self.min_response_time or 0, 3)
+        row["max_response_time"] = round(self.max_response_time, 3)
+        return row
+
+    def to_string(self, current: bool = True) -> str:
+        """The row for the console, in Locust's own columns."""
+        per_s, failures_per_s = (
+            (self.current_rps, self.current_fail_per_sec) if current else (self.total_rps, self.total_fail_per_sec)
+        )
+        width = stats.STATS_NAME_WIDTH - stats.STATS_TYPE_WIDTH + 4
+        failures = f"{self.num_failures}({self.fail_ratio:.2%})"
+        times = (self.avg_response_time, self.min_response_time or 0, self.max_response_time, self.median_response_time)
+        average, minimum, maximum, median = (f"{time_ms:7.2f}" for time_ms in times)
+        return (
+            f"{self.method or '':<{stats.STATS_TYPE_WIDTH}} {self.name:<{width}} {self.num_requests:7d} {failures:>12}"
+            f" |{average} {minimum} {maximum}{median} | {per_s:7.2f} {failures_per_s:11.2f}"
+        )
+
+    def percentile(self) -> str:
+        """The console's row of percentiles."""
+        values = " ".join(
+            f"{self.get_response_time_percentile(percentile) or 0:6.2f}" for percentile in stats.PERCENTILES_TO_REPORT
+        )
+        kind, name = stats.STATS_TYPE_WIDTH, stats.STATS_NAME_WIDTH
+        return f"{self.method or '':<{kind}} {self.name:<{name}} {self.num_requests:8d} {values}"
+
+
+def bucket_two_digits(response_time_ms: float) -> float:
+    """Round to two significant digits, above and below 1 ms alike."""
+    return float(f"{response_time_ms:.2g}")
+
+
+def install(environment: Environment, labels: list[str]) -> None:
+    """Make `environment` show fractions of a millisecond; call it whenever its statistics were cleared."""
+    stats.bucket_response_time = bucket_two_digits  # type: ignore[assignment]  # annotated int, used as any number
+    known = environment.stats
+    known.total = DeliveryEntry(known, "Aggregated", "", use_response_times_cache=known.use_response_times_cache)
+    for label in labels:
+        known.entries[(NAME, label)] = DeliveryEntry(known, NAME, label, use_response_times_cache=True)
+
+
+def count_deliveries(environment: Environment) -> int:
+    """Sampled deliveries that reached this environment's statistics, from its workers too."""
+    return sum(entry.num_requests for (name, _), entry in environment.stats.entries.items() if name == NAME)

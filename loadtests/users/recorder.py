@@ -1,0 +1,105 @@
+"""Raw rows in flat arrays while the load runs, Parquet afterwards: nothing is aggregated or rounded."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loadtests.runs.schema import ABSENT_NS, PUBLISHES, SAMPLES, Phase
+
+SAMPLE_COLUMNS = tuple(name for name in SAMPLES.names if name not in ("cell", "phase"))
+MAX_ROWS = 20_000_000  # 1.9 GB of memory; a run that goes on for days keeps its first ones and says so
+
+_PUBLISH_COLUMNS = ("scheduled_ns", "sent_ns", "accepted_ns", "offset")
+_Table = npt.NDArray[np.int64]
+
+
+class Publications:
+    """One publisher's messages, in order: scheduled, sent, accepted, offset."""
+
+    __slots__ = ("publisher", "room", "rows")
+
+    def __init__(self, publisher: int, room: int) -> None:
+        self.publisher = publisher
+        self.room = room
+        self.rows = array("q")
+
+    def add(self, scheduled_ns: int, sent_ns: int) -> None:
+        """Record a message that was just sent."""
+        self.rows.extend((scheduled_ns, sent_ns, ABSENT_NS, -1))
+
+    def accept(self, message: int, accepted_ns: int, offset: int) -> None:
+        """Record the acknowledgement of the publisher's `message`; raises IndexError for one never sent."""
+        self.rows[message * 4 + 2] = accepted_ns
+        self.rows[message * 4 + 3] = offset
+
+    def table(self) -> _Table:
+        """Shape (messages, 4)."""
+        return np.array(self.rows, dtype=np.int64).reshape(-1, 4)
+
+
+class Recorder:
+    """All deliveries and publications of one cell in one process."""
+
+    def __init__(self, cell: str) -> None:
+        self.cell = cell
+        self.rows = array("q")
+        self.publications: list[Publications] = []
+        self.deliveries = 0
+
+    def add(self, row: Sequence[int]) -> None:
+        """Record one delivery: the columns of SAMPLES between `cell` and `phase`, in their order."""
+        self.deliveries += 1
+        if self.deliveries <= MAX_ROWS:
+            self.rows.extend(row)
+
+    @property
+    def dropped(self) -> int:
+        """Deliveries counted and not kept."""
+        return max(0, self.deliveries - MAX_ROWS)
+
+    def unanswered(self, from_ns: int, to_ns: int) -> int:
+        """Publications scheduled in [from, to) that were refused or never answered."""
+        count = 0
+        for publications in self.publications:
+            scheduled_ns, _, accepted_ns, _ = publications.table().T
+            inside = (scheduled_ns >= from_ns) & (scheduled_ns < to_ns)
+            count += int(np.count_nonzero(inside & (accepted_ns == ABSENT_NS)))
+        return count
+
+    def write(self, folder: Path, from_ns: int, to_ns: int) -> None:
+        """Write `samples.parquet` and `publishes.parquet`; [from, to) is the measured phase."""
+        samples = np.array(self.rows, dtype=np.int64).reshape(-1, len(SAMPLE_COLUMNS))
+        columns = dict(zip(SAMPLE_COLUMNS, samples.T, strict=True))
+        _write(folder / "samples.parquet", SAMPLES, self.cell, columns, from_ns, to_ns)
+        tables = [publications.table() for publications in self.publications]
+        sizes = [len(table) for table in tables]
+        published = np.concatenate(tables) if tables else np.empty((0, 4), dtype=np.int64)
+        columns = dict(zip(_PUBLISH_COLUMNS, published.T, strict=True))
+        columns["publisher"] = np.repeat([each.publisher for each in self.publications], sizes).astype(np.int64)
+        columns["room"] = np.repeat([each.room for each in self.publications], sizes).astype(np.int64)
+        columns["message"] = np.concatenate([np.arange(size) for size in sizes] or [np.empty(0, dtype=np.int64)])
+        _write(folder / "publishes.parquet", PUBLISHES, self.cell, columns, from_ns, to_ns)
+
+
+def _write(path: Path, schema: pa.Schema, cell: str, columns: dict[str, _Table], from_ns: int, to_ns: int) -> None:
+    scheduled_ns = columns["scheduled_ns"]
+    measured = (scheduled_ns >= from_ns) & (scheduled_ns < to_ns)
+    columns["phase"] = np.where(measured, Phase.MEASURED, Phase.WARM_UP)
+    arrays = [
+        _cell_column(cell, len(scheduled_ns))
+        if name == "cell"
+        else pa.array(columns[name]).cast(schema.field(name).type)
+        for name in schema.names
+    ]
+    pq.write_table(pa.table(arrays, schema=schema), path)
+
+
+def _cell_column(cell: str, size: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, dtype=np.int16)), pa.array([cell]))

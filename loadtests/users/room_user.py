@@ -1,0 +1,180 @@
+"""The room user: spawn, connect, receive, publish, reconnect, record. Everything but the transport."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import gevent
+from gevent.hub import Waiter
+from locust import User, task
+from locust.env import Environment
+
+from loadtests.clients import stamp
+from loadtests.clients.errors import Closed, ConnectFailed
+from loadtests.clients.events import Arrival, offset_of
+from loadtests.clients.sockets import SocketTotals
+from loadtests.runs.schema import ABSENT_NS
+from loadtests.users.cell import cell_of
+from loadtests.users.publisher import Publisher
+
+_BACKOFF_S = 0.1
+_BACKOFF_CAP_S = 5.0
+
+
+class RoomUser(User):
+    """One member of one room.
+
+    A transport's class says how to `enter`, `talk` and `leave`, and calls `record` for what arrives and `lost` when its
+    connection ends. The user's own greenlet only ever connects; between connections it sleeps on `_news`.
+    """
+
+    abstract = True
+    label: ClassVar[str]
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.cell = cell_of(environment)
+        self.seat = self.cell.next_seat()
+        self.access = self.cell.access(self.seat)
+        self.position = ""  # where to resume
+        self.publisher: Publisher | None = None
+        self._inside = False
+        self._news = Waiter()
+        self._retry_ms = 0  # the server's hint for the next attempt
+        if self.seat.listens:
+            self.cell.users.append(self)
+
+    def enter(self, timeout_s: float) -> None:
+        """Connect, resuming after `position` where it is not empty; return when welcome. Raises ConnectFailed."""
+        raise NotImplementedError
+
+    def talk(self, content: str, ref: str) -> None:
+        """Send one message without waiting; called in the hub."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Close every connection."""
+        raise NotImplementedError
+
+    def socket_totals(self) -> SocketTotals | None:
+        """TCP_INFO of all connections that events came over; None where the transport cannot tell."""
+        return None
+
+    @task
+    def live(self) -> None:
+        """Connect in turn, then stay: reconnect with resume whenever the connection is lost."""
+        cell = self.cell
+        gevent.sleep(max(0.0, (cell.slot_ns(self.seat) - time.monotonic_ns()) / 1e9))
+        if not self._enter_first():
+            Waiter().get()  # nothing wakes it but Locust's stop
+        while True:
+            closed = self._news.get()
+            self._news = Waiter()
+            cell.note(f"{self.label} connection ended: {closed}")
+            self._enter_again(closed)
+
+    def on_stop(self) -> None:
+        """Close what is open."""
+        self.leave()
+        self._outside()
+        if self.publisher is not None:
+            self.publisher.stop()
+
+    def lost(self, closed: Closed, retry_ms: int) -> None:
+        """Take note that an established connection ended; wakes the user's greenlet."""
+        self._outside()
+        self._retry_ms = retry_ms
+        self._news.switch(closed)
+
+    def record(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
+        """Record what one read brought. The hot path: called in the hub for each read of each socket."""
+        cell, seat = self.cell, self.seat
+        recorder, batch_size = cell.recorder, len(arrivals)
+        for event, wire_bytes in arrivals:
+            if event.type == "chat":
+                stamped = stamp.read(event.content) if seat.listens else None
+                if stamped is None:
+                    continue
+                publisher, message, scheduled_ns, sent_ns = stamped
+                recorder.add(
+                    (
+                        scheduled_ns,
+                        sent_ns,
+                        kernel_ns,
+                        user_ns,
+                        publisher,
+                        message,
+                        seat.number,
+                        seat.room,
+                        offset_of(event.id),
+                        len(event.content),  # a stamp is ASCII: characters are bytes
+                        wire_bytes,
+                        batch_size,
+                    )
+                )
+                if kernel_ns == ABSENT_NS:
+                    cell.stamped = False
+                if not recorder.deliveries % cell.mirror.stride:
+                    received_ns = user_ns if kernel_ns == ABSENT_NS else kernel_ns
+                    cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes)
+            elif event.ref and self.publisher is not None:
+                self.publisher.answered(event)
+            elif event.type == "error":
+                cell.note(f"{self.label} error event: {event.code} {event.message}")
+
+    def _enter_first(self) -> bool:
+        cell = self.cell
+        attempt = 0
+        while True:
+            began_ns = time.monotonic_ns()
+            try:
+                self.enter(max(0.1, (cell.deadline_ns() - began_ns) / 1e9))
+            except ConnectFailed as error:
+                attempt += 1
+                pause_s = self._backoff_s(attempt)
+                if error.retryable and time.monotonic_ns() + pause_s * 1e9 < cell.deadline_ns():
+                    gevent.sleep(pause_s)
+                    continue
+                cell.failed = cell.failed or f"user {self.seat.number} ({self.label}): {error}"
+                cell.mirror.failed("connect", error)
+                return False
+            break
+        if self.seat.listens:
+            cell.connect_ms.append((time.monotonic_ns() - began_ns) / 1e6)
+        cell.ready += 1
+        self._came_in()
+        if self.seat.publisher >= 0:
+            self.publisher = cell.add_publisher(self.seat, self.talk)
+        return True
+
+    def _enter_again(self, closed: Closed) -> None:
+        attempt = 0
+        self.cell.reconnects += 1
+        while closed.retryable:
+            hint_s, self._retry_ms = self._retry_ms / 1000, 0
+            gevent.sleep(max(hint_s, self._backoff_s(attempt)))
+            attempt += 1
+            try:
+                self.enter(self.cell.spec.connect_timeout_s)
+            except ConnectFailed as error:
+                self.cell.note(f"{self.label} reconnect failed: {error}")
+                if error.retryable:
+                    continue
+                break
+            self._came_in()
+            return
+        self.cell.mirror.failed("reconnect", ConnectFailed(str(closed), retryable=False))
+        Waiter().get()
+
+    def _backoff_s(self, attempt: int) -> float:
+        # Full jitter: clients that were cut together must not come back together.
+        return self.cell.random.uniform(0.0, min(_BACKOFF_CAP_S, _BACKOFF_S * 2**attempt))
+
+    def _came_in(self) -> None:
+        self._inside = True
+        self.cell.connected += self.seat.listens
+
+    def _outside(self) -> None:
+        self.cell.connected -= self._inside and self.seat.listens
+        self._inside = False

@@ -1,0 +1,93 @@
+"""One tiny class per transport."""
+
+from __future__ import annotations
+
+import time
+
+from locust.env import Environment
+
+from loadtests.clients.base import Client
+from loadtests.clients.polls import LongPollClient, ShortPollClient
+from loadtests.clients.sse import SseClient
+from loadtests.clients.websocket import WebSocketClient
+from loadtests.users.arrivals import NS_PER_S
+from loadtests.users.raw_user import PostingUser, RawUser
+
+_GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, lie evenly spread for any number of users
+
+
+class WebSocketUser(RawUser):
+    """WebSocket both ways."""
+
+    label = WebSocketClient.label
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        return WebSocketClient(self.access, self.position)
+
+    def talk(self, content: str, ref: str) -> None:
+        """Publish on the socket that events come from."""
+        if self.link is not None and isinstance(self.link.client, WebSocketClient):
+            self.link.send(self.link.client.publish(content, ref))
+
+
+class SseUser(PostingUser):
+    """Server-Sent Events down, POST up."""
+
+    label = SseClient.label
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        return SseClient(self.access, self.position)
+
+
+class LongPollUser(PostingUser):
+    """Held GETs down, POST up."""
+
+    label = LongPollClient.label
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        return LongPollClient(self.access, self.position, self.cell.spec.load.poll_wait_s)
+
+
+class ShortPollUser(PostingUser):
+    """GETs on a fixed grid of `poll_interval_s`, the users' phases spread over it; POST up."""
+
+    label = ShortPollClient.label
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._interval_ns = max(1, int(self.cell.spec.load.poll_interval_s * NS_PER_S))
+        self._next_ns = 0
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        return ShortPollClient(self.access, self.position)
+
+    def enter(self, timeout_s: float) -> None:
+        """Connect; the first time, enter the grid too."""
+        super().enter(timeout_s)
+        if self.seat.listens and not self._next_ns:
+            phase_ns = int(self.seat.number * _GOLDEN % 1 * self._interval_ns)
+            # The first instant of the grid after now: a phase of the clock, not of this user's arrival.
+            now_ns = time.monotonic_ns()
+            self._next_ns = now_ns + (phase_ns - now_ns) % self._interval_ns
+            self.cell.alarms.at(self._next_ns, self._poll)
+
+    def leave(self) -> None:
+        """Leave the grid and close the connections."""
+        super().leave()
+        self._next_ns = -1
+
+    def _poll(self) -> None:
+        if self._next_ns < 0:
+            return
+        self._next_ns += self._interval_ns
+        self.cell.alarms.at(self._next_ns, self._poll)
+        if self.link is None or not isinstance(self.link.client, ShortPollClient):
+            return
+        request = self.link.client.poll()
+        if not request:
+            self.cell.note("SP poll skipped: the last one was not answered yet")
+        self.link.send(request)
