@@ -13,6 +13,7 @@ from tests.contracts.kit.clients.http import refusal
 from tests.contracts.kit.clients.poll import parse_answer
 from tests.contracts.kit.limits import EVENT_S, WAIT_MAX_S
 from tests.contracts.kit.metrics import scrape, until_total
+from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.targets import Connect, Target
 
@@ -43,6 +44,12 @@ both = pytest.mark.parametrize("target", POLLS, ids=str)
 held = pytest.mark.parametrize("target", HELD, ids=str)
 
 
+@pytest.fixture
+def server(servers: ServerPool, target: Target) -> ServerProcess:
+    """A server for polls alone, so that its count of connections tells whether one is held."""
+    return servers.shared(target.server, purpose="polls")
+
+
 async def poller(connect: Connect, user: str = "alice") -> PollClient:
     client = await connect(user)
     assert isinstance(client, PollClient)
@@ -54,6 +61,10 @@ async def settled(client: PollClient) -> None:
     marker = await client.publish("settle")
     while (await client.next_event()).id != marker:
         pass
+
+
+async def no_poll_is_held(server: ServerProcess) -> None:
+    await until_total(server, "rtlab_connections", lambda total: total == 0)
 
 
 async def hold(server: ServerProcess, client: PollClient, wait_s: int | None) -> asyncio.Task[list[str]]:
@@ -145,6 +156,7 @@ async def test_held_poll_runs_out_empty(server: ServerProcess, connect: Connect)
 async def test_held_poll_is_answered_by_the_next_event(server: ServerProcess, connect: Connect) -> None:
     alice = await poller(connect)
     await settled(alice)
+    await no_poll_is_held(server)
     held_polls = [await hold(server, alice, WAIT_MAX_S) for _ in range(3)]
     await alice.publish("wake up")
     for task in held_polls:
@@ -155,6 +167,7 @@ async def test_held_poll_is_answered_by_the_next_event(server: ServerProcess, co
 async def test_default_wait_holds(server: ServerProcess, connect: Connect) -> None:
     alice = await poller(connect)
     await settled(alice)
+    await no_poll_is_held(server)
     task = await hold(server, alice, None)
     await alice.publish("wake up")
     assert await asyncio.wait_for(task, EVENT_S) == ["wake up"]
@@ -165,11 +178,12 @@ async def test_cancelled_poll_consumes_nothing(server: ServerProcess, connect: C
     alice = await poller(connect)
     await settled(alice)
     for count in range(5):
+        await no_poll_is_held(server)
         task = await hold(server, alice, WAIT_MAX_S)
         publishing = asyncio.create_task(alice.publish(f"message {count}"))
         task.cancel()
         await publishing
-    assert await alice.contents_until("message 4") == [f"message {count}" for count in range(5)]
+        assert (await alice.next_chat()).text("content") == f"message {count}"
 
 
 @both

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
-from tests.contracts.kit.clients import HttpRoomClient, PollClient, RoomClient, WebSocketClient
+from tests.contracts.kit.clients import HttpRoomClient, PollClient, RoomClient, WebSocketClient, ending
 from tests.contracts.kit.clients.http import http_client
 from tests.contracts.kit.events import Position, parse_object
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import TRANSPORTS, Connect
+from tests.contracts.targets import TRANSPORTS, Connect, Target
 
 QUICK = {"PRESENCE_TTL_SECONDS": "1", "HEARTBEAT_SECONDS": "0.3"}
 
@@ -68,7 +69,11 @@ async def test_three_tabs_are_one_user(server: ServerProcess, connect: Connect) 
 
 async def test_one_user_on_every_transport_joins_and_leaves_once(every: ServerProcess, connect: Connect) -> None:
     observer = await connect("observer", transport="websocket")
-    clients = {name: await connect("alice", transport=name) for name in TRANSPORTS}
+    # A token is a caller: `leave` would end all that one token holds, so each client has a token of its own.
+    clients = {
+        name: await connect("alice", transport=name, token=partial(sign, lifetime_s=600 + 10 * count))
+        for count, name in enumerate(TRANSPORTS)
+    }
     alice = clients["sse"].user_id
     assert (await observer.presence_of(alice)).type == "user_joined"
     await clients["websocket"].close()
@@ -142,6 +147,16 @@ async def test_open_stream_keeps_its_member(servers: ServerPool, connect: Connec
     left = await observer.presence_of(alice.user_id, clock.user_id)
     assert (left.type, left.text("userId")) == ("user_left", clock.user_id)
     assert alice.user_id in await members(server, alice.room)
+
+
+@pytest.mark.parametrize("target", [Target("sse", "sse"), Target("all", "sse")], ids=str)
+async def test_leave_ends_the_callers_stream(server: ServerProcess, connect: Connect) -> None:
+    observer = await connect("observer")
+    alice = await connect("alice")
+    assert (await observer.presence_of(alice.user_id)).type == "user_joined"
+    await alice.leave()
+    assert (await observer.presence_of(alice.user_id)).type == "user_left"
+    await ending(alice)
 
 
 async def test_leave_of_a_stranger_is_harmless(server: ServerProcess, connect: Connect) -> None:

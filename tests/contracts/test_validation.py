@@ -10,8 +10,9 @@ import pytest
 from tests.contracts.doors import DOOR_TARGETS, Door, door_of
 from tests.contracts.kit.clients import RefusedError
 from tests.contracts.kit.limits import CONTENT_MAX_SCALARS, FRAME_MAX_BYTES, REF_MAX_CHARS
+from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
-from tests.contracts.targets import Connect
+from tests.contracts.targets import Connect, Target
 
 pytestmark = pytest.mark.parametrize("target", DOOR_TARGETS, ids=str)
 
@@ -101,6 +102,12 @@ REFUSED = {
     "raw newline in a string": b'{"type":"chat","content":"a\nb"}',
 }
 REFUSED |= {f"control U+{code:04X}": chat(content=f"a{chr(code)}b") for code in range(0x20) if chr(code) not in "\t\n"}
+
+
+@pytest.fixture
+def server(servers: ServerPool, target: Target) -> ServerProcess:
+    """Without the rate limit: the table of refusals is longer than a burst."""
+    return servers.shared(target.server, {"RATE": "0"})
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import jwt
 
-SECRET = "contract-suite-key-0123456789-0123456789"
-OTHER_SECRET = "a-forger-has-another-key-0123456789-0123"
+SECRET = "contract-suite-key-" + "0123456789" * 5  # 64 bytes and more: long enough for HS512 too
+OTHER_SECRET = "a-forger-has-another-key-" + "0123456789" * 4
 
 
 def claims(user_id: str, rooms: Sequence[str] = ("*",), lifetime_s: float = 600) -> dict[str, object]:

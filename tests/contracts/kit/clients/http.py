@@ -42,8 +42,8 @@ def http_client(base_url: str, token: str | None = None, **options: Any) -> http
     """A client without the machine's proxies; `token` goes into the Authorization header."""
     headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     headers |= options.pop("headers", {})
-    options = {"timeout": httpx.Timeout(EVENT_S), "verify": _TLS} | options
-    return httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False, **options)
+    settings: dict[str, Any] = {"timeout": httpx.Timeout(EVENT_S), "verify": _TLS} | options
+    return httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False, **settings)
 
 
 class HttpRoomClient(RoomClient):

@@ -1,0 +1,166 @@
+"""SIGTERM: every client is told, nothing new is begun, and the process is gone in time whatever clients do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+import httpx
+import pytest
+
+from tests.contracts.kit.clients import (
+    DisconnectedError,
+    PollClient,
+    RefusedError,
+    RoomClient,
+    SseClient,
+    WebSocketClient,
+    ending,
+)
+from tests.contracts.kit.clients.http import http_client, refusal
+from tests.contracts.kit.metrics import until_total
+from tests.contracts.kit.pool import ServerPool
+from tests.contracts.kit.rawsocket import RawWebSocket
+from tests.contracts.kit.server import Launcher, ServerProcess
+from tests.contracts.kit.tokens import sign
+from tests.contracts.targets import TARGETS, Connect, Target, make_client, unique
+
+DRAIN_S = 3.0
+SETTINGS = {"DRAIN_SECONDS": f"{DRAIN_S:g}", "RATE": "0"}
+OWN_SERVERS = tuple(target for target in TARGETS if target.server == target.transport) + (Target("all", "websocket"),)
+PROCESS_EXIT_S = 2.0
+"""On top of the drain: an interpreter's end (and its coverage report) on a loaded machine."""
+
+
+async def exit_code(server: ServerProcess) -> int:
+    return await asyncio.to_thread(server.wait)
+
+
+async def assert_told(client: RoomClient) -> None:
+    """What the contract promises a client of a server that drains."""
+    if isinstance(client, WebSocketClient):
+        end = await ending(client)
+        assert end.close_code == 1012
+        assert set(end.codes) <= {"shutting_down"}
+    elif isinstance(client, SseClient):
+        before = len(client.retries_ms)
+        assert set((await ending(client)).codes) <= {"shutting_down"}
+        assert len(client.retries_ms) == before + 1, "no retry hint before the end"
+        assert client.retries_ms[-1] > 0
+
+
+@pytest.mark.parametrize("target", OWN_SERVERS, ids=str)
+async def test_streams_are_told_and_the_process_exits_cleanly(
+    servers: ServerPool, target: Target, connect: Connect
+) -> None:
+    server = servers.own(target.server, SETTINGS)
+    clients = [await connect(f"user{count}", server=server) for count in range(5)]
+    started_s = time.monotonic()
+    server.terminate()
+    for client in clients:
+        await assert_told(client)
+    assert await exit_code(server) == 0
+    assert time.monotonic() - started_s <= DRAIN_S + PROCESS_EXIT_S
+
+
+async def test_all_tells_streams_of_every_kind(servers: ServerPool, connect: Connect) -> None:
+    server = servers.own("all", SETTINGS)
+    clients = [await connect(name, transport=name, server=server) for name in ("websocket", "sse")]
+    server.terminate()
+    for client in clients:
+        await assert_told(client)
+    assert await exit_code(server) == 0
+
+
+@pytest.mark.parametrize("name", ["longpoll", "all"])
+async def test_held_poll_is_answered(servers: ServerPool, connect: Connect, name: str) -> None:
+    server = servers.own(name, SETTINGS)
+    alice = await connect("alice", transport="longpoll", server=server)
+    assert isinstance(alice, PollClient)
+    marker = await alice.publish("settle")
+    while alice.position != marker:
+        await alice.next_event()
+    task = asyncio.create_task(alice.poll(alice.position, 55))
+    await until_total(server, "rtlab_connections", lambda total: total >= 1)
+    server.terminate()
+    try:
+        answer = await task
+    except RefusedError as error:
+        assert (error.code, error.status) == ("shutting_down", 503)
+        assert int(error.headers["retry-after"]) > 0
+    else:
+        assert (answer.events, answer.position) == ((), marker)
+    assert await exit_code(server) == 0
+
+
+async def test_draining_server_begins_nothing_new(servers: ServerPool, connect: Connect, room: str) -> None:
+    """A reader that never closes holds the drain open; what is asked meanwhile is refused or not even accepted."""
+    server = servers.own("all", SETTINGS)
+    stuck = RawWebSocket(answer_pings=False)
+    await stuck.open(server, room)
+    await stuck.send_json({"type": "hello", "token": sign(unique("stuck"))})
+    witness = await connect("witness", transport="websocket", server=server)
+    async with http_client(server.base_url, sign("late")) as kept_alive:
+        assert (await kept_alive.get("/health")).status_code == 200
+        server.terminate()
+        await assert_told(witness)
+        for client in (kept_alive, http_client(server.base_url, sign("late"))):
+            for method, path in (
+                ("GET", "/health"),
+                ("POST", f"/rooms/{room}/messages"),
+                ("GET", f"/rooms/{room}/poll"),
+                ("GET", f"/rooms/{room}/events"),
+            ):
+                body = {"content": "late"} if method == "POST" else None
+                with contextlib.suppress(httpx.TransportError):
+                    response = await client.request(method, path, json=body)
+                    assert response.status_code == 503, f"{method} {path}"
+                    if path != "/health":
+                        error = refusal(response)
+                        assert error.code == "shutting_down"
+                        assert int(response.headers["retry-after"]) > 0
+            await client.aclose()
+    late = make_client(server, "websocket", room, unique("late"))
+    with pytest.raises((OSError, DisconnectedError, RefusedError, httpx.TransportError)):
+        await late.connect()
+    await late.close()
+    assert await exit_code(server) == 0
+    await stuck.close()
+
+
+@pytest.mark.parametrize("target", OWN_SERVERS, ids=str)
+@pytest.mark.parametrize("launcher", ["module", "uvicorn"])
+async def test_stuck_clients_do_not_hold_it(
+    servers: ServerPool, target: Target, connect: Connect, room: str, launcher: Launcher
+) -> None:
+    """Peers that never read, never answer, or never finish their request."""
+    server = servers.own(target.server, SETTINGS, launcher)
+    half_sent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+    half_sent[0][1].write(b"POST /rooms/x/messages HTTP/1.1\r\nHost: x\r\nContent-Le")
+    half_sent[1][1].write(b"POST /rooms/x/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+    publisher = await connect("publisher", server=server)
+    stuck = RawWebSocket(answer_pings=False)
+    if target.transport == "websocket":
+        await stuck.open(server, room)
+        await stuck.send_json({"type": "hello", "token": sign(unique("stuck"))})
+    else:
+        path = "events" if target.transport == "sse" else "poll?wait=55"
+        request = (
+            f"GET /rooms/{room}/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {sign('stuck')}\r\n\r\n"
+        )
+        half_sent[2][1].write(request.encode())
+    for _ in range(100):
+        await publisher.publish('"' * 4096)
+    started_s = time.monotonic()
+    server.terminate()
+    assert await exit_code(server) == 0
+    assert time.monotonic() - started_s <= DRAIN_S + PROCESS_EXIT_S
+    for _, writer in half_sent:
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    if target.transport == "websocket":
+        await stuck.close()
+    await publisher.close()
+    assert not server.log_offences()

@@ -1,0 +1,105 @@
+"""Signs of life, and the end of peers that give none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.frames import Opcode
+
+from tests.contracts.kit.clients import SseClient
+from tests.contracts.kit.limits import EVENT_S
+from tests.contracts.kit.pool import ServerPool
+from tests.contracts.kit.rawsocket import RawWebSocket
+from tests.contracts.kit.server import ServerProcess
+from tests.contracts.kit.tokens import sign
+from tests.contracts.targets import Connect, Target, unique
+
+QUICK = {"PRESENCE_TTL_SECONDS": "1", "HEARTBEAT_SECONDS": "0.3"}
+WEBSOCKETS = (Target("websocket", "websocket"), Target("all", "websocket"))
+STREAMS = (Target("sse", "sse"), Target("all", "sse"))
+
+
+@pytest.fixture
+def server(servers: ServerPool, target: Target) -> ServerProcess:
+    return servers.shared(target.server, QUICK)
+
+
+@pytest.fixture
+async def raw() -> AsyncIterator[RawWebSocket]:
+    client = RawWebSocket()
+    yield client
+    await client.close()
+
+
+@pytest.mark.parametrize("target", WEBSOCKETS, ids=str)
+async def test_websocket_is_pinged(server: ServerProcess, raw: RawWebSocket, room: str) -> None:
+    await raw.open(server, room)
+    await raw.send_json({"type": "hello", "token": sign(unique("alice"))})
+    welcome = json.loads((await raw.next_of(Opcode.TEXT)).data)
+    assert welcome["heartbeatMs"] == 300
+    for _ in range(3):
+        await raw.next_of(Opcode.PING)
+
+
+@pytest.mark.parametrize("target", WEBSOCKETS, ids=str)
+async def test_peer_that_answers_no_ping_leaves(server: ServerProcess, connect: Connect, room: str) -> None:
+    observer = await connect("observer")
+    silent, user = RawWebSocket(answer_pings=False), unique("silent")
+    await silent.open(server, room)
+    try:
+        await silent.send_json({"type": "hello", "token": sign(user)})
+        assert (await observer.presence_of(user)).type == "user_joined"
+        assert (await observer.presence_of(user)).type == "user_left"
+    finally:
+        await silent.close()
+
+
+@pytest.mark.parametrize("target", WEBSOCKETS, ids=str)
+async def test_websocket_that_answers_stays(
+    server: ServerProcess, connect: Connect, raw: RawWebSocket, room: str
+) -> None:
+    """The silent peer's end is the clock: whoever answered meanwhile is still there."""
+    observer = await connect("observer")
+    silent, user, alive = RawWebSocket(answer_pings=False), unique("silent"), unique("alive")
+    await raw.open(server, room)
+    await raw.send_json({"type": "hello", "token": sign(alive)})
+    await silent.open(server, room)
+    await silent.send_json({"type": "hello", "token": sign(user)})
+
+    async def answer() -> None:
+        while True:
+            await raw.next_frame()
+
+    answering = asyncio.create_task(answer())
+    try:
+        left = await observer.presence_of(user, alive)
+        while left.type != "user_left":
+            left = await observer.presence_of(user, alive)
+        assert left.text("userId") == user
+    finally:
+        answering.cancel()
+        await silent.close()
+
+
+@pytest.mark.parametrize("target", STREAMS, ids=str)
+async def test_event_stream_carries_comments(server: ServerProcess, connect: Connect) -> None:
+    alice = await connect("alice")
+    assert isinstance(alice, SseClient)
+    async with asyncio.timeout(EVENT_S):
+        while len(alice.comments) < 3:
+            await alice.next_raw_block()
+
+
+@pytest.mark.parametrize("target", STREAMS, ids=str)
+async def test_event_stream_says_how_to_cache_and_when_to_come_back(server: ServerProcess, connect: Connect) -> None:
+    alice = await connect("alice")
+    assert isinstance(alice, SseClient)
+    assert alice.response is not None
+    assert (
+        "no-store" in alice.response.headers["cache-control"] or "no-cache" in alice.response.headers["cache-control"]
+    )
+    assert len(alice.retries_ms) == 1
+    assert 0 < alice.retries_ms[0] <= 60_000

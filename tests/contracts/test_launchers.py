@@ -1,0 +1,110 @@
+"""The two ways to start a server, and what it says of settings it cannot work with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.contracts.kit.clients import RefusedError
+from tests.contracts.kit.clients.http import http_client
+from tests.contracts.kit.events import parse_object
+from tests.contracts.kit.limits import GONE_S, READY_S
+from tests.contracts.kit.pool import ServerPool
+from tests.contracts.targets import Connect, Target
+
+NAMES = ("websocket", "sse", "longpoll", "shortpoll", "all")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_uvicorn_serves_the_same(servers: ServerPool, connect: Connect, name: str) -> None:
+    """Same settings, same limits, same end: what the launcher sets up is not left to its own defaults."""
+    settings = {"HEARTBEAT_SECONDS": "7", "RATE": "0"}
+    health = []
+    for launcher in ("module", "uvicorn"):
+        server = servers.own(name, settings, launcher)  # type: ignore[arg-type]
+        target = Target(name, name if name != "all" else "websocket")
+        alice = await connect("alice", transport=target.transport, server=server, room=f"room-{launcher}")
+        await alice.publish("hello")
+        assert (await alice.next_chat()).text("content") == "hello"
+        with pytest.raises(RefusedError):
+            await alice.publish("")
+        async with http_client(server.base_url) as http:
+            health.append(parse_object((await http.get("/health")).content) | {"instance": ""})
+        await alice.close()
+        assert server.stop() == 0
+        assert not server.log_offences()
+    assert health[0] == health[1]
+
+
+BAD_SETTINGS = {
+    "SECRET": ["short", "x" * 31],
+    "RATE": ["-1", "fast", "nan"],
+    "BURST": ["-1", "x"],
+    "HISTORY_EVENTS": ["-1", "many", "1.5"],
+    "HISTORY_SECONDS": ["-1", "x", "inf"],
+    "HEARTBEAT_SECONDS": ["0", "-1", "x"],
+    "PRESENCE_TTL_SECONDS": ["0", "x"],
+    "HELLO_SECONDS": ["0", "x"],
+    "OUTBOX_BYTES": ["0", "x"],
+    "MAX_BYTES": ["0", "x"],
+    "DRAIN_SECONDS": ["-1", "x"],
+    "REDIS_URL": ["http://127.0.0.1", "nonsense"],
+    "ORIGINS": ["not an origin", "https://a.example/path"],
+    "REQUIRE_ORIGIN": ["maybe"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD_SETTINGS.items() for value in values]
+)
+async def test_bad_setting_is_named_and_nothing_starts(servers: ServerPool, name: str, value: str) -> None:
+    server = servers.own("websocket", {name: value}, start=False)
+    server.launch()
+    try:
+        code = server.process.wait(READY_S)
+    except subprocess.TimeoutExpired:
+        server.stop()
+        pytest.fail(f"RTLAB_{name}={value} was taken")
+    log = server.log_text()
+    assert code != 0
+    assert f"RTLAB_{name}" in log
+    assert not server.log_offences()
+    if name == "SECRET":
+        assert value not in log, "a key was printed"
+
+
+async def test_without_a_secret_the_key_is_random_and_said_so_once(servers: ServerPool, connect: Connect) -> None:
+    server = servers.own("websocket", {"SECRET": ""})
+    with pytest.raises((RefusedError, Exception), match="4401|unauthorized"):
+        await connect("alice", transport="websocket", server=server)
+    lines = [line for line in server.log_text().splitlines() if "RTLAB_SECRET" in line]
+    assert len(lines) == 1
+    assert server.stop() == 0
+
+
+async def test_token_command_signs_what_a_server_takes(servers: ServerPool, connect: Connect, room: str) -> None:
+    server = servers.shared("websocket")
+    command = [*server.spec.command(0)[:3], "token", "--user", "alice", "--room", room]
+    done = subprocess.run(
+        command, env=server.spec.environment(), capture_output=True, text=True, timeout=GONE_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    alice = await connect(
+        "alice", transport="websocket", server=server, token=lambda _: done.stdout.strip(), join=False
+    )
+    alice.user_id = "alice"
+    assert not (await alice.connect()).recovered
+
+
+async def test_token_command_needs_the_secret(servers: ServerPool) -> None:
+    server = servers.shared("websocket")
+    environment = server.spec.environment()
+    del environment["RTLAB_SECRET"]
+    command = [*server.spec.command(0)[:3], "token", "--user", "alice", "--room", "lobby"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=GONE_S, check=False)
+    assert done.returncode != 0
+    assert "RTLAB_SECRET" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.dumps(done.stdout) == '""'
