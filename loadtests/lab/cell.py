@@ -26,8 +26,11 @@ from loadtests.runs.store import RunStore
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
 
 _PORT_ATTEMPTS = 3
-_HEAR_S = 0.2
-_SLACK_S = 30.0  # beyond what the cell should take: a slow machine is no failure, a hanging process is
+_HEAR_S = 0.1
+_SETTLED_SHARE = 0.6  # of a memory cell's hold: joins are delivered by then, and nobody has left yet
+_CONNECT_TIMEOUT_S = 10.0
+_SLOWEST_CONNECTS_PER_S = 50.0
+_SLACK_S = 20.0  # beyond what the cell should take: a slow machine is no failure, a hanging process is
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class _Memory:
     """Memory at one instant of a memory cell."""
 
     server_kib: float
-    kernel_kib: float | None
+    buffers_kib: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +140,18 @@ def _drive(
     description = server.describe()
     held = before
     deadline = Deadline(_limit_s(planned))
+    settled: Deadline | None = None  # memory cells: when to read what the connections hold
     with Sampler(server.processes, lambda: (generator.pid,), lambda: _metrics(server)) as sampler:
         while not generator.ended:
             check()
             for progress in generator.hear(_HEAR_S):
                 if progress.event == "failed":
                     raise generator.failure(told=progress.message)
-                if progress.event == "held":
-                    held = _memory(server)
+                if progress.event == "connected" and planned.kind == "memory":
+                    settled = Deadline(_SETTLED_SHARE * planned.hold_s)
                 told(progress)
+            if settled is not None and settled.passed:
+                held, settled = _memory(server), None
             server.check_alive()
             if deadline.passed:
                 raise GeneratorError(f"the load generator did not end within {deadline.timeout_s:.0f} s")
@@ -167,6 +173,7 @@ def spec_of(planned: PlannedCell, server: Server) -> CellSpec:
         room_names=rooms,
         warm_up_s=planned.warm_up_s,
         measured_s=planned.measured_s,
+        connect_timeout_s=_CONNECT_TIMEOUT_S + planned.load.subscribers / _SLOWEST_CONNECTS_PER_S,
         grace_s=planned.grace_s,
         seed=planned.seed,
         hold_s=planned.hold_s,
@@ -174,11 +181,11 @@ def spec_of(planned: PlannedCell, server: Server) -> CellSpec:
 
 
 def _limit_s(planned: PlannedCell) -> float:
-    return planned.measuring_s + planned.load.subscribers / 50 + _SLACK_S
+    return planned.measuring_s + _CONNECT_TIMEOUT_S + planned.load.subscribers / _SLOWEST_CONNECTS_PER_S + _SLACK_S
 
 
 def _memory(server: Server) -> _Memory:
-    return _Memory(procfs.rss_kib(server.processes()), procfs.tcp_kernel_kib())
+    return _Memory(procfs.rss_kib(server.processes()), procfs.tcp_buffers_kib())
 
 
 def _metrics(server: Server) -> str | None:
@@ -196,16 +203,17 @@ def _judged(
     samples = _table(folder / "samples.parquet", SAMPLES)
     publishes = _table(folder / "publishes.parquet", PUBLISHES)
     idle = planned.kind == "memory"
-    health = counts.instrument(samples, publishes, result, readings)
     if idle:
-        found = None
+        found, health = None, None
         spent = counts.memory_costs(
             result,
             server_kib=(outcome.before.server_kib, outcome.held.server_kib),
-            kernel_kib=(outcome.before.kernel_kib, outcome.held.kernel_kib),
+            buffers_kib=(outcome.before.buffers_kib, outcome.held.buffers_kib),
+            objects_kib=procfs.connection_objects_kib(),
         )
     else:
         found = counts.count(samples, publishes, planned.load, result)
+        health = counts.instrument(samples, publishes, result, readings)
         spent = counts.costs(samples, result, readings)
     verdict = validity.judge(
         found,

@@ -106,17 +106,19 @@ def memory_costs(
     result: GeneratorResult,
     *,
     server_kib: tuple[float, float],
-    kernel_kib: tuple[float | None, float | None],
+    buffers_kib: tuple[float | None, float | None],
+    objects_kib: float | None,
 ) -> Costs:
     """Return what idle connections cost; the pairs are (before the first connection, while all are held).
 
-    The kernel's growth holds both ends of each loopback connection, so one connection's server side is half of it.
+    In the kernel a connection's server side has `objects_kib` and its part of the TCP buffers' growth, which holds
+    both ends of each loopback connection: half of it.
     """
     connections = result.subscribers_connected
-    kernel_before, kernel_held = kernel_kib
     kernel = None
-    if kernel_before is not None and kernel_held is not None and kernel_held > kernel_before:
-        kernel = (kernel_held - kernel_before) / 2
+    before, held = buffers_kib
+    if objects_kib is not None and before is not None and held is not None and connections:
+        kernel = objects_kib + max(0.0, held - before) / 2 / connections
     connect_p50, connect_p99 = _connect(result)
     return Costs(
         server_cpu_us_per_delivery=None,
@@ -125,7 +127,7 @@ def memory_costs(
         wire_bytes_up_per_delivery=None,
         packets_per_delivery=None,
         server_kib_per_connection=_per(server_kib[1] - server_kib[0], connections),
-        kernel_kib_per_connection=_per(kernel, connections),
+        kernel_kib_per_connection=kernel,
         connect_ms_p50=connect_p50,
         connect_ms_p99=connect_p99,
     )

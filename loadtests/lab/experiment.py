@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,6 +98,7 @@ def _run(experiment: Experiment, environment: Manifest, planned_cells: int) -> R
 def _settings(experiment: Experiment) -> dict[str, Value]:
     """Return every setting of the lab that may move a figure."""
     bench = experiment.bench
+    loads = [cell.load for cell in experiment.scenario.cells]
     settings: dict[str, Value] = dict(bench.settings.recorded())
     return settings | {
         "deflate": bench.settings.deflate,
@@ -107,8 +108,16 @@ def _settings(experiment: Experiment) -> dict[str, Value]:
         "users": experiment.scenario.users,
         "warm_up_s": experiment.scenario.warm_up_s,
         "grace_s": experiment.scenario.grace_s,
+        "poll_interval_s": _one(load.poll_interval_s for load in loads),
+        "poll_wait_s": _one(load.poll_wait_s for load in loads),
         "link": "loopback",
     }
+
+
+def _one(values: Iterable[float]) -> float | None:
+    """Return the value that all loads share; None if they differ (each cell then has its own)."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
 
 
 def _listed(which: frozenset[int]) -> str:

@@ -5,6 +5,7 @@ Cumulative values; who wants rates subtracts. CPU in nanoseconds, memory in KiB.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -14,8 +15,7 @@ import psutil
 
 _LINUX = sys.platform == "linux"
 _PROCESS_CLOCK = 2  # CPUCLOCK_SCHED in the kernel's encoding of another process's CPU clock
-_TCP_CACHES = ("TCP", "TCPv6", "sock_inode_cache", "filp", "eventpoll_epi")
-_PAGE_KIB = 4
+_CONNECTION_CACHES = ("TCP", "sock_inode_cache", "filp", "dentry", "eventpoll_epi")
 
 
 def cpu_ns(pids: Iterable[int]) -> int:
@@ -58,37 +58,32 @@ def machine_busy_ns() -> int:
     return int(busy * 1e9)
 
 
-def tcp_kernel_kib(root: Path = Path("/proc")) -> float | None:
-    """Return the kernel's memory for sockets: slab objects and TCP buffers of the whole machine.
+def connection_objects_kib(slabinfo: Path = Path("/proc/slabinfo")) -> float | None:
+    """Return the size of the kernel's objects for one end of one TCP connection: socket, inode, file, epoll entry.
 
-    None where /proc does not tell (not Linux, or no right to read slabinfo). Both ends of a loopback connection
-    are in it.
+    Sizes, not counts: freed objects stay in per-core lists that the counts hold for used. None where /proc does not
+    tell (not Linux, or no right to read it).
     """
     try:
-        slabs = (root / "slabinfo").read_text(encoding="ascii")
-        sockets = (root / "net/sockstat").read_text(encoding="ascii")
+        text = slabinfo.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return None
-    return _slab_kib(slabs) + _buffer_kib(sockets)
+    rows = [line.split() for line in text.splitlines()]
+    sizes = [int(row[3]) for row in rows if len(row) > 3 and row[0] in _CONNECTION_CACHES]
+    return sum(sizes) / 1024 if len(sizes) == len(_CONNECTION_CACHES) else None
 
 
-def _slab_kib(slabinfo: str) -> float:
-    """Sum active objects x object size over the caches that a TCP connection takes from."""
-    total = 0
-    for line in slabinfo.splitlines():
+def tcp_buffers_kib(sockstat: Path = Path("/proc/net/sockstat")) -> float | None:
+    """Return the memory of all TCP buffers of this machine, from sockstat's line `TCP: inuse 1 … mem 259` (pages)."""
+    try:
+        text = sockstat.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    for line in text.splitlines():
         fields = line.split()
-        if fields and fields[0] in _TCP_CACHES:
-            total += int(fields[1]) * int(fields[3])
-    return total / 1024
-
-
-def _buffer_kib(sockstat: str) -> float:
-    """Read the pages of TCP buffers from sockstat's line `TCP: inuse 1 … mem 259`."""
-    for line in sockstat.splitlines():
-        fields = line.split()
-        if fields and fields[0] == "TCP:" and "mem" in fields:
-            return int(fields[fields.index("mem") + 1]) * float(_PAGE_KIB)
-    return 0.0
+        if fields[:1] == ["TCP:"] and "mem" in fields:
+            return int(fields[fields.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE") / 1024
+    return None
 
 
 def metric_total(text: str, name: str) -> float | None:

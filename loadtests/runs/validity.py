@@ -66,7 +66,8 @@ def judge(
 ) -> Verdict:
     """Return the verdict over one cell.
 
-    `failure` says why the cell never got through; `idle` marks cells in which nothing is published on purpose.
+    `failure` says why the cell never got through; `idle` marks cells in which nothing is published on purpose: what
+    they measure is memory, which neither a busy neighbour nor a late reader moves.
     """
     if failure:
         return Verdict(Validity.INVALID, (failure,))
@@ -75,8 +76,7 @@ def judge(
         reasons.append((Validity.INVALID, f"only {connected} of {subscribers} subscribers connected"))
     if not idle:
         reasons += _judge_counts(counts)
-    if instrument is not None:
-        reasons += _judge_instrument(instrument, pushes=pushes, idle=idle)
+        reasons += _judge_instrument(instrument, pushes=pushes) if instrument is not None else ()
     worst = max((validity for validity, _ in reasons), key=_WORSE.__getitem__, default=Validity.VALID)
     return Verdict(worst, tuple(reason for _, reason in reasons))
 
@@ -105,8 +105,8 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
         yield Validity.DOUBTFUL, f"{counts.refused} of {total} publications were refused or never answered"
 
 
-def _judge_instrument(instrument: Instrument, *, pushes: bool, idle: bool) -> Iterator[tuple[Validity, str]]:
-    if instrument.clock != "kernel" and not idle:
+def _judge_instrument(instrument: Instrument, *, pushes: bool) -> Iterator[tuple[Validity, str]]:
+    if instrument.clock != "kernel":
         yield Validity.DOUBTFUL, "no kernel receive stamps here: latencies hold Python's own wake-up"
     figures = _figures(instrument)
     for threshold in THRESHOLDS:

@@ -164,9 +164,19 @@ def test_what_was_not_measured_is_none_and_not_nought() -> None:
     assert counts.costs(cell.samples.slice(0, 0), result, ()).generator_cpu_us_per_delivery is None
 
 
-@pytest.mark.parametrize(("kernel", "expected"), [((100.0, 180.0), 10.0), ((None, None), None), ((180.0, 100.0), None)])
-def test_memory_is_growth_over_connections(kernel: tuple[float | None, float | None], expected: float | None) -> None:
-    spent = counts.memory_costs(perfect().result, server_kib=(1000.0, 1080.0), kernel_kib=kernel)
+@pytest.mark.parametrize(
+    ("buffers", "objects", "expected"),
+    [
+        ((100.0, 180.0), 3.5, 13.5),
+        ((180.0, 100.0), 3.5, 3.5),
+        ((None, None), 3.5, None),
+        ((100.0, 180.0), None, None),
+    ],
+)
+def test_memory_is_growth_over_connections(
+    buffers: tuple[float | None, float | None], objects: float | None, expected: float | None
+) -> None:
+    spent = counts.memory_costs(perfect().result, server_kib=(1000.0, 1080.0), buffers_kib=buffers, objects_kib=objects)
     assert spent.server_kib_per_connection == 20.0
     assert spent.kernel_kib_per_connection == expected
 

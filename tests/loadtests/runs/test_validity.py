@@ -98,10 +98,10 @@ def test_a_subscriber_that_never_connected_makes_the_cell_invalid() -> None:
     assert judge(connected=3) == Verdict(INVALID, ("only 3 of 4 subscribers connected",))
 
 
-def test_an_idle_cell_needs_no_deliveries_and_no_kernel_stamps() -> None:
-    user_stamps = msgspec.structs.replace(HEALTHY, clock="user")
-    assert judge(None, user_stamps, idle=True).validity is VALID
-    assert judge(None, user_stamps, idle=True, connected=0).validity is INVALID
+def test_an_idle_cell_is_judged_by_its_connections_alone() -> None:
+    busy = msgspec.structs.replace(HEALTHY, foreign_cpu_percent=100.0)
+    assert judge(None, busy, idle=True).validity is VALID
+    assert judge(None, busy, idle=True, connected=0).validity is INVALID
 
 
 def test_a_failure_is_the_only_reason() -> None:
@@ -109,9 +109,7 @@ def test_a_failure_is_the_only_reason() -> None:
 
 
 def test_the_worst_rule_decides_and_every_reason_is_told() -> None:
-    verdict = judge(
-        msgspec.structs.replace(COUNTS, duplicates=2), msgspec.structs.replace(HEALTHY, cpu_percent=90.0)
-    )
+    verdict = judge(msgspec.structs.replace(COUNTS, duplicates=2), msgspec.structs.replace(HEALTHY, cpu_percent=90.0))
     assert verdict.validity is INVALID
     assert verdict.reasons == (
         "2 deliveries came twice",

@@ -97,7 +97,7 @@ def test_memory_cells_have_rules_of_their_own(tmp_path: Path, old: str, new: str
 
 def test_two_loads_of_one_name_are_refused(tmp_path: Path) -> None:
     twice = GOOD + '[[cells]]\nload = { name = "5x1", subscribers = 6, rate_per_s = 1.0 }\n'
-    with pytest.raises(ScenarioError, match="load.name is 5x1"):
+    with pytest.raises(ScenarioError, match=r"load\.name is 5x1"):
         read(tmp_path, twice)
 
 

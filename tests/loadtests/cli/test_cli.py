@@ -1,0 +1,166 @@
+"""The command line: every bad input gets one sentence and its exit code, and help imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests import cli
+from loadtests.runs import store
+from loadtests.runs.schema import Cell, Run, Validity, Verdict
+from loadtests.runs.store import RunStore
+from tests.loadtests.runs.test_store import cell, new_run
+
+HEAVY = ("pandas", "numpy", "pyarrow", "matplotlib", "locust", "gevent", "starlette", "uvicorn", "redis", "rich")
+
+
+def rtlab(*arguments: str) -> int:
+    """Run a command in this process; argparse's own exits become codes."""
+    try:
+        return cli.main(arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def run_rtlab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    return subprocess.run(
+        (sys.executable, "-m", "loadtests.cli", *arguments), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
+    """Make a finished run without tables."""
+    writing = RunStore.create(folder, new_run(planned_cells))
+    for made in cells:
+        writing.add(made, {})
+    writing.finish()
+    return writing.folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "the following arguments are required: COMMAND"),
+        (("nonsense",), 2, "invalid choice: 'nonsense'"),
+        (("compare", "--nonsense"), 2, "unrecognized arguments: --nonsense"),
+        (("compare", "--quick", "--full"), 2, "not allowed with argument"),
+        (("compare", "--seed", "x"), 2, "'x' is no seed: a whole number from 0 to 4294967295"),
+        (("compare", "--seed", "-1"), 2, "'-1' is no seed"),
+        (("compare", "--transports", "carrier-pigeon"), 2, "unknown transport 'carrier-pigeon'; there are: websocket,"),
+        (("compare", "--transports", ","), 2, "no transport chosen"),
+        (("run",), 2, "the following arguments are required: SCENARIO"),
+        (("run", "nonsense"), 2, "no scenario 'nonsense'"),
+        (("run", "nowhere.toml"), 2, "can't read the scenario nowhere.toml"),
+        (("report", "nonsense"), 1, "no run 'nonsense'"),
+        (("report", "latest"), 1, "there is no run in"),
+        (("report", "."), 1, "is not a run folder"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_its_code(
+    arguments: tuple[str, ...],
+    code: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert rtlab(*arguments) == code
+    out, err = capsys.readouterr()
+    assert said in err
+    assert "Traceback" not in out + err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_runs_folder_that_can_not_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert rtlab("run", "echo", "--out", str(tmp_path / "file")) == 1
+    assert "it is not a folder" in capsys.readouterr().err
+
+
+def test_a_run_without_data_is_said_to_have_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dead = Verdict(Validity.INVALID, ("the sse server died (exit code 1): no port",))
+    folder = saved(tmp_path, cell_with(dead))
+    assert rtlab("report", str(folder)) == 1
+    assert "has data: the sse server died (exit code 1): no port" in capsys.readouterr().err
+
+
+def cell_with(verdict: Verdict) -> Cell:
+    """A cell of which only the verdict is known."""
+    made = cell("0-sse-1x1")
+    return Cell(**{name: getattr(made, name) for name in made.__struct_fields__} | {"verdict": verdict})
+
+
+def test_a_run_of_another_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_text('{"schema_version": 99}')
+    assert rtlab("report", str(tmp_path)) == 1
+    assert "schema version 99" in capsys.readouterr().err
+
+
+def test_list_shows_transports_scenarios_and_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = saved(tmp_path, cell("0-sse-1x1"))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "run.json").write_text("{")
+    assert rtlab("list", "--runs", str(tmp_path)) == 0
+    shown = capsys.readouterr().out
+    for word in ("websocket, sse, longpoll, shortpoll", "fan-out", folder.name, "complete", "broken"):
+        assert word in shown
+
+
+def test_list_without_runs_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rtlab("list", "--runs", str(tmp_path)) == 0
+    assert "no runs in" in capsys.readouterr().out
+
+
+def test_ctrl_c_outside_a_run_is_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(folder: Path) -> Run:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "load", interrupted)
+    assert rtlab("report", str(saved(tmp_path))) == 130
+    assert "stopped by Ctrl-C" in capsys.readouterr().err
+
+
+def test_help_lists_commands_and_exit_codes_and_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, atexit\n"
+        "from loadtests.cli import main\n"
+        f"atexit.register(lambda: print('imported:', [name for name in {HEAVY!r} if name in sys.modules]))\n"
+        "main(['--help'])"
+    )
+    done = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True, timeout=60, check=True)
+    assert "imported: []" in done.stdout
+    for word in ("serve", "token", "compare", "run", "report", "list", "exit codes", "at least one cell is invalid"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        (["serve", "sse", "--port", "1"], ["sse", "--port", "1"]),
+        (["serve", "--help"], ["--help"]),
+        (["token", "--user", "alice"], ["token", "--user", "alice"]),
+    ],
+)
+def test_serve_and_token_pass_everything_through(
+    arguments: list[str], passed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, command: called.append(command))
+    cli.main(arguments)
+    assert called == [[sys.executable, "-m", "transports", *passed]]
+
+
+def test_serve_with_an_unknown_name_fails_without_a_traceback() -> None:
+    done = run_rtlab("serve", "carrier-pigeon")
+    assert done.returncode not in (0, 1)
+    assert "carrier-pigeon" in done.stderr
+    assert "Traceback" not in done.stderr
