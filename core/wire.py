@@ -71,8 +71,8 @@ _command: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 _chat_body = msgspec.json.Decoder(_ChatBody)
 _token_body = msgspec.json.Decoder(TokenBody)
 
-# A quote that closes a string and is followed by a colon ends a key: inside a string a quote is escaped.
-_KEY_END = re.compile(rb'(?<!\\)"[ \t\r\n]*:')
+# A whole string, with the colon that makes it a key. Strings are matched whole since a value may begin with a colon.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\r\n]*+(:?)')
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f]")
 
 
@@ -121,7 +121,7 @@ def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
 
 def _refuse_repeated_keys(raw: bytes, distinct: int) -> None:
     # The decoder keeps the last of two equal keys; a peer that reads the first would see another message.
-    if sum(1 for _ in _KEY_END.finditer(raw)) != distinct:
+    if sum(1 for colon in _STRING.findall(raw) if colon) != distinct:
         raise BadRequest("a key is given twice")
 
 
