@@ -67,8 +67,10 @@ class Authenticator:
             raise Unauthorized("the token has no expiry")
         if expires_at_s <= now_s:
             raise Unauthorized("the token has expired")
-        if "nbf" in claims and (_instant(claims["nbf"]) or math.inf) > now_s:
-            raise Unauthorized("the token is not valid yet")
+        if "nbf" in claims:
+            not_before_s = _instant(claims["nbf"])
+            if not_before_s is None or not_before_s > now_s:
+                raise Unauthorized("the token is not valid yet")
         return Principal(
             user_id=UserId(user_id),
             rooms=None if ALL_ROOMS in rooms else frozenset(rooms),
@@ -85,6 +87,10 @@ class Authenticator:
 
 
 def _instant(claim: object) -> float | None:
-    if isinstance(claim, bool) or not isinstance(claim, int | float) or not math.isfinite(claim):
+    if isinstance(claim, bool) or not isinstance(claim, int | float):
         return None
-    return float(claim)
+    try:
+        instant = float(claim)
+    except OverflowError:  # an integer beyond any float
+        return None
+    return instant if math.isfinite(instant) else None

@@ -34,6 +34,7 @@ class Settings:
     max_bytes: int = 16_384
     drain_s: float = 5.0
     deflate: bool = False
+    fanout: str = "direct"
 
     @staticmethod
     def from_environ(environ: Mapping[str, str]) -> Settings:
@@ -56,6 +57,7 @@ class Settings:
             max_bytes=read.integer("RTLAB_MAX_BYTES", 16_384, 64, 1 << 24),
             drain_s=read.number("RTLAB_DRAIN_SECONDS", 5.0, 0.1, 3600.0),
             deflate=read.flag("RTLAB_DEFLATE"),
+            fanout=read.choice("RTLAB_FANOUT", ("direct", "portable")),
         )
 
 
@@ -89,6 +91,12 @@ class _Reader:
             raise SettingError(f"{name}={text!r}: 0 or 1 is allowed")
         return text == "1"
 
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        text = self._environ.get(name, "") or allowed[0]
+        if text not in allowed:
+            raise SettingError(f"{name}={text!r}: {' or '.join(allowed)} is allowed")
+        return text
+
     def secret(self) -> bytes | None:
         text = self._environ.get("RTLAB_SECRET", "")
         if not text:
@@ -101,11 +109,14 @@ class _Reader:
     def origins(self) -> frozenset[str] | None:
         listed = [item.strip() for item in self._environ.get("RTLAB_ORIGINS", "").split(",") if item.strip()]
         for origin in listed:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or not parts.netloc
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
+            if not _is_origin(origin):
                 raise SettingError(f"RTLAB_ORIGINS holds {origin!r}: scheme://host[:port] is allowed, nothing after it")
         return frozenset(listed) or None
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that hold no address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
