@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -87,9 +88,10 @@ class MemoryBackplane:
                 return Published(Position(here.stream.epoch, offset), repeated=True)
         wait_s = self._limiter.take(draft.user_id, self._clock())
         if wait_s:
-            raise RateLimited("too many messages", retry_after_ms=max(1, round(wait_s * 1000)))
+            raise RateLimited("too many messages", retry_after_ms=math.ceil(wait_s * 1000))
         event = self._append(room, here, draft)
         if draft.retry_key is not None:
+            here.retries.pop(draft.retry_key, None)  # to the end again: `sweep` relies on their order
             here.retries[draft.retry_key] = event.position.offset
         return Published(event.position)
 
