@@ -1,9 +1,9 @@
 """The guide's table, quoted, and the rule by which a measurement speaks for or against it.
 
-The rule. The guide's figures (0, 100, 500) are given to the nearest hundred milliseconds, with a tilde. So a claim is read
-at that resolution: it *holds* when the whole interval of the measured median rounds to the claimed hundred (0 means below 50 ms,
-100 means 50 to 150), *does not hold* when no part of the interval does, and is *undecided* in between. Invalid
-measurements and missing ones decide nothing. No verdict is written anywhere by hand.
+The rule. The guide's figures (0, 100, 500) are given to the nearest hundred milliseconds, with a tilde. So a claim is
+read at that resolution: it *holds* when the whole interval of the measured median rounds to the claimed hundred (0
+means below 50 ms, 100 means 50 to 150), *does not hold* when no part of the interval does, and is *undecided* in
+between. Invalid measurements and missing ones decide nothing. No verdict is written anywhere by hand.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ TITLES: Mapping[str, str] = {
 }
 
 
+_COMMON_NOUNS = ("longpoll", "shortpoll")
+
+
 class Ruling(StrEnum):
     """What a measurement says about a claim."""
 
@@ -51,8 +54,13 @@ class ClaimVerdict:
 
 
 def title(transport: str) -> str:
-    """Return a transport's name in prose; unknown ones keep their own."""
+    """Return a transport's name as a heading; unknown ones keep their own."""
     return TITLES.get(transport, transport)
+
+
+def in_prose(transport: str) -> str:
+    """Return a transport's name inside a sentence: `long polling`, but `WebSocket`."""
+    return title(transport).lower() if transport in _COMMON_NOUNS else title(transport)
 
 
 def rule(claimed_ms: float, low_ms: float, high_ms: float) -> Ruling:
@@ -86,7 +94,7 @@ def judge(transport: str, median: Estimate | None, claims: Mapping[str, float]) 
 def _unclaimed(transport: str, median: Estimate, claims: Mapping[str, float]) -> str:
     """Say whose claim this figure would fit, if anybody's that is not about nothing."""
     fits = [
-        f"{title(other).lower()} (~{claimed:g} ms)"
+        f"{in_prose(other)} (~{claimed:g} ms)"
         for other, claimed in claims.items()
         if other != transport and claimed and rule(claimed, median.low_ms, median.high_ms) is Ruling.HOLDS
     ]

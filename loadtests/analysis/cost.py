@@ -1,7 +1,8 @@
 """What a delivery and a connection cost: server CPU, bytes on the wire, packets, memory.
 
 Figures per delivery are of all of a condition's cells together, weighted by their deliveries (the ratio of the totals,
-not a mean of ratios); `low` and `high` are the extremes of single cells. Memory comes from cells that hold idle connections.
+not a mean of ratios); `low` and `high` are the extremes of single cells. Memory comes from cells that hold idle
+connections.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def per_delivery(cells: Sequence[Cell]) -> DeliveryCosts:
 
 
 def memory_kib(cells: Sequence[Cell]) -> Cost | None:
-    """Server memory per connection in KiB (process and, where known, kernel): the median of the cells that measured it."""
+    """Server memory per connection in KiB (process and, where known, kernel): the median of those that measured it."""
     return _median(cells, _process_and_kernel_kib)
 
 

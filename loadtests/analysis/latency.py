@@ -32,6 +32,7 @@ class Percentiles:
     """Percentiles in ms of `n` deliveries; None where fewer than `MIN_BEYOND` samples lie beyond."""
 
     n: int
+    mean_ms: float | None  # only ever shown beside a model that speaks of means
     p50_ms: float | None
     p90_ms: float | None
     p99_ms: float | None
@@ -63,7 +64,8 @@ def received_ns(samples: pd.DataFrame) -> IntArray:
 def delivery_latency_ms(samples: pd.DataFrame) -> FloatArray:
     """Return the delivery latency of each row in ms, in row order."""
     scheduled = samples["scheduled_ns"].to_numpy(dtype=np.int64)
-    return (received_ns(samples) - scheduled) / _NS_PER_MS
+    latency_ms: FloatArray = (received_ns(samples) - scheduled) / _NS_PER_MS
+    return latency_ms
 
 
 def can_state(n: int, percent: float) -> bool:
@@ -86,6 +88,7 @@ def percentiles(sorted_ms: FloatArray) -> Percentiles:
     """Summarise ascending latencies in ms."""
     return Percentiles(
         n=len(sorted_ms),
+        mean_ms=float(sorted_ms.mean()) if len(sorted_ms) else None,
         p50_ms=percentile(sorted_ms, 50),
         p90_ms=percentile(sorted_ms, 90),
         p99_ms=percentile(sorted_ms, 99),

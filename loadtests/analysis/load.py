@@ -80,7 +80,7 @@ def _table(run_dir: Path, run: Run, name: str, schema: pa.Schema) -> pd.DataFram
                 f"{run_dir} counts deliveries but holds neither {merged.name} nor cells/*/{merged.name}"
             )
         tables = [schema.empty_table()]
-    frame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+    frame: pd.DataFrame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
     if strangers := sorted(set(frame["cell"].cat.categories) - known):
         named = ", ".join(strangers[:5])
         raise RunFormatError(f"{merged}: cells that run.json does not know: {named}; known: {len(known)} cells")

@@ -1,13 +1,14 @@
 """Closed forms for delivery latency over a link: what theory says before anything is measured.
 
-Symbols: `one_way_ms` d, one-way delay of the link; `turnaround_ms` t, from a poll's answer to the client's next request;
-w = 2d + t, a long-poll's blind time; `rate_per_s` r, Poisson publications per second and room. Formulas hold from when
-the server has the message; the publisher's own d (`FROM_PUBLISHER`) comes on top, equal for all transports.
+Symbols: `one_way_ms` d, one-way delay of the link; `turnaround_ms` t, from a poll's answer to the client's next
+request; w = 2d + t, a long-poll's blind time; `rate_per_s` r, Poisson publications per second and room. Formulas hold
+from when the server has the message; the publisher's own transit comes on top, equal for all transports.
 Sources: RFC 6202 section 2.2 (long polling: up to three transits), renewal-reward for the means.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ def long_poll_mean_ms(one_way_ms: float, rate_per_s: float, turnaround_ms: float
     """Mean of a long poll whose every answer carries the whole backlog: d + (r w^2 / 2) / (r w + e^(-r w))."""
     blind_ms = 2 * one_way_ms + turnaround_ms
     arrivals = rate_per_s * blind_ms / 1e3
-    return one_way_ms + (arrivals * blind_ms / 2) / (arrivals + np.exp(-arrivals))
+    return one_way_ms + (arrivals * blind_ms / 2) / (arrivals + math.exp(-arrivals))
 
 
 def long_poll_max_ms(one_way_ms: float, turnaround_ms: float = 0.0) -> float:
@@ -38,7 +39,7 @@ def long_poll_max_ms(one_way_ms: float, turnaround_ms: float = 0.0) -> float:
 def long_poll_requests_per_message(one_way_ms: float, rate_per_s: float, turnaround_ms: float = 0.0) -> float:
     """Requests a long-polling client makes per message: 1 / (r w + e^(-r w))."""
     arrivals = rate_per_s * (2 * one_way_ms + turnaround_ms) / 1e3
-    return float(1 / (arrivals + np.exp(-arrivals)))
+    return 1 / (arrivals + math.exp(-arrivals))
 
 
 def long_poll_cdf(

@@ -32,6 +32,7 @@ OTHER = Look("other", "#56606b", "#a3adb8", "X")
 """Targets that are not ours."""
 
 INKS: dict[str, tuple[str, str]] = {
+    "ground": ("#f3f5f7", "#0d1117"),
     "paper": ("#ffffff", "#161b22"),
     "ink": ("#1c2128", "#e6e9ed"),
     "muted": ("#586069", "#9aa4b0"),

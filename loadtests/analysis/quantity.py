@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 
-UNKNOWN = "–"
+UNKNOWN = "\N{EN DASH}"
 
 
 def digits(value: float | None, significant: int = 3) -> str:

@@ -20,6 +20,10 @@ BASELINE = "websocket"
 """Differences are taken against this transport where it was measured, else against the first."""
 
 
+TABLE_KINDS = ("latency", "link")
+"""Kinds of cell that the table shows and that are compared; the others have one run block or another purpose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What is compared: one transport under one load over one link. Cells that share it are pooled."""
@@ -72,7 +76,7 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Everything worked out from one run. `timeline`: the run's table with `t_s` (s since its first row) and `order`."""
+    """Everything worked out from one run. `timeline`: the run's table, with `t_s` (since its first row) and `order`."""
 
     run: Run
     results: tuple[Result, ...]
@@ -81,6 +85,16 @@ class Study:
     contrasts: tuple[Contrast, ...]
     timeline: pd.DataFrame
     deliveries: int  # measured phase, all cells
+
+    @property
+    def kernel_clock(self) -> bool:
+        """Whether every cell that says so was stamped by the kernel."""
+        return all(cell.instrument is None or cell.instrument.clock == "kernel" for cell in self.run.cells)
+
+    @property
+    def tabled(self) -> tuple[Result, ...]:
+        """Results of the kinds in `TABLE_KINDS`; where there are none, all."""
+        return self.of_kind(*TABLE_KINDS) or self.results
 
     def of_kind(self, *kinds: str) -> tuple[Result, ...]:
         """Keep the results of the given kinds of cell."""
@@ -97,9 +111,7 @@ def study(run_dir: Path) -> Study:
     for cell in tables.run.cells:
         if cell.kind != "memory":
             grouped.setdefault(_condition(cell), []).append(cell)
-    ordered = sorted(
-        grouped, key=lambda c: (c.kind != "latency", c.kind, c.link, c.subscribers, c.load, rank(c.transport))
-    )
+    ordered = sorted(grouped, key=_place)
     guide = tables.run.claims or claims.GUIDE_LATENCY_MS
     results = tuple(_result(condition, grouped[condition], by_cell, guide) for condition in ordered)
     idle = _by_transport([cell for cell in tables.run.cells if cell.kind == "memory"])
@@ -109,7 +121,7 @@ def study(run_dir: Path) -> Study:
         results=results,
         memory={transport: found for transport, found in kib.items() if found},
         memory_validity={transport: _validity(cells) for transport, cells in idle.items()},
-        contrasts=tuple(_contrasts(results)),
+        contrasts=tuple(_contrasts([r for r in results if r.condition.kind in TABLE_KINDS])),
         timeline=_timeline(tables),
         deliveries=len(samples),
     )
@@ -117,6 +129,12 @@ def study(run_dir: Path) -> Study:
 
 def _condition(cell: Cell) -> Condition:
     return Condition(cell.transport, cell.load, cell.link, cell.kind, cell.subscribers, cell.rate_per_s)
+
+
+def _place(condition: Condition) -> tuple[bool, str, str, int, str, tuple[int, str]]:
+    """Sort key: what the table shows first, then by load, then the transports' fixed order."""
+    c = condition
+    return (c.kind != "latency", c.kind, c.link, c.subscribers, c.load, rank(c.transport))
 
 
 def _believable(cells: Sequence[Cell]) -> tuple[Cell, ...]:

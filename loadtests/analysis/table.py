@@ -23,6 +23,8 @@ class Row:
     transport: str
     load: str
     link: str
+    subscribers: int
+    rate_per_s: float
     claimed_ms: float | None
     deliveries: int
     p50: Estimate | None
@@ -41,19 +43,19 @@ class Row:
 
 
 HEADINGS = (
-    "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "B/delivery", "CPU us", "KiB/conn", "reach", "verdict",
+    "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "B/delivery", "CPU us", "KiB/conn", "reach",
+    "verdict",
 )  # fmt: skip
 
 
 def rows(run_dir: Path) -> tuple[Row, ...]:
-    """Work out a run's rows: its latency conditions, by load, then in the transports' fixed order. Raises `RunError`."""
+    """Work out a run's rows: its latency conditions, by load, then in the fixed order. Raises `RunError`."""
     return of(study(run_dir))
 
 
 def of(worked_out: Study) -> tuple[Row, ...]:
-    """Return the rows of a study; where there is no cell of the kinds `latency` and `link`, of whatever was measured."""
-    results = worked_out.of_kind("latency", "link") or worked_out.results
-    return tuple(_row(result, worked_out) for result in results)
+    """Return the rows of a study: its cells of the kinds `latency` and `link`, else whatever was measured."""
+    return tuple(_row(result, worked_out) for result in worked_out.tabled)
 
 
 def _row(result: Result, worked_out: Study) -> Row:
@@ -64,6 +66,8 @@ def _row(result: Result, worked_out: Study) -> Row:
         transport=transport,
         load=result.condition.load,
         link=result.condition.link,
+        subscribers=result.condition.subscribers,
+        rate_per_s=result.condition.rate_per_s,
         claimed_ms=(worked_out.run.claims or claims.GUIDE_LATENCY_MS).get(transport),
         deliveries=result.percentiles.n,
         p50=result.p50,
@@ -95,38 +99,35 @@ def claimed(row: Row) -> str:
 
 
 def render_text(table: Sequence[Row]) -> str:
-    """Lay the rows out for a terminal of any encoding width, one blank line between loads; ends without a newline.
+    """Lay the rows out for a terminal, one blank line between loads; ends without a newline.
 
     Reasons against rows that are not valid follow below the table.
     """
     lines = [HEADINGS, *(_cells(row) for row in table)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    out: list[str] = []
-    for index, line in enumerate(lines):
-        if index > 1 and (table[index - 1].load, table[index - 1].link) != (
-            table[index - 2].load,
-            table[index - 2].link,
-        ):
+    out: list[str] = [_laid_out(HEADINGS, widths)]
+    previous: Row | None = None
+    for row, line in zip(table, lines[1:], strict=True):
+        if previous and (row.load, row.link) != (previous.load, previous.link):
             out.append("")
-        out.append(
-            "  ".join(
-                _aligned(text, width, column) for column, (text, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-        )
-    notes = [
-        f"{MARKS[r.validity]} {_name(r)} is {r.validity}: {printable('; '.join(r.reasons))}" for r in table if r.reasons
-    ]
-    if notes:
-        out += ["", *notes]
-    return "\n".join(out)
+        out.append(_laid_out(line, widths))
+        previous = row
+    notes = [f"{MARKS[r.validity]} {_name(r)} is {r.validity}: {'; '.join(r.reasons)}" for r in table if r.reasons]
+    return "\n".join([*out, *(["", *(printable(note) for note in notes)] if notes else [])])
 
 
 def _name(row: Row) -> str:
     return printable(f"{row.transport} {row.load}" + ("" if row.link == "loopback" else f" {row.link}"))
 
 
-def _aligned(text: str, width: int, column: int) -> str:
-    return text.ljust(width) if column in (0, 1, 2, 10) else text.rjust(width)
+def _laid_out(line: Sequence[str], widths: Sequence[int]) -> str:
+    """Words to the left, figures to the right."""
+    words = {HEADINGS.index(heading) for heading in ("", "transport", "load", "verdict")}
+    aligned = [
+        text.ljust(width) if column in words else text.rjust(width)
+        for column, (text, width) in enumerate(zip(line, widths, strict=True))
+    ]
+    return "  ".join(aligned).rstrip()
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -142,5 +143,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         digits(row.server_cpu_us),
         digits(row.kib_per_connection),
         share(row.received, row.expected),
-        row.verdict.words,
+        str(row.verdict.ruling),
     )

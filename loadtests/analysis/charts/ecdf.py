@@ -16,7 +16,7 @@ from loadtests.runs.schema import Validity
 
 def latency_ecdf(study: Study, layout: Layout) -> Figure | None:
     """Draw, per load and link, the share of deliveries within a time; the model as a dotted line."""
-    results = [r for r in study.of_kind("latency", "link") or study.results if r.percentiles.n]
+    results = [r for r in study.tabled if r.percentiles.n]
     panels = list(dict.fromkeys((r.condition.load, r.condition.link) for r in results))
     if not panels:
         return None

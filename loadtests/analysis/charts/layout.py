@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ _FILL: dict[Validity, FillStyle] = {
 def house_style() -> Iterator[None]:
     """Draw inside: text stays text, ids are stable, names are never taken for formulas."""
     ink, muted, rule = palette.ink("ink"), palette.ink("muted"), palette.ink("rule")
-    style = {
+    style: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "rtlab",
         "text.parse_math": False,

@@ -45,7 +45,7 @@ def timeline(study: Study, layout: Layout) -> Figure | None:
     lower.set_ylim(0, 1)
     lower.grid(visible=False)
     lower.spines["left"].set_visible(False)
-    lower.set_xlabel("seconds since the first one recorded; bars: server, by transport")
+    lower.set_xlabel("seconds since the first one recorded")
     legend(figure, study.results, layout, modelled=False)
     sign(figure, study)
     return figure

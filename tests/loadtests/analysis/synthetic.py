@@ -216,7 +216,8 @@ def _latency_ns(rng: np.random.Generator, truth: Truth, scheduled: IntArray, sub
         # Spread evenly over the grid, at an odd start so that no message falls on a subscriber's instant.
         phases = (np.arange(subscribers) + rng.uniform(0.2, 0.8)) * grid / subscribers
         software += (phases[None, :] - scheduled[:, None]) % grid
-    return software.astype(np.int64)
+    latency_ns: IntArray = software.astype(np.int64)
+    return latency_ns
 
 
 def _samples(

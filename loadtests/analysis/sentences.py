@@ -1,0 +1,159 @@
+"""What a chart or a run shows, in one sentence made from its figures: none here knows the outcome beforehand."""
+
+from __future__ import annotations
+
+from loadtests.analysis import claims, model
+from loadtests.analysis.bootstrap import Difference
+from loadtests.analysis.charts.cost import heaviest
+from loadtests.analysis.charts.fan_out import fan_out_results
+from loadtests.analysis.claims import Ruling, in_prose
+from loadtests.analysis.cost import Cost
+from loadtests.analysis.quantity import count, digits, listed, with_unit
+from loadtests.analysis.settings import poll_interval_ms
+from loadtests.analysis.study import Contrast, Result, Study
+from loadtests.runs.schema import Validity
+
+NOTHING = "This run holds nothing to draw here."
+
+
+def state(study: Study) -> str:
+    """Say whether the run is whole and how many of its cells can be believed."""
+    run = study.run
+    cells = count(len(run.cells), "cell")
+    whole = (
+        f"{cells}, complete" if run.complete else f"incomplete: {len(run.cells)} of {run.planned_cells} planned cells"
+    )
+    if not run.complete and run.note:
+        whole += f" ({run.note})"
+    return f"{whole}; {_validities(study)}; {count(study.deliveries, 'delivery', 'deliveries')} measured."
+
+
+def headline(study: Study) -> str:
+    """Sum up the guide's latency column."""
+    guide = study.run.claims or claims.GUIDE_LATENCY_MS
+    by_ruling: dict[str, list[str]] = {}
+    for transport in guide:
+        found = {r.claim.ruling for r in study.tabled if r.condition.transport == transport}
+        found -= {Ruling.NO_MEASUREMENT}
+        word = str(found.pop()) if len(found) == 1 else "depends on the load" if found else str(Ruling.NO_MEASUREMENT)
+        by_ruling.setdefault(word, []).append(f"{in_prose(transport)} ~{guide[transport]:g} ms")
+    parts = [f"{ruling}: {listed(names)}" for ruling, names in by_ruling.items()]
+    return (
+        f"The guide's {count(len(guide), 'latency figure')} on this machine. " + ". ".join(map(_capital, parts)) + "."
+    )
+
+
+def ecdf(study: Study) -> str:
+    """Say what half of the deliveries took under the heaviest load."""
+    results = [r for r in heaviest(study) if r.p50]
+    if not results:
+        return NOTHING
+    parts = [f"{digits(r.p50.value_ms)} ms over {_name(r)}" for r in results if r.p50]
+    return f"With {_load(results[0])}, half of all deliveries took at most {listed(parts)}."
+
+
+def fan_out(study: Study) -> str:
+    """Say how each median grows from the smallest room to the largest."""
+    results = fan_out_results(study)
+    parts: list[str] = []
+    for transport in dict.fromkeys(r.condition.transport for r in results):
+        medians = [r.p50.value_ms for r in results if r.condition.transport == transport and r.p50]
+        if len(medians) > 1:
+            factor = digits(medians[-1] / medians[0], 2)
+            parts.append(
+                f"{in_prose(transport)} from {digits(medians[0])} to {digits(medians[-1])} ms ({factor} times)"
+            )
+    if not parts:
+        return NOTHING
+    sizes = sorted({r.condition.subscribers for r in results})
+    return f"From {sizes[0]:,} to {sizes[-1]:,} subscribers, the median goes: {listed(parts)}."
+
+
+def costs(study: Study) -> str:
+    """Name the cheapest and the dearest transport of each cost."""
+    results = heaviest(study)
+    parts = []
+    for what, unit, figure in (("server CPU", "µs", "server_cpu_us"), ("bytes on the wire", "", "bytes_down")):
+        found = {r.condition.transport: getattr(r.costs, figure) for r in results if getattr(r.costs, figure)}
+        parts += _extremes(f"{what} per delivery", unit, found)
+    parts += _extremes("server memory per idle connection", "KiB", dict(study.memory))
+    if not parts:
+        return NOTHING
+    prefix = f"With {_load(results[0])}, " if results else ""
+    return f"{prefix}{'; '.join(parts)}."
+
+
+def timeline(study: Study) -> str:
+    """Say how busy server and generator were at most."""
+    frame = study.timeline
+    if frame.empty:
+        return NOTHING
+    server, generator = frame["server_cpu_percent"].max(), frame["generator_cpu_percent"].max()
+    return (
+        f"In {digits(float(frame['t_s'].max()) + 1)} s the server used at most {digits(float(server))} % of a core in "
+        f"any second and the generator {digits(float(generator))} %; the cells ran in an order drawn at random."
+    )
+
+
+def contrast(found: Contrast) -> str:
+    """Say in words whether two transports differ."""
+    difference, base = found.difference, in_prose(found.baseline)
+    if difference.indistinguishable:
+        return f"indistinguishable from {base}"
+    return f"{_slower(difference)} than {base} by {digits(abs(difference.value_ms))} ms"
+
+
+def five_hundred(study: Study) -> tuple[str, ...]:
+    """Explain where a mean of 500 ms comes from, by the model and by what was measured; one string a paragraph."""
+    guide = study.run.claims or claims.GUIDE_LATENCY_MS
+    claimed = guide.get("longpoll", 500.0)
+    needs = model.five_hundred(claimed)
+    interval = poll_interval_ms(study.run)
+    mean = model.short_poll_mean_ms(0.0, interval)
+    paragraphs = [
+        f"A client that asks on a fixed grid of T sees a message T/2 late on average, whatever the server does: a "
+        f"mean of {digits(claimed)} ms is what short polling every {needs.short_poll_interval_ms / 1e3:g} s gives.",
+        f"A long poll is answered the moment something happens. It is late only while its next request is on the way, "
+        f"so its mean, from when the server has the message, never exceeds two transits of the link (plus half the "
+        f"client's turnaround): for {digits(claimed)} ms the link needs {digits(needs.long_poll_one_way_ms)} ms one "
+        f"way, even in the busiest room.",
+    ]
+    for transport, expected in (("shortpoll", f", against {digits(mean)} ms by the model"), ("longpoll", "")):
+        for result in [r for r in heaviest(study) if r.condition.transport == transport and r.p50]:
+            mean_ms, p50 = result.percentiles.mean_ms, result.p50
+            paragraphs.append(
+                f"Measured here, {in_prose(transport)} with {_load(result)}: mean {digits(mean_ms)} ms{expected}; "
+                f"median {digits(p50.value_ms if p50 else None)} ms."
+            )
+    return tuple(paragraphs)
+
+
+def _validities(study: Study) -> str:
+    tally = {v: sum(cell.verdict.validity is v for cell in study.run.cells) for v in Validity}
+    return ", ".join(f"{number} {validity}" for validity, number in tally.items() if number) or "none"
+
+
+def _load(result: Result) -> str:
+    c = result.condition
+    return f"{count(c.subscribers, 'receiver')} and {c.rate_per_s:g} messages a second"
+
+
+def _name(result: Result) -> str:
+    mark = "" if result.validity is Validity.VALID else f" ({result.validity})"
+    return in_prose(result.condition.transport) + mark
+
+
+def _extremes(what: str, unit: str, found: dict[str, Cost]) -> list[str]:
+    if not found:
+        return []
+    ordered = sorted(found, key=lambda transport: found[transport].value)
+    ends = [f"{with_unit(found[t].value, unit).strip()} ({in_prose(t)})" for t in (ordered[0], ordered[-1])]
+    return [f"{what} {f'goes from {ends[0]} to {ends[1]}' if len(ordered) > 1 else f'is {ends[0]}'}"]
+
+
+def _slower(difference: Difference) -> str:
+    return "slower" if difference.value_ms > 0 else "faster"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
