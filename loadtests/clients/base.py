@@ -16,7 +16,7 @@ class Client:
     deduplicated or mended here: what the server did is what is recorded.
     """
 
-    __slots__ = ("_outgoing", "access", "closed", "position", "retry_ms", "told_gaps", "welcomed")
+    __slots__ = ("access", "closed", "outgoing", "position", "retry_ms", "told_gaps", "welcomed")
 
     label: ClassVar[str]
     """What Locust's tables call this transport."""
@@ -29,7 +29,7 @@ class Client:
         self.retry_ms = 0  # the server's hint for the next attempt
         self.told_gaps = 0  # resync events and slow_consumer cuts
         self.welcomed = False
-        self._outgoing = b""
+        self.outgoing = b""
 
     def opening(self) -> bytes:
         """The bytes to send once the TCP connection stands."""
@@ -46,10 +46,11 @@ class Client:
 
     def take_outgoing(self) -> bytes:
         """Take what the client itself has to say (pong, next poll, close)."""
-        outgoing, self._outgoing = self._outgoing, b""
+        outgoing, self.outgoing = self.outgoing, b""
         return outgoing
 
-    def _follow(self, event: Event) -> None:
+    def follow(self, event: Event) -> None:
+        """Keep position, welcome and told gaps in step with one event of the stream."""
         kind = event.type
         if kind == "chat" or kind == "user_joined" or kind == "user_left":
             self.position = event.id

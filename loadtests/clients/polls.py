@@ -43,7 +43,7 @@ class PollClient(Client):
     def _read(self, answer: Answer) -> list[Arrival]:
         body = decode_answer(answer.body)
         for event in body.events:
-            self._follow(event)
+            self.follow(event)
         self.position = body.position
         self.welcomed = True
         if not body.events:
@@ -74,7 +74,7 @@ class LongPollClient(PollClient):
         self._wait_s = wait_s
 
     def _answered(self) -> None:
-        self._outgoing += self._poll(self._wait_s)
+        self.outgoing += self._poll(self._wait_s)
 
 
 class ShortPollClient(PollClient):

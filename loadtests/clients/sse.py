@@ -38,7 +38,7 @@ class SseClient(Client):
         for payload, overhead in chunks.feed(data) if chunks is not None else ((data, 0),):
             for _, event_data, _, wire_bytes in self._parser.feed(payload, overhead):
                 event = decode_event(event_data)
-                self._follow(event)
+                self.follow(event)
                 arrivals.append((event, wire_bytes))
         if self._parser.retry_ms:
             self.retry_ms = self._parser.retry_ms

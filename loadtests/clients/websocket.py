@@ -57,10 +57,10 @@ class WebSocketClient(Client):
         for opcode, payload, wire_bytes in self._parser.feed(data):
             if opcode == frames.TEXT:
                 event = decode_event(payload)
-                self._follow(event)
+                self.follow(event)
                 arrivals.append((event, wire_bytes))
             elif opcode == frames.PING:
-                self._outgoing += frames.build_frame(frames.PONG, payload)
+                self.outgoing += frames.build_frame(frames.PONG, payload)
             elif opcode == frames.CLOSE:
                 self._close(payload)
                 break
@@ -87,7 +87,7 @@ class WebSocketClient(Client):
         hello = {"type": "hello", "token": self.access.token}
         if self.position:
             hello["since"] = self.position
-        self._outgoing += frames.build_frame(frames.TEXT, msgspec.json.encode(hello))
+        self.outgoing += frames.build_frame(frames.TEXT, msgspec.json.encode(hello))
         return rest
 
     def _close(self, payload: bytes) -> None:
@@ -95,4 +95,4 @@ class WebSocketClient(Client):
         self.closed = Closed(code, payload[2:].decode("utf-8", "replace") or "closed by the server")
         # The cut is told once: by this close or by an error event before it, never counted twice.
         self.told_gaps += code == _SLOW_CONSUMER and not self.told_gaps
-        self._outgoing += frames.build_frame(frames.CLOSE, payload[:2])
+        self.outgoing += frames.build_frame(frames.CLOSE, payload[:2])

@@ -20,7 +20,7 @@ from loadtests.scenarios.spec import CellSpec, Progress
 from loadtests.users.arrivals import KINDS
 from loadtests.users.cell import Cell, Seat, attach
 from loadtests.users.measurement import Failed, Measurement, count_users
-from loadtests.users.registry import USER_CLASSES
+from loadtests.users.registry import USER_CLASSES, load_user_class
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -106,7 +106,7 @@ def open_cell(spec: CellSpec) -> tuple[Cell, Environment]:
             return Seat(number, number % load.rooms, True, -1)
         return Seat(number, publisher % load.rooms, False, publisher)
 
-    environment = Environment(user_classes=[USER_CLASSES[spec.user_class]], host=spec.host)
+    environment = Environment(user_classes=[load_user_class(spec.user_class)], host=spec.host)
     cell = Cell(
         spec,
         environment,

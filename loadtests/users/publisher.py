@@ -10,7 +10,6 @@ from loadtests.clients.events import Event, offset_of
 from loadtests.users.alarms import Alarms
 from loadtests.users.recorder import Publications
 
-
 _SPIN_NS = 150_000
 
 

@@ -1,10 +1,29 @@
-"""All user classes by name: what a CellSpec or Locust's command line may ask for."""
+"""All user classes by name, imported when asked for: the stock libraries would slow every generator's start."""
 
 from __future__ import annotations
 
-from loadtests.users.room_user import RoomUser
-from loadtests.users.transports import LongPollUser, ShortPollUser, SseUser, WebSocketUser
+from importlib import import_module
 
-USER_CLASSES: dict[str, type[RoomUser]] = {
-    user_class.__name__: user_class for user_class in (WebSocketUser, SseUser, LongPollUser, ShortPollUser)
+from loadtests.users.room_user import RoomUser
+
+_RAW = "loadtests.users.transports"
+_STOCK = "loadtests.users.stock_transports"
+
+USER_CLASSES = {
+    "WebSocketUser": _RAW,
+    "SseUser": _RAW,
+    "LongPollUser": _RAW,
+    "ShortPollUser": _RAW,
+    "StockWebSocketUser": _STOCK,
+    "StockSseUser": _STOCK,
+    "StockLongPollUser": _STOCK,
+    "StockShortPollUser": _STOCK,
 }
+"""Class name -> module. The locustfile offers the same names; a test holds the two equal."""
+
+
+def load_user_class(name: str) -> type[RoomUser]:
+    """Import a user class; raises KeyError for a name that USER_CLASSES does not have."""
+    user_class = getattr(import_module(USER_CLASSES[name]), name)
+    assert issubclass(user_class, RoomUser)
+    return user_class

@@ -6,7 +6,7 @@ import time
 from typing import ClassVar
 
 import gevent
-from gevent.hub import Waiter
+from gevent.event import AsyncResult
 from locust import User, task
 from locust.env import Environment
 
@@ -40,7 +40,7 @@ class RoomUser(User):
         self.position = ""  # where to resume
         self.publisher: Publisher | None = None
         self._inside = False
-        self._news = Waiter()
+        self._news = AsyncResult()  # why the connection ended
         self._retry_ms = 0  # the server's hint for the next attempt
         if self.seat.listens:
             self.cell.users.append(self)
@@ -67,10 +67,10 @@ class RoomUser(User):
         cell = self.cell
         gevent.sleep(max(0.0, (cell.slot_ns(self.seat) - time.monotonic_ns()) / 1e9))
         if not self._enter_first():
-            Waiter().get()  # nothing wakes it but Locust's stop
+            AsyncResult().get()  # nothing wakes it but Locust's stop
         while True:
             closed = self._news.get()
-            self._news = Waiter()
+            self._news = AsyncResult()
             cell.note(f"{self.label} connection ended: {closed}")
             self._enter_again(closed)
 
@@ -85,7 +85,7 @@ class RoomUser(User):
         """Take note that an established connection ended; wakes the user's greenlet."""
         self._outside()
         self._retry_ms = retry_ms
-        self._news.switch(closed)
+        self._news.set(closed)
 
     def record(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
         """Record what one read brought. The hot path: called in the hub for each read of each socket."""
@@ -165,7 +165,7 @@ class RoomUser(User):
             self._came_in()
             return
         self.cell.mirror.failed("reconnect", ConnectFailed(str(closed), retryable=False))
-        Waiter().get()
+        AsyncResult().get()
 
     def _backoff_s(self, attempt: int) -> float:
         # Full jitter: clients that were cut together must not come back together.

@@ -1,0 +1,32 @@
+"""For plain Locust: `RTLAB_SECRET=… locust -f loadtests/locustfile.py WebSocketUser --host http://127.0.0.1:8001`.
+
+Name the user classes you want: the four that measure, or the four on stock libraries (they prove conformance only).
+"""
+
+from __future__ import annotations
+
+from locust import events
+from locust.env import Environment
+
+from loadtests.users.plain_locust import PlainRun, add_options
+from loadtests.users.stock_transports import StockLongPollUser, StockShortPollUser, StockSseUser, StockWebSocketUser
+from loadtests.users.transports import LongPollUser, ShortPollUser, SseUser, WebSocketUser
+
+__all__ = [
+    "LongPollUser",
+    "ShortPollUser",
+    "SseUser",
+    "StockLongPollUser",
+    "StockShortPollUser",
+    "StockSseUser",
+    "StockWebSocketUser",
+    "WebSocketUser",
+]
+
+
+def _start(environment: Environment, **_: object) -> None:
+    PlainRun(environment)
+
+
+events.init_command_line_parser.add_listener(add_options)  # type: ignore[no-untyped-call]
+events.init.add_listener(_start)  # type: ignore[no-untyped-call]

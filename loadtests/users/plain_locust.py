@@ -1,0 +1,203 @@
+"""Plain Locust: the same users under `locust -f loadtests/locustfile.py`, web UI, `--processes` and `--worker` included.
+
+Every user listens; the first ones of each room also talk. Tokens are signed here with RTLAB_SECRET, the server's own.
+Each process that runs users writes its own shard: `<--rtlab-out>/<UTC>-<host>-<pid>/` holds what the generator leaves.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+import time
+from argparse import Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import MasterRunner
+
+from core.auth import sign
+from loadtests.clients.sockets import HAS_KERNEL_STAMPS
+from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load
+from loadtests.users import mirror
+from loadtests.users.arrivals import KINDS
+from loadtests.users.cell import FOREVER_NS, Cell, Seat, attach, cell_of
+from loadtests.users.room_user import RoomUser
+from loadtests.users.vitals import Vitals, growth, sum_totals
+
+DEFAULT_OUT = "results/runs/locust"
+SECRET_VARIABLE = "RTLAB_SECRET"  # noqa: S105 - the variable's name
+_TOKEN_LIFE_S = 24 * 3600
+_NUMBERS_PER_WORKER = 1_000_000  # so that users of different workers never share a number
+_LEAD_NS = 100_000_000
+
+logger = logging.getLogger("rtlab")
+
+
+class SetUpError(Exception):
+    """The run cannot start as it was asked for; the message says what to give."""
+
+
+def add_options(parser: LocustArgumentParser) -> None:
+    """Add the lab's options to Locust's own; each can come from the environment too."""
+    group = parser.add_argument_group("Realtime Transport Lab")
+    group.add_argument("--room", env_var="RTLAB_ROOM", default="lobby", help="room; with --rooms N: its prefix")
+    group.add_argument("--rooms", env_var="RTLAB_ROOMS", type=int, default=1, help="spread users over so many rooms")
+    group.add_argument("--rate", env_var="RTLAB_PUBLISH_RATE", type=float, default=10.0, help="messages/s and room")
+    group.add_argument("--talkers", env_var="RTLAB_TALKERS", type=int, default=1, help="publishing users per room")
+    group.add_argument("--payload", env_var="RTLAB_PAYLOAD", type=int, default=128, help="bytes of a message's content")
+    group.add_argument("--arrivals", env_var="RTLAB_ARRIVALS", default="constant", choices=KINDS, help="schedule")
+    group.add_argument("--poll-interval", env_var="RTLAB_POLL_INTERVAL", type=float, default=1.0, help="short poll, s")
+    group.add_argument("--seed", env_var="RTLAB_SEED", type=int, default=1, help="of Poisson arrivals and jitter")
+    group.add_argument("--rtlab-out", env_var="RTLAB_OUT", default=DEFAULT_OUT, help="folder for the raw samples")
+
+
+class PlainRun:
+    """One process's part in a plain Locust run, from `test_start` to `test_stop`; may be started again."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Hook into the environment's events; nothing is opened before the test starts."""
+        self._environment = environment
+        self._vitals: Vitals | None = None
+        self._from_ns = 0
+        events = environment.events
+        for hook, listener in (
+            (events.test_start, self._start),
+            (events.spawning_complete, self._spawned),
+            (events.test_stop, self._stop),
+            (events.quitting, self._quit),
+        ):
+            hook.add_listener(listener)  # type: ignore[no-untyped-call]
+
+    def _start(self, environment: Environment, **_: object) -> None:
+        mirror.install(environment, [user_class.__name__ for user_class in _room_users(environment)])
+        runner = environment.runner
+        if isinstance(runner, MasterRunner):
+            return
+        worker = max(0, getattr(runner, "worker_index", 0))
+        assert environment.parsed_options is not None
+        try:
+            cell = open_cell(environment, environment.parsed_options, worker)
+        except (SetUpError, ValueError) as error:
+            logger.error("cannot start: %s", error)
+            environment.process_exit_code = 2
+            raise SystemExit(2) from error
+        attach(environment, cell)
+        self._vitals = Vitals(cell, lambda: None)
+        self._vitals.start()
+        self._from_ns = time.monotonic_ns()
+        cell.begin(self._from_ns + _LEAD_NS, FOREVER_NS)
+
+    def _spawned(self, **_: object) -> None:
+        if self._vitals is not None:
+            # As in the generator: collections of so many objects would pause the reader for milliseconds.
+            gc.freeze()
+            gc.disable()
+
+    def _stop(self, environment: Environment, **_: object) -> None:
+        gc.enable()
+        if self._vitals is None:
+            return
+        cell = cell_of(environment)
+        cell.close()
+        assert environment.parsed_options is not None
+        folder = write_shard(Path(environment.parsed_options.rtlab_out), cell, self._vitals, self._from_ns)
+        self._vitals = None
+        logger.info("%d deliveries recorded in %s", cell.recorder.deliveries, folder)
+        for line in cell.error_lines():
+            logger.warning("%s", line)
+
+    def _quit(self, environment: Environment, **_: object) -> None:
+        runner = environment.runner
+        is_worker = runner is not None and hasattr(runner, "master_host")
+        if not is_worker and environment.process_exit_code is None and not mirror.count_deliveries(environment):
+            logger.error("nothing was received: no delivery reached any user")
+            environment.process_exit_code = 1
+
+
+def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell:
+    """Make this process's cell from Locust's options; raises SetUpError, or ValueError for a bad host or schedule."""
+    secret = os.environ.get(SECRET_VARIABLE, "").encode()
+    if not secret:
+        raise SetUpError(f"{SECRET_VARIABLE} is not set; give it the server's own, so that tokens can be signed")
+    load = _load(options)
+    rooms = (options.room,) if load.rooms == 1 else tuple(f"{options.room}-{room}" for room in range(load.rooms))
+    expires_at_s = time.time() + _TOKEN_LIFE_S
+
+    def take_seat(number: int) -> Seat:
+        talks = load.rate_per_s and worker == 0 and number < load.rooms * load.publishers
+        return Seat(worker * _NUMBERS_PER_WORKER + number, number % load.rooms, True, number if talks else -1)
+
+    def token_for(seat: Seat) -> str:
+        return sign(secret, f"user-{seat.number}", [rooms[seat.room]], expires_at_s)
+
+    names = [user_class.__name__ for user_class in _room_users(environment)]
+    spec = CellSpec(
+        cell=f"locust-{worker}",
+        user_class=names[0] if len(names) == 1 else "RoomUser",
+        host=environment.host or "",
+        load=load,
+        tokens=(),
+        room_names=rooms,
+        connects_per_s=float("inf"),  # Locust's spawn rate paces
+        seed=options.seed,
+    )
+    return Cell(spec, environment, take_seat=take_seat, token_for=token_for)
+
+
+def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
+    """Write what this process recorded into a folder of its own; returns it."""
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    folder = parent / f"{now}-{socket.gethostname()}-{os.getpid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    to_ns = time.monotonic_ns()
+    cell.recorder.write(folder, from_ns, to_ns)
+    seconds = vitals.seconds(from_ns, to_ns)
+    result = GeneratorResult(
+        cell=cell.spec.cell,
+        clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped and cell.recorder.deliveries else "user",
+        subscribers_connected=len(cell.connect_ms),
+        measured_from_ns=from_ns,
+        measured_to_ns=to_ns,
+        connect_ms=tuple(cell.connect_ms),
+        sockets=growth(None, sum_totals(cell.users)),
+        seconds=seconds,
+        cpu_s=sum(second.cpu_percent for second in seconds) / 100,
+        refused=cell.recorder.unanswered(from_ns, to_ns),
+        told_gaps=cell.told_gaps,
+        reconnects=cell.reconnects,
+        errors=cell.error_lines(),
+    )
+    (folder / "generator.json").write_bytes(msgspec.json.encode(result))
+    return folder
+
+
+def _load(options: Namespace) -> Load:
+    rules = (
+        (options.rooms >= 1, f"--rooms {options.rooms}: expected 1 or more"),
+        (options.rate >= 0, f"--rate {options.rate}: expected 0 or more"),
+        (options.talkers >= 1, f"--talkers {options.talkers}: expected 1 or more"),
+        (1 <= options.payload <= 4096, f"--payload {options.payload}: expected 1 to 4096"),
+        (options.poll_interval > 0, f"--poll-interval {options.poll_interval}: expected more than 0"),
+    )
+    for holds, complaint in rules:
+        if not holds:
+            raise SetUpError(complaint)
+    return Load(
+        name="locust",
+        subscribers=1,
+        rate_per_s=options.rate,
+        rooms=options.rooms,
+        publishers=options.talkers,
+        payload_bytes=options.payload,
+        arrivals=options.arrivals,
+        poll_interval_s=options.poll_interval,
+    )
+
+
+def _room_users(environment: Environment) -> list[type[RoomUser]]:
+    return [user_class for user_class in environment.user_classes if issubclass(user_class, RoomUser)]

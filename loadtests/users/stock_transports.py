@@ -1,0 +1,114 @@
+"""One small stock-library class per transport."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import gevent
+import httpx
+import msgspec
+import websocket
+from httpx_sse import SSEError, connect_sse
+from locust.env import Environment
+
+from loadtests.clients.errors import Closed, ConnectFailed
+from loadtests.clients.events import Arrival, decode_answer, decode_event
+from loadtests.users.stock_user import StockPostingUser, StockUser
+
+
+class StockWebSocketUser(StockUser):
+    """websocket-client."""
+
+    label = "WS stock"
+    lost_errors = (OSError, websocket.WebSocketException)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._socket: websocket.WebSocket | None = None
+
+    def receive(self, timeout_s: float) -> Iterator[list[Arrival]]:
+        """Connect, say hello and yield each message."""
+        url = f"ws://{self.access.endpoint.authority}/rooms/{self.access.room}/ws"
+        connection = self._socket = websocket.create_connection(url, timeout=timeout_s)
+        try:
+            connection.settimeout(None)
+            hello = {"type": "hello", "token": self.access.token}
+            connection.send(msgspec.json.encode(hello | ({"since": self.position} if self.position else {})).decode())
+            while True:
+                opcode, data = connection.recv_data()
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    self.tracker.closed = Closed(int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace"))
+                    return
+                yield [(decode_event(data), len(data) + (2 if len(data) < 126 else 4))]
+        finally:
+            self._socket = None
+            connection.shutdown()  # type: ignore[no-untyped-call]
+
+    def talk(self, content: str, ref: str) -> None:
+        """Send in a greenlet of its own: the hub cannot wait."""
+        self.greenlets.spawn(self._send, {"type": "chat", "content": content, "ref": ref})
+
+    def _send(self, command: dict[str, str]) -> None:
+        if self._socket is not None:
+            self._socket.send(msgspec.json.encode(command).decode())
+
+
+class StockSseUser(StockPostingUser):
+    """httpx and httpx-sse down, FastHttpUser up."""
+
+    label = "SSE stock"
+    lost_errors = (httpx.HTTPError, SSEError)
+
+    def receive(self, timeout_s: float) -> Iterator[list[Arrival]]:
+        """Open the stream and yield each event."""
+        url = f"{self.cell.spec.host}/rooms/{self.access.room}/events"
+        headers = self.headers | ({"Last-Event-ID": self.position} if self.position else {})
+        limits = httpx.Timeout(timeout_s, read=None)
+        with httpx.Client(timeout=limits) as client, connect_sse(client, "GET", url, headers=headers) as source:
+            if source.response.status_code != 200:
+                self.tracker.closed = Closed(source.response.status_code, "stream refused")
+                raise ConnectFailed(str(self.tracker.closed), retryable=self.tracker.closed.retryable)
+            for sent in source.iter_sse():
+                # An event that carries only `id` or `retry` has no data, and is none for us.
+                if sent.data:
+                    data = sent.data.encode()
+                    yield [(decode_event(data), len(data))]
+
+
+class StockLongPollUser(StockPostingUser):
+    """FastHttpUser: a held GET after the other."""
+
+    label = "LP stock"
+
+    def receive(self, timeout_s: float) -> Iterator[list[Arrival]]:
+        """Poll and yield each answer's events."""
+        wait_s = 0.0
+        while True:
+            since = f"since={self.tracker.position}&" if self.tracker.position else ""
+            path = f"/rooms/{self.access.room}/poll?{since}wait={wait_s:g}"
+            response = self.client.get(path, headers=self.headers, name="GET /rooms/[room]/poll")
+            if response.status_code != 200:
+                self.tracker.closed = Closed(response.status_code, "poll refused")
+                return
+            answer = decode_answer(response.content)
+            size = len(response.content) // max(1, len(answer.events))
+            yield [(event, size) for event in answer.events]
+            self.tracker.position = answer.position
+            wait_s = self.next_wait_s()
+
+    def next_wait_s(self) -> float:
+        """How long the next poll may be held."""
+        return self.cell.spec.load.poll_wait_s
+
+
+class StockShortPollUser(StockLongPollUser):
+    """FastHttpUser: a GET that never waits, every `poll_interval_s`."""
+
+    label = "SP stock"
+
+    def next_wait_s(self) -> float:
+        """Sleep until the grid's next instant; the poll itself is never held."""
+        interval_s = self.cell.spec.load.poll_interval_s
+        gevent.sleep(interval_s - time.monotonic() % interval_s)
+        return 0.0
