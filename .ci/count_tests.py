@@ -1,4 +1,4 @@
-"""Print a pytest run's counts, read from its JUnit file, as one plain line; exit with 1 unless tests ran and none failed.
+"""Print a pytest run's counts from its JUnit file as one plain line; exit with 1 unless tests passed and none failed.
 
 Usage: count_tests.py JUNIT_XML
 """
