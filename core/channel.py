@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from core import wire
 from core.backplane.base import Backplane
 from core.errors import Unavailable
+from core.fanout import Fanout
 from core.model import Event, Position, ResyncReason, RoomId, Unrecoverable
 from core.stream import merge
 from core.subscription import Framing, Start, Subscription
@@ -25,6 +26,7 @@ class Channel:
         "_backplane",
         "_groups",
         "_joining",
+        "_new_fanout",
         "_pending",
         "head",
         "idle_since_s",
@@ -32,14 +34,22 @@ class Channel:
         "room",
     )
 
-    def __init__(self, room: RoomId, backplane: Backplane, ask_for_repair: Callable[[], None], now_s: float) -> None:
+    def __init__(
+        self,
+        room: RoomId,
+        backplane: Backplane,
+        new_fanout: Callable[[Framing], Fanout],
+        ask_for_repair: Callable[[], None],
+        now_s: float,
+    ) -> None:
         self.room = room
         self.head: Position | None = None  # the last event fanned out; None until open
         self.opening = asyncio.Lock()
         self.idle_since_s = now_s
         self._backplane = backplane
+        self._new_fanout = new_fanout
         self._ask_for_repair = ask_for_repair
-        self._groups: dict[Framing, dict[Subscription, None]] = {}
+        self._groups: dict[Framing, Fanout] = {}
         self._joining: dict[Subscription, list[Event]] = {}
         self._pending: deque[Event] = deque()  # came before the head was known, or after a hole
 
@@ -62,6 +72,8 @@ class Channel:
         if since is None or since == self.head:
             self._register(subscription, Start(self._known_head(), recovered=since is not None))
             return
+        if self._is_behind(since):  # the client was told more on another instance than has reached this one
+            await self.repair()
         # Attach before reading history: the reverse order loses what is published in between.
         live = self._joining[subscription] = []
         try:
@@ -71,18 +83,20 @@ class Channel:
         head = self._known_head()
         if isinstance(history, Unrecoverable):
             self._register(subscription, Start(head, recovered=False, resync=history.reason))
-        elif head.epoch != since.epoch:
+            return
+        missed = merge(since, history, live, head)
+        if missed is None:  # the room began another life, or jumped, while its history was read
             self._register(subscription, Start(head, recovered=False, resync="epoch_changed"))
-        else:
-            subscription.replay(merge(history, live, head.offset))
-            self._register(subscription, Start(since, recovered=True))
+            return
+        subscription.replay(missed)
+        self._register(subscription, Start(since, recovered=True))
 
     def remove(self, subscription: Subscription, now_s: float) -> None:
         """Forget a subscriber; harmless when it is not there."""
         self.idle_since_s = now_s
         group = self._groups.get(subscription.framing)
         if group is not None:
-            group.pop(subscription, None)
+            group.remove(subscription)
             if not group:
                 del self._groups[subscription.framing]
 
@@ -99,16 +113,23 @@ class Channel:
 
     async def repair(self) -> None:
         """Catch up with the room's history; tell everybody when that is no longer possible. Raises Unavailable."""
-        if self.head is None:
+        asked = self.head
+        if asked is None:
             return
-        history = await self._backplane.history(self.room, self.head)
+        self._pending.clear()  # whatever came so far is in the history that is read now
+        history = await self._backplane.history(self.room, asked)
         if isinstance(history, Unrecoverable):
-            self._jump(history)
+            if self.head == asked:  # else the answer is about a place that was left meanwhile
+                self._jump(history)
         else:
             for event in history:
-                if event.position.offset == self.head.offset + 1:
+                if self.head is not None and event.position == Position(self.head.epoch, self.head.offset + 1):
                     self._fan_out(event)
         self._replay_pending()
+
+    def _is_behind(self, position: Position) -> bool:
+        head = self._known_head()
+        return head.epoch == position.epoch and head.offset < position.offset
 
     def _known_head(self) -> Position:
         if self.head is None:
@@ -117,15 +138,17 @@ class Channel:
 
     def _register(self, subscription: Subscription, start: Start) -> None:
         subscription.start = start
-        self._groups.setdefault(subscription.framing, {})[subscription] = None
+        framing = subscription.framing
+        group = self._groups.get(framing)
+        if group is None:
+            group = self._groups[framing] = self._new_fanout(framing)
+        group.add(subscription)
 
     def _fan_out(self, event: Event) -> None:
         self.head = event.position
-        size_bytes = len(event.body)
         slow: list[Subscription] = []
-        for framing, group in self._groups.items():
-            frame = framing(event.body, event.position)
-            slow.extend(subscription for subscription in group if not subscription.offer(frame, size_bytes, 1))
+        for group in self._groups.values():
+            slow += group.push(event, group.frame(event.body, event.position))
         for live in self._joining.values():
             live.append(event)
         for subscription in slow:

@@ -17,6 +17,7 @@ from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channel import Channel
 from core.errors import BadRequest, RoomError, ShuttingDown, Unauthorized, Unavailable
+from core.fanout import Fanout
 from core.ingress import Ingress
 from core.model import Event, Member, Position, Principal, Published, RoomId
 from core.outbox import Outbox
@@ -211,13 +212,16 @@ class Hub:
         channel = self._channels.get(room)
         if channel is None:
             channel = self._channels[room] = Channel(
-                room, self.backplane, lambda: self._repair_soon(room), self._clock()
+                room, self.backplane, self._fanout, lambda: self._repair_soon(room), self._clock()
             )
         if channel.head is None:
             async with channel.opening:
                 if channel.head is None:
                     await self._timed(channel.open())
         return channel
+
+    def _fanout(self, framing: Framing) -> Fanout:
+        return Fanout(framing, self.stats, asyncio.get_running_loop().call_soon)
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1
@@ -233,7 +237,7 @@ class Hub:
 
     async def _repair(self, room: RoomId) -> None:
         try:
-            while (channel := self._channels.get(room)) is not None:
+            while not self.draining and (channel := self._channels.get(room)) is not None:
                 try:
                     self._repairing.discard(room)  # a hole seen from here on asks anew
                     return await channel.repair()
@@ -263,9 +267,9 @@ class Hub:
                 subscription.end(Unauthorized("the token has expired"))
         # Renewed before the sweep: after a pause of the whole process nobody who is still here is swept.
         if now_s - self._renewed_s >= self.settings.presence_ttl_s / 3:
-            self._renewed_s = now_s
             leases = [subscription.lease for subscription in subscriptions if not subscription.ended]
             await self.backplane.renew(leases, self.settings.presence_ttl_s)
+            self._renewed_s = now_s
         for room, channel in list(self._channels.items()):
             if channel.idle and now_s - channel.idle_since_s >= self.settings.presence_ttl_s:
                 del self._channels[room]

@@ -69,12 +69,17 @@ class Stream:
             events.popleft()
 
 
-def merge(history: Sequence[Event], live: Sequence[Event], upto_offset: int) -> list[Event]:
-    """Join what was read from history with what came live meanwhile, up to an offset, each event once and in order.
+def merge(since: Position, history: Sequence[Event], live: Sequence[Event], head: Position) -> list[Event] | None:
+    """Join what was read from history with what came live meanwhile: the events after `since` up to `head`.
 
-    Both are in order and of one epoch, and `live` starts at latest where `history` ends.
+    Each once, in order, without a hole; None when that cannot be had from the two.
     """
-    merged = [event for event in history if event.position.offset <= upto_offset]
-    last = merged[-1].position.offset if merged else 0
-    merged.extend(event for event in live if last < event.position.offset <= upto_offset)
-    return merged
+    if head.epoch != since.epoch:
+        return None
+    merged: list[Event] = []
+    wanted = since.offset + 1
+    for event in (*history, *live):
+        if event.position == Position(head.epoch, wanted) and wanted <= head.offset:
+            merged.append(event)
+            wanted += 1
+    return merged if wanted == max(head.offset, since.offset) + 1 else None

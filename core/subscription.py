@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.backplane.base import Lease
 from core.errors import RoomError, SlowConsumer
@@ -14,9 +14,25 @@ from core.model import Event, Position, Principal, ResyncReason
 from core.outbox import Outbox
 from core.stats import Stats
 
+if TYPE_CHECKING:
+    from core.fanout import Fanout
+
 # What a transport sends for a body. The position is the stream's after it; None for what is no part of the history.
 # The result is opaque to the hub; it is made once per event and transport, and shared by all subscribers.
 Framing = Callable[[bytes, Position | None], Any]
+
+
+class Sink(Protocol):
+    """A socket as a direct subscription sees it: bytes go straight to its buffer, flow control comes back."""
+
+    def write(self, data: bytes) -> object:
+        """Hand over bytes; never blocks. May call `Subscription.pause` before it returns."""
+        ...
+
+    def finish(self, reason: RoomError | None) -> None:
+        """Say why it ends, and close."""
+        ...
+
 
 _REPLAY_BYTES = 65_536  # of history handed over at a time, so that a long resume is never a slow consumer
 
@@ -40,8 +56,11 @@ class Subscription:
         "_backlog",
         "_end",
         "_ended",
+        "_paused",
+        "_sink",
         "_stats",
         "_waiter",
+        "fanout",
         "framing",
         "lease",
         "linger",
@@ -49,6 +68,7 @@ class Subscription:
         "principal",
         "start",
         "transport",
+        "write",
     )
 
     def __init__(
@@ -69,6 +89,10 @@ class Subscription:
         self.outbox = outbox
         self.linger = linger  # keep the lease for its time after the end: a poller's next poll is on its way
         self.start = Start(Position("", 0), recovered=False)
+        self.fanout: Fanout | None = None  # where it hears from; set by the fan-out
+        self.write: Callable[[bytes], object] = _unconnected
+        self._sink: Sink | None = None
+        self._paused = False
         self._stats = stats
         self._backlog: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -80,16 +104,47 @@ class Subscription:
         """Whether no more will come than what waits."""
         return self._ended
 
+    @property
+    def direct(self) -> bool:
+        """Whether frames may go straight to the socket now: it takes bytes, and nothing waits before them."""
+        return self._sink is not None and not self._paused and not self._ended and not len(self.outbox)
+
     def replay(self, events: Iterable[Event]) -> None:
         """Put history before what comes live. Framed only when taken; the events are shared with the history."""
         self._backlog.extend(events)
 
     def offer(self, frame: Any, size_bytes: int, events: int) -> bool:
         """Queue a frame. Returns False when the outbox is full: the caller then cuts this subscriber."""
+        if self._ended:
+            return True  # what waits is still taken, but a busy room must not keep it from ending
         if not self.outbox.push(frame, size_bytes, events):
             return False
         self._wake()
         return True
+
+    def connect(self, sink: Sink) -> None:
+        """Become direct: from now on the bytes of frames go to `sink` as they come, and nobody calls `take`."""
+        self._sink = sink
+        self.write = sink.write
+        self._pump()
+
+    def disconnect(self) -> None:
+        """The sink is gone: nothing may be written to it any more."""
+        self._sink = None
+        self.write = _unconnected
+        if self.fanout is not None:
+            self.fanout.demote(self)
+
+    def pause(self) -> None:
+        """The sink's buffer is over its high-water mark: queue, within the outbox's bound."""
+        self._paused = True
+        if self.fanout is not None:
+            self.fanout.demote(self)
+
+    def resume(self) -> None:
+        """The sink takes bytes again."""
+        self._paused = False
+        self._pump()
 
     def send_control(self, body: bytes, position: Position | None = None) -> None:
         """Queue what is no event (an ack, an error, a resync); a subscriber that leaves no room for it is cut."""
@@ -99,6 +154,8 @@ class Subscription:
     def end(self, reason: RoomError | None = None) -> None:
         """Let what waits be taken, then end: `take` raises `reason`, or returns nothing more. The first end counts."""
         if not self._ended:
+            if self.fanout is not None:
+                self.fanout.demote(self)
             self._ended, self._end = True, reason
             self._wake()
 
@@ -109,6 +166,8 @@ class Subscription:
             self._backlog.clear()
             self.outbox.clear()
             self.end(SlowConsumer("not read fast enough; resume from the last position"))
+            if self._sink is not None and self._paused:
+                self._finish()  # it will not read what waits: there is nothing to wait for
 
     async def take(self) -> list[Any]:
         """Wait for frames and take them, oldest first.
@@ -145,6 +204,29 @@ class Subscription:
         self._stats.deliveries[self.transport] += len(frames)
         return frames
 
+    def _pump(self) -> None:
+        """Write what waits for a direct subscriber, as far as its sink takes it; then let it have the rest live."""
+        while not self._paused and (frames := self.take_now()):
+            self.write(b"".join(frames))
+        if self._paused:
+            return
+        if self._ended:
+            self._finish()
+        elif self.fanout is not None:
+            self.fanout.promote(self)
+
+    def _finish(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            self.write = _unconnected
+            sink.finish(self._end)
+
     def _wake(self) -> None:
+        if self._sink is not None:
+            self._pump()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _unconnected(data: bytes) -> None:
+    """Stands in for the socket of a subscription that has none, or none any more."""

@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from core.errors import BadRequest, RoomError, TooLarge
 from core.model import REF_PATTERN, Draft, EventType, Position, ResyncReason, RoomId, UserId
 
+_MESSAGE_CHARACTERS: Final = 160
 CONTENT_LIMIT: Final = 4096  # Unicode scalar values
 
 Ref = Annotated[str, Meta(pattern=rf"\A{REF_PATTERN}\Z")]
@@ -113,8 +114,9 @@ def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
         return decoder.decode(raw)
     except UnicodeDecodeError as error:
         raise BadRequest("not UTF-8") from error
-    except msgspec.MsgspecError as error:  # its text names the place and what was expected, never a value
-        raise BadRequest(str(error)) from error
+    except msgspec.MsgspecError as error:
+        # Its text names the place and what was expected; also what was given, which may be long.
+        raise BadRequest(str(error)[:_MESSAGE_CHARACTERS]) from error
     except RecursionError as error:
         raise BadRequest("nested too deeply") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import socket
 import sys
 import time
@@ -15,6 +16,9 @@ from core.errors import RoomError
 from core.model import room_id
 from core.settings import SettingError, Settings
 from transports.registry import TRANSPORTS
+from transports.visit import open_when_ready
+
+_MAX_TTL_S: Final = 315_360_000.0  # ten years
 
 # option, environment variable, what it is
 _SETTINGS: Final = (
@@ -29,6 +33,7 @@ _SETTINGS: Final = (
     ("--hello-seconds", "RTLAB_HELLO_SECONDS", "deadline of a WebSocket's first message (default 5)"),
     ("--outbox-bytes", "RTLAB_OUTBOX_BYTES", "what may wait for one subscriber (default 1048576)"),
     ("--max-bytes", "RTLAB_MAX_BYTES", "largest frame or body (default 16384)"),
+    ("--fanout", "RTLAB_FANOUT", "direct: write frames straight to the sockets (default); portable: plain ASGI"),
     ("--drain-seconds", "RTLAB_DRAIN_SECONDS", "SIGTERM to exit (default 5)"),
 )
 
@@ -39,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     for name in TRANSPORTS:
         _add_serve(commands.add_parser(name, help=f"serve {name}"))
+    _add_race(commands.add_parser("race", help="serve all with --demo, and open the race page in a browser"))
     _add_token(commands.add_parser("token", help="print a token for a user and rooms"))
+    _add_demo(commands.choices["all"])
     options = parser.parse_args(arguments)
     if options.name == "token":
         _print_token(options)
@@ -56,6 +63,16 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option, dest=variable, metavar=variable, help=text)
 
 
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--demo", action="store_true", help="tokens for visitors of the page at /; loopback only")
+
+
+def _add_race(parser: argparse.ArgumentParser) -> None:
+    _add_serve(parser)
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.set_defaults(demo=True)
+
+
 def _add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, help="the user id: 1 to 64 of A-Z a-z 0-9 _ . @ -")
     parser.add_argument("--room", action="append", required=True, help="a room it opens, or '*'; may be repeated")
@@ -70,8 +87,8 @@ def _print_token(options: argparse.Namespace) -> None:
         for room in options.room:
             if room != "*":
                 room_id(room)
-        if options.ttl <= 0:
-            _fail(f"--ttl {options.ttl:g}: a positive number of seconds is allowed")
+        if not 0 < options.ttl <= _MAX_TTL_S:
+            _fail(f"--ttl {options.ttl:g}: more than 0 and at most {_MAX_TTL_S:g} seconds are allowed")
         print(sign(secret, options.user, options.room, time.time() + options.ttl))
     except (ValueError, RoomError) as error:
         _fail(str(error))
@@ -87,25 +104,43 @@ def _serve(options: argparse.Namespace) -> None:
     os.environ["RTLAB_HOST"] = options.host
     if options.deflate:
         os.environ["RTLAB_DEFLATE"] = "1"
+    if getattr(options, "demo", False):
+        _prepare_demo(options.host)
     try:
-        app = create_app(options.name)
+        app = create_app("all" if options.name == "race" else options.name)
     except SettingError as error:
         _fail(str(error))
     config = uvicorn.Config(app, log_level=options.log_level, access_log=options.log_level in ("info", "debug"))
     with _listen(options.host, options.port) as listener:
         host, port = listener.getsockname()[:2]
         print(f"rtlab {options.name} listens on http://{host}:{port}", flush=True)
+        if not getattr(options, "no_browser", True):
+            open_when_ready(host, port)
         uvicorn.Server(config).run(sockets=[listener])
 
 
+def _prepare_demo(host: str) -> None:
+    """Set what the race page needs where the caller has set nothing: a key, and room for a steady stream."""
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        _fail(f"--demo gives a token to everybody who asks: --host {host} is not a loopback address")
+    defaults = {"SECRET": secrets.token_hex(32), "RATE": "200", "BURST": "400", "HISTORY_EVENTS": "5000"}
+    for name, value in defaults.items():
+        os.environ.setdefault(f"RTLAB_{name}", value)
+    os.environ["RTLAB_DEMO"] = "1"
+
+
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:
+        _fail(f"--port {port}: 0 to 65535 is allowed")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, OverflowError) as error:
-        _fail(f"cannot listen on {host} port {port}: {error.strerror if isinstance(error, OSError) else error}")
+    except (OSError, UnicodeError) as error:
+        _fail(
+            f"cannot listen on {host} port {port}: {error.strerror if isinstance(error, OSError) else 'no host name'}"
+        )
     return listener
 
 

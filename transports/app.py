@@ -19,6 +19,7 @@ from core.backplane.memory import MemoryBackplane
 from core.hub import Hub
 from core.settings import Settings
 from transports import errors
+from transports.frames import direct_http
 from transports.hosting import adopt, hosting_server, tcp_nodelay
 from transports.metrics import Exposition
 from transports.registry import load
@@ -64,7 +65,7 @@ def _common_routes(name: str, hub: Hub) -> list[Route]:
             "transport": name,
             "instance": hub.instance,
             "deflate": hub.settings.deflate,
-            "sink": "portable",
+            "sink": _sink(request, hub.settings),
             "tcpNodelay": tcp_nodelay(request.app.state.server, request.scope.get("client")),
         }
         return JSONResponse(body, 200 if well else 503, {"Cache-Control": "no-store"})
@@ -84,6 +85,10 @@ def _common_routes(name: str, hub: Hub) -> list[Route]:
         get_route("/metrics", metrics),
         get_route("/rooms/{room}", room_state),
     ]
+
+
+def _sink(request: Request, settings: Settings) -> str:
+    return "direct" if direct_http(request.scope, settings.fanout) is not None else "portable"
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

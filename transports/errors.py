@@ -38,6 +38,7 @@ CLOSE_CODE: Final = {
     "unavailable": 1013,
 }
 _HELLO_TIMEOUT: Final = 4408
+_REASON_BYTES: Final = 123
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -51,6 +52,11 @@ class MethodNotAllowed(RoomError):
 def close_code(error: RoomError) -> int:
     """The WebSocket close code of an error."""
     return _HELLO_TIMEOUT if isinstance(error, HelloTimeout) else CLOSE_CODE[error.code]
+
+
+def close_reason(error: RoomError) -> str:
+    """What fits into a close frame of an error's message (RFC 6455, section 5.5)."""
+    return error.message.encode()[:_REASON_BYTES].decode(errors="ignore")
 
 
 def http_response(error: RoomError) -> Response:
@@ -72,7 +78,9 @@ def handlers(hub: Hub) -> dict[type[Exception], Handler]:
     async def unrouted(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
-            return await refused(request, MethodNotAllowed(f"{request.method} is not allowed here"))
+            response = await refused(request, MethodNotAllowed(f"{request.method} is not allowed here"))
+            response.headers.update(error.headers or {})  # says which methods are
+            return response
         return await refused(request, NotFound("no such path"))
 
     async def gone(request: Request, error: Exception) -> Response:

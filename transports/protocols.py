@@ -1,33 +1,124 @@
-"""uvicorn's protocol classes with the edges that the contract asks for. Nothing here knows of rooms.
+"""uvicorn's protocol classes with the edges that the contract asks for, and the door to the direct sink.
 
-They rely on uvicorn's inner names; `tests/transports/test_protocols.py` says which, and fails when one goes.
+Nothing here knows of rooms. They rely on uvicorn's inner names; `tests/transports` says which, and fails when one goes.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Protocol
 
+from starlette.types import Scope
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
+EXTENSION: Final = "rtlab.direct"
 _LINGER_S: Final = 2.0
 
 
+class Holder(Protocol):
+    """Who holds a connection that its endpoint has handed over."""
+
+    def pause(self) -> None:
+        """The transport's buffer is over its high-water mark."""
+        ...
+
+    def resume(self) -> None:
+        """It is below its low-water mark again."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        ...
+
+
+class DuplexHolder(Holder, Protocol):
+    """Of a connection on which the client goes on talking."""
+
+    def receive(self, text: str | None) -> None:
+        """A message; None for a binary one."""
+        ...
+
+
 class LabWebSocketProtocol(WebSocketsSansIOProtocol):
-    """Tells a peer that broke the protocol why, before the connection goes."""
+    """Tells a peer that broke the protocol why, before the connection goes; can be handed over."""
+
+    holder: DuplexHolder | None = None
+    broken = False  # the protocol itself sent the close frame
+
+    def handle_connect(self, event: Request) -> None:
+        """Offer the direct sink to the app."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"] = {**(self.scope["extensions"] or {}), EXTENSION: {"protocol": self}}
+
+    def take_over(self, holder: DuplexHolder) -> Sequence[str | None]:
+        """Hand the connection to `holder` when the endpoint returns. Gives what the client has said meanwhile."""
+        self.holder = holder
+        waiting = []
+        while not self.queue.empty():
+            message = self.queue.get_nowait()
+            if message["type"] == "websocket.receive":
+                waiting.append(message.get("text"))
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if not self.writable.is_set():
+            holder.pause()
+        return waiting
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in a task that a graceful shutdown waits for."""
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.on_task_complete)
+
+    def close_soon(self, within_s: float) -> None:
+        """Write the close frame that `conn` has ready, and cut the connection off if that does not end it in time."""
+        self.stop_keepalive()
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.resume_reading()  # the peer's own close frame may stand behind what was not read yet
+        self.read_paused = False
+        self.close_timer = self.loop.call_later(within_s, self.transport.abort)
+
+    async def run_asgi(self) -> None:
+        """As uvicorn's, but leave the connection alone when it was handed over."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        if self.close_timer is None and self.holder is None:
+            self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
         """Refuse text that is not UTF-8 with 1007 and no traceback: it is the client's fault, not ours."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        text: str | None = None
         if self.curr_msg_data_type == "text":
-            self.frames = [b"".join(self.frames)]
             try:
-                self.frames[0].decode()
+                text = bytes(data).decode()
             except UnicodeDecodeError:
                 self.frames = []
                 self.conn.send_close(1007)
                 self.handle_parser_exception()
                 return
-        super().send_receive_event_to_app()
+        if self.holder is None:
+            self.frames = [data]
+            super().send_receive_event_to_app()
+        elif not self.close_sent:
+            self.frames = []
+            self.holder.receive(text)
 
     def handle_parser_exception(self) -> None:
         """Send the close frame and linger: closing at once, with bytes unread, would be a reset that overtakes it."""
@@ -37,13 +128,86 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait(
             {"type": "websocket.disconnect", "code": self.conn.close_sent.code, "reason": self.conn.close_sent.reason}
         )
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(_LINGER_S, self.transport.close)
+        self.broken = True
+        self.close_soon(_LINGER_S)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()  # the peer need not wait for us to see its answer
+
+    def keepalive_timeout(self) -> None:
+        """As uvicorn's; what the app still sends is for nobody."""
+        super().keepalive_timeout()
+        self.broken = self.close_sent
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As uvicorn's, but an app that has not heard yet that the protocol closed has done nothing wrong."""
+        if self.broken:
+            raise ClientDisconnected
+        await super().send(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the holder."""
+        super().connection_lost(exc)
+        holder, self.holder = self.holder, None
+        if holder is not None:
+            holder.lost()
+
+    def pause_writing(self) -> None:
+        """Tell the holder."""
+        super().pause_writing()
+        if self.holder is not None:
+            self.holder.pause()
+
+    def resume_writing(self) -> None:
+        """Tell the holder."""
+        super().resume_writing()
+        if self.holder is not None:
+            self.holder.resume()
 
 
 class LabHttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 that hands upgrades to `LabWebSocketProtocol`."""
+    """HTTP/1.1 whose streaming responses can be handed over."""
+
+    holder: Holder | None = None
+
+    def on_headers_complete(self) -> None:
+        """Offer the direct sink to the app; HTTP/1.0 knows no chunks."""
+        if self.parser.get_http_version() == "1.1":
+            self.scope["extensions"] = {EXTENSION: {"protocol": self}}
+        super().on_headers_complete()
+
+    def can_hand_over(self, scope: Scope) -> bool:
+        """Whether the request of `scope` is the one whose answer is due next, and nothing stands behind it."""
+        return self.cycle.scope is scope and not self.pipeline
+
+    def take_over(self, holder: Holder) -> None:
+        """Hand the connection to `holder`, after the response's head was sent, when the endpoint returns."""
+        self.holder = holder
+        # To the cycle it looks as if the client had gone: it neither waits for the rest of the response nor closes.
+        self.cycle.disconnected = True
+        if self.flow.write_paused:
+            holder.pause()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in a task that a graceful shutdown waits for."""
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the holder."""
+        super().connection_lost(exc)
+        holder, self.holder = self.holder, None
+        if holder is not None:
+            holder.lost()
+
+    def pause_writing(self) -> None:
+        """Tell the holder."""
+        super().pause_writing()
+        if self.holder is not None:
+            self.holder.pause()
+
+    def resume_writing(self) -> None:
+        """Tell the holder."""
+        super().resume_writing()
+        if self.holder is not None:
+            self.holder.resume()

@@ -18,6 +18,9 @@ from core.model import Position
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
+from transports.frames import direct_http
+from transports.frames.heartbeat import Heartbeat
+from transports.frames.sse import DirectEventStream, chunk
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
 
@@ -31,6 +34,10 @@ def frame(body: bytes, position: Position | None) -> bytes:
     return b"id: %b\ndata: %b\n\n" % (str(position).encode(), body)
 
 
+def _chunked(body: bytes, position: Position | None) -> bytes:
+    return chunk(frame(body, position))
+
+
 class SseTransport:
     """Server-sent events."""
 
@@ -40,10 +47,16 @@ class SseTransport:
         """The stream, and the upstream half."""
         door = Door(hub)
 
+        heartbeat = Heartbeat(hub.settings.heartbeat_s)
+
         async def events(request: Request) -> Response:
             principal, room = door.enter(request)
-            subscription = await hub.attach(principal, room, self.info.name, frame, since=_since(request))
-            return _EventStream(hub, subscription)
+            direct = direct_http(request.scope, hub.settings.fanout)
+            framing = frame if direct is None else _chunked
+            subscription = await hub.attach(principal, room, self.info.name, framing, since=_since(request))
+            if direct is None:
+                return _EventStream(hub, subscription)
+            return DirectEventStream(hub, direct, heartbeat, subscription, _opening(hub, subscription), _farewell)
 
         return [get_route("/rooms/{room}/events", events), *upstream_routes(hub, door)]
 
@@ -78,10 +91,8 @@ class _EventStream(EventSourceResponse):
         try:
             while frames := await self._subscription.take():
                 yield b"".join(frames)
-        except ShuttingDown as ending:
-            yield b"retry: %d\n\n" % (ending.retry_after_ms or _RETRY_MS)
         except RoomError as ending:
-            yield frame(wire.error(ending), None)
+            yield _farewell(ending)
 
 
 def _opening(hub: Hub, subscription: Subscription) -> bytes:
@@ -92,6 +103,15 @@ def _opening(hub: Hub, subscription: Subscription) -> bytes:
     if start.resync is not None:
         opening += frame(wire.resync(start.resync, start.position), start.position)
     return opening
+
+
+def _farewell(ending: RoomError | None) -> bytes:
+    """The last words: when to come back, or what went wrong."""
+    if ending is None:
+        return b""
+    if isinstance(ending, ShuttingDown):
+        return b"retry: %d\n\n" % (ending.retry_after_ms or _RETRY_MS)
+    return frame(wire.error(ending), None)
 
 
 def __getattr__(name: str) -> Any:

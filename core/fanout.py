@@ -1,0 +1,116 @@
+"""One room's subscribers who get the same frames: the step that costs something for each of them.
+
+Portable subscribers get each frame into their outbox. Direct ones, whose socket takes bytes now, get all that came in
+the same turns of the event loop as one write: the frames are joined once, and nothing else is done per subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from core.model import Event, Position
+from core.stats import Stats
+from core.subscription import Framing, Subscription
+
+_BATCH_EVENTS: Final = 64  # in one write at most: the first of them must not wait for ever
+
+Defer = Callable[[Callable[[], None]], object]  # runs a callback in the next turn of the event loop
+
+
+class Fanout:
+    """The subscribers of one channel in one framing. Nobody misses what a turn brought, or gets it twice,
+    by joining or leaving the direct ones in the middle of it."""
+
+    __slots__ = ("_batch", "_defer", "_direct", "_framing", "_promoting", "_queued", "_seen", "_stats", "_writes")
+
+    def __init__(self, framing: Framing, stats: Stats, defer: Defer) -> None:
+        self._framing = framing
+        self._stats = stats
+        self._defer = defer
+        self._queued: dict[Subscription, None] = {}
+        self._direct: dict[Subscription, None] = {}
+        self._writes: list[Callable[[bytes], object]] | None = []  # of the direct ones; None: to be made anew
+        self._batch: list[Any] = []
+        self._seen = 0  # events in the batch at the end of the last turn
+        self._promoting: list[Subscription] = []  # direct from the next turn on
+
+    def __iter__(self) -> Iterator[Subscription]:
+        yield from self._queued
+        yield from self._direct
+
+    def __len__(self) -> int:
+        return len(self._queued) + len(self._direct)
+
+    def add(self, subscription: Subscription) -> None:
+        """Let a subscriber hear what comes from now on."""
+        self._queued[subscription] = None
+        subscription.fanout = self
+
+    def remove(self, subscription: Subscription) -> None:
+        """Forget a subscriber, after what this turn brought; harmless when it is not there."""
+        self.demote(subscription)
+        self._queued.pop(subscription, None)
+
+    def promote(self, subscription: Subscription) -> None:
+        """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
+        if self._batch:
+            # It got what this turn brought through its outbox. Flushing for each newcomer would undo the batch.
+            self._promoting.append(subscription)
+        elif self._queued.pop(subscription, self) is None:
+            self._direct[subscription] = None
+            self._writes = None
+
+    def demote(self, subscription: Subscription) -> None:
+        """Queue for a subscriber again, after what this turn brought: its socket is full, or it ends."""
+        if subscription in self._direct:
+            self.flush()
+        if self._direct.pop(subscription, self) is None:
+            self._queued[subscription] = None
+            self._writes = None
+
+    def push(self, event: Event, frame: Any) -> list[Subscription]:
+        """Hand on an event. Returns those whose outbox is full: they are to be cut."""
+        size_bytes = len(event.body)
+        # A copy: one whose socket takes bytes again may become direct while it is offered a frame.
+        full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)]
+        if self._direct:
+            if not self._batch:
+                self._defer(self._flush_when_quiet)
+            self._batch.append(frame)
+            if len(self._batch) >= _BATCH_EVENTS:
+                self.flush()
+        return full
+
+    def frame(self, body: bytes, position: Position | None) -> Any:
+        """What the subscribers of this fan-out are sent for a body."""
+        return self._framing(body, position)
+
+    def _flush_when_quiet(self) -> None:
+        # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
+        # not waiting costs a write per subscriber for each of them.
+        if len(self._batch) != self._seen:
+            self._seen = len(self._batch)
+            self._defer(self._flush_when_quiet)
+        else:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what this turn brought."""
+        if not self._batch:
+            return
+        # Taken before the first write: a write may fill its socket, and that demotes, which flushes.
+        batch, self._batch, self._seen = self._batch, [], 0
+        writes = self._writes
+        if writes is None:
+            writes = self._writes = [subscription.write for subscription in self._direct]
+        data = batch[0] if len(batch) == 1 else b"".join(batch)
+        for write in writes:
+            write(data)
+        if self._direct:
+            transport = next(iter(self._direct)).transport
+            self._stats.deliveries[transport] += len(batch) * len(writes)
+        promoting, self._promoting = self._promoting, []
+        for subscription in promoting:
+            if subscription.direct:
+                self.promote(subscription)

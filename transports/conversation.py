@@ -1,0 +1,84 @@
+"""What a duplex client may say, in order: a hello that can be honoured, then commands; and how often it may err."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core import wire
+from core.errors import BadRequest, RateLimited, RoomError, Unauthorized
+from core.hub import Hub
+from core.model import Position, Principal, RoomId
+from core.subscription import Subscription
+
+BAD_REQUESTS_IN_A_ROW: Final = 3
+REFUSALS_IN_A_ROW: Final = 20
+
+
+class Conversation:
+    """One client's talk with one room. Knows no socket: text in, replies through the subscription."""
+
+    __slots__ = ("_bad_requests", "_hub", "_refusals", "room")
+
+    def __init__(self, hub: Hub, room: RoomId) -> None:
+        self._hub = hub
+        self.room = room
+        self._bad_requests = 0
+        self._refusals = 0
+
+    def greet(self, text: str | None) -> tuple[Principal, Position | None] | BadRequest:
+        """Take what should be a hello: who and since when; or what was wrong, when another try is allowed.
+
+        Raises the RoomError that the connection is to be closed with.
+        """
+        try:
+            command = self._hub.ingress.command(_raw(text))
+            if not isinstance(command, wire.Hello):
+                raise Unauthorized("the first message must be a hello with a token")
+            since = wire.optional(command.since)
+            position = None if since is None else Position.parse(since)
+            return self._hub.admit(wire.optional(command.token), self.room), position
+        except BadRequest as error:
+            self._hub.stats.rejected[error.code] += 1
+            if self._is_last_straw(error):
+                raise
+            return error
+
+    async def command(self, principal: Principal, subscription: Subscription, text: str | None) -> None:
+        """Carry out one command; reply, or end the subscription when that was the last."""
+        try:
+            reply = await self._hub.ingest(principal, self.room, _raw(text))
+        except RoomError as error:
+            self._hub.stats.rejected[error.code] += 1
+            subscription.send_control(wire.error(error))
+            if self._is_last_straw(error):
+                subscription.end(error)
+            return
+        self._bad_requests = self._refusals = 0
+        if reply is None:
+            subscription.end()
+        else:
+            subscription.send_control(reply)
+
+    def opening(self, subscription: Subscription) -> list[bytes]:
+        """The bodies that every stream starts with."""
+        start, lease = subscription.start, subscription.lease
+        heartbeat_ms = round(self._hub.settings.heartbeat_s * 1000)
+        bodies = [wire.welcome(lease.room, lease.user_id, start.position, start.recovered, heartbeat_ms)]
+        if start.resync is not None:
+            bodies.append(wire.resync(start.resync, start.position))
+        return bodies
+
+    def _is_last_straw(self, error: RoomError) -> bool:
+        if isinstance(error, RateLimited):
+            self._refusals += 1
+            return self._refusals >= REFUSALS_IN_A_ROW
+        if isinstance(error, BadRequest):
+            self._bad_requests += 1
+            return self._bad_requests >= BAD_REQUESTS_IN_A_ROW
+        return error.code != "unavailable"  # away for now: the stream stays, the sender may try again
+
+
+def _raw(text: str | None) -> bytes:
+    if text is None:
+        raise BadRequest("a binary frame: commands are text")
+    return text.encode()

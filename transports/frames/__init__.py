@@ -1,0 +1,32 @@
+"""The direct sink: frames built once per event and written straight to uvicorn's transports.
+
+An endpoint accepts, authorises and returns as any Starlette endpoint does; then the protocol object that uvicorn put
+behind the connection takes over, and no task is left per connection. Where another server hosts the app, or the
+connection needs work of its own (permessage-deflate, HTTP/1.0), there is no extension in the scope and the portable
+sink serves it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.types import Scope
+
+from transports.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
+
+
+def direct_websocket(scope: Scope, fanout: str) -> LabWebSocketProtocol | None:
+    """The protocol behind a WebSocket that can be written to directly, if there is one."""
+    protocol = _extension(scope, fanout)
+    return protocol if isinstance(protocol, LabWebSocketProtocol) and not protocol.conn.extensions else None
+
+
+def direct_http(scope: Scope, fanout: str) -> LabHttpProtocol | None:
+    """The protocol behind an HTTP/1.1 request that can be written to directly, if there is one."""
+    protocol = _extension(scope, fanout)
+    return protocol if isinstance(protocol, LabHttpProtocol) and protocol.can_hand_over(scope) else None
+
+
+def _extension(scope: Scope, fanout: str) -> Any:
+    offered = scope.get("extensions", {}).get(EXTENSION, {}) if fanout == "direct" else {}
+    return offered.get("protocol")

@@ -1,0 +1,108 @@
+"""The direct sink of a WebSocket: RFC 6455 text frames, unmasked and uncompressed."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from websockets.exceptions import InvalidState
+
+from core.errors import RoomError
+from core.hub import Hub
+from core.model import Position
+from core.subscription import Subscription
+from transports.conversation import Conversation
+from transports.errors import close_code, close_reason
+from transports.protocols import LabWebSocketProtocol
+
+CLOSE_S: Final = 5.0  # for the peer to answer a close frame, or to read what is left before it
+_INBOX: Final = 32  # commands that wait behind the one being carried out, before reading stops
+
+
+def frame(body: bytes, position: Position | None) -> bytes:
+    """A whole text frame (section 5.2)."""
+    size = len(body)
+    if size < 126:
+        return b"\x81%c%b" % (size, body)
+    if size < 65_536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), body)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), body)
+
+
+class DirectWebSocket:
+    """Between one protocol object and one subscription."""
+
+    __slots__ = ("_conversation", "_hub", "_inbox", "_obeying", "_protocol", "_subscription", "write")
+
+    def __init__(
+        self, hub: Hub, protocol: LabWebSocketProtocol, conversation: Conversation, subscription: Subscription
+    ) -> None:
+        self._hub = hub
+        self._protocol = protocol
+        self._conversation = conversation
+        self._subscription = subscription
+        self._inbox: deque[str | None] | None = None  # made when first needed: most subscribers never say anything
+        self._obeying = False
+        self.write = protocol.transport.write
+
+    def start(self) -> None:
+        """Take the connection over from the endpoint, which returns after this."""
+        for body in self._conversation.opening(self._subscription):
+            self.write(frame(body, None))
+        waiting = self._protocol.take_over(self)
+        self._subscription.connect(self)
+        for text in waiting:
+            self.receive(text)
+
+    def receive(self, text: str | None) -> None:
+        """One message from the client; None for a binary one. Carried out in order, one at a time."""
+        if self._obeying:
+            assert self._inbox is not None
+            self._inbox.append(text)
+            if len(self._inbox) >= _INBOX:
+                self._protocol.transport.pause_reading()
+        elif not self._subscription.ended:
+            self._obeying = True
+            self._protocol.spawn(self._obey(text))
+
+    def pause(self) -> None:
+        """The transport's buffer is over its high-water mark."""
+        self._subscription.pause()
+
+    def resume(self) -> None:
+        """The transport takes bytes again."""
+        self._subscription.resume()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._subscription.disconnect()
+        self._protocol.spawn(self._hub.detach(self._subscription))
+
+    def finish(self, reason: RoomError | None) -> None:
+        """Send a close frame; a peer that does not answer it, or does not read so far, is cut off."""
+        protocol = self._protocol
+        if protocol.transport.is_closing():
+            return
+        try:
+            if reason is None:
+                protocol.conn.send_close(1000)
+            else:
+                protocol.conn.send_close(close_code(reason), close_reason(reason))
+        except InvalidState:
+            return  # the peer closed first
+        protocol.close_soon(CLOSE_S)
+
+    async def _obey(self, text: str | None) -> None:
+        if self._inbox is None:
+            self._inbox = deque()
+        principal, subscription = self._subscription.principal, self._subscription
+        try:
+            while True:
+                await self._conversation.command(principal, subscription, text)
+                if subscription.ended or not self._inbox:
+                    return
+                text = self._inbox.popleft()
+                if len(self._inbox) == _INBOX - 1:
+                    self._protocol.transport.resume_reading()
+        finally:
+            self._obeying = False
