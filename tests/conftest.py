@@ -24,9 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="comma-separated backplanes to run the contract suite over: memory, redis",
     )
     group.addoption(
-        "--sinks",
-        default=os.environ.get("CONTRACT_SINKS", "default"),
-        help="comma-separated fan-out sinks to run the contract suite over: default, portable, direct",
+        "--fanouts",
+        default=os.environ.get("CONTRACT_FANOUTS", "direct"),
+        help="comma-separated fan-outs to run the contract suite over: direct, portable",
     )
 
 
@@ -34,9 +34,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "variant" not in metafunc.fixturenames:
         return
     backplanes = metafunc.config.getoption("--backplanes").split(",")
-    sinks = metafunc.config.getoption("--sinks").split(",")
-    pairs = [(backplane, sink) for backplane in backplanes for sink in sinks]
-    ids = [f"{backplane}-{sink}" for backplane, sink in pairs]
+    fanouts = metafunc.config.getoption("--fanouts").split(",")
+    pairs = [(backplane, fanout) for backplane in backplanes for fanout in fanouts]
+    ids = [f"{backplane}-{fanout}" for backplane, fanout in pairs]
     metafunc.parametrize("variant", pairs, ids=ids, indirect=True, scope="session")
 
 
@@ -78,10 +78,10 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def variant(request: pytest.FixtureRequest) -> Variant:
-    """The backplane and the sink of this run, by `--backplanes` and `--sinks`."""
-    backplane, sink = request.param
+    """The backplane and the fan-out of this run, by `--backplanes` and `--fanouts`."""
+    backplane, fanout = request.param
     url = request.getfixturevalue("redis_url") if backplane == "redis" else ""
-    return Variant(backplane, sink, url)
+    return Variant(backplane, fanout, url)
 
 
 @pytest.fixture(scope="session")

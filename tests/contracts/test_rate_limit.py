@@ -83,7 +83,7 @@ async def test_forwarded_addresses_buy_nothing(server: ServerProcess, connect: C
     await exhaust(alice)
     for number in range(5):
         address = f"203.0.113.{number}"
-        alice.http.headers |= {"X-Forwarded-For": address, "X-Real-IP": address, "Forwarded": f"for={address}"}
+        alice.http.headers.update({"X-Forwarded-For": address, "X-Real-IP": address, "Forwarded": f"for={address}"})
         assert (await refused(alice)).code == "rate_limited"
 
 

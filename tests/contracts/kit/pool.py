@@ -14,14 +14,12 @@ class Variant:
     """Which implementation choices stand behind the same contract in this run of the suite."""
 
     backplane: str = "memory"
-    sink: str = "default"
+    fanout: str = "direct"
     redis_url: str = ""
 
     def settings(self) -> dict[str, str]:
-        return {"REDIS_URL": self.redis_url} if self.backplane == "redis" else {}
-
-    def arguments(self, launcher: Launcher) -> tuple[str, ...]:
-        return () if self.sink == "default" or launcher != "module" else ("--sink", self.sink)
+        own = {"FANOUT": self.fanout}
+        return own | {"REDIS_URL": self.redis_url} if self.backplane == "redis" else own
 
 
 class ServerPool:
@@ -54,9 +52,7 @@ class ServerPool:
         start: bool = True,
     ) -> ServerProcess:
         """A server that the caller may stop; the pool ends it at the latest with the session."""
-        wanted = spec(
-            name, self._variant.settings() | dict(settings or {}), launcher, self._variant.arguments(launcher)
-        )
+        wanted = spec(name, self._variant.settings() | dict(settings or {}), launcher)
         server = ServerProcess(wanted, self._log_folder / f"{len(self._all):03d}-{name}.log")
         self._all.append(server)
         if start:

@@ -40,12 +40,11 @@ class ServerSpec:
     name: str
     settings: tuple[tuple[str, str], ...] = ()
     launcher: Launcher = "module"
-    arguments: tuple[str, ...] = ()
 
     def command(self, port: int) -> list[str]:
         uvicorn = ["uvicorn", f"transports.{self.name}:app"]
         target = uvicorn if self.launcher == "uvicorn" else ["transports", self.name]
-        return [sys.executable, "-m", *target, "--host", "127.0.0.1", "--port", str(port), *self.arguments]
+        return [sys.executable, "-m", *target, "--host", "127.0.0.1", "--port", str(port)]
 
     def environment(self) -> dict[str, str]:
         """The caller's environment (coverage hooks included), but no `RTLAB_*` of the caller's."""
@@ -58,9 +57,8 @@ def spec(
     name: str,
     settings: Mapping[str, str] | None = None,
     launcher: Launcher = "module",
-    arguments: tuple[str, ...] = (),
 ) -> ServerSpec:
-    return ServerSpec(name, tuple(sorted((settings or {}).items())), launcher, arguments)
+    return ServerSpec(name, tuple(sorted((settings or {}).items())), launcher)
 
 
 @dataclass(slots=True)
