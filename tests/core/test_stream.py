@@ -88,26 +88,38 @@ def events(*offsets: int) -> list[Event]:
 
 
 @pytest.mark.parametrize(
-    ("history", "live", "upto", "merged"),
+    ("since", "history", "live", "head", "merged"),
     [
-        ([], [], 0, []),
-        ([1, 2], [], 2, [1, 2]),
-        ([1, 2], [2, 3], 3, [1, 2, 3]),
-        ([], [4, 5], 5, [4, 5]),
-        ([1, 2, 3, 4], [2, 3], 3, [1, 2, 3]),
-        ([1, 2], [3, 4], 3, [1, 2, 3]),
+        (0, [], [], 0, []),
+        (0, [1, 2], [], 2, [1, 2]),
+        (0, [1, 2], [2, 3], 3, [1, 2, 3]),
+        (3, [], [4, 5], 5, [4, 5]),
+        (0, [1, 2, 3, 4], [2, 3], 3, [1, 2, 3]),
+        (0, [1, 2], [3, 4], 3, [1, 2, 3]),
+        (5, [], [4, 5], 5, []),  # this instance heard late of what the client had heard elsewhere
+        (4, [], [4, 5], 5, [5]),
+        (0, [1, 2], [4], 4, None),  # the stream jumped meanwhile
+        (0, [1, 2], [], 4, None),
+        (5, [], [], 3, None),
     ],
 )
-def test_merge_gives_each_event_once_up_to_the_head(
-    history: list[int], live: list[int], upto: int, merged: list[int]
+def test_merge_gives_each_event_once_up_to_the_head_or_nothing(
+    since: int, history: list[int], live: list[int], head: int, merged: list[int] | None
 ) -> None:
-    assert merge(events(*history), events(*live), upto) == events(*merged)
+    expected = None if merged is None else events(*merged)
+    assert merge(Position(EPOCH, since), events(*history), events(*live), Position(EPOCH, head)) == expected
+
+
+def test_merge_never_joins_two_lives_of_a_room() -> None:
+    assert merge(Position(FOREIGN, 0), [], events(1), Position(EPOCH, 1)) is None
+    later = [Event(Position(FOREIGN, 3), b"{}")]
+    assert merge(Position(EPOCH, 1), events(2), later, Position(EPOCH, 3)) is None
 
 
 @given(data=st.data(), head=st.integers(1, 30))
 def test_merge_of_overlapping_runs_has_no_hole_and_no_repeat(data: st.DataObject, head: int) -> None:
     since = data.draw(st.integers(0, head))
     read_to = data.draw(st.integers(since, head + 3))
-    live_from = data.draw(st.integers(since + 1, min(read_to, head) + 1))
-    merged = merge(events(*range(since + 1, read_to + 1)), events(*range(live_from, head + 1)), head)
-    assert merged == events(*range(since + 1, head + 1))
+    live_from = data.draw(st.integers(1, min(read_to, head) + 1))
+    history, live = events(*range(since + 1, read_to + 1)), events(*range(live_from, head + 1))
+    assert merge(Position(EPOCH, since), history, live, Position(EPOCH, head)) == events(*range(since + 1, head + 1))

@@ -211,13 +211,15 @@ def test_any_bytes_are_a_command_or_a_room_error(raw: bytes) -> None:
         wire.decode_chat_body,
         wire.decode_token_body,
     )
+    refused: set[str] = set()
     for decode in decoders:
         try:
             decoded = decode(raw)
         except RoomError as refusal:
-            assert json.loads(wire.error(refusal))["code"] == "bad_request"
+            refused.add(json.loads(wire.error(refusal))["code"])
         else:
             assert isinstance(decoded, wire.Hello | wire.Chat | wire.Ping | wire.Leave | str)
+    assert refused <= {"bad_request"}
 
 
 @given(content=allowed_content, ref=st.none() | refs, timestamp_ms=st.integers(0, 1 << 48))
