@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from loadtests.analysis.latency import FloatArray
+from loadtests.analysis.latency import Ecdf, FloatArray, ecdf
 
 PUSHING = ("websocket", "sse", "h2push", "socketio")
 
@@ -42,16 +43,21 @@ def long_poll_requests_per_message(one_way_ms: float, rate_per_s: float, turnaro
     return 1 / (arrivals + math.exp(-arrivals))
 
 
-def long_poll_cdf(
-    latency_ms: FloatArray, one_way_ms: float, rate_per_s: float, turnaround_ms: float = 0.0
-) -> FloatArray:
-    """Share of messages that took at most `latency_ms`: an atom at d (the poll was waiting), then uniform to d + w."""
+def long_poll_latencies_ms(published_ms: FloatArray, one_way_ms: float, turnaround_ms: float = 0.0) -> FloatArray:
+    """Latency of each of a room's publications (ascending instants, in ms) to a long poll: the cycle played through.
+
+    Unlike the closed forms this holds for any arrivals, constant ones too.
+    """
     blind_ms = 2 * one_way_ms + turnaround_ms
-    arrivals = rate_per_s * blind_ms / 1e3
-    waiting = np.exp(-arrivals)
-    late = arrivals * np.clip((latency_ms - one_way_ms) / blind_ms, 0, 1) if blind_ms else np.zeros_like(latency_ms)
-    share: FloatArray = (waiting + late) / (arrivals + waiting)
-    return np.where(latency_ms < one_way_ms, 0.0, share)
+    latency_ms = np.empty(len(published_ms))
+    back_ms = -np.inf  # when the next request is at the server
+    index = 0
+    while index < len(published_ms):
+        answered_ms = max(back_ms, float(published_ms[index]))
+        backlog = int(np.searchsorted(published_ms, answered_ms, side="right"))
+        latency_ms[index:backlog] = answered_ms - published_ms[index:backlog] + one_way_ms
+        index, back_ms = backlog, answered_ms + blind_ms
+    return latency_ms
 
 
 def short_poll_mean_ms(one_way_ms: float, interval_ms: float) -> float:
@@ -64,9 +70,23 @@ def short_poll_after_answer_mean_ms(one_way_ms: float, interval_ms: float) -> fl
     return one_way_ms + (interval_ms + 2 * one_way_ms) / 2
 
 
-def short_poll_cdf(latency_ms: FloatArray, one_way_ms: float, interval_ms: float) -> FloatArray:
-    """Share of messages that took at most `latency_ms` on a fixed grid: uniform from d to d + T."""
-    return np.clip((latency_ms - one_way_ms) / interval_ms, 0, 1)
+def expected(transport: str, one_way_ms: float, interval_ms: float, rooms_ms: Sequence[FloatArray]) -> Ecdf | None:
+    """Distribution that the link, the polling grid and the run's own schedule would give by themselves.
+
+    `rooms_ms`: the publications of each room, ascending instants in ms. None where theory has nothing to draw: pushes
+    and long polls on a link without delay are at 0 ms, other transports have no model.
+    """
+    if transport == "shortpoll":
+        fraction = np.concatenate([np.geomspace(1e-4, 0.05, 20), np.linspace(0.06, 1, 60)])
+        return Ecdf(one_way_ms + interval_ms * fraction, fraction, 0)
+    if not one_way_ms:
+        return None
+    if transport == "longpoll" and rooms_ms:
+        latencies = [long_poll_latencies_ms(published_ms, one_way_ms) for published_ms in rooms_ms]
+        return ecdf(np.sort(np.concatenate(latencies)))
+    if transport in PUSHING:
+        return Ecdf(np.full(2, push_ms(one_way_ms)), np.array([0.0, 1.0]), 0)
+    return None
 
 
 def link_one_way_ms(link: str) -> float | None:

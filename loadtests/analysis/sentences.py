@@ -7,10 +7,11 @@ from loadtests.analysis.bootstrap import Difference
 from loadtests.analysis.charts.cost import heaviest
 from loadtests.analysis.charts.fan_out import fan_out_results
 from loadtests.analysis.claims import Ruling, in_prose
+from loadtests.analysis.condition import Result
 from loadtests.analysis.cost import Cost
 from loadtests.analysis.quantity import count, digits, listed, with_unit
 from loadtests.analysis.settings import poll_interval_ms
-from loadtests.analysis.study import Contrast, Result, Study
+from loadtests.analysis.study import Contrast, Study
 from loadtests.runs.schema import Validity
 
 NOTHING = "This run holds nothing to draw here."
@@ -19,9 +20,11 @@ NOTHING = "This run holds nothing to draw here."
 def state(study: Study) -> str:
     """Say whether the run is whole and how many of its cells can be believed."""
     run = study.run
+    if not run.cells:
+        return f"Incomplete: none of {run.planned_cells} planned cells ({run.note or 'no reason given'})."
     cells = count(len(run.cells), "cell")
     whole = (
-        f"{cells}, complete" if run.complete else f"incomplete: {len(run.cells)} of {run.planned_cells} planned cells"
+        f"{cells}, complete" if run.complete else f"Incomplete: {len(run.cells)} of {run.planned_cells} planned cells"
     )
     if not run.complete and run.note:
         whole += f" ({run.note})"
@@ -109,7 +112,6 @@ def five_hundred(study: Study) -> tuple[str, ...]:
     claimed = guide.get("longpoll", 500.0)
     needs = model.five_hundred(claimed)
     interval = poll_interval_ms(study.run)
-    mean = model.short_poll_mean_ms(0.0, interval)
     paragraphs = [
         f"A client that asks on a fixed grid of T sees a message T/2 late on average, whatever the server does: a "
         f"mean of {digits(claimed)} ms is what short polling every {needs.short_poll_interval_ms / 1e3:g} s gives.",
@@ -118,12 +120,15 @@ def five_hundred(study: Study) -> tuple[str, ...]:
         f"client's turnaround): for {digits(claimed)} ms the link needs {digits(needs.long_poll_one_way_ms)} ms one "
         f"way, even in the busiest room.",
     ]
-    for transport, expected in (("shortpoll", f", against {digits(mean)} ms by the model"), ("longpoll", "")):
-        for result in [r for r in heaviest(study) if r.condition.transport == transport and r.p50]:
-            mean_ms, p50 = result.percentiles.mean_ms, result.p50
+    for result in heaviest(study):
+        transport, p = result.condition.transport, result.percentiles
+        if transport in ("shortpoll", "longpoll") and result.p50:
+            one_way_ms = model.link_one_way_ms(result.condition.link) or 0.0
+            mean_ms = model.short_poll_mean_ms(one_way_ms, interval)
+            by_model = f", against {digits(mean_ms)} ms by the model" if transport == "shortpoll" else ""
             paragraphs.append(
-                f"Measured here, {in_prose(transport)} with {_load(result)}: mean {digits(mean_ms)} ms{expected}; "
-                f"median {digits(p50.value_ms if p50 else None)} ms."
+                f"Measured here, {_name(result)} with {_load(result)}: mean {digits(p.mean_ms)} ms{by_model}; "
+                f"median {digits(p.p50_ms)} ms."
             )
     return tuple(paragraphs)
 
@@ -148,7 +153,7 @@ def _extremes(what: str, unit: str, found: dict[str, Cost]) -> list[str]:
         return []
     ordered = sorted(found, key=lambda transport: found[transport].value)
     ends = [f"{with_unit(found[t].value, unit).strip()} ({in_prose(t)})" for t in (ordered[0], ordered[-1])]
-    return [f"{what} {f'goes from {ends[0]} to {ends[1]}' if len(ordered) > 1 else f'is {ends[0]}'}"]
+    return [f"{what}: {' to '.join(ends if len(ordered) > 1 else ends[:1])}"]
 
 
 def _slower(difference: Difference) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from loadtests.analysis import claims
 from loadtests.analysis.bootstrap import Estimate
+from loadtests.analysis.condition import Result
 from loadtests.analysis.quantity import UNKNOWN, digits, printable, share, span
-from loadtests.analysis.study import Result, Study, study
+from loadtests.analysis.study import Study, study
 from loadtests.runs.schema import Validity
 
 MARKS = {Validity.VALID: "●", Validity.DOUBTFUL: "◐", Validity.INVALID: "○"}
@@ -32,6 +33,8 @@ class Row:
     wire_bytes: float | None  # down, per delivery
     server_cpu_us: float | None  # per delivery
     kib_per_connection: float | None
+    cells: int
+    left_out: int  # of them, as invalid
     received: int
     expected: int
     lost: int
@@ -75,6 +78,8 @@ def _row(result: Result, worked_out: Study) -> Row:
         wire_bytes=costs.bytes_down.value if costs.bytes_down else None,
         server_cpu_us=costs.server_cpu_us.value if costs.server_cpu_us else None,
         kib_per_connection=memory.value if memory else None,
+        cells=len(result.cells),
+        left_out=len(result.cells) - len(result.used),
         received=result.total("received"),
         expected=result.total("expected"),
         lost=result.total("lost"),
@@ -112,8 +117,13 @@ def render_text(table: Sequence[Row]) -> str:
             out.append("")
         out.append(_laid_out(line, widths))
         previous = row
-    notes = [f"{MARKS[r.validity]} {_name(r)} is {r.validity}: {'; '.join(r.reasons)}" for r in table if r.reasons]
-    return "\n".join([*out, *(["", *(printable(note) for note in notes)] if notes else [])])
+    notes = [_note(row) for row in table if row.reasons]
+    return "\n".join([*out, *(["", *notes] if notes else [])])
+
+
+def _note(row: Row) -> str:
+    left_out = f", {row.left_out} of {row.cells} cells left out" if row.left_out else ""
+    return printable(f"{MARKS[row.validity]} {_name(row)} is {row.validity}{left_out}: {'; '.join(row.reasons)}")
 
 
 def _name(row: Row) -> str:

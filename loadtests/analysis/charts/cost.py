@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from loadtests.analysis import palette
 from loadtests.analysis.charts.layout import WIDE, Layout, sign
 from loadtests.analysis.claims import title
+from loadtests.analysis.condition import Result
 from loadtests.analysis.quantity import digits
-from loadtests.analysis.study import Result, Study
+from loadtests.analysis.study import Study
 from loadtests.runs.schema import Validity
 
 
@@ -25,7 +26,7 @@ def costs(study: Study, layout: Layout) -> Figure | None:
     columns = len(panels) if layout is WIDE else 1
     lines = -(-len(panels) // columns)
     deepest = max(len(bars) for _, bars in panels)
-    figure = Figure(figsize=(layout.width_in, 0.4 + lines * (0.7 + 0.3 * deepest)))
+    figure = Figure(figsize=(layout.width_in, 0.4 + lines * (0.8 + 0.3 * deepest)))
     axes = figure.subplots(lines, columns, squeeze=False)
     for axis, (heading, bars) in zip(axes.flat, panels, strict=True):
         for position, bar in enumerate(bars):
@@ -61,13 +62,13 @@ class _Bar:
 
 def _cost_panels(study: Study, results: list[Result]) -> Iterator[tuple[str, list[_Bar]]]:
     for heading, figure in (
-        ("server CPU, µs/delivery", "server_cpu_us"),
-        ("wire, bytes/delivery", "bytes_down"),
+        ("server CPU\nµs per delivery", "server_cpu_us"),
+        ("wire\nbytes per delivery", "bytes_down"),
     ):
         found = [(r, getattr(r.costs, figure)) for r in results]
         yield heading, [_Bar(r.condition.transport, c.value, c.low, c.high, r.validity) for r, c in found if c]
     memory = [_Bar(t, c.value, c.low, c.high, study.memory_validity[t]) for t, c in study.memory.items()]
-    yield "memory, KiB/connection", memory
+    yield "memory\nKiB per connection", memory
 
 
 def _draw_bar(axis: Axes, position: int, bar: _Bar) -> None:

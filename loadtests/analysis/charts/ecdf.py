@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from loadtests.analysis import model, palette
+from loadtests.analysis import palette
 from loadtests.analysis.charts.layout import Layout, legend, mark, plain_log, sign
-from loadtests.analysis.settings import poll_interval_ms
-from loadtests.analysis.study import Result, Study
+from loadtests.analysis.condition import Result
+from loadtests.analysis.study import Study
 from loadtests.runs.schema import Validity
 
 
@@ -29,7 +28,7 @@ def latency_ecdf(study: Study, layout: Layout) -> Figure | None:
         here = [r for r in results if (r.condition.load, r.condition.link) == panel]
         for result in here:
             _draw_ecdf(axis, result)
-            _draw_model(axis, result, study)
+            _draw_model(axis, result)
         axis.set_title(_panel_title(here))
         axis.set_xlabel("delivery latency, ms (log)")
         axis.tick_params(labelbottom=True)
@@ -64,24 +63,10 @@ def _draw_ecdf(axis: Axes, result: Result) -> None:
             mark(axis, estimate.value_ms, level, result)
 
 
-def _draw_model(axis: Axes, result: Result, study: Study) -> None:
-    """Dot the distribution that the link and the poll's grid alone would give; on loopback pushes would be at 0 ms."""
-    one_way = model.link_one_way_ms(result.condition.link)
-    if one_way is None:
-        return
-    transport = result.condition.transport
-    if transport == "shortpoll":
-        interval = poll_interval_ms(study.run)
-        x = one_way + np.geomspace(interval / 1e4, interval, 60)
-        y = model.short_poll_cdf(x, one_way, interval)
-    elif one_way and transport == "longpoll":
-        x = np.linspace(one_way, model.long_poll_max_ms(one_way), 60)
-        y = model.long_poll_cdf(x, one_way, result.condition.rate_per_s)
-    elif one_way and transport in model.PUSHING:
-        x, y = np.full(2, model.push_ms(one_way)), np.array([0.0, 1.0])
-    else:
-        return
-    axis.plot(x, y, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
+def _draw_model(axis: Axes, result: Result) -> None:
+    if result.model:
+        x, y = result.model.latency_ms, result.model.fraction
+        axis.plot(x, y, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
 
 
 def _panel_title(results: list[Result]) -> str:

@@ -8,8 +8,9 @@ from matplotlib.ticker import NullFormatter
 
 from loadtests.analysis import model, palette
 from loadtests.analysis.charts.layout import Layout, legend, mark, plain_log, sign
+from loadtests.analysis.condition import Result
 from loadtests.analysis.settings import poll_interval_ms
-from loadtests.analysis.study import Result, Study
+from loadtests.analysis.study import Study
 
 
 def latency_by_fan_out(study: Study, layout: Layout) -> Figure | None:
@@ -22,7 +23,8 @@ def latency_by_fan_out(study: Study, layout: Layout) -> Figure | None:
     for transport in dict.fromkeys(r.condition.transport for r in results):
         _draw_fan_out(axis, [r for r in results if r.condition.transport == transport])
     if any(r.condition.transport == "shortpoll" for r in results):
-        mean = model.short_poll_mean_ms(0.0, poll_interval_ms(study.run))
+        one_way_ms = model.link_one_way_ms(results[0].condition.link) or 0.0
+        mean = model.short_poll_mean_ms(one_way_ms, poll_interval_ms(study.run))
         axis.axhline(mean, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
     axis.set_xscale("log")
     axis.set_yscale("log")

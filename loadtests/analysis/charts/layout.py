@@ -15,7 +15,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from loadtests.analysis import palette
 from loadtests.analysis.claims import title
-from loadtests.analysis.study import Result, Study
+from loadtests.analysis.condition import Result
+from loadtests.analysis.study import Study
 from loadtests.runs.schema import Validity
 
 FillStyle = Literal["full", "left", "none"]

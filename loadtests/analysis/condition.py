@@ -1,0 +1,129 @@
+"""One condition (transport x load x link) worked out from its cells' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from loadtests.analysis import bootstrap, claims, cost, latency, model
+from loadtests.analysis.latency import FloatArray
+from loadtests.analysis.palette import rank
+from loadtests.runs.schema import Cell, Validity
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is compared: one transport under one load over one link. Cells that share it are pooled."""
+
+    transport: str
+    load: str
+    link: str
+    kind: str
+    subscribers: int
+    rate_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One condition's figures. Latencies come from `used` cells: those not invalid; if all are invalid, from all."""
+
+    condition: Condition
+    cells: tuple[Cell, ...]
+    used: tuple[Cell, ...]
+    validity: Validity
+    percentiles: latency.Percentiles
+    p50: bootstrap.Estimate | None  # None where the percentile cannot be stated
+    p99: bootstrap.Estimate | None
+    skew_ms_p50: float | None  # between an event's first and last receiver
+    ecdf: latency.Ecdf
+    blocks: bootstrap.BlockedLatency | None
+    model: latency.Ecdf | None  # what theory alone gives under this schedule
+    costs: cost.DeliveryCosts
+    claim: claims.ClaimVerdict
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Every distinct reason against one of its cells."""
+        return tuple(dict.fromkeys(reason for cell in self.cells for reason in cell.verdict.reasons))
+
+    def total(self, figure: str) -> int:
+        """Sum one field of `schema.Counts` over the used cells."""
+        return sum(int(getattr(cell.counts, figure)) for cell in self.used if cell.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A run's rows of the measured phase, by cell id, and what every condition is judged by."""
+
+    samples: Mapping[str, pd.DataFrame]
+    publishes: Mapping[str, pd.DataFrame]
+    guide: Mapping[str, float]  # claimed latency in ms, by transport
+    poll_interval_ms: float
+
+
+def condition_of(cell: Cell) -> Condition:
+    return Condition(cell.transport, cell.load, cell.link, cell.kind, cell.subscribers, cell.rate_per_s)
+
+
+def place(condition: Condition) -> tuple[bool, str, str, int, str, tuple[int, str]]:
+    """Sort key: what the table shows first, then by load, then the transports' fixed order."""
+    c = condition
+    return (c.kind != "latency", c.kind, c.link, c.subscribers, c.load, rank(c.transport))
+
+
+def believable(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    return tuple(cell for cell in cells if cell.verdict.validity is not Validity.INVALID) or tuple(cells)
+
+
+def validity_of(cells: Sequence[Cell]) -> Validity:
+    """The worst validity among the cells that are used; invalid only if nothing else is there."""
+    found = {cell.verdict.validity for cell in believable(cells)}
+    return next(v for v in (Validity.INVALID, Validity.DOUBTFUL, Validity.VALID) if v in found)
+
+
+def work_out(condition: Condition, cells: Sequence[Cell], rows: Rows) -> Result:
+    """Pool the cells of one condition and compute its figures."""
+    used = believable(cells)
+    validity = validity_of(cells)
+    frames = [rows.samples[cell.id].assign(run_block=cell.block) for cell in used if cell.id in rows.samples]
+    samples = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    values = latency.delivery_latency_ms(samples) if frames else np.empty(0)
+    ascending = np.sort(values)
+    blocks = None
+    if frames:
+        run_block = samples["run_block"].to_numpy(dtype=np.int64)
+        blocks = bootstrap.block(values, samples["scheduled_ns"].to_numpy(dtype=np.int64), run_block)
+    p50, p99 = (_estimate(blocks, len(ascending), percent) for percent in (50.0, 99.0))
+    return Result(
+        condition=condition,
+        cells=tuple(cells),
+        used=used,
+        validity=validity,
+        percentiles=latency.percentiles(ascending),
+        p50=p50,
+        p99=p99,
+        skew_ms_p50=latency.percentile(latency.first_to_last_ms(samples), 50) if frames else None,
+        ecdf=latency.ecdf(ascending),
+        blocks=blocks,
+        model=_model(condition, used, rows),
+        costs=cost.per_delivery(used),
+        claim=claims.judge(condition.transport, None if validity is Validity.INVALID else p50, rows.guide),
+    )
+
+
+def _estimate(blocks: bootstrap.BlockedLatency | None, n: int, percent: float) -> bootstrap.Estimate | None:
+    return bootstrap.estimate(blocks, percent) if blocks is not None and latency.can_state(n, percent) else None
+
+
+def _model(condition: Condition, cells: Sequence[Cell], rows: Rows) -> latency.Ecdf | None:
+    one_way_ms = model.link_one_way_ms(condition.link)
+    if one_way_ms is None:
+        return None
+    schedules: list[FloatArray] = []
+    for publishes in (rows.publishes[cell.id] for cell in cells if cell.id in rows.publishes):
+        for _, room in publishes.groupby("room"):
+            schedules.append(np.sort(room["scheduled_ns"].to_numpy(dtype=np.float64)) / 1e6)
+    return model.expected(condition.transport, one_way_ms, rows.poll_interval_ms, schedules)
