@@ -1,0 +1,3 @@
+open()
+keep()
+return answer('ok')

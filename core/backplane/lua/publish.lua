@@ -1,0 +1,16 @@
+-- ARGV 7 payload, 8 retry key. What is stored already is found even when the deadline has passed:
+-- that is how a caller whose connection broke learns what became of its first try.
+trim()
+local known = epoch and redis.call('HGET', KEYS[3], ARGV[8])
+if known then
+  offset = tonumber(known)
+  return answer('known')
+end
+if late then
+  return answer('late')
+end
+open()
+append(ARGV[7], ARGV[8])
+trim()
+keep()
+return answer('ok')

@@ -1,0 +1,11 @@
+-- ARGV 7 lease, "user\0lease".
+if not redis.call('ZSCORE', KEYS[4], ARGV[7]) then
+  return answer('ok')
+end
+if late then
+  return answer('late')
+end
+drop(ARGV[7])
+trim()
+keep()
+return answer('ok')

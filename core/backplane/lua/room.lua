@@ -1,0 +1,105 @@
+-- What every script on a room begins with. Nothing is written before a script decides to.
+--
+-- KEYS  all carry the hash tag {room}, so that they live in one slot of a cluster; all expire
+--   1 head     hash   epoch, offset of the newest event, life of the database it was begun in
+--   2 log      stream the last events: id is offset-milliseconds; k is the retry key, p the payload
+--   3 retries  hash   retry key -> offset, for as long as the event is in the log
+--   4 leases   zset   "user\0lease" -> when it runs out, Unix milliseconds
+--   5 users    hash   user -> how many leases
+-- ARGV
+--   1 deadline, ms   2 life   3 an epoch, if one is needed   4 events kept   5 history, ms
+--   6 channel   7.. the script's own
+-- Answers begin with: now in ms, status, epoch, offset, events appended.
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local late = now >= tonumber(ARGV[1])
+local epoch, offset, life = unpack(redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'life'))
+local appended = 0
+
+local function digits(number)
+  return string.format('%.0f', number)
+end
+
+-- A new room, or one from before the database may have lost what it had acknowledged.
+if not epoch or tonumber(life) < tonumber(ARGV[2]) then
+  epoch, offset, life = nil, 0, ARGV[2]
+else
+  offset = tonumber(offset)
+end
+
+local function open()
+  if not epoch then
+    epoch = ARGV[3]
+    redis.call('DEL', KEYS[2], KEYS[3])
+    redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', 0, 'life', life)
+  end
+end
+
+-- A room lives as long as its history, counted from now or, when somebody is there, from when the last lease ends.
+local function keep()
+  local last = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2]
+  local keep_ms = tonumber(ARGV[5]) + math.max(0, (tonumber(last) or 0) - now)
+  for i = 1, 5 do
+    redis.call('PEXPIRE', KEYS[i], digits(keep_ms))
+  end
+end
+
+local function trim()
+  local excess = redis.call('XLEN', KEYS[2]) - tonumber(ARGV[4])
+  local oldest = now - tonumber(ARGV[5])
+  local count = 1
+  repeat
+    local ids, retries = {}, {}
+    for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', count)) do
+      if excess <= 0 and tonumber(string.match(entry[1], '-(%d+)$')) > oldest then
+        break
+      end
+      excess = excess - 1
+      ids[#ids + 1] = entry[1]
+      retries[#retries + 1] = entry[2][2]
+    end
+    if #ids > 0 then
+      redis.call('XDEL', KEYS[2], unpack(ids))
+      redis.call('HDEL', KEYS[3], unpack(retries))
+    end
+    local more = #ids == count
+    count = math.min(count * 4, 256)
+  until not more
+end
+
+local function append(payload, retry)
+  offset = offset + 1
+  appended = appended + 1
+  local place = digits(offset)
+  redis.call('XADD', KEYS[2], place .. '-' .. digits(now), 'k', retry, 'p', payload)
+  redis.call('HSET', KEYS[1], 'offset', place)
+  if retry ~= '' then
+    redis.call('HSET', KEYS[3], retry, place)
+  end
+  redis.call('PUBLISH', ARGV[6], epoch .. ':' .. place .. ' ' .. payload)
+end
+
+local function announce(kind, user)
+  append(string.format('"type":"%s","userId":"%s","timestamp":%s', kind, user, digits(now)), '')
+end
+
+local function drop(member)
+  redis.call('ZREM', KEYS[4], member)
+  local user = string.match(member, '^(%Z+)%z')
+  if redis.call('HINCRBY', KEYS[5], user, -1) <= 0 then
+    redis.call('HDEL', KEYS[5], user)
+    open()
+    announce('user_left', user)
+  end
+end
+
+local function expire()
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', digits(now))) do
+    drop(member)
+  end
+end
+
+local function answer(status, extra)
+  return {digits(now), status, epoch or '', digits(offset), appended, extra}
+end

@@ -1,0 +1,257 @@
+"""Rooms in Redis, shared by all instances that use the same one. Redis 6.2 and later, and Valkey.
+
+Each change of a room is one Lua script: order, history, presence and the wake-up of the other instances are one
+atomic step. Pub/sub only wakes: what it loses is read from the room's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
+
+from core.backplane.base import Lease, Listener
+from core.backplane.redis_caller import Caller
+from core.backplane.redis_keys import DUE, bucket_key, channel, room_keys
+from core.backplane.redis_link import Address
+from core.backplane.redis_reader import Reader
+from core.errors import RateLimited
+from core.model import (
+    Draft,
+    Event,
+    Member,
+    Position,
+    Published,
+    ResyncReason,
+    RoomId,
+    Unrecoverable,
+    UserId,
+)
+from core.settings import Settings
+from core.wire import event_body
+
+_PAGE: Final = 256  # events a history call reads at a time: Redis serves nobody else meanwhile
+_CLAIM: Final = 200  # rooms looked after per sweep and instance
+_CLAIM_MS: Final = 3000
+_BATCH: Final = 200  # leases per script
+_DAY_MS: Final = 86_400_000
+_LOOK_S: Final = 0.01
+_OPENING_S: Final = 2.0  # how long a start waits for Redis before it goes on without
+
+
+class RedisBackplane:
+    """See `Backplane`. Raises ValueError for a URL that is none."""
+
+    def __init__(
+        self, url: str, settings: Settings, *, new_epoch: Callable[[], str] = lambda: secrets.token_hex(6)
+    ) -> None:
+        address = Address(url)
+        self._settings = settings
+        self._new_epoch = new_epoch
+        self._database = address.database
+        self._keep_ms = int((settings.history_s + settings.presence_ttl_s) * 1000) + _DAY_MS
+        self._caller = Caller(address, self._keep_ms, self._doubt)
+        self._reader = Reader(address, self._receive, self._doubt)
+        self._listener: Listener | None = None
+        self._followers: Counter[RoomId] = Counter()
+        self._room_of: dict[bytes, RoomId] = {}
+        self.appended = 0
+
+    @property
+    def available(self) -> bool:
+        """Whether Redis answers, calls and messages alike."""
+        return self._caller.available and self._reader.available
+
+    @property
+    def rooms(self) -> int:
+        """Rooms that this instance follows; they live in Redis."""
+        return len(self._followers)
+
+    @asynccontextmanager
+    async def running(self, listener: Listener) -> AsyncIterator[None]:
+        """Stay connected, and deliver to `listener`, while entered. Redis may be away, now or later."""
+        self._listener = listener
+        supervised = [asyncio.ensure_future(task) for task in (self._caller.keep_open(), self._reader.run())]
+        try:
+            await self._opened()
+            yield
+        finally:
+            for task in supervised:
+                task.cancel()
+            await asyncio.gather(*supervised, return_exceptions=True)
+            self._listener = None
+
+    async def subscribe(self, room: RoomId) -> Position:
+        """See `Backplane.subscribe`."""
+        name = channel(self._database, room).encode()
+        self._followers[room] += 1
+        self._room_of[name] = room
+        try:
+            # Follow before reading the head: the reverse order loses what is published in between.
+            await self._reader.follow(name)
+            answer = await self._run("head", room)
+        except BaseException:
+            self._unfollow(room)
+            raise
+        return _position(answer)
+
+    async def unsubscribe(self, room: RoomId) -> None:
+        """See `Backplane.unsubscribe`."""
+        self._unfollow(room)
+
+    async def publish(self, room: RoomId, draft: Draft) -> Published:
+        """See `Backplane.publish`. The user's bucket is another slot of a cluster: a step of its own, before."""
+        wait_ms = await self._limit(draft.user_id, 1)
+        if wait_ms:
+            if draft.retry_key is not None:
+                answer = await self._run("find", room, draft.retry_key)
+                if answer[0] == b"known":
+                    return Published(_position(answer), repeated=True)
+            raise RateLimited("too many messages", retry_after_ms=wait_ms)
+        # Also a message without a ref gets a key: it is how we ask what became of it when a connection breaks.
+        key = draft.retry_key or secrets.token_bytes(16)
+        answer = await self._run("publish", room, draft.payload, key)
+        repeated = answer[0] == b"known"
+        if repeated and draft.retry_key is not None:
+            await self._limit(draft.user_id, -1)
+        return Published(_position(answer), repeated=repeated)
+
+    async def history(self, room: RoomId, since: Position) -> Sequence[Event] | Unrecoverable:
+        """See `Backplane.history`."""
+        events: list[Event] = []
+        while True:
+            at = events[-1].position if events else since
+            answer = await self._run("history", room, at.epoch, at.offset, _PAGE)
+            if answer[0] != b"ok":
+                return Unrecoverable(cast(ResyncReason, answer[0].decode()), _position(answer))
+            page = _events(room, at.epoch, answer[4])
+            events += page
+            if not page or events[-1].position.offset >= int(answer[2]):
+                return events
+
+    async def hold(self, lease: Lease, ttl_s: float) -> None:
+        """See `Backplane.hold`."""
+        await self._hold(lease.room, [lease], ttl_s, take=True)
+
+    async def renew(self, leases: Sequence[Lease], ttl_s: float) -> None:
+        """See `Backplane.renew`."""
+        await self._hold_all(leases, ttl_s, take=True)
+
+    async def prolong(self, leases: Sequence[Lease], ttl_s: float) -> None:
+        """See `Backplane.prolong`."""
+        await self._hold_all(leases, ttl_s, take=False)
+
+    async def release(self, lease: Lease) -> None:
+        """See `Backplane.release`."""
+        await self._run("release", lease.room, _member(lease))
+
+    async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
+        """See `Backplane.members`."""
+        answer = await self._run("members", room)
+        users = iter(answer[4])
+        listed = [Member(UserId(user.decode()), int(count)) for user, count in zip(users, users, strict=True)]
+        return _position(answer), listed
+
+    async def sweep(self) -> None:
+        """See `Backplane.sweep`. Instances share the work; age and empty rooms are left to Redis's own expiry."""
+        await self._caller.check_life()
+        claim, *rooms = await self._caller.plain("claim", (DUE,), (_CLAIM, _CLAIM_MS))
+        if not rooms:
+            return
+        answers = await _all(self._run("expire", RoomId(room.decode())) for room in rooms)
+        looked = [part for room, answer in zip(rooms, answers, strict=True) for part in (room, answer[4])]
+        await self._caller.plain("settle", (DUE,), (claim, self._keep_ms, *looked))
+
+    async def _run(self, script: str, room: RoomId, *own: Any) -> list[Any]:
+        settings = self._settings
+        common = (
+            self._new_epoch(),
+            settings.history_events,
+            int(settings.history_s * 1000),
+            channel(self._database, room),
+        )
+        answer = await self._caller.room(script, room_keys(room), common, own)
+        self.appended += answer[3]
+        return answer
+
+    async def _limit(self, user_id: UserId, tokens: int) -> int:
+        settings = self._settings
+        if settings.rate_per_s == 0:
+            return 0
+        arguments = (settings.rate_per_s, settings.burst, tokens)
+        return int(await self._caller.plain("limit", (bucket_key(user_id),), arguments))
+
+    async def _hold_all(self, leases: Sequence[Lease], ttl_s: float, *, take: bool) -> None:
+        by_room: defaultdict[RoomId, list[Lease]] = defaultdict(list)
+        for lease in leases:
+            by_room[lease.room].append(lease)
+        await _all(
+            self._hold(room, held[start : start + _BATCH], ttl_s, take=take)
+            for room, held in by_room.items()
+            for start in range(0, len(held), _BATCH)
+        )
+
+    async def _hold(self, room: RoomId, leases: Sequence[Lease], ttl_s: float, *, take: bool) -> None:
+        ttl_ms = int(ttl_s * 1000)
+        answer = await self._run("hold", room, ttl_ms, int(take), *map(_member, leases))
+        if answer[4]:
+            # An index of its own slot, so a step of its own. Who dies in between leaves a ghost until the next join.
+            await self._caller.plain("due", (DUE,), (room, ttl_ms, self._keep_ms))
+
+    async def _opened(self) -> None:
+        until_s = time.monotonic() + _OPENING_S
+        while not self.available and time.monotonic() < until_s:  # noqa: ASYNC110  two connections, either may go again
+            await asyncio.sleep(_LOOK_S)
+
+    def _unfollow(self, room: RoomId) -> None:
+        self._followers[room] -= 1
+        if not self._followers[room]:
+            del self._followers[room]
+            name = channel(self._database, room).encode()
+            self._room_of.pop(name, None)
+            self._reader.unfollow(name)
+
+    def _receive(self, name: bytes, data: bytes) -> None:
+        room = self._room_of.get(name)
+        if room is None or self._listener is None:
+            return  # on its way when we stopped following
+        place, _, payload = data.partition(b" ")
+        self._listener.deliver(room, _event(room, Position.parse(place.decode()), payload))
+
+    def _doubt(self) -> None:
+        if self._listener is not None:
+            self._listener.doubt(None)
+
+
+async def _all(calls: Iterable[Any]) -> list[Any]:
+    """Await calls that share one pipelined connection, all of them to the end; then raise the first error, if any."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def _member(lease: Lease) -> str:
+    return f"{lease.user_id}\0{lease.name}"
+
+
+def _position(answer: Sequence[Any]) -> Position:
+    return Position(answer[1].decode(), int(answer[2]))
+
+
+def _event(room: RoomId, position: Position, payload: bytes) -> Event:
+    return Event(position, event_body(room, position, payload))
+
+
+def _events(room: RoomId, epoch: str, flat: Sequence[bytes]) -> list[Event]:
+    """A page of `history.lua`: id, payload, id, payload…"""
+    parts = iter(flat)
+    return [
+        _event(room, Position(epoch, int(place.partition(b"-")[0])), payload)
+        for place, payload in zip(parts, parts, strict=True)
+    ]

@@ -1,0 +1,138 @@
+"""Calls that end with a known outcome: done, or not done and never to be done later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ResponseError
+
+from core.backplane.redis_link import LOST, Address, Link, LinkLostError, NotSentError
+from core.errors import Unavailable
+
+BUDGET_S: Final = 2.0  # a call not carried out by Redis within this never will be
+_RECONNECT_S: Final = 0.5  # how long a new call waits for a connection that has just been lost
+_OUTCOME_S: Final = 30.0  # how long a call whose connection broke under it waits to learn what became of it
+_TRIES: Final = 5
+_LOOK_S: Final = 0.01
+_PAUSE_S: Final = (0.02, 0.5)  # between attempts to connect, growing
+
+_log = logging.getLogger("rtlab.redis")
+
+
+class Caller:
+    """Keeps one `Link` open and runs scripts over it.
+
+    Every script that changes a room carries a deadline on Redis's own clock, made so that it never lies after the
+    moment the caller gives up. A call whose connection broke is sent again as it was, old deadline and all: the
+    scripts answer what is already done with its result, and what comes too late with `late`.
+    """
+
+    def __init__(self, address: Address, keep_ms: int, restored: Callable[[], None]) -> None:
+        self._address = address
+        self._keep_ms = keep_ms
+        self._restored = restored
+        self._link: Link | None = None
+        self._lost_s = time.monotonic()
+
+    @property
+    def available(self) -> bool:
+        """Whether Redis answers."""
+        return self._link is not None and not self._link.stalled
+
+    async def keep_open(self) -> None:
+        """Connect, and connect again whenever the connection is lost."""
+        pause_s = _PAUSE_S[0]
+        while True:
+            connection: AbstractConnection | None = None
+            try:
+                connection = await self._address.connect()
+                link = Link(connection, self._keep_ms)
+                async with asyncio.TaskGroup() as tasks:
+                    opened = asyncio.Event()
+                    tasks.create_task(link.serve(opened))
+                    await opened.wait()
+                    self._link, pause_s = link, _PAUSE_S[0]
+                    self._restored()
+            except* LOST as errors:
+                _log.info("no connection to Redis: %s", errors.exceptions[0])
+            finally:
+                if self._link is not None:
+                    self._link, self._lost_s = None, time.monotonic()
+                if connection is not None:
+                    await connection.disconnect(nowait=True)
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(2 * pause_s, _PAUSE_S[1])
+
+    async def check_life(self) -> None:
+        """Notice that the database was emptied. Raises Unavailable."""
+        link = await self._reach()
+        before = link.life
+        try:
+            if await link.learn_life() != before:
+                self._restored()
+        except (LinkLostError, ResponseError) as error:
+            raise _away(error) from error
+
+    async def plain(self, script: str, keys: Iterable[str], arguments: Iterable[Any]) -> Any:
+        """Run a script whose repetition or loss does no harm. Raises Unavailable."""
+        link = await self._reach()
+        try:
+            return await link.script(script, keys, arguments)
+        except (LinkLostError, ResponseError) as error:
+            raise _away(error) from error
+
+    async def room(self, script: str, keys: Sequence[str], common: Sequence[Any], own: Sequence[Any]) -> list[Any]:
+        """Run a room's script; `common` follows deadline and life, `own` follows that.
+
+        Returns the answer after the time. Raises Unavailable: then it was not done, and never will be.
+        """
+        give_up_s = time.monotonic() + BUDGET_S
+        deadline_ms: int | None = None  # once set, an attempt with it may be under way somewhere
+        for _ in range(_TRIES):
+            link = await self._reach(None if deadline_ms is None else give_up_s + _OUTCOME_S)
+            at_ms = link.deadline_ms(give_up_s) if deadline_ms is None else deadline_ms
+            try:
+                answer: list[Any] = await link.script(script, keys, (at_ms, link.life, *common, *own))
+            except NotSentError:
+                continue
+            except LinkLostError:
+                deadline_ms = at_ms
+                continue
+            except ResponseError as error:
+                raise _away(error) from error
+            link.learn_time(int(answer[0]))
+            if answer[1] != b"late":
+                return answer[1:]
+            if deadline_ms is not None or time.monotonic() >= give_up_s:
+                break
+            # Refused by a deadline made from a stale reading of Redis's clock: certain not to be done, so once more.
+        raise _away()
+
+    async def _reach(self, until_s: float | None = None) -> Link:
+        """The open link; waits for one until `until_s`, else no longer than a reconnect takes. Raises Unavailable."""
+        while (link := self._link) is None or link.lost:
+            if time.monotonic() >= (self._lost_s + _RECONNECT_S if until_s is None else until_s):
+                raise _away() if until_s is None else _unknown()
+            await asyncio.sleep(_LOOK_S)
+        if link.stalled and until_s is None:
+            raise _away()
+        return link
+
+
+def _away(error: Exception | None = None) -> Unavailable:
+    if error is not None:
+        _log.warning("Redis did not do what was asked: %s", error)
+    return Unavailable("the backplane is away: nothing was stored; try again", retry_after_ms=1000)
+
+
+def _unknown() -> Unavailable:
+    return Unavailable(
+        "the backplane went away and has not come back: send again with the same ref, which stores it once",
+        retry_after_ms=1000,
+    )
