@@ -1,4 +1,4 @@
-"""Plain Locust: the same users under `locust -f loadtests/locustfile.py`, web UI, `--processes` and `--worker` included.
+"""Plain Locust: the same users under `locust -f loadtests/locustfile.py`, web UI and `--worker` included.
 
 Every user listens; the first ones of each room also talk. Tokens are signed here with RTLAB_SECRET, the server's own.
 Each process that runs users writes its own shard: `<--rtlab-out>/<UTC>-<host>-<pid>/` holds what the generator leaves.
@@ -15,6 +15,7 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import gevent
 import msgspec
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -61,7 +62,8 @@ class PlainRun:
 
     def __init__(self, environment: Environment) -> None:
         """Hook into the environment's events; nothing is opened before the test starts."""
-        self._environment = environment
+        # Locust's --run-time counts from the hub's last look at the clock, which was before seconds of imports.
+        gevent.get_hub().loop.update_now()
         self._vitals: Vitals | None = None
         self._from_ns = 0
         events = environment.events

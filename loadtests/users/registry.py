@@ -24,6 +24,6 @@ USER_CLASSES = {
 
 def load_user_class(name: str) -> type[RoomUser]:
     """Import a user class; raises KeyError for a name that USER_CLASSES does not have."""
-    user_class = getattr(import_module(USER_CLASSES[name]), name)
+    user_class: type[RoomUser] = getattr(import_module(USER_CLASSES[name]), name)
     assert issubclass(user_class, RoomUser)
     return user_class

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
+from functools import cache
 
 import gevent
 import httpx
@@ -15,6 +17,13 @@ from locust.env import Environment
 from loadtests.clients.errors import Closed, ConnectFailed
 from loadtests.clients.events import Arrival, decode_answer, decode_event
 from loadtests.users.stock_user import StockPostingUser, StockUser
+
+
+@cache
+def _streams() -> httpx.Client:
+    """One client for all users: each would load the system's certificates anew, 50 ms of the hub's time."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per stream is too much
+    return httpx.Client(limits=httpx.Limits(max_connections=None))
 
 
 class StockWebSocketUser(StockUser):
@@ -64,8 +73,8 @@ class StockSseUser(StockPostingUser):
         """Open the stream and yield each event."""
         url = f"{self.cell.spec.host}/rooms/{self.access.room}/events"
         headers = self.headers | ({"Last-Event-ID": self.position} if self.position else {})
-        limits = httpx.Timeout(timeout_s, read=None)
-        with httpx.Client(timeout=limits) as client, connect_sse(client, "GET", url, headers=headers) as source:
+        timeout = httpx.Timeout(timeout_s, read=None)
+        with connect_sse(_streams(), "GET", url, headers=headers, timeout=timeout) as source:
             if source.response.status_code != 200:
                 self.tracker.closed = Closed(source.response.status_code, "stream refused")
                 raise ConnectFailed(str(self.tracker.closed), retryable=self.tracker.closed.retryable)

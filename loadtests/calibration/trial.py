@@ -1,0 +1,129 @@
+"""One trial: the fault server and a generator as processes of their own, and what the generator wrote.
+
+Where there are two cores or more, the server has the first and the generator the second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from loadtests.calibration.faults import Faults
+from loadtests.runs.schema import ABSENT_NS, Phase
+from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load, Progress
+
+RAW_USERS = ("WebSocketUser", "SseUser", "LongPollUser", "ShortPollUser")
+_STOP_S = 5.0
+
+Column = npt.NDArray[np.int64]
+
+
+class TrialError(Exception):
+    """The trial gave no result; the message holds what the process said."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it. The columns are those of the measured phase."""
+
+    exit_code: int
+    result: GeneratorResult
+    progress: tuple[Progress, ...]
+    samples: dict[str, Column]
+    publishes: dict[str, Column]
+
+    @property
+    def latencies_ms(self) -> npt.NDArray[np.float64]:
+        """Delivery latency from the scheduled instant to the kernel's receive stamp, or to the user's without one."""
+        kernel_ns, user_ns = self.samples["kernel_rx_ns"], self.samples["user_rx_ns"]
+        received_ns = np.where(kernel_ns == ABSENT_NS, user_ns, kernel_ns)
+        return np.asarray((received_ns - self.samples["scheduled_ns"]) / 1e6, dtype=np.float64)
+
+
+@contextmanager
+def fault_server(faults: Faults) -> Iterator[int]:
+    """Run a fault server; yields its port."""
+    command = [sys.executable, "-m", "loadtests.calibration.faultserver"]
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [*command, "--faults", msgspec.json.encode(faults).decode()], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        pin(process.pid, core=0)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise TrialError(f"the fault server did not start (exit code {process.wait(_STOP_S)})")
+        yield int(json.loads(line)["port"])
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_S)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def pin(pid: int, core: int) -> None:
+    """Give a process one core, where there are two or more and the system can."""
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > core >= 0 and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(pid, {core})
+
+
+def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> CellSpec:
+    """Make the spec of a trial's cell; `settings` are CellSpec's timings."""
+    defaults: dict[str, float] = {"warm_up_s": 0.5, "measured_s": 4.0, "grace_s": 0.5, "connect_timeout_s": 20.0}
+    names = tuple(f"room-{room}" for room in range(load.rooms))
+    fields = {"cell": "trial", "user_class": user_class, "host": f"http://127.0.0.1:{port}", "tokens": ("token",)}
+    return msgspec.convert({**fields, "room_names": names, "load": load, **defaults, **settings}, CellSpec)
+
+
+def run_generator(spec: CellSpec, folder: Path) -> Trial:
+    """Run one generator to its end; raises TrialError where it left nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spec_path = folder / "spec.json"
+    spec_path.write_bytes(msgspec.json.encode(spec))
+    command = [sys.executable, "-m", "loadtests.users.generator", str(spec_path), str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own module
+    pin(process.pid, core=1)
+    limit_s = 60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s
+    try:
+        stdout, stderr = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise TrialError(f"the generator did not end within {limit_s:.0f} s") from error
+    progress = tuple(msgspec.json.decode(line, type=Progress) for line in stdout.splitlines())
+    if not (folder / "generator.json").exists():
+        raise TrialError(f"the generator left no result (exit code {process.returncode}): {stderr.decode()[-2000:]}")
+    return Trial(
+        exit_code=process.returncode,
+        result=msgspec.json.decode((folder / "generator.json").read_bytes(), type=GeneratorResult),
+        progress=progress,
+        samples=_measured(folder / "samples.parquet"),
+        publishes=_measured(folder / "publishes.parquet"),
+    )
+
+
+def run_trial(user_class: str, load: Load, faults: Faults, folder: Path, **settings: float) -> Trial:
+    """Run a fault server and a generator against it."""
+    with fault_server(faults) as port:
+        return run_generator(describe_cell(user_class, port, load, **settings), folder)
+
+
+def _measured(path: Path) -> dict[str, Column]:
+    table = pq.read_table(path)
+    inside = table.column("phase").to_numpy() == Phase.MEASURED
+    return {name: table.column(name).to_numpy()[inside] for name in table.column_names if name != "cell"}
