@@ -1,0 +1,210 @@
+/** What the clients of all transports share: the life of a connection, position, backoff, watchdog. Docs: docs/clients.md. */
+
+const BACKOFF_MS = 250; // doubles with each failure in a row
+const BACKOFF_CAP_MS = 10_000;
+const SETTLED_MS = 2_000; // a connection that lived this long was no failure
+const SEND_TIMEOUT_MS = 10_000;
+const FATAL = ["forbidden", "not_found", "bad_request", "method_not_allowed"]; // trying again changes nothing
+const UNAUTHORIZED_LIMIT = 3;
+
+const encoder = new TextEncoder();
+const prefix = Math.random().toString(36).slice(2, 10);
+let refs = 0;
+
+/** Bytes of a text in UTF-8. */
+export const size = (text) => encoder.encode(text).length;
+
+/** A ref that no other message of this page has; a retry must use its message's own. */
+export const newRef = () => `${prefix}.${++refs}`;
+
+/** An Error with the contract's `code` and, perhaps, `retryAfterMs`. */
+export const failure = (code, message, retryAfterMs) => Object.assign(new Error(message), { code, retryAfterMs });
+
+const split = (position) => {
+  const colon = position.lastIndexOf(":");
+  return [position.slice(0, colon), Number(position.slice(colon + 1))];
+};
+
+/** A subclass implements `stream(signal)`: connect, call `receive` per event, throw when it ends or `signal` aborts. */
+export class RoomClient {
+  onevent = () => {}; // (event): chat, user_joined, user_left; in order, each once
+  ongap = () => {}; // ({reason, from, to}): the server could not continue from `from`; reload what you show
+  onstate = () => {}; // (state, error?): connecting, open, waiting, refused, closed
+  position = null; // of the last event taken; give it to any transport's `connect`
+  state = "closed";
+  bytes = 0; // of event data, as far as a page sees them
+  reconnects = 0;
+  repeats = 0; // events that came again and were dropped
+  heartbeatMs = 15_000;
+  stale = false; // the last token was refused
+  #life = null;
+  #attempt = null;
+  #wake = () => {};
+  #heard = 0;
+
+  /** `token(stale)` returns a JWT or a promise of one; `stale` asks for a new one. `query` goes into every URL. */
+  constructor({ room, token, base = globalThis.location?.origin, query = {} }) {
+    Object.assign(this, { room, token, base, query });
+  }
+
+  /** Join, from `since` on; without it, from now on. */
+  connect(since = this.position) {
+    if (this.#life) return;
+    this.position = since;
+    globalThis.addEventListener?.("online", this.#hurry);
+    this.#run((this.#life = {}));
+  }
+
+  /** Stop for good (until the next `connect`). */
+  close() {
+    if (!this.#life) return;
+    this.#end("closed");
+    this.drop(failure("closed", "closed"));
+    this.#wake();
+  }
+
+  /** Leave the room now: with a poll, `close` alone lets the membership run out. */
+  async leave() {
+    this.close();
+    await this.request("/leave", { method: "POST", keepalive: true });
+  }
+
+  /** Publish. Resolves with `{id, ref}`; after a rejection, sending the same content and ref again never doubles it. */
+  async send(content, ref = newRef()) {
+    const body = JSON.stringify({ content, ref });
+    const signal = AbortSignal.timeout(SEND_TIMEOUT_MS);
+    return (await this.request("/messages", { method: "POST", body, signal })).json();
+  }
+
+  /** End this connection; the client then reconnects. */
+  drop(error) {
+    this.#attempt?.abort(error);
+  }
+
+  url(path, parameters) {
+    const given = Object.entries({ ...this.query, ...parameters }).filter(([, value]) => value != null);
+    return `${this.base}/rooms/${this.room}${path}${given.length ? `?${new URLSearchParams(given)}` : ""}`;
+  }
+
+  async request(path, init, parameters) {
+    const headers = { Authorization: `Bearer ${await this.token(this.stale)}` };
+    const response = await fetch(this.url(path, parameters), { credentials: "omit", cache: "no-store", headers, ...init });
+    if (!response.ok) throw await refusal(response);
+    return response;
+  }
+
+  opened() {
+    this.stale = false;
+    if (this.state !== "open") this.#set("open");
+  }
+
+  /** Any sign of life, worth `bytes`. */
+  alive(bytes = 0) {
+    this.bytes += bytes;
+    this.#heard = Date.now();
+  }
+
+  /** Ask for a sign of life, where the transport can. */
+  probe() {}
+
+  receive(event) {
+    if (event.type === "welcome") {
+      this.heartbeatMs = event.heartbeatMs;
+      this.position ??= event.position; // when `since` could not be honoured, a resync follows and moves it
+      this.opened();
+    } else if (event.type === "resync") {
+      const from = this.position;
+      this.position = event.position;
+      this.#tell(this.ongap, { reason: event.reason, from, to: event.position });
+    } else if (event.type === "error") {
+      throw failure(event.code, event.message, event.retryAfterMs);
+    } else if (event.id) {
+      this.#take(event);
+    }
+  }
+
+  #take(event) {
+    const [epoch, offset] = split(event.id);
+    const [ourEpoch, ourOffset] = split(this.position);
+    if (epoch === ourEpoch && offset <= ourOffset) return void this.repeats++;
+    if (epoch !== ourEpoch || offset !== ourOffset + 1) throw failure("hole", `${event.id} came after ${this.position}`);
+    this.position = event.id;
+    this.#tell(this.onevent, event);
+  }
+
+  // A listener that throws must not end the stream.
+  #tell(listener, ...values) {
+    try {
+      listener(...values);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  #set(state, error) {
+    this.state = state;
+    this.#tell(this.onstate, state, error);
+  }
+
+  #end(state, error) {
+    this.#life = null;
+    globalThis.removeEventListener?.("online", this.#hurry);
+    this.#set(state, error);
+  }
+
+  #hurry = () => this.#wake();
+
+  async #run(life) {
+    for (let failures = 0, unauthorized = 0; life === this.#life; ) {
+      const began = Date.now();
+      const error = await this.#connection();
+      if (life !== this.#life) return;
+      failures = Date.now() - began > SETTLED_MS ? 0 : failures + 1;
+      this.stale = error.code === "unauthorized";
+      unauthorized = this.stale ? unauthorized + 1 : 0;
+      if (FATAL.includes(error.code) || unauthorized === UNAUTHORIZED_LIMIT) return this.#end("refused", error);
+      this.#set("waiting", error);
+      await this.#pause(failures, error.retryAfterMs ?? 0);
+      this.reconnects++;
+    }
+  }
+
+  /** One connection, from its start to the error that ended it. */
+  async #connection() {
+    const attempt = (this.#attempt = new AbortController());
+    this.#set("connecting");
+    this.alive();
+    const watch = setInterval(() => this.#listen(), 1000);
+    try {
+      await this.stream(attempt.signal);
+      return failure("ended", "the server ended the stream");
+    } catch (error) {
+      return attempt.signal.aborted ? attempt.signal.reason : error;
+    } finally {
+      clearInterval(watch);
+      attempt.abort(); // whatever the stream left behind ends with it
+    }
+  }
+
+  #listen() {
+    const silentMs = Date.now() - this.#heard;
+    if (silentMs > 2 * this.heartbeatMs) this.drop(failure("silent", `nothing heard for ${silentMs} ms`));
+    else if (silentMs > this.heartbeatMs) this.probe();
+  }
+
+  // Full jitter: clients that were cut together do not come back together.
+  #pause(failures, atLeastMs) {
+    const ms = atLeastMs + Math.random() * Math.min(BACKOFF_CAP_MS, BACKOFF_MS * 2 ** failures);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => (clearTimeout(timer), resolve());
+    });
+  }
+}
+
+async function refusal(response) {
+  const said = await response.json().catch(() => ({}));
+  return failure(said.code ?? `http_${response.status}`, said.message ?? response.statusText, said.retryAfterMs);
+}

@@ -1,0 +1,216 @@
+/** The page: wires controls, lanes, sender and room together. */
+
+import { newRef } from "../clients/room-client.js";
+import { ShortPollClient } from "../clients/polls.js";
+import { Cuts } from "./cuts.js";
+import { Heat } from "./heat.js";
+import { demo, rememberName, rememberedName, tab, tokenSource } from "./identity.js";
+import { Lane } from "./lane.js";
+import { LANES } from "./lanes.js";
+import { replay } from "./photo-finish.js";
+import { inWords } from "./refusals.js";
+import { RoomView } from "./room-view.js";
+import { Sender } from "./sender.js";
+import { count, milliseconds } from "./text.js";
+
+const HISTORY_EVENTS = 50;
+const DRAW_MS = 250;
+const MEMBERS_MS = 300;
+const FREEZE_MS = 3000;
+// HTTP/1.1 gives a browser six connections to a server; a second tab with all lanes would leave none for requests.
+const LIGHT_LANES = ["websocket"];
+
+const by = (id) => document.getElementById(id);
+
+const lanes = LANES.map(
+  (entry) =>
+    new Lane(entry, {
+      onevent: (lane, event) => {
+        const ms = event.ref && event.userId === visitor.name ? heat.arrived(lane, event.ref) : undefined;
+        if (ms !== undefined) lane.latency(ms);
+        room.take(event);
+      },
+      ongap: (lane, gap) => {
+        room.gap(gap);
+        announce(`${lane.title} was told of a gap: ${gap.reason.replaceAll("_", " ")}.`);
+      },
+      onstate: (lane, state, error) => {
+        if (state === "refused") notice(`${lane.title}: ${inWords(error)}`);
+      },
+      ondelay: (lane) => lane.relink(query(lane)),
+    }),
+);
+const heat = new Heat({ lanes, onfinish: showFinish });
+const cuts = new Cuts({ section: by("cuts"), body: by("cuts-body"), sum: by("cuts-sum"), lanes });
+const room = new RoomView({ chat: by("chat"), members: by("members"), unshown: by("unshown"), refresh: refreshMembers });
+const sender = new Sender({
+  // POSTs would wait behind the streams for one of the browser's connections: only without a WebSocket lane.
+  channels: () => (lanes[0].on ? lanes.slice(0, 1) : lanes.slice(1)).map((lane) => lane.client).filter(Boolean),
+  newRef,
+  onsend: (ref) => heat.sent(ref),
+  onrefused: (error) => notice(`Not sent: ${inWords(error)}`),
+});
+let visitor = { name: "", room: "", token: () => "" };
+let light = false;
+let membersTimer = null;
+
+function query(lane) {
+  if (!demo) return {};
+  const delay = lane?.delay.value || by("delay").value;
+  return delay === "0" ? { tab } : { tab, delay };
+}
+
+/** Enter a room: where it stands, its last messages, then every lane from the same position on. */
+async function join() {
+  notice("");
+  sender.stop();
+  await leave();
+  const name = by("name").value;
+  visitor = { name, room: by("room").value, token: tokenSource({ name, pasted: by("token").value.trim() }) };
+  rememberName(name);
+  const scout = new ShortPollClient({ ...visitor, query: {} });
+  try {
+    const { position, members } = await (await scout.request("")).json();
+    room.clear();
+    cuts.clear();
+    await showHistory(scout, position);
+    room.showMembers(members, name);
+    for (const lane of lanes) {
+      lane.equip({ ...visitor, query: query(lane) }, position);
+      if (!light || LIGHT_LANES.includes(lane.id)) lane.start();
+    }
+  } catch (error) {
+    notice(`Could not join: ${inWords(error)}`);
+  }
+}
+
+async function showHistory(scout, position) {
+  const [epoch, offset] = position.split(":");
+  if (offset === "0") return;
+  const since = `${epoch}:${Math.max(0, Number(offset) - HISTORY_EVENTS)}`;
+  const { events } = await (await scout.request("/poll", {}, { since, wait: 0 })).json();
+  for (const event of events) if (event.id) room.take(event);
+}
+
+async function leave() {
+  const [{ client }] = lanes;
+  for (const lane of lanes) lane.stop();
+  await client?.request("/leave", { method: "POST", keepalive: true }).catch(() => {}); // the lease runs out by itself
+}
+
+function refreshMembers() {
+  membersTimer ??= setTimeout(async () => {
+    membersTimer = null;
+    const scout = new ShortPollClient({ ...visitor });
+    const state = await scout.request("").then((response) => response.json(), () => null);
+    if (state) room.showMembers(state.members, visitor.name);
+  }, MEMBERS_MS);
+}
+
+function showFinish(results) {
+  replay(results);
+  if (sender.streaming) return;
+  const order = [...results].filter(([, ms]) => ms !== undefined).sort(([, a], [, b]) => a - b);
+  announce(order.map(([lane, ms]) => `${lane.title} ${milliseconds(ms)}`).join(", "));
+}
+
+function draw() {
+  if (document.hidden) return;
+  for (const lane of lanes) lane.draw();
+  cuts.draw();
+  if (sender.accepted + sender.waiting + sender.refused) {
+    const waiting = sender.waiting ? `, ${count(sender.waiting)} on the way` : "";
+    const refused = sender.refused ? `, ${count(sender.refused)} refused` : "";
+    by("sent").textContent = `${count(sender.accepted)} sent${waiting}${refused}`;
+  }
+}
+
+function notice(text) {
+  by("notice").textContent = text;
+  by("notice").hidden = text === "";
+}
+
+function announce(text) {
+  by("announcer").textContent = text;
+}
+
+function startStream() {
+  const padding = Number(by("payload").value);
+  by("stream").textContent = "Stop stream";
+  sender.stream({
+    rate: Number(by("rate").value),
+    limit: Number(by("limit").value) || Infinity,
+    payload: (n) => `${n + 1} `.padEnd(padding, "·").slice(0, Math.max(padding, 1)),
+    onend: () => (by("stream").textContent = "Start stream"),
+  });
+}
+
+/** A tab whose thread is busy reads nothing: what comes meanwhile waits in the browser and at the server. */
+function freeze() {
+  const until = performance.now() + FREEZE_MS;
+  while (performance.now() < until);
+  announce("The tab was frozen for 3 seconds. Whatever came meanwhile is being read now.");
+}
+
+function onSubmit(id, action) {
+  by(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    action();
+  });
+}
+
+function listen() {
+  onSubmit("join-form", join);
+  onSubmit("race-form", () => sender.send(by("message").value));
+  onSubmit("stream-form", () => (sender.streaming ? sender.stop() : startStream()));
+  onSubmit("link-form", () => {});
+  by("delay").addEventListener("change", () => {
+    for (const lane of lanes) if (lane.delay.value === "") lane.relink(query(lane));
+  });
+  by("cut").addEventListener("click", () =>
+    cuts.cut(tab, Number(by("outage").value)).catch((error) => notice(`The cord was not cut: ${inWords(error)}`)),
+  );
+  by("freeze").addEventListener("click", freeze);
+  // Close the membership with the tab, and come back when the browser brings the page back.
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", ({ persisted }) => persisted && join());
+}
+
+function prepare() {
+  by("lanes").append(...lanes.map((lane) => lane.card));
+  for (const lane of lanes) {
+    lane.delay.append(...[...by("delay").options].map((option) => option.cloneNode(true)));
+    lane.delay.prepend(new Option("as above", ""));
+    lane.delay.value = "";
+  }
+  by("name").value = rememberedName();
+  by("room").value = new URLSearchParams(location.search).get("room") ?? by("room").value;
+  if (demo) return;
+  by("token-label").hidden = false;
+  for (const control of [by("delay"), by("outage"), by("cut"), ...lanes.map((lane) => lane.delay)]) control.disabled = true;
+  by("link-help").textContent = "This server was started without --demo: it emulates no link and cuts no cord.";
+  notice("Paste a token to join (rtlab token --user NAME --room ROOM). With --demo the server makes one for you.");
+}
+
+/** Hold the right to run all lanes as long as this tab lives. Resolves to whether this tab has it. */
+function firstTab() {
+  if (!navigator.locks) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    navigator.locks.request("rtlab-race", { ifAvailable: true }, (lock) => {
+      resolve(lock !== null);
+      return lock && new Promise(() => {});
+    });
+  });
+}
+
+prepare();
+listen();
+setInterval(draw, DRAW_MS);
+light = !(await firstTab());
+if (demo) await join();
+if (light) {
+  notice(
+    "The race is open in another tab of this browser. HTTP/1.1 allows six connections to a server, so this tab starts " +
+      "with WebSocket alone. Start the others if you like, and see who has to wait.",
+  );
+}

@@ -1,0 +1,161 @@
+"""The race page: `/` and its modules; with `--demo` also tokens for visitors, emulated links and a cord to cut."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from core.auth import ALL_ROOMS, sign
+from core.errors import BadRequest, Forbidden, RateLimited
+from core.hub import Hub
+from core.model import USER_PATTERN
+from core.ratelimit import RateLimiter
+from core.settings import SettingError
+from transports.link import MAX_OUTAGE_S, Cords, LinkedApp, abort, check_tab
+from transports.session import Door
+
+DEMO_VARIABLE: Final = "RTLAB_DEMO"
+TOKEN_LIFETIME_S: Final = 3600
+TOKENS_PER_S: Final = 2.0
+TOKENS_BURST: Final = 20
+_DISTINCT: Final = 600  # seconds of a token's life that are given up to make it unlike the others
+
+_FOLDER: Final = Path(__file__).parent / "page"
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # An isolated page has a clock of 5 microseconds in place of 100, and may ask how much memory it uses.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+def demo_wanted(environ: Mapping[str, str]) -> bool:
+    """Whether visitors get tokens. Raises SettingError."""
+    given = environ.get(DEMO_VARIABLE, "")
+    if given not in ("", "0", "1"):
+        raise SettingError(f"{DEMO_VARIABLE}={given!r}: 0 or 1 is allowed")
+    return given == "1"
+
+
+def page_routes(*, demo: bool) -> list[BaseRoute]:
+    """`/` and every module of the page, read once. The page is told by an attribute whether this is a demo."""
+    routes: list[BaseRoute] = []
+    for path in sorted(_FOLDER.rglob("*")):
+        if path.suffix in _TYPES:
+            content = path.read_bytes()
+            if path.name == "index.html" and demo:
+                content = content.replace(b'data-demo="off"', b'data-demo="on"')
+            where = "/" if path.name == "index.html" else f"/page/{path.relative_to(_FOLDER).as_posix()}"
+            routes.append(_static(where, content, _TYPES[path.suffix]))
+    return routes
+
+
+def _static(where: str, content: bytes, media_type: str) -> Route:
+    headers = {**_HEADERS, "ETag": f'"{blake2b(content, digest_size=8).hexdigest()}"'}
+
+    async def serve(request: Request) -> Response:
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers=headers, media_type=media_type)
+
+    return Route(where, serve, methods=["GET"])
+
+
+class _TokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    user: Annotated[str, msgspec.Meta(pattern=rf"\A{USER_PATTERN}\Z")]
+
+
+class _CutRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    tab: str
+    outage_s: Annotated[float, msgspec.Meta(ge=0, le=MAX_OUTAGE_S)] = 0.0
+
+
+class Demo:
+    """What a visitor of this machine may do that a production server must not offer. One per hub.
+
+    Raises SettingError when the server has no secret to sign with.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        if hub.settings.secret is None:
+            raise SettingError(f"{DEMO_VARIABLE}=1 needs RTLAB_SECRET: the demo signs tokens with it")
+        self._secret = hub.settings.secret
+        self._door = Door(hub)
+        self._limiter = RateLimiter(TOKENS_PER_S, TOKENS_BURST)
+        self._cords = Cords(time.monotonic)
+        self._issued = 0
+
+    def linked(self, route: Route | WebSocketRoute) -> Route | WebSocketRoute:
+        """The route of a room, behind the emulated link."""
+        if route.path.startswith("/rooms/"):
+            route.app = LinkedApp(route.app, self._cords)
+        return route
+
+    def routes(self) -> list[BaseRoute]:
+        """`POST /demo/token` and `POST /demo/cut`, for this machine's own browsers."""
+
+        async def token(request: Request) -> Response:
+            self._check_caller(request)
+            wanted = _decode(_TokenRequest, await self._door.body(request))
+            return JSONResponse(self._issue(wanted.user), headers={"Cache-Control": "no-store"})
+
+        async def cut(request: Request) -> Response:
+            self._check_caller(request)
+            wanted = _decode(_CutRequest, await self._door.body(request))
+            dropped = self._cords.cut(check_tab(wanted.tab), wanted.outage_s)
+            count = abort(request.app.state.server, dropped)
+            return JSONResponse({"dropped": count}, headers={"Cache-Control": "no-store"})
+
+        return [Route("/demo/token", token, methods=["POST"]), Route("/demo/cut", cut, methods=["POST"])]
+
+    def _issue(self, user: str) -> dict[str, object]:
+        wait_s = self._limiter.take("demo", time.monotonic())
+        if wait_s:
+            raise RateLimited("too many demo tokens are asked for", retry_after_ms=math.ceil(wait_s * 1000))
+        # Two tabs of one user get different tokens, also within a second: a tab that leaves leaves alone.
+        self._issued += 1
+        expires_at_s = int(time.time()) + TOKEN_LIFETIME_S - self._issued % _DISTINCT
+        return {"token": sign(self._secret, user, [ALL_ROOMS], expires_at_s), "userId": user, "expiresAt": expires_at_s}
+
+    def _check_caller(self, request: Request) -> None:
+        """Raise Forbidden for foreign pages and other machines: whoever gets a token may enter every room."""
+        self._door.check_origin(request)
+        try:
+            local = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+        except ValueError:
+            local = False
+        if not local:
+            raise Forbidden("the demo is for browsers on this machine only")
+
+
+T = TypeVar("T")
+
+
+def _decode(kind: type[T], raw: bytes) -> T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(str(error)) from error

@@ -1,0 +1,39 @@
+"""Open the race page in the visitor's browser once the server answers."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+import webbrowser
+from typing import Final
+
+_READY_S: Final = 20.0
+_POLL_S: Final = 0.05
+
+
+def open_when_ready(host: str, port: int) -> threading.Thread:
+    """Wait for `/health` beside the server that is about to start, then open its page. Gives up after 20 s."""
+    thread = threading.Thread(target=_open, args=(host, port), daemon=True)
+    thread.start()
+    return thread
+
+
+def _open(host: str, port: int) -> None:
+    deadline_s = time.monotonic() + _READY_S
+    while time.monotonic() < deadline_s:
+        if _answers(host, port):
+            webbrowser.open(f"http://{host}:{port}/")
+            return
+        time.sleep(_POLL_S)
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=1.0)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
