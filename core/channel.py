@@ -118,12 +118,14 @@ class Channel:
             return
         self._pending.clear()  # whatever came so far is in the history that is read now
         history = await self._backplane.history(self.room, asked)
-        if isinstance(history, Unrecoverable):
-            if self.head == asked:  # else the answer is about a place that was left meanwhile
-                self._jump(history)
+        if isinstance(history, Unrecoverable) and self.head == asked:
+            self._jump(history)
+        elif isinstance(history, Unrecoverable) or self.head.epoch != asked.epoch:
+            # The answer is about a place that was left meanwhile; what was pending is still to be had.
+            self._ask_for_repair()
         else:
             for event in history:
-                if self.head is not None and event.position == Position(self.head.epoch, self.head.offset + 1):
+                if event.position.offset == self.head.offset + 1:
                     self._fan_out(event)
         self._replay_pending()
 
@@ -156,6 +158,8 @@ class Channel:
             subscription.cut()
 
     def _jump(self, to: Unrecoverable) -> None:
+        for group in self._groups.values():
+            group.flush()  # what was told before the jump goes out before it
         self.head = to.head
         body = wire.resync(_live_reason(to.reason), to.head)
         for subscription in list(self):

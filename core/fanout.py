@@ -105,11 +105,11 @@ class Fanout:
         if writes is None:
             writes = self._writes = [subscription.write for subscription in self._direct]
         data = batch[0] if len(batch) == 1 else b"".join(batch)
+        for subscription in self._direct:
+            self._stats.deliveries[subscription.transport] += len(batch) * len(writes)
+            break  # they are all of one transport: its framing is what brought them together
         for write in writes:
             write(data)
-        if self._direct:
-            transport = next(iter(self._direct)).transport
-            self._stats.deliveries[transport] += len(batch) * len(writes)
         promoting, self._promoting = self._promoting, []
         for subscription in promoting:
             if subscription.direct:
