@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +57,7 @@ class _Outcome:
     readings: tuple[Reading, ...]
     server: dict[str, str | int | float | bool]
     before: _Memory
-    held: _Memory
+    held: _Memory | None  # memory cells only
 
 
 def run(
@@ -76,7 +75,7 @@ def run(
     folder = store.scratch(planned.id)
     started_utc = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        outcome = _measure(planned, bench, store, folder, check, told)
+        outcome = _Measurement(planned, bench, store, folder, check, told).run()
         cell, tables = _judged(planned, outcome, folder, started_utc)
     except (ServerError, GeneratorError) as error:
         verdict = Verdict(Validity.INVALID, (str(error),))
@@ -85,78 +84,81 @@ def run(
     return cell
 
 
-def _measure(
-    planned: PlannedCell,
-    bench: Bench,
-    store: RunStore,
-    folder: Path,
-    check: Callable[[], None],
-    told: Callable[[Progress], None],
-) -> _Outcome:
-    for attempt in range(1, _PORT_ATTEMPTS + 1):
-        with ExitStack() as stack:
-            server = stack.enter_context(
-                Server(
-                    planned.target.name,
-                    bench.settings,
-                    log=store.log("server", planned.id),
-                    on_cores=bench.cores.server,
-                )
-            )
-            try:
-                return _drive(planned, bench, store, folder, server, stack, check, told)
-            except ServerError:
-                # Between finding a free port and listening on it somebody else may take it: draw another.
-                if attempt == _PORT_ATTEMPTS or not server.port_was_taken():
-                    raise
-    raise AssertionError("unreachable")
+@dataclass(frozen=True, slots=True)
+class _Measurement:
+    """One cell's processes, from the server's start to the generator's end."""
 
+    planned: PlannedCell
+    bench: Bench
+    store: RunStore
+    folder: Path
+    check: Callable[[], None]
+    told: Callable[[Progress], None]
 
-def _drive(
-    planned: PlannedCell,
-    bench: Bench,
-    store: RunStore,
-    folder: Path,
-    server: Server,
-    stack: ExitStack,
-    check: Callable[[], None],
-    told: Callable[[Progress], None],
-) -> _Outcome:
-    """Start the generator, listen to it until it is done, and watch over the server meanwhile."""
-    if planned.kind == "memory":
-        # The first reading must come before the first connection; elsewhere both start side by side to save time.
-        server.wait_ready(check)
-    before = _memory(server)
-    generator = stack.enter_context(
-        Generator(
-            spec_of(planned, server),
-            folder,
-            log=store.log("generator", planned.id),
-            on_cores=bench.cores.generator,
-            module=bench.generator_module,
+    def run(self) -> _Outcome:
+        """Start a server and measure it; another one if its port was taken before it could listen."""
+        attempts_left = _PORT_ATTEMPTS
+        while True:
+            attempts_left -= 1
+            with self._server() as server:
+                try:
+                    return self._measure(server)
+                except ServerError:
+                    # Between finding a free port and listening on it somebody else may take it.
+                    if not attempts_left or not server.port_was_taken():
+                        raise
+
+    def _server(self) -> Server:
+        return Server(
+            self.planned.target.name,
+            self.bench.settings,
+            log=self.store.log("server", self.planned.id),
+            on_cores=self.bench.cores.server,
         )
-    )
-    server.wait_ready(check)
-    description = server.describe()
-    held = before
-    deadline = Deadline(_limit_s(planned))
-    settled: Deadline | None = None  # memory cells: when to read what the connections hold
-    with Sampler(server.processes, lambda: (generator.pid,), lambda: _metrics(server)) as sampler:
+
+    def _generator(self, server: Server) -> Generator:
+        return Generator(
+            spec_of(self.planned, server),
+            self.folder,
+            log=self.store.log("generator", self.planned.id),
+            on_cores=self.bench.cores.generator,
+            module=self.bench.generator_module,
+        )
+
+    def _measure(self, server: Server) -> _Outcome:
+        if self.planned.kind == "memory":
+            # The first reading must precede the first connection; other cells start both side by side to save time.
+            server.wait_ready(self.check)
+        before = _memory(server)
+        with self._generator(server) as generator:
+            server.wait_ready(self.check)
+            description = server.describe()
+            with Sampler(server.processes, lambda: (generator.pid,), lambda: _metrics(server)) as sampler:
+                held = self._listen(server, generator)
+                result = generator.result()
+        if held is None and self.planned.kind == "memory":
+            raise GeneratorError("the load generator ended before its connections had settled")
+        return _Outcome(result, sampler.readings, description, before, held)
+
+    def _listen(self, server: Server, generator: Generator) -> _Memory | None:
+        """Hear the generator until it ends, watching the server; return the memory held, in a memory cell."""
+        deadline = Deadline(_limit_s(self.planned))
+        settled: Deadline | None = None
+        held: _Memory | None = None
         while not generator.ended:
-            check()
+            self.check()
             for progress in generator.hear(_HEAR_S):
                 if progress.event == "failed":
                     raise generator.failure(told=progress.message)
-                if progress.event == "connected" and planned.kind == "memory":
-                    settled = Deadline(_SETTLED_SHARE * planned.hold_s)
-                told(progress)
-            if settled is not None and settled.passed:
-                held, settled = _memory(server), None
+                if progress.event == "connected" and self.planned.kind == "memory":
+                    settled = Deadline(_SETTLED_SHARE * self.planned.hold_s)
+                self.told(progress)
+            if held is None and settled is not None and settled.passed:
+                held = _memory(server)
             server.check_alive()
             if deadline.passed:
                 raise GeneratorError(f"the load generator did not end within {deadline.timeout_s:.0f} s")
-        result = generator.result()
-    return _Outcome(result, sampler.readings, description, before, held)
+        return held
 
 
 def spec_of(planned: PlannedCell, server: Server) -> CellSpec:
@@ -202,8 +204,7 @@ def _judged(
     result, readings = outcome.result, outcome.readings
     samples = _table(folder / "samples.parquet", SAMPLES)
     publishes = _table(folder / "publishes.parquet", PUBLISHES)
-    idle = planned.kind == "memory"
-    if idle:
+    if outcome.held is not None:
         found, health = None, None
         spent = counts.memory_costs(
             result,
@@ -221,7 +222,7 @@ def _judged(
         pushes=planned.target.pushes,
         connected=result.subscribers_connected,
         subscribers=planned.load.subscribers,
-        idle=idle,
+        idle=outcome.held is not None,
     )
     cell = _cell(planned, verdict, started_utc, counts=found, costs=spent, instrument=health, server=outcome.server)
     tables = {

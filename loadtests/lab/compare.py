@@ -39,8 +39,13 @@ def compare(
         bench=experiment.bench_of(ServerSettings(deflate=deflate)),
     )
     outcome = experiment.conduct(made, lambda cells: progress.display(console, cells))
-    code = conclude(outcome.folder, outcome.run)
-    return INTERRUPTED if outcome.interrupted else code
+    if not outcome.interrupted:
+        return conclude(outcome.folder, outcome.run)
+    try:
+        conclude(outcome.folder, outcome.run)
+    except LabError as error:
+        print(f"rtlab: {error}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def report(run: str, runs_folder: Path) -> int:
@@ -61,11 +66,11 @@ def conclude(folder: Path, run: Run) -> int:
     from loadtests.analysis import table
 
     path = reports.write(folder)
-    print(table.render_text(table.rows(folder)))
+    print(table.render_text(table.rows(folder)), end="\n\n")
     if not run.complete:
         print(f"incomplete: {run.note or 'the lab ended before the run did'}")
     print(f"report: {path}")
-    invalid = [cell for cell in run.cells if cell.verdict.validity is Validity.INVALID]
-    for cell in invalid:
-        print(f"rtlab: {progress.outcome(cell)}", file=sys.stderr)
+    invalid = [cell.id for cell in run.cells if cell.verdict.validity is Validity.INVALID]
+    if invalid:
+        print(f"rtlab: {len(invalid)} of {len(run.cells)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
     return SOME_INVALID if invalid else OK

@@ -70,7 +70,7 @@ def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, ord
         warm_up_s=scenario.warm_up_s if cell.warm_up_s is None else cell.warm_up_s,
         measured_s=scenario.measured_s if cell.measured_s is None else cell.measured_s,
         hold_s=cell.hold_s,
-        grace_s=scenario.grace_s,
+        grace_s=scenario.grace_s + (cell.load.poll_interval_s if target.on_a_grid else 0.0),
         users=scenario.users,
         seed=_cell_seed(seed, block, cell.load.name),
     )

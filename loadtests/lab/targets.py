@@ -15,13 +15,14 @@ class Target:
     name: str  # registry name of the server
     user_class: str  # class in loadtests.locustfile
     pushes: bool  # one delivery per message; polls answer with batches by design
+    on_a_grid: bool = False  # asks every `poll_interval_s`: the last message is heard up to that much later
 
 
 TARGETS: tuple[Target, ...] = (
     Target("websocket", "WebSocketUser", pushes=True),
     Target("sse", "SseUser", pushes=True),
     Target("longpoll", "LongPollUser", pushes=False),
-    Target("shortpoll", "ShortPollUser", pushes=False),
+    Target("shortpoll", "ShortPollUser", pushes=False, on_a_grid=True),
 )
 
 CLAIMS_MS: dict[str, float] = {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}

@@ -94,3 +94,10 @@ def test_a_memory_cell_takes_its_hold_only() -> None:
     scenario = Scenario(name="s", about="", blocks=1, cells=cells, warm_up_s=1.0, measured_s=3.0, grace_s=0.5)
     planned = plan.draw(scenario, targets.select(["sse"]), 1)
     assert {cell.kind: cell.measuring_s for cell in planned} == {"memory": 2.0, "latency": 4.5}
+
+
+def test_a_poll_on_a_grid_is_awaited_one_interval_longer() -> None:
+    load = Load(name="busy", subscribers=1, rate_per_s=1.0, poll_interval_s=2.0)
+    scenario = Scenario(name="s", about="", blocks=1, cells=(CellPlan(load=load),), grace_s=0.5)
+    planned = plan.draw(scenario, targets.select(["longpoll", "shortpoll"]), 1)
+    assert {cell.target.name: cell.grace_s for cell in planned} == {"longpoll": 0.5, "shortpoll": 2.5}
