@@ -52,6 +52,11 @@ check: $(STAMP) ## lint, format, types, and the floors between packages
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+.PHONY: bench
+bench: $(STAMP) ## is the instrument true and cheap enough here: latency against a known delay, its CPU and memory
+	@$(PYTHON_RUN) loadtests.calibration.truth
+	@$(PYTHON_RUN) loadtests.calibration.cost
+
 .PHONY: lock
 lock: $(STAMP) ## pin what pyproject.toml asks for into requirements.lock (ARGS=--upgrade: the newest)
 	@$(BIN)/uv --quiet pip compile pyproject.toml --group dev --universal --no-header --output-file requirements.lock $(ARGS)
