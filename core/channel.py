@@ -120,12 +120,12 @@ class Channel:
         history = await self._backplane.history(self.room, asked)
         if isinstance(history, Unrecoverable) and self.head == asked:
             self._jump(history)
-        elif isinstance(history, Unrecoverable) or self.head.epoch != asked.epoch:
+        elif isinstance(history, Unrecoverable) or self._known_head().epoch != asked.epoch:
             # The answer is about a place that was left meanwhile; what was pending is still to be had.
             self._ask_for_repair()
         else:
             for event in history:
-                if event.position.offset == self.head.offset + 1:
+                if event.position.offset == self._known_head().offset + 1:
                     self._fan_out(event)
         self._replay_pending()
 

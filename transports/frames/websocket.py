@@ -32,7 +32,7 @@ def frame(body: bytes, position: Position | None) -> bytes:
 class DirectWebSocket:
     """Between one protocol object and one subscription."""
 
-    __slots__ = ("_conversation", "_hub", "_inbox", "_obeying", "_protocol", "_subscription", "write")
+    __slots__ = ("_conversation", "_hub", "_inbox", "_protocol", "_subscription", "write")
 
     def __init__(
         self, hub: Hub, protocol: LabWebSocketProtocol, conversation: Conversation, subscription: Subscription
@@ -41,8 +41,7 @@ class DirectWebSocket:
         self._protocol = protocol
         self._conversation = conversation
         self._subscription = subscription
-        self._inbox: deque[str | None] | None = None  # made when first needed: most subscribers never say anything
-        self._obeying = False
+        self._inbox: deque[str | None] | None = None  # while a task works on it: most subscribers never say anything
         self.write = protocol.transport.write
 
     def start(self) -> None:
@@ -56,14 +55,13 @@ class DirectWebSocket:
 
     def receive(self, text: str | None) -> None:
         """One message from the client; None for a binary one. Carried out in order, one at a time."""
-        if self._obeying:
-            assert self._inbox is not None
+        if self._inbox is not None:
             self._inbox.append(text)
             if len(self._inbox) >= _INBOX:
                 self._protocol.transport.pause_reading()
         elif not self._subscription.ended:
-            self._obeying = True
-            self._protocol.spawn(self._obey(text))
+            self._inbox = deque((text,))
+            self._protocol.spawn(self._obey(self._inbox))
 
     def pause(self) -> None:
         """The transport's buffer is over its high-water mark."""
@@ -92,17 +90,12 @@ class DirectWebSocket:
             return  # the peer closed first
         protocol.close_soon(CLOSE_S)
 
-    async def _obey(self, text: str | None) -> None:
-        if self._inbox is None:
-            self._inbox = deque()
+    async def _obey(self, inbox: deque[str | None]) -> None:
         principal, subscription = self._subscription.principal, self._subscription
         try:
-            while True:
-                await self._conversation.command(principal, subscription, text)
-                if subscription.ended or not self._inbox:
-                    return
-                text = self._inbox.popleft()
-                if len(self._inbox) == _INBOX - 1:
+            while inbox and not subscription.ended:
+                await self._conversation.command(principal, subscription, inbox.popleft())
+                if len(inbox) == _INBOX - 1:
                     self._protocol.transport.resume_reading()
         finally:
-            self._obeying = False
+            self._inbox = None
