@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.contracts.kit.clients import (
     DisconnectedError,
@@ -25,7 +27,7 @@ from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.rawsocket import RawWebSocket
 from tests.contracts.kit.server import Launcher, ServerProcess
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import TRANSPORTS, Connect, Target, make_client, unique
+from tests.contracts.targets import TRANSPORTS, Connect, Target, unique
 
 DRAIN_S = 3.0
 SETTINGS = {"DRAIN_SECONDS": f"{DRAIN_S:g}", "RATE": "0"}
@@ -95,71 +97,95 @@ async def test_held_poll_is_answered(servers: ServerPool, connect: Connect, name
     assert await exit_code(server) == 0
 
 
-async def test_draining_server_begins_nothing_new(servers: ServerPool, connect: Connect, room: str) -> None:
+@pytest.fixture
+async def stuck() -> AsyncIterator[RawWebSocket]:
+    """A peer that neither reads nor answers; a test that uses it opens it."""
+    async with contextlib.aclosing(RawWebSocket(answer_pings=False)) as peer:
+        yield peer
+
+
+async def assert_refuses(http: httpx.AsyncClient, room: str) -> None:
+    """Every request gets a 503 that says why, or no connection any more."""
+    for method, path in (
+        ("GET", "/health"),
+        ("POST", f"/rooms/{room}/messages"),
+        ("GET", f"/rooms/{room}/poll"),
+        ("GET", f"/rooms/{room}/events"),
+    ):
+        body = {"content": "late"} if method == "POST" else None
+        with contextlib.suppress(httpx.TransportError):
+            response = await http.request(method, path, json=body)
+            assert response.status_code == 503, f"{method} {path}"
+            if path != "/health":
+                assert refusal(response).code == "shutting_down"
+                assert int(response.headers["retry-after"]) > 0
+
+
+async def test_draining_server_begins_nothing_new(
+    servers: ServerPool, connect: Connect, room: str, stuck: RawWebSocket
+) -> None:
     """A reader that never closes holds the drain open; what is asked meanwhile is refused or not even accepted."""
     server = servers.own("all", SETTINGS)
-    stuck = RawWebSocket(answer_pings=False)
     await stuck.open(server, room)
     await stuck.send_json({"type": "hello", "token": sign(unique("stuck"))})
     witness = await connect("witness", transport="websocket", server=server)
-    async with http_client(server.base_url, sign("late")) as kept_alive:
+    late = await connect("late", transport="websocket", server=server, join=False)
+    async with (
+        http_client(server.base_url, sign("late")) as kept_alive,
+        http_client(server.base_url, sign("late")) as newcomer,
+    ):
         assert (await kept_alive.get("/health")).status_code == 200
         server.terminate()
         await assert_told(witness)
-        for client in (kept_alive, http_client(server.base_url, sign("late"))):
-            for method, path in (
-                ("GET", "/health"),
-                ("POST", f"/rooms/{room}/messages"),
-                ("GET", f"/rooms/{room}/poll"),
-                ("GET", f"/rooms/{room}/events"),
-            ):
-                body = {"content": "late"} if method == "POST" else None
-                with contextlib.suppress(httpx.TransportError):
-                    response = await client.request(method, path, json=body)
-                    assert response.status_code == 503, f"{method} {path}"
-                    if path != "/health":
-                        error = refusal(response)
-                        assert error.code == "shutting_down"
-                        assert int(response.headers["retry-after"]) > 0
-            await client.aclose()
-    late = make_client(server, "websocket", room, unique("late"))
-    with pytest.raises((OSError, DisconnectedError, RefusedError, httpx.TransportError)):
-        await late.connect()
-    await late.close()
+        await assert_refuses(kept_alive, room)
+        await assert_refuses(newcomer, room)
+        with pytest.raises((OSError, DisconnectedError, RefusedError, InvalidStatus)):
+            await late.connect()
     assert await exit_code(server) == 0
-    await stuck.close()
+
+
+@contextlib.asynccontextmanager
+async def half_sent_requests(server: ServerProcess, *requests: str) -> AsyncIterator[None]:
+    """Connections that sent so much and no more, and read nothing."""
+    writers = []
+    try:
+        for request in requests:
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writers.append(writer)
+            writer.write(request.encode())
+        yield
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @pytest.mark.parametrize("target", OWN_SERVERS, ids=str)
 @pytest.mark.parametrize("launcher", ["module", "uvicorn"])
 async def test_stuck_clients_do_not_hold_it(
-    servers: ServerPool, target: Target, connect: Connect, room: str, launcher: Launcher
+    servers: ServerPool, target: Target, connect: Connect, room: str, stuck: RawWebSocket, launcher: Launcher
 ) -> None:
     """Peers that never read, never answer, or never finish their request."""
     server = servers.own(target.server, SETTINGS, launcher)
-    half_sent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
-    half_sent[0][1].write(b"POST /rooms/x/messages HTTP/1.1\r\nHost: x\r\nContent-Le")
-    half_sent[1][1].write(b"POST /rooms/x/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
     publisher = await connect("publisher", server=server)
-    stuck = RawWebSocket(answer_pings=False)
     if target.transport == "websocket":
         await stuck.open(server, room)
         await stuck.send_json({"type": "hello", "token": sign(unique("stuck"))})
-    else:
-        path = "events" if target.transport == "sse" else "poll?wait=55"
-        headers = f"Host: 127.0.0.1\r\nAuthorization: Bearer {sign('stuck')}\r\n"
-        half_sent[2][1].write(f"GET /rooms/{room}/{path} HTTP/1.1\r\n{headers}\r\n".encode())
-    for _ in range(100):
-        await publisher.publish('"' * 4096)
-    started_s = time.monotonic()
-    server.terminate()
-    assert await exit_code(server) == 0
-    assert time.monotonic() - started_s <= DRAIN_S + PROCESS_EXIT_S
-    for _, writer in half_sent:
-        writer.transport.abort()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-    if target.transport == "websocket":
-        await stuck.close()
-    await publisher.close()
+    path = {"websocket": "ws", "sse": "events"}.get(target.transport, "poll?wait=55")
+    headers = f"Host: 127.0.0.1\r\nAuthorization: Bearer {sign('stuck')}\r\n"
+    post = f"POST /rooms/{room}/messages HTTP/1.1\r\n{headers}"
+    async with half_sent_requests(
+        server,
+        "",
+        post[:-5],
+        f"{post}Content-Length: 100\r\n\r\n{{",
+        f"GET /rooms/{room}/{path} HTTP/1.1\r\n{headers}\r\n",
+    ):
+        for _ in range(100):
+            await publisher.publish('"' * 4096)
+        started_s = time.monotonic()
+        server.terminate()
+        assert await exit_code(server) == 0
+        assert time.monotonic() - started_s <= DRAIN_S + PROCESS_EXIT_S
     assert not server.log_offences()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 from websockets.frames import Opcode
@@ -29,9 +30,8 @@ def server(servers: ServerPool, target: Target) -> ServerProcess:
 
 @pytest.fixture
 async def raw() -> AsyncIterator[RawWebSocket]:
-    client = RawWebSocket()
-    yield client
-    await client.close()
+    async with aclosing(RawWebSocket()) as client:
+        yield client
 
 
 @pytest.mark.parametrize("target", WEBSOCKETS, ids=str)
@@ -47,14 +47,12 @@ async def test_websocket_is_pinged(server: ServerProcess, raw: RawWebSocket, roo
 @pytest.mark.parametrize("target", WEBSOCKETS, ids=str)
 async def test_peer_that_answers_no_ping_leaves(server: ServerProcess, connect: Connect, room: str) -> None:
     observer = await connect("observer")
-    silent, user = RawWebSocket(answer_pings=False), unique("silent")
-    await silent.open(server, room)
-    try:
+    user = unique("silent")
+    async with aclosing(RawWebSocket(answer_pings=False)) as silent:
+        await silent.open(server, room)
         await silent.send_json({"type": "hello", "token": sign(user)})
         assert (await observer.presence_of(user)).type == "user_joined"
         assert (await observer.presence_of(user)).type == "user_left"
-    finally:
-        await silent.close()
 
 
 @pytest.mark.parametrize("target", WEBSOCKETS, ids=str)
@@ -81,7 +79,7 @@ async def test_websocket_that_answers_stays(
         assert left.text("userId") == user
     finally:
         answering.cancel()
-        await silent.close()
+        await silent.aclose()
 
 
 @pytest.mark.parametrize("target", STREAMS, ids=str)

@@ -130,7 +130,7 @@ async def test_rejections_are_counted_by_code(counted: ServerProcess, connect: C
 
 async def test_empty_rooms_are_freed(servers: ServerPool, connect: Connect) -> None:
     """A room is kept while its history may be asked for, and then it is gone."""
-    server = servers.shared("all", {"HISTORY_SECONDS": "0.5"}, purpose="rooms")
+    server = servers.shared("all", {"HISTORY_SECONDS": "0.5", "PRESENCE_TTL_SECONDS": "1"})
     for name in TRANSPORTS:
         client = await connect(name, transport=name, server=server)
         if isinstance(client, PollClient):

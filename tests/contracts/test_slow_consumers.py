@@ -19,6 +19,8 @@ FAT = '"' * 4096
 """Escaped it is 24 KiB: few messages fill the kernel's buffers and then the outbox."""
 MESSAGES_MAX = 900
 """Fewer than the history keeps, so that the stalled reader can resume."""
+RECEIVE_BUFFER_BYTES = 65_536
+"""Small enough to stall soon; much smaller, and catching up would crawl by the window."""
 TARGETS = (Target("websocket", "websocket"), Target("sse", "sse"), Target("all", "websocket"), Target("all", "sse"))
 
 pytestmark = pytest.mark.parametrize("target", TARGETS, ids=str)
@@ -34,12 +36,12 @@ async def stalled_reader(server: ServerProcess, connect: Connect) -> WebSocketCl
     client = await connect("stalled", join=False)
     if isinstance(client, WebSocketClient):
         connection = socket.create_connection(("127.0.0.1", server.port))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         await client.connect(sock=connection, max_queue=1)
         return client
     assert isinstance(client, SseClient)
     await client.http.aclose()
-    options = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
+    options = [(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)]
     transport = httpx.AsyncHTTPTransport(socket_options=options)
     client.http = http_client(server.base_url, client.token, transport=transport)
     await client.connect()
@@ -48,11 +50,11 @@ async def stalled_reader(server: ServerProcess, connect: Connect) -> WebSocketCl
 
 async def test_stalled_reader_is_cut_others_are_not_and_it_resumes(server: ServerProcess, connect: Connect) -> None:
     before = (await scrape(server)).total("rtlab_slow_consumers_total")
-    bystander, publisher = await connect("bystander"), await connect("publisher")
+    bystander = await connect("bystander")
     stalled = await stalled_reader(server, connect)
     published = []
     for count in range(MESSAGES_MAX):
-        published.append(await publisher.publish(FAT))
+        published.append(await bystander.publish(FAT))
         # The bystander reads as they come; the client fails on any hole.
         assert (await bystander.next_chat()).id == published[-1]
         if count % 20 == 0 and (await scrape(server)).total("rtlab_slow_consumers_total") > before:
@@ -71,16 +73,18 @@ async def test_stalled_reader_is_cut_others_are_not_and_it_resumes(server: Serve
 
 
 async def test_outbox_is_bounded_while_a_reader_stalls(server: ServerProcess, connect: Connect) -> None:
-    bystander, publisher = await connect("bystander"), await connect("publisher")
-    await stalled_reader(server, connect)
+    bystander = await connect("bystander")
+    stalled = await stalled_reader(server, connect)
     before, highest = (await scrape(server)).total("rtlab_slow_consumers_total"), 0.0
     for count in range(MESSAGES_MAX):
-        position = await publisher.publish(FAT)
+        position = await bystander.publish(FAT)
         assert (await bystander.next_chat()).id == position
         if count % 10 == 0:
             metrics = await scrape(server)
             highest = max(highest, metrics.total("rtlab_outbox_bytes"))
             if metrics.total("rtlab_slow_consumers_total") > before:
                 break
-    # Three subscribers' bounds; only one of them ever waits.
-    assert highest <= 3 * int(SMALL_OUTBOX["OUTBOX_BYTES"])
+    # Two subscribers' bounds, though only one of them ever waits.
+    if isinstance(stalled, WebSocketClient):
+        await stalled.abort()  # a close handshake would wait for all that it left unread
+    assert highest <= 2 * int(SMALL_OUTBOX["OUTBOX_BYTES"])

@@ -28,6 +28,7 @@ class RawWebSocket:
     def __init__(self, *, answer_pings: bool = True) -> None:
         self.frames: deque[Frame] = deque()
         self._answers = answer_pings
+        self._writer: asyncio.StreamWriter | None = None
 
     async def open(self, server: ServerProcess, room: str) -> None:
         """TCP with a small receive buffer, then the upgrade."""
@@ -67,10 +68,18 @@ class RawWebSocket:
         except ConnectionError:
             return self._protocol.close_code or 1006
 
-    def abort(self) -> None:
-        self._writer.transport.abort()
+    @property
+    def writer(self) -> asyncio.StreamWriter:
+        assert self._writer is not None, "not open"
+        return self._writer
 
-    async def close(self) -> None:
+    def abort(self) -> None:
+        self.writer.transport.abort()
+
+    async def aclose(self) -> None:
+        """Abort; harmless when it was never opened."""
+        if self._writer is None:
+            return
         self.abort()
         with contextlib.suppress(ConnectionError):  # it was reset: closed is what was wanted
             await self._writer.wait_closed()
@@ -78,7 +87,7 @@ class RawWebSocket:
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
             if data:
-                self._writer.write(data)
+                self.writer.write(data)
 
     async def _next_event(self) -> Frame | Response:
         while not self.frames:
@@ -88,7 +97,7 @@ class RawWebSocket:
             self._protocol.receive_data(data)
             answers = self._protocol.data_to_send()
             if self._answers:
-                self._writer.write(b"".join(answers))
+                self.writer.write(b"".join(answers))
             for event in self._protocol.events_received():
                 if isinstance(event, Response):
                     return event
