@@ -1,0 +1,344 @@
+"""What subscribers hear: from where, each once, in order, across instances and whatever the network does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.errors import SlowConsumer
+from core.model import Event, Position
+from core.settings import Settings
+from tests.core.instances import ATTIC, ROOM, Follower, decoded, gist, instance, instances, settled, waiting
+
+SMALL = Settings(rate_per_s=0.0, outbox_bytes=1024)
+
+
+async def test_newcomer_starts_at_the_head_and_hears_itself_join() -> None:
+    async with instance() as one:
+        before = await one.say("before")
+        alice = await one.join()
+        assert (alice.start.position, alice.start.recovered, alice.start.resync) == (before, False, None)
+        await one.say("after")
+        assert gist(waiting(alice)) == ["user_joined alice", "after"]
+
+
+async def test_resume_gives_what_was_missed_each_once() -> None:
+    async with instance() as one:
+        left_at = await one.say("1")
+        await one.say("2")
+        alice = await one.join(since=left_at)
+        await one.say("3")
+        assert alice.start.recovered
+        assert alice.start.position == left_at
+        assert gist(waiting(alice)) == ["2", "user_joined alice", "3"]
+        assert one.hub.stats.resumes == {"recovered": 1}
+
+
+async def test_resume_at_the_head_is_recovered_without_a_history_read() -> None:
+    async with instance() as one:
+        bob = await one.join("bob")
+        head = await one.say("1")
+        alice = await one.join(since=head)
+        assert alice.start.recovered
+        assert gist(waiting(alice)) == ["user_joined alice"]
+        assert one.link.calls["history"] == 0
+        await one.hub.detach(bob)
+
+
+@pytest.mark.parametrize(
+    ("offset", "foreign", "reason"),
+    [(0, False, "history_evicted"), (99, False, "position_ahead"), (3, True, "epoch_changed")],
+)
+async def test_resume_that_cannot_be_honoured_says_why(offset: int, foreign: bool, reason: str) -> None:
+    async with instance(Settings(rate_per_s=0.0, history_events=2)) as one:
+        for content in "123":
+            head = await one.say(content)
+        alice = await one.join(since=Position("foreign00" if foreign else head.epoch, offset))
+        assert alice.start.position == head
+        assert (alice.start.recovered, alice.start.resync) == (False, reason)
+        await one.say("4")
+        assert gist(waiting(alice)) == ["user_joined alice", "4"]
+        assert one.hub.stats.resumes == {reason: 1}
+
+
+async def test_what_is_published_while_history_is_read_comes_once() -> None:
+    async with instance() as one:
+        left_at = await one.say("1")
+        await one.say("2")
+        one.link.answering = asyncio.Event()
+        joining = asyncio.create_task(one.join(since=left_at))
+        await settled()
+        await one.say("3")
+        one.link.answering.set()
+        alice = await joining
+        await one.say("4")
+        assert gist(waiting(alice)) == ["2", "3", "user_joined alice", "4"]
+
+
+async def test_store_lost_while_history_is_read_is_told() -> None:
+    async with instance() as one:
+        left_at = await one.say("1")
+        await one.say("2")
+        one.link.answering = asyncio.Event()
+        joining = asyncio.create_task(one.join(since=left_at))
+        await settled()
+        one.link.store.lose()
+        await one.say("new life")
+        await settled()
+        one.link.answering.set()
+        alice = await joining
+        await settled()
+        follower = Follower(alice)
+        follower.hear(waiting(alice))
+        assert follower.resyncs or alice.start.resync == "epoch_changed"
+        head, _ = await one.hub.members(ROOM)
+        assert follower.position == head
+
+
+async def test_instances_share_rooms_and_positions() -> None:
+    async with instances(2) as (one, two):
+        alice, bob = await one.join("alice"), await two.join("bob")
+        left_at = await two.say("1")
+        await one.hub.detach(alice)
+        await one.say("2")
+        alice = await two.join("alice", since=left_at)
+        assert gist(waiting(bob)) == ["user_joined bob", "1", "user_left alice", "2", "user_joined alice"]
+        assert gist(waiting(alice)) == ["user_left alice", "2", "user_joined alice"]
+
+
+async def test_position_heard_elsewhere_first_is_not_told_again() -> None:
+    async with instances(2) as (one, two):
+        alice, bob = await one.join("alice"), await two.join("bob")
+        waiting(bob)
+        two.link.held = True
+        for content in "12":
+            heard = await one.say(content)
+        await one.hub.detach(alice)
+        moved = await two.join("alice", since=heard)
+        two.link.held = False
+        two.link.hand_on()
+        await settled()
+        assert moved.start.recovered
+        assert gist(waiting(moved)) == ["user_left alice", "user_joined alice"]
+        assert gist(waiting(bob)) == ["1", "2", "user_left alice", "user_joined alice"]
+
+
+async def test_hole_is_filled_from_history_in_order() -> None:
+    async with instances(2) as (one, two):
+        alice = await two.join()
+        two.link.held = True
+        for content in "1234":
+            await one.say(content)
+        lost, *late = two.link.in_flight
+        two.link.in_flight = [late[2], late[0], late[2]]
+        two.link.hand_on()
+        await settled()
+        assert gist(waiting(alice)) == ["user_joined alice", "1", "2", "3", "4"]
+        two.link.in_flight = [lost, *late]
+        two.link.hand_on()
+        await settled()
+        assert waiting(alice) == []
+
+
+async def test_doubt_is_settled_by_a_look_into_history() -> None:
+    async with instances(2) as (one, two):
+        alice = await two.join()
+        two.link.held = True
+        await one.say("1")
+        two.link.in_flight.clear()
+        two.hub.doubt(ROOM)
+        await settled()
+        assert gist(waiting(alice)) == ["user_joined alice", "1"]
+
+
+async def test_doubt_of_a_room_that_nobody_follows_is_harmless() -> None:
+    async with instance() as one:
+        one.hub.doubt(ROOM)
+        one.hub.deliver(ROOM, Event(Position("epoch0009", 1), b"{}"))
+        await settled()
+        assert one.link.calls["history"] == 0
+
+
+async def test_repair_waits_for_a_store_that_is_away() -> None:
+    async with instances(2) as (one, two):
+        alice = await two.join()
+        two.link.held = two.link.away = True
+        await one.say("1")
+        two.link.in_flight.clear()
+        two.hub.doubt(None)
+        await asyncio.sleep(5.0)
+        assert gist(waiting(alice)) == ["user_joined alice"]
+        assert 2 <= two.link.calls["history"] <= 6
+        two.link.away = False
+        await asyncio.sleep(2.0)
+        assert gist(waiting(alice)) == ["1"]
+
+
+async def test_instance_stops_while_the_store_is_away() -> None:
+    async with asyncio.timeout(10.0):
+        async with instance() as one:
+            alice = await one.join()
+            one.link.away = True
+            one.hub.doubt(None)
+            await settled()
+        assert alice.ended
+
+
+async def test_lost_store_is_told_to_live_streams() -> None:
+    async with instance() as one:
+        alice, bob = await one.join("alice"), await one.join("bob")
+        waiting(alice)
+        one.link.store.lose()
+        position = await one.say("new life")
+        await settled()
+        assert position.epoch == "epoch0002"
+        for subscription in (alice, bob):
+            told = waiting(subscription)
+            assert told[-1] == {"type": "resync", "reason": "epoch_changed", "position": "epoch0002:1"}
+        await one.say("2")
+        assert gist(waiting(alice)) == ["2"]
+
+
+async def test_store_that_went_back_is_a_new_life_to_live_streams() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        await one.say("1")
+        waiting(alice)
+        room = one.link.store.rooms._rooms[ROOM]
+        room.stream._events.clear()
+        room.stream._head = 0
+        one.hub.doubt(ROOM)
+        await settled()
+        assert waiting(alice) == [{"type": "resync", "reason": "epoch_changed", "position": "epoch0001:0"}]
+
+
+async def test_gap_beyond_the_history_is_told() -> None:
+    async with instances(2, Settings(rate_per_s=0.0, history_events=3)) as (one, two):
+        alice = await two.join()
+        waiting(alice)
+        two.link.held = True
+        for number in range(10):
+            await one.say(str(number))
+        two.link.in_flight = two.link.in_flight[-1:]
+        two.link.hand_on()
+        await settled()
+        assert [event["type"] for event in waiting(alice)] == ["resync"]
+        two.link.held = False
+        await one.say("next")
+        assert gist(waiting(alice)) == ["next"]
+
+
+async def test_late_delivery_from_an_earlier_life_is_dropped() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        one.link.store.lose()
+        await one.say("new life")
+        await settled()
+        waiting(alice)
+        reads = one.link.calls["history"]
+        one.hub.deliver(ROOM, Event(Position("epoch0001", 2), b'{"late":1}'))
+        await asyncio.sleep(0.5)
+        assert one.link.calls["history"] <= reads + 2
+        assert waiting(alice) == []
+        await one.say("goes on")
+        assert gist(waiting(alice)) == ["goes on"]
+
+
+async def test_event_of_a_new_life_that_comes_during_a_repair_is_not_lost() -> None:
+    async with instances(2) as (one, two):
+        alice = await two.join()
+        waiting(alice)
+        two.link.held = True
+        await one.say("dropped")
+        two.link.in_flight.clear()
+        two.link.answering = asyncio.Event()
+        two.hub.doubt(ROOM)
+        await settled()
+        one.link.store.lose()
+        two.link.held = False
+        await one.say("new life")
+        await settled()
+        two.link.answering.set()
+        await settled()
+        assert waiting(alice)[-1] == {"type": "resync", "reason": "epoch_changed", "position": "epoch0002:1"}
+        await one.say("2")
+        assert gist(waiting(alice)) == ["2"]
+
+
+async def test_slow_subscriber_is_cut_and_can_resume() -> None:
+    async with instance(SMALL) as one:
+        slow, quick = await one.join("slow"), await one.join("quick")
+        heard = decoded(await slow.take())[-1]["id"]
+        contents = [str(number) * 100 for number in range(10)]
+        told: list[str] = []
+        for content in contents:
+            await one.say(content)
+            told += gist(waiting(quick))
+        with pytest.raises(SlowConsumer):
+            await slow.take()
+        assert one.hub.stats.slow_consumers == {"test": 1}
+        assert told[-10:] == contents
+        assert slow.outbox.peak_bytes <= SMALL.outbox_bytes
+        await one.hub.detach(slow)
+        again = await one.join("slow", since=Position.parse(heard))
+        assert again.start.recovered
+        assert [line for line in gist(waiting(again)) if not line.startswith("user")] == contents
+
+
+async def test_long_resume_is_never_slow() -> None:
+    async with instance(SMALL) as one:
+        start = await one.say("0")
+        for number in range(1, 900):
+            await one.say(f"{number:0200}")
+        alice = await one.join(since=start)
+        await one.say("live")
+        first = await alice.take()
+        assert 1 < len(first) < 899  # in portions: a resume holds up nobody's write
+        told = gist(decoded(first) + waiting(alice))
+        assert told == [*(f"{number:0200}" for number in range(1, 900)), "user_joined alice", "live"]
+
+
+async def test_cancelled_take_consumes_nothing() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        waiting(alice)
+        taking = asyncio.create_task(alice.take())
+        await settled()
+        await one.say("1")
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+        await one.say("2")
+        assert gist(decoded(await alice.take())) == ["1", "2"]
+
+
+async def test_take_waits_for_the_next_event() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        waiting(alice)
+        taking = asyncio.create_task(alice.take())
+        await settled()
+        assert not taking.done()
+        await one.say("1")
+        await one.say("2")
+        assert gist(decoded(await taking)) == ["1", "2"]
+
+
+async def test_bytes_that_wait_are_counted_over_all_rooms() -> None:
+    async with instance() as one:
+        alice, bob = await one.join("alice"), await one.join("bob")
+        assert one.hub.outbox_bytes == alice.outbox.waiting_bytes + bob.outbox.waiting_bytes > 0
+        taken = waiting(alice) + waiting(bob)
+        assert one.hub.outbox_bytes == 0
+        assert one.hub.stats.deliveries == {"test": len(taken)}
+
+
+async def test_rooms_are_apart() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        waiting(alice)
+        other = one.who("alice")
+        await one.hub.post(other, ATTIC, b'{"content":"elsewhere"}')
+        await settled()
+        assert waiting(alice) == []

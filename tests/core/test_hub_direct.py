@@ -1,0 +1,51 @@
+"""Direct subscriptions through the hub: resync in its place, and an end that reaches the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from core.errors import ShuttingDown
+from tests.core.instances import ROOM, decoded, gist, instance, settled
+from tests.core.sink import FakeSink
+
+
+async def test_direct_subscriber_hears_from_its_position_on() -> None:
+    async with instance() as one:
+        left_at = await one.say("1")
+        await one.say("2")
+        alice = await one.join(since=left_at)
+        sink = FakeSink(alice)
+        alice.connect(sink)
+        await one.say("3")
+        await settled()
+        assert gist(decoded(sink.written)) == ["2", "user_joined alice", "3"]
+        assert one.hub.stats.deliveries == {"test": 3}
+        await one.hub.detach(alice)
+        assert sink.finished
+
+
+async def test_resync_comes_after_what_was_told_before_it() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        sink = FakeSink(alice)
+        alice.connect(sink)
+        # All in one turn: an event that waits for the turn's end, and the loss of the store.
+        one.link.answering = asyncio.Event()
+        one.link.answering.set()
+        channel = one.hub._channels[ROOM]
+        await one.say("last of its life")
+        one.link.store.lose()
+        await channel.repair()
+        await settled()
+        told = [json.loads(line) for line in sink.heard()]
+        assert [event["type"] for event in told] == ["user_joined", "chat", "resync"]
+
+
+async def test_drain_finishes_direct_sockets() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        sink = FakeSink(alice)
+        alice.connect(sink)
+        one.hub.drain()
+        assert isinstance(sink.reason, ShuttingDown)
