@@ -1,6 +1,6 @@
 """Does the instrument tell the truth here? `python -m loadtests.calibration.truth`.
 
-A server that delivers exactly 5 ms after it accepts, measured by each transport's client; and a 1 s stall in a 10 s run,
+A server that delivers exactly 5 ms after it accepts, measured by each transport's client; a 1 s stall in a 10 s run,
 which a closed loop would hide. Exit code 1 where a figure lies outside what is stated.
 """
 

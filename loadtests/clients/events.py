@@ -35,6 +35,7 @@ class PollAnswer(msgspec.Struct):
 Arrival = tuple[Event, int]
 """An event and the bytes it took on the wire, framing included."""
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)  # msgspec leaves invalid UTF-8 to the latter
 _EVENT = msgspec.json.Decoder(Event)
 _ANSWER = msgspec.json.Decoder(PollAnswer)
 
@@ -43,7 +44,7 @@ def decode_event(raw: bytes | memoryview) -> Event:
     """Decode one event; raises ProtocolError with the offending bytes."""
     try:
         return _EVENT.decode(raw)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"not an event: {bytes(raw[:200])!r} ({error})") from error
 
 
@@ -51,7 +52,7 @@ def decode_answer(raw: bytes) -> PollAnswer:
     """Decode a poll answer; raises ProtocolError with the offending bytes."""
     try:
         return _ANSWER.decode(raw)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"not a poll answer: {raw[:200]!r} ({error})") from error
 
 

@@ -1,0 +1,1 @@
+"""Sans-I/O clients, each from its bytes alone."""
