@@ -95,7 +95,10 @@ export class RoomClient {
 
   opened() {
     this.stale = false;
-    if (this.state !== "open") this.#set("open");
+    if (!this.#life || this.state === "open") return;
+    if (this.#life.opened) this.reconnects++;
+    this.#life.opened = true;
+    this.#set("open");
   }
 
   /** Any sign of life, worth `bytes`. */
@@ -108,6 +111,7 @@ export class RoomClient {
   probe() {}
 
   receive(event) {
+    if (!this.#life) return; // closed while an answer was read
     if (event.type === "welcome") {
       this.heartbeatMs = event.heartbeatMs;
       this.position ??= event.position; // when `since` could not be honoured, a resync follows and moves it
@@ -167,7 +171,6 @@ export class RoomClient {
       if (FATAL.includes(error.code) || unauthorized === UNAUTHORIZED_LIMIT) return this.#end("refused", error);
       this.#set("waiting", error);
       await this.#pause(failures, error.retryAfterMs ?? 0);
-      this.reconnects++;
     }
   }
 

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+
+import { Ledger } from "../../../transports/page/race/ledger.js";
+import { Samples } from "../../../transports/page/race/samples.js";
+import { Sender } from "../../../transports/page/race/sender.js";
+import { bytes, milliseconds, typed } from "../../../transports/page/race/text.js";
+import { at, chat, turn } from "./fakes.mjs";
+
+test("a ledger counts what is lost and what comes twice", () => {
+  const ledger = new Ledger();
+  ledger.begin(at(0));
+  for (const offset of [1, 2, 4, 4, 3, 5]) ledger.take(chat(offset));
+  assert.deepEqual([ledger.messages, ledger.lost, ledger.doubled], [6, 1, 2]);
+});
+
+test("a told gap counts as lost, a new epoch's cannot be counted", () => {
+  const ledger = new Ledger();
+  ledger.begin(at(3));
+  ledger.gap({ to: at(10) });
+  ledger.take(chat(11));
+  assert.equal(ledger.lost, 7);
+  ledger.gap({ to: at(2, "f2f2f2f2") });
+  ledger.take({ ...chat(3), id: at(3, "f2f2f2f2") });
+  assert.deepEqual([ledger.lost, ledger.doubled], [7, 0]);
+});
+
+test("samples keep the newest, and say no percentile with fewer than ten beyond", () => {
+  const samples = new Samples(1000);
+  for (let ms = 1; ms <= 19; ms++) samples.push(ms);
+  assert.ok(Number.isNaN(samples.summary().p50));
+  samples.push(20);
+  assert.equal(samples.summary().p50, 10);
+  for (let ms = 21; ms <= 999; ms++) samples.push(ms);
+  assert.ok(Number.isNaN(samples.summary().p99));
+  samples.push(1000);
+  assert.deepEqual(samples.summary(), { p50: 500, p99: 990, max: 1000 });
+  samples.push(1001);
+  assert.deepEqual(samples.recent(3), [999, 1000, 1001]);
+  assert.equal(samples.kept, 1000);
+  assert.equal(samples.count, 1001);
+});
+
+test("escaped content gives back what was typed, once", () => {
+  assert.equal(typed("&lt;b&gt; &amp;amp; &quot;x&quot; &#x27;"), "<b> &amp; \"x\" '");
+});
+
+test("numbers carry units a person reads", () => {
+  assert.deepEqual([Number.NaN, 1.25, 123.4, 12_345].map(milliseconds), ["–", "1.3 ms", "123 ms", "12.3 s"]);
+  assert.deepEqual([999, 1500, 2_500_000].map(bytes), ["999 B", "1.5 kB", "2.5 MB"]);
+});
+
+function makeSender(send) {
+  const client = { state: "open", send };
+  const noted = { refs: [], refused: [] };
+  let count = 0;
+  const sender = new Sender({
+    channels: () => [client],
+    newRef: () => `${++count}`,
+    onsend: (ref) => noted.refs.push(ref),
+    onrefused: (error) => noted.refused.push(error),
+  });
+  return { sender, client, noted };
+}
+
+test("a message that was cut is sent again under its own ref, until it is stored", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const tried = [];
+  const { sender, noted } = makeSender(async (content, ref) => {
+    tried.push(ref);
+    if (tried.length < 3) throw new Error("cut");
+    return { id: at(1), ref };
+  });
+  const sending = sender.send("hello");
+  for (let i = 0; i < 3; i++) {
+    await turn();
+    mock.timers.tick(250);
+  }
+  assert.equal(await sending, "m.1");
+  assert.deepEqual(tried, ["m.1", "m.1", "m.1"]);
+  assert.deepEqual([sender.accepted, sender.waiting, noted.refused.length], [1, 0, 0]);
+  mock.timers.reset();
+});
+
+test("a message that nobody will ever take is given up and told", async () => {
+  const { sender, noted } = makeSender(() => Promise.reject(Object.assign(new Error("too long"), { code: "too_large" })));
+  await sender.send("x");
+  assert.equal(sender.refused, 1);
+  assert.equal(noted.refused[0].code, "too_large");
+});
+
+test("a stream keeps to its schedule when a timer was late, and ends by its limit", async () => {
+  let now = 0;
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+  mock.method(performance, "now", () => now);
+  const { sender, noted } = makeSender(async () => ({}));
+  let ended = 0;
+  sender.stream({ rate: 50, payload: (n) => `${n}`, limit: 60, onend: () => ended++ });
+  assert.equal(noted.refs.length, 1);
+  now = 1000;
+  mock.timers.tick(10);
+  assert.equal(noted.refs.length, 51);
+  now = 5000;
+  mock.timers.tick(10);
+  assert.deepEqual([noted.refs.length, sender.streaming, ended], [60, false, 1]);
+  await turn();
+  assert.equal(sender.accepted, 60);
+  mock.timers.reset();
+  mock.restoreAll();
+});
