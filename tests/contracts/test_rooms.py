@@ -46,7 +46,7 @@ async def test_bad_room_name_is_not_found(server: ServerProcess, target: Target,
     async with http_client(server.base_url, sign("alice")) as http:
         for method, path in PATHS[target.transport]:
             response = await http.request(method, f"/rooms/{name}{path}")
-            assert response.status_code == 404, f"{method} {path}"
+            assert (response.status_code, refusal(response).code) == (404, "not_found"), f"{method} {path}"
 
 
 @pytest.mark.parametrize("name", ["a", "a" * ROOM_MAX_CHARS, "A-Z_0.9", "_", "-"])
@@ -65,7 +65,8 @@ async def test_unknown_path_is_not_found(server: ServerProcess) -> None:
 async def test_other_methods_are_not_allowed(every: ServerProcess, method: str) -> None:
     async with http_client(every.base_url, sign("alice")) as http:
         for path in ("/session", "/rooms/lobby/messages", "/rooms/lobby/poll", "/rooms/lobby/events", "/rooms/lobby"):
-            assert (await http.request(method, path)).status_code == 405, path
+            response = await http.request(method, path)
+            assert (response.status_code, refusal(response).code) == (405, "method_not_allowed"), path
 
 
 async def test_room_needs_a_token(server: ServerProcess, room: str) -> None:

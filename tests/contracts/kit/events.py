@@ -41,6 +41,8 @@ ERROR_CODES = frozenset(
         "slow_consumer",
         "shutting_down",
         "unavailable",
+        "not_found",
+        "method_not_allowed",
     }
 )
 

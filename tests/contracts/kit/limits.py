@@ -3,6 +3,9 @@
 EVENT_S = 10.0
 """How long any one expected event may take on a loaded machine."""
 
+CLOSE_S = 1.0
+"""How long a WebSocket client waits for the other half of a close before it drops the connection."""
+
 READY_S = 30.0
 """From starting a server process to its first `GET /health` of 200."""
 

@@ -16,6 +16,8 @@ STATUS_OF_CODE = {
     "bad_request": 400,
     "unauthorized": 401,
     "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
     "too_large": 413,
     "rate_limited": 429,
     "shutting_down": 503,

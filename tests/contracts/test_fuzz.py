@@ -1,0 +1,164 @@
+"""Two thousand hostile frames and bodies: answered in the contract's words, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from random import Random
+from urllib.parse import quote
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.contracts.kit import fuzz
+from tests.contracts.kit.clients import DisconnectedError, RoomClient, WebSocketClient
+from tests.contracts.kit.clients.http import http_client, refusal
+from tests.contracts.kit.limits import EVENT_S
+from tests.contracts.kit.pool import ServerPool
+from tests.contracts.kit.server import ServerProcess
+from tests.contracts.kit.tokens import sign
+from tests.contracts.targets import Connect, make_client, unique
+
+SEED = 20_260_101
+FRAMES = 1000
+BODIES = 1000
+MARKER_EVERY = 50
+GOOD_CLOSES = {1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4408}
+
+
+class Bystanders:
+    """Members of the fuzzed room that must see every marker in order; each client fails on any hole."""
+
+    def __init__(self, publisher: RoomClient, readers: list[RoomClient]) -> None:
+        self._publisher = publisher
+        self._readers = readers
+        self._markers = 0
+
+    async def miss_nothing(self) -> None:
+        """Publish a marker and let everybody read up to it."""
+        self._markers += 1
+        marker = f"marker {self._markers}"
+        position = await self._publisher.publish(marker)
+        for reader in self._readers:
+            while reader.position != position:
+                await reader.next_event()
+
+
+@pytest.fixture
+def server(servers: ServerPool) -> ServerProcess:
+    return servers.shared("all", {"RATE": "0"}, purpose="fuzz")
+
+
+@pytest.fixture
+async def bystanders(connect: Connect, server: ServerProcess) -> AsyncIterator[Bystanders]:
+    names = ("websocket", "sse", "longpoll", "shortpoll")
+    readers = [await connect(f"by-{name}", transport=name, server=server) for name in names]
+    everybody = Bystanders(readers[0], readers)
+    earlier = len(server.log_offences())
+    yield everybody
+    await everybody.miss_nothing()
+    assert server.process.poll() is None
+    assert not server.log_offences()[earlier:]
+
+
+async def newcomer(server: ServerProcess, room: str) -> WebSocketClient:
+    client = make_client(server, "websocket", room, unique("fuzzer"))
+    assert isinstance(client, WebSocketClient)
+    await client.connect()
+    return client
+
+
+async def close_code(client: WebSocketClient) -> int | None:
+    """The code that the server closed with, None while it has not; what it said before is checked on the way."""
+    try:
+        while True:
+            await client.receive(timeout_s=0.002)
+    except TimeoutError:
+        # The Close frame may be here while the server still holds the connection for ours.
+        received = client.socket.protocol.close_rcvd
+        return None if received is None else int(received.code)
+    except DisconnectedError as error:
+        return error.close_code
+
+
+async def test_hostile_frames(server: ServerProcess, bystanders: Bystanders, room: str) -> None:
+    rng, client, closes = Random(SEED), await newcomer(server, room), 0
+    for count in range(FRAMES):
+        client.socket.transport.write(fuzz.frame_bytes(rng))
+        code = await close_code(client)
+        if code is not None:
+            assert code in GOOD_CLOSES, f"frame {count} of seed {SEED} closed with {code}"
+            closes += 1
+            await client.abort()
+            client = await newcomer(server, room)
+        if count % MARKER_EVERY == 0:
+            await bystanders.miss_nothing()
+    await client.abort()
+    assert closes > FRAMES // 20, "nothing hostile enough was sent"
+
+
+async def test_hostile_first_frames(server: ServerProcess, bystanders: Bystanders, room: str) -> None:
+    """The same before `hello`, where nobody is known yet."""
+    rng = Random(SEED + 1)
+    for _ in range(FRAMES // 10):
+        client = make_client(server, "websocket", room, unique("fuzzer"))
+        assert isinstance(client, WebSocketClient)
+        await client.open()
+        for _ in range(3):
+            with suppress(ConnectionClosed):
+                client.socket.transport.write(fuzz.frame_bytes(rng))
+        code = await close_code(client)
+        assert code is None or code in GOOD_CLOSES, f"closed with {code}"
+        await client.abort()
+    await bystanders.miss_nothing()
+
+
+async def answer_of(http: httpx.AsyncClient, wanted: fuzz.HttpRequest) -> int:
+    """The status, its error held against the contract; a stream that was granted is dropped at once."""
+    path = quote(wanted.path, safe="/?&=%:")
+    request = http.build_request(wanted.method, path, headers=wanted.headers, content=wanted.body)
+    response = await http.send(request, stream=True)
+    try:
+        if response.status_code >= 400 and wanted.method not in {"HEAD", "OPTIONS"}:
+            await response.aread()
+            assert refusal(response).status == response.status_code
+        return response.status_code
+    finally:
+        await response.aclose()
+
+
+async def test_hostile_bodies_and_requests(server: ServerProcess, bystanders: Bystanders, room: str) -> None:
+    rng, refused = Random(SEED + 2), 0
+    async with http_client(server.base_url, timeout=EVENT_S) as http:
+        for count in range(BODIES):
+            wanted = fuzz.http_request(rng, room, sign("fuzzer"))
+            status = await answer_of(http, wanted)
+            assert status < 500, f"request {count} of seed {SEED + 2}: {wanted} got {status}"
+            refused += status >= 400
+            if count % MARKER_EVERY == 0:
+                await bystanders.miss_nothing()
+    assert refused > BODIES // 2, "nothing hostile enough was sent"
+
+
+async def test_bytes_that_are_no_http(server: ServerProcess, bystanders: Bystanders) -> None:
+    rng = Random(SEED + 3)
+    heads = (
+        b"",
+        b"GET ",
+        b"GET / HTTP/1.1\r\n",
+        b"POST /session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )
+    for _ in range(FRAMES // 10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(rng.choice(heads) + rng.randbytes(rng.randrange(1, 300)) + b"\r\n\r\n")
+        writer.write_eof()
+        with suppress(ConnectionError):
+            async with asyncio.timeout(EVENT_S):
+                answer = await reader.read()
+            assert not answer.startswith(b"HTTP/1.1 5"), answer
+        writer.transport.abort()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    await bystanders.miss_nothing()
