@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from loadtests.analysis import palette
-from loadtests.analysis.charts.layout import WIDE, Layout, sign
-from loadtests.analysis.claims import title
+from loadtests.analysis.charts.layout import WIDE, Layout, short_title, sign
 from loadtests.analysis.condition import Result
 from loadtests.analysis.quantity import digits
 from loadtests.analysis.study import Study
@@ -32,7 +31,7 @@ def costs(study: Study, layout: Layout) -> Figure | None:
         for position, bar in enumerate(bars):
             _draw_bar(axis, position, bar)
         axis.set_title(heading)
-        axis.set_yticks(range(len(bars)), [title(bar.transport) for bar in bars])
+        axis.set_yticks(range(len(bars)), [short_title(bar.transport) for bar in bars])
         axis.tick_params(axis="y", length=0, labelcolor=palette.ink("ink"))
         axis.invert_yaxis()
         axis.grid(visible=False, axis="y")

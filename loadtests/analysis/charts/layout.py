@@ -19,6 +19,8 @@ from loadtests.analysis.condition import Result
 from loadtests.analysis.study import Study
 from loadtests.runs.schema import Validity
 
+_MAX_NAME = 20
+
 FillStyle = Literal["full", "left", "none"]
 
 
@@ -83,6 +85,12 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def short_title(transport: str) -> str:
+    """Return a transport's name as charts have room for it."""
+    name = title(transport)
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def mark(axis: Axes, x: float, y: float, result: Result, size: float = 5.5) -> None:
     """Put a transport's mark: full if valid, half if doubtful, hollow if invalid."""
     look = palette.look(result.condition.transport)
@@ -104,7 +112,7 @@ def legend(figure: Figure, results: Iterable[Result], layout: Layout, *, modelle
     handles: list[Line2D] = []
     for transport in dict.fromkeys(sorted((r.condition.transport for r in shown), key=palette.rank)):
         look = palette.look(transport)
-        handles.append(Line2D([], [], color=look.light, marker=look.marker, ms=5, label=title(transport)))
+        handles.append(Line2D([], [], color=look.light, marker=look.marker, ms=5, label=short_title(transport)))
     if modelled:
         handles.append(Line2D([], [], color=palette.ink("ink"), lw=1.2, ls=":", label="model"))
     if any(r.validity is Validity.INVALID for r in shown):
