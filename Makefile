@@ -58,5 +58,6 @@ bench: $(STAMP) ## is the instrument true and cheap enough here: latency against
 	@$(PYTHON_RUN) loadtests.calibration.cost
 
 .PHONY: lock
-lock: $(STAMP) ## pin what pyproject.toml asks for into requirements.lock (ARGS=--upgrade: the newest)
-	@$(BIN)/uv --quiet pip compile pyproject.toml --group dev --universal --no-header --output-file requirements.lock $(ARGS)
+lock: $(STAMP) ## pin what pyproject.toml asks for, one version for all Pythons (ARGS=--upgrade: the newest)
+	@$(BIN)/uv --quiet pip compile pyproject.toml --group dev --universal --fork-strategy fewest --no-header \
+		--output-file requirements.lock $(ARGS)
