@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from core import wire
 from core.backplane.base import Backplane
 from core.errors import Unavailable
 from core.fanout import Fanout
 from core.model import Event, Position, ResyncReason, RoomId, Unrecoverable
+from core.settings import Settings
 from core.stream import merge
-from core.subscription import Framing, Start, Subscription
+from core.subscription import Answer, Framing, Start, Subscription
+
+NewFanout = Callable[[Framing, Answer | None], Fanout]
+
+# What is kept here for pollers that come straight back. Both within the bounds of the history, so that a position
+# which must be refused is never honoured from here.
+_RECENT_EVENTS: Final = 64
+_RECENT_S: Final = 1.0
 
 
 class Channel:
@@ -24,10 +33,13 @@ class Channel:
     __slots__ = (
         "_ask_for_repair",
         "_backplane",
+        "_clock",
         "_groups",
         "_joining",
         "_new_fanout",
         "_pending",
+        "_recent",
+        "_recent_s",
         "head",
         "idle_since_s",
         "opening",
@@ -38,19 +50,23 @@ class Channel:
         self,
         room: RoomId,
         backplane: Backplane,
-        new_fanout: Callable[[Framing], Fanout],
+        settings: Settings,
+        clock: Callable[[], float],
+        new_fanout: NewFanout,
         ask_for_repair: Callable[[], None],
-        now_s: float,
     ) -> None:
         self.room = room
         self.head: Position | None = None  # the last event fanned out; None until open
         self.opening = asyncio.Lock()
-        self.idle_since_s = now_s
+        self.idle_since_s = clock()
         self._backplane = backplane
+        self._clock = clock
         self._new_fanout = new_fanout
         self._ask_for_repair = ask_for_repair
         self._groups: dict[Framing, Fanout] = {}
         self._joining: dict[Subscription, list[Event]] = {}
+        self._recent: deque[tuple[float, Event]] = deque(maxlen=min(_RECENT_EVENTS, settings.history_events))
+        self._recent_s = min(_RECENT_S, settings.history_s)
         self._pending: deque[Event] = deque()  # came before the head was known, or after a hole
 
     def __iter__(self) -> Iterator[Subscription]:
@@ -91,9 +107,26 @@ class Channel:
         subscription.replay(missed)
         self._register(subscription, Start(since, recovered=True))
 
-    def remove(self, subscription: Subscription, now_s: float) -> None:
+    def resume(self, subscription: Subscription, since: Position) -> Sequence[Event] | None:
+        """Let a poller in again without asking the backplane: the few events it missed; none, and then it listens.
+
+        None when only `add` can tell.
+        """
+        head = self.head
+        if head is None or since.epoch != head.epoch:
+            return None
+        behind = head.offset - since.offset
+        if behind == 0:
+            self._register(subscription, Start(since, recovered=True))
+            return ()
+        recent = self._recent
+        if not 0 < behind <= len(recent) or self._clock() - recent[-behind][0] > self._recent_s:
+            return None
+        return [recent[-back][1] for back in range(behind, 0, -1)]
+
+    def remove(self, subscription: Subscription) -> None:
         """Forget a subscriber; harmless when it is not there."""
-        self.idle_since_s = now_s
+        self.idle_since_s = self._clock()
         group = self._groups.get(subscription.framing)
         if group is not None:
             group.remove(subscription)
@@ -143,7 +176,7 @@ class Channel:
         framing = subscription.framing
         group = self._groups.get(framing)
         if group is None:
-            group = self._groups[framing] = self._new_fanout(framing)
+            group = self._groups[framing] = self._new_fanout(framing, subscription.answer)
         group.add(subscription)
 
     def _fan_out(self, event: Event) -> None:
@@ -151,13 +184,15 @@ class Channel:
         slow: list[Subscription] = []
         for group in self._groups.values():
             slow += group.push(event, group.frame(event.body, event.position))
+        self._recent.append((self._clock(), event))
         for live in self._joining.values():
             live.append(event)
         for subscription in slow:
-            self.remove(subscription, self.idle_since_s)
+            self.remove(subscription)
             subscription.cut()
 
     def _jump(self, to: Unrecoverable) -> None:
+        self._recent.clear()
         for group in self._groups.values():
             group.flush()  # what was told before the jump goes out before it
         self.head = to.head

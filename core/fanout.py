@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from core.model import Event, Position
 from core.stats import Stats
-from core.subscription import Framing, Subscription
+from core.subscription import Answer, Framing, Subscription
 
 _BATCH_EVENTS: Final = 64  # in one write at most: the first of them must not wait for ever
 
@@ -22,10 +22,22 @@ class Fanout:
     """The subscribers of one channel in one framing. Nobody misses what a turn brought, or gets it twice,
     by joining or leaving the direct ones in the middle of it."""
 
-    __slots__ = ("_batch", "_defer", "_direct", "_framing", "_promoting", "_queued", "_seen", "_stats", "_writes")
+    __slots__ = (
+        "_answer",
+        "_batch",
+        "_defer",
+        "_direct",
+        "_framing",
+        "_promoting",
+        "_queued",
+        "_seen",
+        "_stats",
+        "_writes",
+    )
 
-    def __init__(self, framing: Framing, stats: Stats, defer: Defer) -> None:
+    def __init__(self, framing: Framing, stats: Stats, defer: Defer, answer: Answer | None = None) -> None:
         self._framing = framing
+        self._answer = answer
         self._stats = stats
         self._defer = defer
         self._queued: dict[Subscription, None] = {}
@@ -104,12 +116,19 @@ class Fanout:
         writes = self._writes
         if writes is None:
             writes = self._writes = [subscription.write for subscription in self._direct]
-        data = batch[0] if len(batch) == 1 else b"".join(batch)
         for subscription in self._direct:
             self._stats.deliveries[subscription.transport] += len(batch) * len(writes)
             break  # they are all of one transport: its framing is what brought them together
+        if self._answer is None:
+            data = batch[0] if len(batch) == 1 else b"".join(batch)
+        else:
+            data = self._answer(batch)
+            self._direct, self._writes = {}, []  # each is answered once, and asks again
         for write in writes:
-            write(data)
+            try:
+                write(data)
+            except RuntimeError:
+                continue  # uvloop's word for a socket that has died and has not been reported yet
         promoting, self._promoting = self._promoting, []
         for subscription in promoting:
             if subscription.direct:

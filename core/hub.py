@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
@@ -23,12 +24,16 @@ from core.model import Event, Member, Position, Principal, Published, RoomId
 from core.outbox import Outbox
 from core.settings import Settings
 from core.stats import Stats
-from core.subscription import Framing, Subscription
+from core.subscription import Answer, Framing, Subscription
 
 T = TypeVar("T")
 
 _TICK_S: Final = 1.0
+_LINGER_S: Final = 2.0  # a room is followed this long after the last listener: a poller's next poll is on its way
 _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
+
+_FRESH_SHARE: Final = 1 / 6  # of its time, in which a poller's lease is not renewed again: polls may be many a second
+_LEFT: Final = b'{"type":"user_left"'
 
 _log = logging.getLogger("rtlab.hub")
 
@@ -58,6 +63,8 @@ class Hub:
         self._rng = rng or random.Random()
         self._channels: dict[RoomId, Channel] = {}
         self._repairing: set[RoomId] = set()
+        self._repairs: set[asyncio.Task[None]] = set()
+        self._polling: dict[RoomId, dict[Lease, float]] = {}  # pollers' leases, and when they were last held
         self._connection_ids = itertools.count(1)
         self._renewed_s = 0.0
         self._tasks: asyncio.TaskGroup | None = None
@@ -67,12 +74,13 @@ class Hub:
         """Follow the backplane and keep time while entered; drain on leaving."""
         async with self.backplane.running(self), asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            ticking = tasks.create_task(self._keep_time())
+            keeping = [tasks.create_task(self._keep_time()), tasks.create_task(self._keep_leases())]
             try:
                 yield
             finally:
                 self.drain()
-                ticking.cancel()
+                for task in (*keeping, *self._repairs):
+                    task.cancel()
 
     def admit(self, token: str | None, room: RoomId) -> Principal:
         """Verify a token for a room. Raises Unauthorized, Forbidden."""
@@ -87,21 +95,25 @@ class Hub:
         *,
         since: Position | None = None,
         poller: bool = False,
+        answer: Answer | None = None,
     ) -> Subscription:
         """Make a subscriber a member of a room and let it hear what comes after `since`, or after now.
 
-        A poller's lease outlives its subscription, since its next poll is on the way. Raises ShuttingDown, Unavailable.
+        A poller's lease outlives its subscription, since its next poll is on the way; with `answer` it is told once and
+        then only `resume` lets it in again. Raises ShuttingDown, Unavailable.
         """
         self.refuse_while_draining()
         name = f"poll-{principal.token_key}" if poller else f"{self.instance}-{next(self._connection_ids)}"
         lease = Lease(room, principal.user_id, name)
         outbox: Outbox[object] = Outbox(self.settings.outbox_bytes)
-        subscription = Subscription(principal, lease, transport, framing, outbox, self.stats, linger=poller)
+        subscription = Subscription(
+            principal, lease, transport, framing, outbox, self.stats, linger=poller, answer=answer
+        )
         channel = await self._channel(room)
         await self._timed(channel.add(subscription, since))
         self.stats.connections[transport] += 1
         try:
-            await self._timed(self.backplane.hold(lease, self.settings.presence_ttl_s))
+            await self._hold(subscription)
         except BaseException:
             self._forget(subscription)
             raise
@@ -111,12 +123,36 @@ class Hub:
             subscription.end(self._shutting_down())
         return subscription
 
+    def resume(self, subscription: Subscription, since: Position) -> Sequence[Event] | None:
+        """Let an answered poller in again, without a wait: the events it missed, or none, and then it listens.
+
+        None when only a new `attach` can tell: its token or lease has run out, its place is too far behind, or the
+        server drains.
+        """
+        channel = self._channels.get(subscription.lease.room)
+        expired = subscription.principal.expires_at_s <= self._wall_clock()
+        if channel is None or expired or self.draining or not self._is_fresh(subscription.lease):
+            return None
+        missed = channel.resume(subscription, since)
+        if missed is not None:
+            self.stats.resumes["recovered"] += 1
+            self.stats.deliveries[subscription.transport] += len(missed)
+            self.stats.connections[subscription.transport] += not missed
+        return missed
+
+    def answered(self, subscription: Subscription) -> None:
+        """Note that a poller has its answer: it hears nothing, and is no connection, until it is resumed."""
+        self.stats.connections[subscription.transport] -= 1
+        channel = self._channels.get(subscription.lease.room)
+        if channel is not None:
+            channel.remove(subscription)
+
     async def detach(self, subscription: Subscription) -> None:
         """End a subscription that `attach` gave; its membership ends too, a poller's when its lease runs out."""
         self._forget(subscription)
         try:
             if subscription.linger:
-                await self.backplane.hold(subscription.lease, self.settings.presence_ttl_s)
+                await self._linger(subscription.lease)
             else:
                 await self.backplane.release(subscription.lease)
         except Unavailable:
@@ -147,13 +183,15 @@ class Hub:
 
         Raises Unavailable.
         """
+        poll = Lease(room, principal.user_id, f"poll-{principal.token_key}")
+        self._polling.get(room, {}).pop(poll, None)
         channel = self._channels.get(room)
         for subscription in list(channel or ()):
             if subscription.principal.token_key == principal.token_key:
                 subscription.linger = False
                 subscription.end()
                 await self.backplane.release(subscription.lease)
-        await self.backplane.release(Lease(room, principal.user_id, f"poll-{principal.token_key}"))
+        await self.backplane.release(poll)
 
     async def members(self, room: RoomId) -> tuple[Position, tuple[Member, ...]]:
         """A room's head and members, over all instances. Raises Unavailable."""
@@ -177,9 +215,13 @@ class Hub:
         channel = self._channels.get(room)
         if channel is not None:
             channel.receive(event)
+        if event.body.startswith(_LEFT):
+            self._polling.pop(room, None)  # it may be one of them
 
     def doubt(self, room: RoomId | None) -> None:
         """See `Listener.doubt`."""
+        self._polling.clear()
+        self._renewed_s = -math.inf
         for followed in self._channels if room is None else [room]:
             self._repair_soon(followed)
 
@@ -200,6 +242,32 @@ class Hub:
             refusal.ref = wire.optional(chat.ref)
             raise
 
+    async def _hold(self, subscription: Subscription) -> None:
+        """Take its lease; a poller's, which the last poll took already, only when it needs renewing."""
+        lease, ttl_s = subscription.lease, self.settings.presence_ttl_s
+        if not subscription.linger:
+            await self._timed(self.backplane.hold(lease, ttl_s))
+        elif not self._is_fresh(lease):
+            try:
+                await self._timed(self.backplane.hold(lease, ttl_s))
+            except Unavailable:
+                if lease not in self._polling.get(lease.room, {}):
+                    raise  # else: who is a member already goes on reading while the backplane is away
+            else:
+                self._polling.setdefault(lease.room, {})[lease] = self._clock()
+
+    async def _linger(self, lease: Lease) -> None:
+        """Let a poller's lease run on from now, unless it was given back meanwhile."""
+        if not self._is_fresh(lease):
+            await self.backplane.prolong([lease], self.settings.presence_ttl_s)
+            held = self._polling.get(lease.room, {})
+            if lease in held:
+                held[lease] = self._clock()
+
+    def _is_fresh(self, lease: Lease) -> bool:
+        held_s = self._polling.get(lease.room, {}).get(lease, -math.inf)
+        return self._clock() - held_s < self.settings.presence_ttl_s * _FRESH_SHARE
+
     async def _timed(self, call: Awaitable[T]) -> T:
         began_s = self._clock()
         try:
@@ -212,7 +280,7 @@ class Hub:
         channel = self._channels.get(room)
         if channel is None:
             channel = self._channels[room] = Channel(
-                room, self.backplane, self._fanout, lambda: self._repair_soon(room), self._clock()
+                room, self.backplane, self.settings, self._clock, self._fanout, lambda: self._repair_soon(room)
             )
         if channel.head is None:
             async with channel.opening:
@@ -220,20 +288,22 @@ class Hub:
                     await self._timed(channel.open())
         return channel
 
-    def _fanout(self, framing: Framing) -> Fanout:
-        return Fanout(framing, self.stats, asyncio.get_running_loop().call_soon)
+    def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
+        return Fanout(framing, self.stats, asyncio.get_running_loop().call_soon, answer)
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1
         subscription.end()
         channel = self._channels.get(subscription.lease.room)
         if channel is not None:
-            channel.remove(subscription, self._clock())
+            channel.remove(subscription)
 
     def _repair_soon(self, room: RoomId) -> None:
         if room not in self._repairing and self._tasks is not None:
             self._repairing.add(room)
-            self._tasks.create_task(self._repair(room))
+            repair = self._tasks.create_task(self._repair(room))
+            self._repairs.add(repair)
+            repair.add_done_callback(self._repairs.discard)
 
     async def _repair(self, room: RoomId) -> None:
         try:
@@ -250,29 +320,55 @@ class Hub:
     async def _keep_time(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
+            self._end_expired()
+
+    async def _keep_leases(self) -> None:
+        # Beside _keep_time: a token expires in time also while the backplane makes us wait.
+        while True:
+            await asyncio.sleep(_TICK_S)
             try:
-                await self.tick()
+                await self._keep_up()
             except Unavailable:
                 _log.warning("the backplane is away; leases and sweeps wait for it")
 
     async def tick(self) -> None:
-        """Do what is due once a second: renew leases, end expired tokens, close idle channels, sweep.
+        """Do what is due once a second: end expired tokens, renew leases, close idle channels, sweep.
 
         Raises Unavailable.
         """
-        now_s, wall_s = self._clock(), self._wall_clock()
-        subscriptions = [subscription for channel in self._channels.values() for subscription in channel]
-        for subscription in subscriptions:
+        self._end_expired()
+        await self._keep_up()
+
+    def _end_expired(self) -> None:
+        wall_s = self._wall_clock()
+        for subscription in self._subscriptions():
             if subscription.principal.expires_at_s <= wall_s:
                 subscription.end(Unauthorized("the token has expired"))
+
+    async def _keep_up(self) -> None:
         # Renewed before the sweep: after a pause of the whole process nobody who is still here is swept.
-        if now_s - self._renewed_s >= self.settings.presence_ttl_s / 3:
-            leases = [subscription.lease for subscription in subscriptions if not subscription.ended]
-            await self.backplane.renew(leases, self.settings.presence_ttl_s)
-            self._renewed_s = now_s
+        await self._renew()
+        now_s, ttl_s = self._clock(), self.settings.presence_ttl_s
         for room, channel in list(self._channels.items()):
-            if channel.idle and now_s - channel.idle_since_s >= self.settings.presence_ttl_s:
+            if channel.idle and now_s - channel.idle_since_s >= _LINGER_S:
                 del self._channels[room]
                 if channel.head is not None:
                     await self.backplane.unsubscribe(room)
+        for room, held in list(self._polling.items()):
+            self._polling[room] = {lease: held_s for lease, held_s in held.items() if now_s - held_s < ttl_s}
+            if not self._polling[room]:
+                del self._polling[room]
         await self.backplane.sweep()
+
+    async def _renew(self) -> None:
+        now_s, ttl_s = self._clock(), self.settings.presence_ttl_s
+        if now_s - self._renewed_s < ttl_s / 3:
+            return
+        live = [subscription for subscription in self._subscriptions() if not subscription.ended]
+        await self.backplane.renew([each.lease for each in live if not each.linger], ttl_s)
+        # A poller that has left on another instance is not taken back because its last poll is still held here.
+        await self.backplane.prolong([each.lease for each in live if each.linger], ttl_s)
+        self._renewed_s = now_s
+
+    def _subscriptions(self) -> list[Subscription]:
+        return [subscription for channel in self._channels.values() for subscription in channel]

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Framing = Callable[[bytes, Position | None], Any]
 
 
+# Joins the frames that came into the one write of a subscriber that is answered once.
+Answer = Callable[[list[Any]], bytes]
+
+
 class Sink(Protocol):
     """A socket as a direct subscription sees it: bytes go straight to its buffer, flow control comes back."""
 
@@ -60,6 +64,7 @@ class Subscription:
         "_sink",
         "_stats",
         "_waiter",
+        "answer",
         "fanout",
         "framing",
         "lease",
@@ -80,7 +85,8 @@ class Subscription:
         outbox: Outbox[Any],
         stats: Stats,
         *,
-        linger: bool,
+        linger: bool = False,
+        answer: Answer | None = None,
     ) -> None:
         self.principal = principal
         self.lease = lease
@@ -88,13 +94,16 @@ class Subscription:
         self.framing = framing
         self.outbox = outbox
         self.linger = linger  # keep the lease for its time after the end: a poller's next poll is on its way
+        self.answer = (
+            answer  # makes of all that came the one write of a subscriber that is heard of once; None: a stream
+        )
         self.start = Start(Position("", 0), recovered=False)
         self.fanout: Fanout | None = None  # where it hears from; set by the fan-out
         self.write: Callable[[bytes], object] = _unconnected
         self._sink: Sink | None = None
         self._paused = False
         self._stats = stats
-        self._backlog: deque[Event] = deque()
+        self._backlog: deque[Event] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
         self._end: RoomError | None = None
@@ -111,7 +120,7 @@ class Subscription:
 
     def replay(self, events: Iterable[Event]) -> None:
         """Put history before what comes live. Framed only when taken; the events are shared with the history."""
-        self._backlog.extend(events)
+        self._backlog = deque(events) or None
 
     def offer(self, frame: Any, size_bytes: int, events: int) -> bool:
         """Queue a frame. Returns False when the outbox is full: the caller then cuts this subscriber."""
@@ -163,7 +172,7 @@ class Subscription:
         """End a slow consumer at once: what waits is given up, since only a resume can bring it in order."""
         if not self._ended:
             self._stats.slow_consumers[self.transport] += 1
-            self._backlog.clear()
+            self._backlog = None
             self.outbox.clear()
             self.end(SlowConsumer("not read fast enough; resume from the last position"))
             if self._sink is not None and self._paused:
@@ -188,25 +197,30 @@ class Subscription:
 
     def take_now(self) -> list[Any]:
         """Take what waits, oldest first, without waiting."""
-        if self._backlog:
-            return self._take_backlog()
+        if self._backlog is not None:
+            return self._take_backlog(self._backlog)
         frames, events = self.outbox.take()
         self._stats.deliveries[self.transport] += events
         return frames
 
-    def _take_backlog(self) -> list[Any]:
+    def _take_backlog(self, backlog: deque[Event]) -> list[Any]:
         frames: list[Any] = []
         size_bytes = 0
-        while self._backlog and size_bytes < _REPLAY_BYTES:
-            event = self._backlog.popleft()
+        while backlog and size_bytes < _REPLAY_BYTES:
+            event = backlog.popleft()
             size_bytes += len(event.body)
             frames.append(self.framing(event.body, event.position))
+        if not backlog:
+            self._backlog = None
         self._stats.deliveries[self.transport] += len(frames)
         return frames
 
     def _pump(self) -> None:
         """Write what waits for a direct subscriber, as far as its sink takes it; then let it have the rest live."""
         while not self._paused and (frames := self.take_now()):
+            if self.answer is not None:
+                self._conclude(self.answer(frames))
+                return
             self.write(b"".join(frames))
         if self._paused:
             return
@@ -214,6 +228,11 @@ class Subscription:
             self._finish()
         elif self.fanout is not None:
             self.fanout.promote(self)
+
+    def _conclude(self, answer: bytes) -> None:
+        if self.fanout is not None:
+            self.fanout.remove(self)
+        self.write(answer)
 
     def _finish(self) -> None:
         sink, self._sink = self._sink, None

@@ -17,11 +17,16 @@ from core.model import Position
 from core.subscription import Start, Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
+from transports.frames import direct_http
+from transports.frames.longpoll import DirectPoll, Parked, raw_response
+from transports.protocols import LabHttpProtocol
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
 
 MAX_WAIT_S: Final = 55.0
 DEFAULT_WAIT_S: Final = 25.0
+
+Frame = tuple[bytes, Position]
 
 
 def frame(body: bytes, position: Position | None) -> tuple[bytes, Position | None]:
@@ -37,15 +42,22 @@ class LongPollTransport:
 
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """The poll, and the upstream half."""
-        door = Door(hub)
+        door, parking = Door(hub), _Parking(hub)
 
         async def poll(request: Request) -> Response:
             principal, room = door.enter(request)
-            wait_s, since = _wait_s(request), since_query(request)
+            given_s, since = _wait_s(request), since_query(request)
+            wait_s = given_s if self.holds else 0.0
+            direct = parking.direct(request) if wait_s and since is not None else None
+            if direct is not None:
+                subscription = await hub.attach(
+                    principal, room, self.info.name, parking.frame, since=since, poller=True, answer=parking.answer
+                )
+                return parking.park(direct, subscription, wait_s)
             subscription = await hub.attach(principal, room, self.info.name, frame, since=since, poller=True)
             try:
                 told = since is None or subscription.start.resync is not None
-                frames = [] if told else await _frames(subscription, request, wait_s if self.holds else 0.0)
+                frames = [] if told else await _frames(subscription, request, wait_s)
                 return _answer(subscription.start, frames)
             finally:
                 await hub.detach(subscription)
@@ -53,7 +65,49 @@ class LongPollTransport:
         return [get_route("/rooms/{room}/poll", poll), *upstream_routes(hub, door)]
 
 
-async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[tuple[bytes, Position]]:
+class _Parking:
+    """Where the polls of one app wait that need no task to do so."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._served: LabHttpProtocol | None = None  # any of the connections: they share the server's headers
+
+    def direct(self, request: Request) -> LabHttpProtocol | None:
+        """The protocol behind a poll that may be parked; not if CORS headers are due, which middleware adds."""
+        if self._hub.settings.origins is not None and "origin" in request.headers:
+            return None
+        direct = direct_http(request.scope, self._hub.settings.fanout)
+        self._served = direct or self._served
+        return direct
+
+    def park(self, direct: LabHttpProtocol, subscription: Subscription, wait_s: float) -> Response:
+        """Answer at once if there is something to tell, else wait for it; and know the next poll when it comes."""
+        poll = DirectPoll(self._hub, direct, subscription, wait_s, _continued)
+        if subscription.start.resync is None:
+            frames = subscription.take_now()
+            if not frames and not subscription.ended:
+                return Parked(poll)
+        else:
+            frames = []
+        self._hub.answered(subscription)
+        return _answer(subscription.start, frames)
+
+    def frame(self, body: bytes, position: Position | None) -> tuple[bytes, Position | None]:
+        """As every poll's frame; a group of its own, since these are answered together."""
+        return body, position
+
+    def answer(self, frames: list[Any]) -> bytes:
+        """The response for all who waited at the place before these frames."""
+        assert self._served is not None
+        response = _answer(Start(frames[-1][1], not frames[0][0].startswith(b'{"type":"resync"')), frames)
+        return raw_response(response, self._served.server_state.default_headers)
+
+
+def _continued(frames: list[Frame], since: Position) -> Response:
+    return _answer(Start(since, recovered=True), frames)
+
+
+async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[Frame]:
     """What there is to tell, within `wait_s`; nothing when that ran out or the client is gone."""
     if frames := subscription.take_now():
         return frames
@@ -74,7 +128,7 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _answer(start: Start, frames: list[tuple[bytes, Position]]) -> Response:
+def _answer(start: Start, frames: list[Frame]) -> Response:
     bodies = [body for body, _ in frames]
     position = frames[-1][1] if frames else start.position
     if start.resync is not None:

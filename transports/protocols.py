@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from starlette.types import Scope
 from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
@@ -164,10 +164,32 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             self.holder.resume()
 
 
+class ShortWay(Protocol):
+    """Who may answer a request from its bytes alone."""
+
+    def take(self, data: bytes) -> bool:
+        """Deal with the request, or return False and be forgotten."""
+        ...
+
+
 class LabHttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose streaming responses can be handed over."""
+    """HTTP/1.1 whose responses can be handed over, and whose next request may be recognised before it is parsed."""
 
     holder: Holder | None = None
+    short_way: ShortWay | None = None
+    request_bytes = b""  # what came last, if that was one whole request without a body
+    _held: RequestResponseCycle
+
+    def data_received(self, data: bytes) -> None:
+        """Try the short way; parse whatever does not fit it to the letter."""
+        if self.short_way is not None:
+            if self.holder is None and not self.pipeline and self.short_way.take(data):
+                self._unset_keepalive_if_required()
+                return
+            self.short_way = None
+        whole = data.endswith(b"\r\n\r\n") and data.count(b"\r\n\r\n") == 1 and data.startswith(b"GET ")
+        self.request_bytes = data if whole else b""
+        super().data_received(data)
 
     def on_headers_complete(self) -> None:
         """Offer the direct sink to the app; HTTP/1.0 knows no chunks."""
@@ -182,10 +204,21 @@ class LabHttpProtocol(HttpToolsProtocol):
     def take_over(self, holder: Holder) -> None:
         """Hand the connection to `holder`, after the response's head was sent, when the endpoint returns."""
         self.holder = holder
+        self._held = self.cycle
         # To the cycle it looks as if the client had gone: it neither waits for the rest of the response nor closes.
-        self.cycle.disconnected = True
+        self._held.disconnected = True
+        self._held.response_complete = False
         if self.flow.write_paused:
             holder.pause()
+
+    def give_back(self) -> None:
+        """Go on with the next request: the holder has written its whole response."""
+        self.holder = None
+        self._held.response_complete = True
+        if self._held.keep_alive:
+            self.on_response_complete()
+        else:
+            self.transport.close()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in a task that a graceful shutdown waits for."""
