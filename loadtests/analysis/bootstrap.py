@@ -30,7 +30,7 @@ class BlockedLatency:
     """Latencies of one condition, counted per time block and value bin.
 
     `counts[t, v]` deliveries of time block `t` lie in bin `v`, whose mean is `value_ms[v]` (ascending);
-    time block `t` belongs to run block `run_block[t]`. With up to 4096 distinct values nothing is lost.
+    time block `t` belongs to run block `run_block[t]`. With up to 2048 deliveries nothing is lost.
     """
 
     counts: FloatArray
@@ -148,10 +148,10 @@ def student_t(probability: float, dof: float) -> float:
 def _edges(ascending_ms: FloatArray) -> FloatArray:
     """Lower edges of value bins: every value if few, else equal masses, finer towards the upper tail."""
     n = len(ascending_ms)
-    if n <= 4096:
+    if n <= 2048:
         return np.unique(ascending_ms)
-    tail = 1 - np.geomspace(1 / n, 0.02, 1000)
-    fraction = np.concatenate([np.linspace(0, 0.98, 2000), tail])
+    tail = 1 - np.geomspace(1 / n, 0.02, 500)
+    fraction = np.concatenate([np.linspace(0, 0.98, 1000), tail])
     return np.unique(ascending_ms[np.clip((fraction * n).astype(np.int64), 0, n - 1)])
 
 

@@ -13,6 +13,10 @@ from loadtests.analysis.study import Study
 from loadtests.runs.schema import Cell, Validity
 
 
+_HALF_S = 0.46
+"""Half a second, less a hair so that neighbouring cells stay apart."""
+
+
 def timeline(study: Study, layout: Layout) -> Figure | None:
     """Draw CPU of server (bars), generator and everything else (lines) over the run; below, the cells."""
     frame = study.timeline
@@ -21,23 +25,15 @@ def timeline(study: Study, layout: Layout) -> Figure | None:
     figure = Figure(figsize=(layout.width_in, 3.6))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[8, 1])
     cells = {cell.id: cell for cell in study.run.cells}
-    for name, part in frame.groupby("cell", observed=True):
+    for index, (name, part) in enumerate(frame.groupby("cell", observed=True)):
         cell = cells[str(name)]
         seconds = part["t_s"].to_numpy()
-        _bars(upper, cell, seconds, part["server_cpu_percent"].to_numpy(), 0.9)
-        _bars(
-            lower,
-            cell,
-            np.array([(seconds.min() + seconds.max()) / 2]),
-            np.ones(1),
-            seconds.max() - seconds.min() + 0.9,
-        )
-    for column, label, dash in (("generator_cpu_percent", "generator", "-"), ("foreign_cpu_percent", "others", ":")):
-        for index, (_, part) in enumerate(frame.groupby("order")):
-            shown = label if not index else None
-            upper.plot(
-                part["t_s"], part[column], color=palette.ink("ink"), ls=dash, lw=1, marker=".", ms=2.5, label=shown
-            )
+        edges = np.append(seconds - _HALF_S, seconds[-1] + _HALF_S)
+        _filled(upper, cell, part["server_cpu_percent"].to_numpy(), edges)
+        _filled(lower, cell, np.ones(1), edges[[0, -1]])
+        for column, label, dash in (("generator_cpu_percent", "generator", "-"), ("foreign_cpu_percent", "others", ":")):
+            shown = None if index else label
+            upper.plot(seconds, part[column], color=palette.ink("ink"), ls=dash, lw=1, label=shown)
     upper.set_ylabel("CPU, % of one core")
     upper.set_ylim(bottom=0)
     upper.legend(loc="upper right", ncols=2, borderaxespad=0, bbox_to_anchor=(1, 1.12))
@@ -51,8 +47,8 @@ def timeline(study: Study, layout: Layout) -> Figure | None:
     return figure
 
 
-def _bars(axis: Axes, cell: Cell, centres: FloatArray, heights: FloatArray, width: float) -> None:
+def _filled(axis: Axes, cell: Cell, heights: FloatArray, edges: FloatArray) -> None:
     colour = palette.look(cell.transport).light
     hollow = cell.verdict.validity is Validity.INVALID
     face = palette.ink("paper") if hollow else colour
-    axis.bar(centres, heights, width=width, color=face, edgecolor=colour, lw=0.8)
+    axis.stairs(heights, edges, fill=True, facecolor=face, edgecolor=colour, lw=0.8)
