@@ -28,6 +28,12 @@ class Presence:
         leases[lease] = expires_at_s
         return False
 
+    def prolong(self, user_id: UserId, lease: str, expires_at_s: float) -> None:
+        """Renew a lease if it is held; nothing otherwise."""
+        leases = self._leases.get(user_id, {})
+        if lease in leases:
+            leases[lease] = expires_at_s
+
     def release(self, user_id: UserId, lease: str) -> bool:
         """Give a lease back. Returns whether it was the user's last; False too for a lease that nobody holds."""
         leases = self._leases.get(user_id)

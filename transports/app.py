@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.backplane.base import Backplane
 from core.backplane.memory import MemoryBackplane
 from core.hub import Hub
-from core.settings import Settings
+from core.settings import SettingError, Settings
 from transports import errors
 from transports.frames import direct_http
 from transports.hosting import adopt, hosting_server, tcp_nodelay
@@ -35,7 +36,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     """
     transport = load(name)
     settings = settings or Settings.from_environ(os.environ)
-    hub = Hub(MemoryBackplane(settings), settings, secret=settings.secret or _random_secret())
+    hub = Hub(_backplane(settings), settings, secret=settings.secret or _random_secret())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -52,6 +53,17 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         middleware=_middleware(settings),
         exception_handlers=errors.handlers(hub),
     )
+
+
+def _backplane(settings: Settings) -> Backplane:
+    if settings.redis_url is None:
+        return MemoryBackplane(settings)
+    from core.backplane.redis import RedisBackplane
+
+    try:
+        return RedisBackplane(settings.redis_url, settings)
+    except ValueError as error:
+        raise SettingError(f"RTLAB_REDIS_URL: {error}") from error
 
 
 def _common_routes(name: str, hub: Hub) -> list[Route]:

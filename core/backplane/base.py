@@ -90,6 +90,10 @@ class Backplane(Protocol):
         """Renew many at once; a lease that ran out meanwhile is taken again."""
         ...
 
+    async def prolong(self, leases: Sequence[Lease], ttl_s: float) -> None:
+        """Extend those that are still held; one that was given back, or ran out, stays gone."""
+        ...
+
     async def release(self, lease: Lease) -> None:
         """Give a lease back; a user's last one appends `user_left`."""
         ...

@@ -110,6 +110,13 @@ class MemoryBackplane:
         for lease in leases:
             await self.hold(lease, ttl_s)
 
+    async def prolong(self, leases: Sequence[Lease], ttl_s: float) -> None:
+        """See `Backplane.prolong`."""
+        for lease in leases:
+            here = self._rooms.get(lease.room)
+            if here is not None:
+                here.presence.prolong(lease.user_id, lease.name, self._clock() + ttl_s)
+
     async def release(self, lease: Lease) -> None:
         """See `Backplane.release`."""
         here = self._rooms.get(lease.room)
