@@ -5,11 +5,12 @@ Nothing here knows of rooms. They rely on uvicorn's inner names; `tests/transpor
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from starlette.types import Scope
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -91,6 +92,8 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             await self.app(self.scope, self.receive, self.send)
         except ClientDisconnected:
             pass
+        except asyncio.CancelledError:
+            raise  # the graceful shutdown ran out of time: nothing to report
         except BaseException:
             self.logger.exception("Exception in ASGI application\n")
             self.send_500_response()
@@ -103,6 +106,9 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Refuse text that is not UTF-8 with 1007 and no traceback: it is the client's fault, not ours."""
+        if self.close_sent:
+            self.frames = []
+            return
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         text: str | None = None
         if self.curr_msg_data_type == "text":
@@ -116,7 +122,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.holder is None:
             self.frames = [data]
             super().send_receive_event_to_app()
-        elif not self.close_sent:
+        else:
             self.frames = []
             self.holder.receive(text)
 
@@ -196,6 +202,17 @@ class LabHttpProtocol(HttpToolsProtocol):
         if self.parser.get_http_version() == "1.1":
             self.scope["extensions"] = {EXTENSION: {"protocol": self}}
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """As uvicorn's, but a request that a graceful shutdown cancels is no error: its client took too long."""
+
+        async def quietly(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:  # we are the outermost frame of the task: uvicorn would log a traceback
+                cycle.disconnected = True
+
+        super()._start_asgi_task(cycle, quietly)
 
     def can_hand_over(self, scope: Scope) -> bool:
         """Whether the request of `scope` is the one whose answer is due next, and nothing stands behind it."""
