@@ -90,6 +90,10 @@ class Channel:
             return
         if self._is_behind(since):  # the client was told more on another instance than has reached this one
             await self.repair()
+        if recent := self._missed(since):  # most who come back were told everything up to a moment ago
+            subscription.replay(recent)
+            self._register(subscription, Start(since, recovered=True))
+            return
         # Attach before reading history: the reverse order loses what is published in between.
         live = self._joining[subscription] = []
         try:
@@ -112,12 +116,18 @@ class Channel:
 
         None when only `add` can tell.
         """
+        missed = self._missed(since)
+        if missed is not None and not missed:
+            self._register(subscription, Start(since, recovered=True))
+        return missed
+
+    def _missed(self, since: Position) -> Sequence[Event] | None:
+        """The events after a position, when this instance knows them all."""
         head = self.head
         if head is None or since.epoch != head.epoch:
             return None
         behind = head.offset - since.offset
         if behind == 0:
-            self._register(subscription, Start(since, recovered=True))
             return ()
         recent = self._recent
         if not 0 < behind <= len(recent) or self._clock() - recent[-behind][0] > self._recent_s:

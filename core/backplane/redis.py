@@ -19,7 +19,6 @@ from core.backplane.redis_caller import Caller
 from core.backplane.redis_keys import DUE, bucket_key, channel, room_keys
 from core.backplane.redis_link import Address
 from core.backplane.redis_reader import Reader
-from core.backplane.redis_recent import Recent
 from core.errors import RateLimited
 from core.model import (
     Draft,
@@ -60,7 +59,6 @@ class RedisBackplane:
         self._listener: Listener | None = None
         self._followers: Counter[RoomId] = Counter()
         self._room_of: dict[bytes, RoomId] = {}
-        self._recent: dict[RoomId, Recent] = {}
         self.appended = 0
 
     @property
@@ -124,10 +122,6 @@ class RedisBackplane:
 
     async def history(self, room: RoomId, since: Position) -> Sequence[Event] | Unrecoverable:
         """See `Backplane.history`."""
-        if (recent := self._recent.get(room)) is not None:
-            heard = recent.since(since, time.monotonic())
-            if heard is not None:
-                return heard
         events: list[Event] = []
         while True:
             at = events[-1].position if events else since
@@ -164,7 +158,6 @@ class RedisBackplane:
 
     async def sweep(self) -> None:
         """See `Backplane.sweep`. Instances share the work; age and empty rooms are left to Redis's own expiry."""
-        self._forget()
         await self._caller.check_life()
         claim, *rooms = await self._caller.plain("claim", (DUE,), (_CLAIM, _CLAIM_MS))
         if not rooms:
@@ -214,20 +207,12 @@ class RedisBackplane:
         while not self.available and time.monotonic() < until_s:  # noqa: ASYNC110  two connections, either may go again
             await asyncio.sleep(_LOOK_S)
 
-    def _forget(self) -> None:
-        now_s = time.monotonic()
-        for room, recent in list(self._recent.items()):
-            recent.forget(now_s)
-            if not recent:
-                del self._recent[room]
-
     def _unfollow(self, room: RoomId) -> None:
         self._followers[room] -= 1
         if not self._followers[room]:
             del self._followers[room]
             name = channel(self._database, room).encode()
             self._room_of.pop(name, None)
-            self._recent.pop(room, None)
             self._reader.unfollow(name)
 
     def _receive(self, name: bytes, data: bytes) -> None:
@@ -235,15 +220,9 @@ class RedisBackplane:
         if room is None or self._listener is None:
             return  # on its way when we stopped following
         place, _, payload = data.partition(b" ")
-        event = _event(room, Position.parse(place.decode()), payload)
-        recent = self._recent.get(room)
-        if recent is None:
-            recent = self._recent[room] = Recent(self._settings.history_events, self._settings.history_s)
-        recent.add(event, time.monotonic())
-        self._listener.deliver(room, event)
+        self._listener.deliver(room, _event(room, Position.parse(place.decode()), payload))
 
     def _doubt(self) -> None:
-        self._recent.clear()
         if self._listener is not None:
             self._listener.doubt(None)
 
