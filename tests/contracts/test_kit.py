@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -23,11 +24,19 @@ CHAT: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [{"type": "shout"}, {"extra": 1}, {"id": "abcdefgh"}, {"id": 5}, {"timestamp": "1"}, {"timestamp": True}]
-    + [{"content": None}, {"ref": 1}],
+CHANGES: tuple[dict[str, object], ...] = (
+    {"type": "shout"},
+    {"extra": 1},
+    {"id": "abcdefgh"},
+    {"id": 5},
+    {"timestamp": "1"},
+    {"timestamp": True},
+    {"content": None},
+    {"ref": 1},
 )
+
+
+@pytest.mark.parametrize("changed", CHANGES)
 def test_event_outside_the_contract_is_a_violation(changed: dict[str, object]) -> None:
     assert parse_event(json.dumps(CHAT)).text("content") == "x"
     with pytest.raises(ContractViolationError):
@@ -89,7 +98,7 @@ STREAM = ": hello\r\nretry: 50\nid: a:1\rdata: one\u2028line\n\n:beat\n\nid: a:2
 def test_event_stream_parser_does_not_mind_the_split(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     parser = EventStreamParser()
-    blocks = [block for start, end in zip(edges, edges[1:], strict=False) for block in parser.feed(STREAM[start:end])]
+    blocks = [block for start, end in pairwise(edges) for block in parser.feed(STREAM[start:end])]
     assert [(block.id, block.data, block.retry_ms, block.comments) for block in blocks] == [
         ("a:1", "one\u2028line", 50, ["hello"]),
         (None, None, None, ["beat"]),
