@@ -47,6 +47,11 @@ ERROR_CODES = frozenset(
 )
 
 
+def allowed_fields() -> dict[str, set[str]]:
+    """Every event type with the names of all fields it may have."""
+    return {kind: {*fields, *_OPTIONAL.get(kind, {})} for kind, fields in _REQUIRED.items()}
+
+
 class ContractViolationError(AssertionError):
     """A server said something that `docs/protocol.md` does not allow."""
 
