@@ -1,8 +1,7 @@
-"""Every transport that one uvicorn can serve, on one port and over the same rooms, and the page that races them."""
+"""Every transport that one uvicorn can serve, on one port and over the same rooms."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from core.hub import Hub
 from transports.app import create_app
 from transports.base import Transport, TransportInfo
 from transports.longpoll import LongPollTransport
-from transports.race import Demo, demo_wanted, page_routes
 from transports.sse import SseTransport
 from transports.websocket import WebSocketTransport
 
@@ -25,15 +23,12 @@ class AllTransports:
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """Their routes, each path once: the upstream half is common to the HTTP transports."""
         members: tuple[Transport, ...] = (WebSocketTransport(), SseTransport(), LongPollTransport())
-        unique: dict[str, Route | WebSocketRoute] = {}
+        unique: dict[str, BaseRoute] = {}
         for member in members:
             for route in member.routes(hub):
                 assert isinstance(route, Route | WebSocketRoute)
                 unique.setdefault(route.path, route)
-        if not demo_wanted(os.environ):
-            return [*unique.values(), *page_routes(demo=False)]
-        demo = Demo(hub)
-        return [*map(demo.linked, unique.values()), *demo.routes(), *page_routes(demo=True)]
+        return list(unique.values())
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from core.backplane.base import Backplane
 from core.backplane.memory import MemoryBackplane
@@ -23,6 +23,7 @@ from transports import errors
 from transports.frames import direct_http
 from transports.hosting import adopt, hosting_server, tcp_nodelay
 from transports.metrics import Exposition
+from transports.race import demo_wanted, with_page
 from transports.registry import load
 from transports.session import Door, get_route
 
@@ -47,8 +48,11 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         async with hub.running():
             yield
 
+    routes: list[BaseRoute] = [*_common_routes(name, hub), *transport.routes(hub)]
+    if name == "all":
+        routes = with_page(routes, hub, demo=demo_wanted(os.environ))
     return Starlette(
-        routes=[*_common_routes(name, hub), *transport.routes(hub)],
+        routes=routes,
         lifespan=lifespan,
         middleware=_middleware(settings),
         exception_handlers=errors.handlers(hub),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -60,7 +60,15 @@ def demo_wanted(environ: Mapping[str, str]) -> bool:
     return given == "1"
 
 
-def page_routes(*, demo: bool) -> list[BaseRoute]:
+def with_page(routes: Sequence[BaseRoute], hub: Hub, *, demo: bool) -> list[BaseRoute]:
+    """The routes of a server together with the page's. Raises SettingError."""
+    if not demo:
+        return [*routes, *_page_routes(demo=False)]
+    visitors = Demo(hub)
+    return [*map(visitors.linked, routes), *visitors.routes(), *_page_routes(demo=True)]
+
+
+def _page_routes(*, demo: bool) -> list[BaseRoute]:
     """`/` and every module of the page, read once. The page is told by an attribute whether this is a demo."""
     routes: list[BaseRoute] = []
     for path in sorted(_FOLDER.rglob("*")):
@@ -108,9 +116,9 @@ class Demo:
         self._cords = Cords(time.monotonic)
         self._issued = 0
 
-    def linked(self, route: Route | WebSocketRoute) -> Route | WebSocketRoute:
-        """The route of a room, behind the emulated link."""
-        if route.path.startswith("/rooms/"):
+    def linked(self, route: BaseRoute) -> BaseRoute:
+        """The route, behind the emulated link if it is a room's."""
+        if isinstance(route, Route | WebSocketRoute) and route.path.startswith("/rooms/"):
             route.app = LinkedApp(route.app, self._cords)
         return route
 

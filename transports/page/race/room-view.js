@@ -90,9 +90,10 @@ export class RoomView {
 
   #append(line) {
     const { chat } = this;
-    const atEnd = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 40;
+    const log = chat.parentElement;
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     chat.append(line);
     while (chat.childElementCount > KEPT_LINES) chat.firstElementChild.remove();
-    if (atEnd) chat.scrollTop = chat.scrollHeight;
+    if (atEnd) log.scrollTop = log.scrollHeight;
   }
 }
