@@ -26,8 +26,8 @@ RUNS_FOLDER = Path("results") / "runs"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; argparse ends the process itself with 2 on a wrong command line."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # These two belong to the servers' own command line: everything is passed through, their --help included.
-    if arguments[:1] in (["serve"], ["token"]):
+    # These belong to the servers' own command line: everything is passed through, their --help included.
+    if arguments[:1] in (["serve"], ["token"], ["race"]):
         return _transports(arguments[1:] if arguments[0] == "serve" else arguments)
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run one server: rtlab serve websocket --port 8001", add_help=False)
     commands.add_parser("token", help="print a token: rtlab token --user alice --room lobby", add_help=False)
+    commands.add_parser("race", help="see the transports side by side in a browser", add_help=False)
 
     compare = commands.add_parser("compare", help="measure the transports side by side and write a report")
     length = compare.add_mutually_exclusive_group()

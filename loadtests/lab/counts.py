@@ -17,6 +17,8 @@ from loadtests.lab.sampler import Reading
 from loadtests.runs.schema import ABSENT_NS, Costs, Counts, Instrument, Phase
 from loadtests.scenarios.spec import GeneratorResult, Load
 
+_SECOND_NS = 1_000_000_000
+
 Integers = npt.NDArray[np.int64]
 
 
@@ -138,10 +140,11 @@ def instrument(
 ) -> Instrument:
     """Return how well the generator did in the measured phase; None where there is nothing to say it from."""
     heard, sent = measured(samples), measured(publishes)
+    # Only seconds that lie wholly inside: the one before ends with the collector's run and the last connections.
     seconds = [
         second
         for second in result.seconds
-        if result.measured_from_ns < second.t_ns <= result.measured_to_ns + 1_000_000_000
+        if result.measured_from_ns + _SECOND_NS <= second.t_ns <= result.measured_to_ns + _SECOND_NS
     ]
     measured_s = (result.measured_to_ns - result.measured_from_ns) / 1e9
     kernel_rx, user_rx = _column(heard, "kernel_rx_ns"), _column(heard, "user_rx_ns")

@@ -138,7 +138,17 @@ def test_help_lists_commands_and_exit_codes_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True, timeout=60, check=True)
     assert "imported: []" in done.stdout
-    for word in ("serve", "token", "compare", "run", "report", "list", "exit codes", "at least one cell is invalid"):
+    for word in (
+        "serve",
+        "token",
+        "race",
+        "compare",
+        "run",
+        "report",
+        "list",
+        "exit codes",
+        "at least one cell is invalid",
+    ):
         assert word in done.stdout
 
 
@@ -148,9 +158,10 @@ def test_help_lists_commands_and_exit_codes_and_imports_nothing_heavy() -> None:
         (["serve", "sse", "--port", "1"], ["sse", "--port", "1"]),
         (["serve", "--help"], ["--help"]),
         (["token", "--user", "alice"], ["token", "--user", "alice"]),
+        (["race", "--no-browser"], ["race", "--no-browser"]),
     ],
 )
-def test_serve_and_token_pass_everything_through(
+def test_the_servers_own_commands_pass_everything_through(
     arguments: list[str], passed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[list[str]] = []

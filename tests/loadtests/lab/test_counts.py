@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from loadtests.lab import counts
 from loadtests.lab.sampler import Reading
 from loadtests.runs.schema import ABSENT_NS, Phase
-from loadtests.scenarios.spec import CellSpec, Load
+from loadtests.scenarios.spec import CellSpec, GeneratorSecond, Load
 from tests.loadtests.lab.synthetic import MS, CellTables, cell_tables
 
 FROM_NS, TO_NS = 10_000 * MS, 12_000 * MS
@@ -198,3 +198,12 @@ def test_without_kernel_stamps_there_is_no_gap() -> None:
     cell = perfect()
     samples = replaced(cell.samples, "kernel_rx_ns", [ABSENT_NS] * 40)
     assert counts.instrument(samples, cell.publishes, cell.result, ()).rx_gap_ms_p99 is None
+
+
+def test_a_lag_from_before_the_measured_phase_is_not_held_against_it() -> None:
+    cell = perfect()
+    connecting = GeneratorSecond(t_ns=FROM_NS + 500 * MS, phase=1, cpu_percent=90.0, rss_kib=1.0, lag_ms=40.0)
+    result = msgspec.structs.replace(cell.result, seconds=(connecting, *cell.result.seconds))
+    assert counts.instrument(cell.samples, cell.publishes, result, ()).hub_lag_ms_p99 == pytest.approx(0.1)
+    only = msgspec.structs.replace(cell.result, seconds=(connecting,))
+    assert counts.instrument(cell.samples, cell.publishes, only, ()).hub_lag_ms_p99 is None
