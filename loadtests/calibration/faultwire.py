@@ -144,7 +144,7 @@ class Connection:
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        self.outgoing += _chunk(b"retry: 1000\r\ndata: %b\r\n\r\n" % self._welcome(since))
+        self.outgoing += _chunk(b"retry: 50\r\ndata: %b\r\n\r\n" % self._welcome(since))
         for delivery in self._missed(since):
             self.outgoing += _sse_chunk(delivery)
 

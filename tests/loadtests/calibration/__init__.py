@@ -1,0 +1,1 @@
+"""The fault server and what the instrument makes of its faults."""

@@ -1,0 +1,146 @@
+"""Plain Locust as a process of its own, the way a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import loadtests.locustfile
+from loadtests.calibration.faults import Faults
+from loadtests.calibration.trial import fault_server
+from loadtests.users.registry import USER_CLASSES, load_user_class
+from loadtests.users.room_user import RoomUser
+
+ENVIRONMENT = {**os.environ, "RTLAB_SECRET": "0123456789abcdef0123456789abcdef"}
+LIMIT_S = 60
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with fault_server(Faults()) as port:
+        yield port
+
+
+def _locust(port: int, *arguments: str) -> list[str]:
+    locustfile = str(Path(loadtests.locustfile.__file__))
+    return [sys.executable, "-m", "locust", "-f", locustfile, "--host", f"http://127.0.0.1:{port}", *arguments]
+
+
+def _run(port: int, *arguments: str, secret: bool = True) -> subprocess.CompletedProcess[str]:
+    environment = dict(ENVIRONMENT)
+    if not secret:
+        del environment["RTLAB_SECRET"]
+    command = _locust(port, "--headless", *arguments)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with --processes, its workers too
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output)
+
+
+def test_the_locustfile_offers_exactly_the_registered_users() -> None:
+    assert set(loadtests.locustfile.__all__) == set(USER_CLASSES)
+    for name in USER_CLASSES:
+        user_class = load_user_class(name)
+        assert getattr(loadtests.locustfile, name) is user_class
+        assert issubclass(user_class, RoomUser)
+        assert not user_class.abstract
+
+
+def test_a_plain_run_shows_fractions_and_leaves_its_samples(port: int, tmp_path: Path) -> None:
+    run = _run(port, "WebSocketUser", "-u", "6", "-r", "6", "-t", "3s", "--rooms", "2", "--rtlab-out", str(tmp_path))
+    assert run.returncode == 0, run.stdout
+    (shard,) = tmp_path.iterdir()
+    samples = pq.read_table(shard / "samples.parquet")
+    assert set(samples.column("subscriber").to_pylist()) == set(range(6))
+    assert set(samples.column("room").to_pylist()) == {0, 1}
+    assert json.loads((shard / "generator.json").read_bytes())["subscribers_connected"] == 6
+    row = next(line for line in run.stdout.splitlines() if "delivery latency" in line)
+    assert "." in row.split("|")[1]
+
+
+def test_each_worker_leaves_a_shard_of_its_own(port: int, tmp_path: Path) -> None:
+    arguments = ("SseUser", "-u", "4", "-r", "4", "-t", "4s", "--processes", "2", "--rtlab-out", str(tmp_path))
+    master_port = str(_free_port())
+    run = _run(port, *arguments, "--master-bind-port", master_port, "--master-port", master_port)
+    assert run.returncode == 0, run.stdout
+    subscribers = [
+        set(pq.read_table(shard / "samples.parquet").column("subscriber").to_pylist()) for shard in tmp_path.iterdir()
+    ]
+    assert len(subscribers) == 2
+    assert sorted(map(len, subscribers)) == [2, 2]
+    assert not subscribers[0] & subscribers[1]
+
+
+def test_the_web_ui_lives_and_does_not_round_to_zero(port: int, tmp_path: Path) -> None:
+    web_port = _free_port()
+    arguments = ("WebSocketUser", "--autostart", "-u", "3", "-r", "3", "--web-host", "127.0.0.1")
+    command = _locust(port, *arguments, "--web-port", str(web_port), "--rtlab-out", str(tmp_path))
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        row = _await_row(f"http://127.0.0.1:{web_port}/stats/requests")
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert row["min_response_time"] % 1 != 0, "a fraction of a millisecond is shown"
+    assert row["median_response_time"] > 0
+
+
+def _await_row(url: str) -> dict[str, Any]:
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                rows = json.loads(answer.read())["stats"]
+        except (urllib.error.URLError, ConnectionError):
+            rows = []
+        for row in rows:
+            if row["name"].startswith("delivery latency") and row["num_requests"] > 5:
+                return dict(row)
+        time.sleep(0.1)
+    raise AssertionError(f"no delivery was shown within {LIMIT_S} s")
+
+
+def test_a_run_in_which_nothing_was_received_fails(port: int, tmp_path: Path) -> None:
+    run = _run(port, "LongPollUser", "-u", "2", "-r", "2", "-t", "1s", "--rate", "0", "--rtlab-out", str(tmp_path))
+    assert run.returncode == 1
+    assert "nothing was received" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "secret", "complaint"),
+    [
+        ((), False, "RTLAB_SECRET is not set"),
+        (("--payload", "9999"), True, "--payload 9999: expected 1 to 4096"),
+    ],
+)
+def test_what_cannot_start_says_why(
+    port: int, arguments: tuple[str, ...], secret: bool, complaint: str, tmp_path: Path
+) -> None:
+    run = _run(port, "WebSocketUser", "-t", "2s", "--rtlab-out", str(tmp_path), *arguments, secret=secret)
+    assert run.returncode != 0
+    assert complaint in run.stdout
+    assert "Traceback" not in run.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        return int(reserved.getsockname()[1])
