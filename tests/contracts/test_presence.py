@@ -7,14 +7,14 @@ from functools import partial
 
 import pytest
 
-from tests.contracts.kit.clients import HttpRoomClient, PollClient, RoomClient, WebSocketClient, ending
+from tests.contracts.kit.clients import PollClient, RoomClient, WebSocketClient, ending
 from tests.contracts.kit.clients.http import http_client
 from tests.contracts.kit.events import Position, parse_object
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import TRANSPORTS, Connect, Target
+from tests.contracts.targets import HTTP_TARGETS, TRANSPORTS, Connect, Target
 
 QUICK = {"PRESENCE_TTL_SECONDS": "1", "HEARTBEAT_SECONDS": "0.3"}
 
@@ -159,10 +159,9 @@ async def test_leave_ends_the_callers_stream(server: ServerProcess, connect: Con
     await ending(alice)
 
 
+@pytest.mark.parametrize("target", HTTP_TARGETS, ids=str)
 async def test_leave_of_a_stranger_is_harmless(server: ServerProcess, connect: Connect) -> None:
     observer = await connect("observer")
-    if not isinstance(observer, HttpRoomClient):
-        pytest.skip("a WebSocket leaves by its own command")
     async with http_client(server.base_url, sign("stranger")) as http:
         response = await http.post(f"/rooms/{observer.room}/leave")
     assert response.status_code == 204
