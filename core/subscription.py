@@ -67,6 +67,7 @@ class Subscription:
         "answer",
         "fanout",
         "framing",
+        "given_up",
         "lease",
         "linger",
         "outbox",
@@ -100,6 +101,7 @@ class Subscription:
         self.start = Start(Position("", 0), recovered=False)
         self.fanout: Fanout | None = None  # where it hears from; set by the fan-out
         self.write: Callable[[bytes], object] = _unconnected
+        self.given_up: Callable[[], None] | None = None  # called when it is cut: its writer may hang in a full socket
         self._sink: Sink | None = None
         self._paused = False
         self._stats = stats
@@ -177,6 +179,8 @@ class Subscription:
             self.end(SlowConsumer("not read fast enough; resume from the last position"))
             if self._sink is not None and self._paused:
                 self._finish()  # it will not read what waits: there is nothing to wait for
+            if self.given_up is not None:
+                self.given_up()
 
     async def take(self) -> list[Any]:
         """Wait for frames and take them, oldest first.

@@ -11,10 +11,11 @@ from typing import Any, Final, Protocol
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
+
+from transports.bounds import BoundedHttpProtocol, BoundedWebSocketProtocol
 
 EXTENSION: Final = "rtlab.direct"
 _LINGER_S: Final = 2.0
@@ -44,11 +45,10 @@ class DuplexHolder(Holder, Protocol):
         ...
 
 
-class LabWebSocketProtocol(WebSocketsSansIOProtocol):
+class LabWebSocketProtocol(BoundedWebSocketProtocol):
     """Tells a peer that broke the protocol why, before the connection goes; can be handed over."""
 
     holder: DuplexHolder | None = None
-    broken = False  # the protocol itself sent the close frame
 
     def handle_connect(self, event: Request) -> None:
         """Offer the direct sink to the app."""
@@ -178,7 +178,7 @@ class ShortWay(Protocol):
         ...
 
 
-class LabHttpProtocol(HttpToolsProtocol):
+class LabHttpProtocol(BoundedHttpProtocol):
     """HTTP/1.1 whose responses can be handed over, and whose next request may be recognised before it is parsed."""
 
     holder: Holder | None = None

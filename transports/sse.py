@@ -18,9 +18,11 @@ from core.model import Position
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
+from transports.bounds import cut_off_later
 from transports.frames import direct_http
 from transports.frames.heartbeat import Heartbeat
 from transports.frames.sse import DirectEventStream, chunk
+from transports.protocols import EXTENSION
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
 
@@ -81,6 +83,7 @@ class _EventStream(EventSourceResponse):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._subscription.given_up = lambda: cut_off_later(scope, EXTENSION)
         try:
             await super().__call__(scope, receive, send)
         finally:

@@ -17,11 +17,13 @@ from core.model import Position, Principal, RoomId
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
+from transports.bounds import cut_off_later
 from transports.conversation import Conversation
 from transports.errors import close_code, close_reason, http_response
 from transports.frames import direct_websocket
 from transports.frames.websocket import DirectWebSocket
 from transports.frames.websocket import frame as direct_frame
+from transports.protocols import EXTENSION
 from transports.session import Door
 
 
@@ -90,6 +92,7 @@ class _Connection:
         return greeting
 
     async def _serve(self, principal: Principal, subscription: Subscription) -> None:
+        subscription.given_up = lambda: cut_off_later(self._websocket.scope, EXTENSION)
         writing = asyncio.ensure_future(self._write(subscription))
         reading = asyncio.ensure_future(self._read(principal, subscription))
         try:

@@ -1,0 +1,173 @@
+"""What a peer may cost before and beside its requests: bounds that uvicorn leaves out. Nothing here knows of rooms.
+
+httptools limits neither the size of a request's head nor the time it takes to arrive; websockets answers every ping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+HEAD_BYTES: Final = 32_768
+HEAD_S: Final = 10.0
+CONTROL_FRAMES_PER_S: Final = 100
+FRAGMENTS: Final = 1024
+CUT_OFF_S: Final = 5.0  # for a peer that was given up to read what is left
+_SLICE_BYTES: Final = 4096
+_MIN_USER_TIMEOUT_S: Final = 1.0
+
+
+class _HeadTooLargeError(Exception):
+    """The line and fields of a request are over the limit."""
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """HTTP/1.1 that gives up a head that is too large or does not arrive, and a peer that acknowledges nothing."""
+
+    _in_head = False
+    _head_bytes = 0  # of a head that has come in parts
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_too_large = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        limit_unacknowledged(transport, self.config.ws_ping_timeout)
+        self._head_timer = self.loop.call_later(HEAD_S, self._head_overdue)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, then see whether a head is still incomplete."""
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self._refuse(431)
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEAD_S, self._head_overdue)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """A head is there. Raises _HeadTooLargeError, which the parser makes an error of its own."""
+        self._in_head = False
+        self._stop_head_timer()
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
+            self._head_too_large = True
+            raise _HeadTooLargeError
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """As uvicorn's; 431 (RFC 6585, section 5) when it is the size."""
+        if self._head_too_large:
+            self._refuse(431)
+        else:
+            super().send_400_response(msg)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_overdue(self) -> None:
+        self._head_timer = None
+        if self._in_head:
+            self._refuse(408)
+        else:
+            self.transport.close()  # it has said nothing at all
+
+    def _refuse(self, status: int) -> None:
+        self._stop_head_timer()
+        self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+
+class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
+    """RFC 6455 that answers so many pings a second, and no more than the peer reads."""
+
+    broken = False  # the protocol itself sent the close frame
+    _control_frames = 0
+    _counted_since_s = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Take a lot at a time in slices: what is in one slice can be refused before the next is parsed."""
+        if len(data) <= _SLICE_BYTES:
+            super().data_received(data)
+            return
+        for start in range(0, len(data), _SLICE_BYTES):
+            if self.broken or self.transport.is_closing():
+                return
+            super().data_received(data[start : start + _SLICE_BYTES])
+
+    def handle_ping(self) -> None:
+        """Answer, unless the answers pile up: a peer that reads none needs none (section 5.5.3)."""
+        if self._admit_control_frame():
+            answer = b"".join(self.conn.data_to_send())
+            if self.writable.is_set():
+                self.transport.write(answer)
+
+    def handle_pong(self, event: Frame) -> None:
+        """As uvicorn's, so many a second."""
+        if self._admit_control_frame():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """As uvicorn's, so many to a message: empty ones would never reach its size limit."""
+        if len(self.frames) >= FRAGMENTS:
+            self._break(1008, f"more than {FRAGMENTS} fragments")
+        else:
+            super().handle_cont(event)
+
+    def _admit_control_frame(self) -> bool:
+        now_s = self.loop.time()
+        if now_s - self._counted_since_s >= 1.0:
+            self._counted_since_s, self._control_frames = now_s, 0
+        self._control_frames += 1
+        if self._control_frames > CONTROL_FRAMES_PER_S:
+            self._break(1008, f"more than {CONTROL_FRAMES_PER_S} pings or pongs a second")
+        return self._control_frames <= CONTROL_FRAMES_PER_S
+
+    def _break(self, code: int, reason: str) -> None:
+        if not self.close_sent:
+            self.conn.fail(code, reason)
+            self.handle_parser_exception()
+
+
+def limit_unacknowledged(transport: asyncio.Transport, heartbeat_s: float | None) -> None:
+    """Let the kernel end a connection whose peer acknowledges nothing, or reads nothing, for a heartbeat's time.
+
+    Without it what was written to a peer that vanished is sent again for a quarter of an hour (tcp(7),
+    TCP_USER_TIMEOUT). Something is written at least once a heartbeat, so such a peer is gone after two.
+    """
+    accepted = transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
+    if option is not None and heartbeat_s is not None and accepted.family in (socket.AF_INET, socket.AF_INET6):
+        timeout_ms = int(max(heartbeat_s, _MIN_USER_TIMEOUT_S) * 1000)
+        accepted.setsockopt(socket.IPPROTO_TCP, option, timeout_ms)
+
+
+def cut_off_later(scope: Scope, extension: str) -> None:
+    """End the connection of a request soon, for a subscriber that was given up, if what it was sent still waits."""
+    protocol = scope.get("extensions", {}).get(extension, {}).get("protocol")
+    if protocol is None:
+        return  # another server: its own timeouts apply
+
+    def cut_off() -> None:
+        if protocol.transport.get_write_buffer_size():
+            protocol.transport.abort()
+
+    protocol.loop.call_later(CUT_OFF_S, cut_off)
