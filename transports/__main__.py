@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import secrets
 import socket
 import sys
 import time
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from core.auth import sign
 from core.errors import RoomError
 from core.model import room_id
 from core.settings import SettingError, Settings
+from transports.instances import Instances, commands, end_with_parent, prepare_environment, share_port
 from transports.registry import TRANSPORTS
 from transports.visit import open_when_ready
 
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+_MAX_INSTANCES: Final = 64
 _MAX_TTL_S: Final = 315_360_000.0  # ten years
 
 # option, environment variable, what it is
 _SETTINGS: Final = (
     ("--origins", "RTLAB_ORIGINS", "allowed web origins, comma-separated (default: the server's own)"),
     ("--require-origin", "RTLAB_REQUIRE_ORIGIN", "1: refuse requests without an Origin header"),
+    ("--redis", "RTLAB_REDIS_URL", "redis://…: instances share rooms there (default: rooms in this process)"),
     ("--rate", "RTLAB_RATE", "messages a second per user (default 20; 0: no limit)"),
     ("--burst", "RTLAB_BURST", "size of a user's token bucket (default 40)"),
     ("--history-events", "RTLAB_HISTORY_EVENTS", "events a room keeps (default 1000)"),
@@ -58,6 +65,9 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000; 0: a free one)")
     parser.add_argument("--deflate", action="store_true", help="permessage-deflate on WebSockets (default: off)")
+    parser.add_argument("--instances", type=int, default=1, metavar="N", help="processes that share rooms and the port")
+    parser.add_argument("--separate-ports", action="store_true", help="instances on PORT, PORT+1, …, not on one port")
+    parser.add_argument("--share-port", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--log-level", default="warning", choices=["error", "warning", "info", "debug"])
     for option, variable, text in _SETTINGS:
         parser.add_argument(option, dest=variable, metavar=variable, help=text)
@@ -97,8 +107,6 @@ def _print_token(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     import uvicorn
 
-    from transports.app import create_app
-
     given = {variable: getattr(options, variable) for _, variable, _ in _SETTINGS}
     os.environ.update({variable: value for variable, value in given.items() if value is not None})
     os.environ["RTLAB_HOST"] = options.host
@@ -106,17 +114,51 @@ def _serve(options: argparse.Namespace) -> None:
         os.environ["RTLAB_DEFLATE"] = "1"
     if getattr(options, "demo", False):
         _prepare_demo(options.host)
-    try:
-        app = create_app("all" if options.name == "race" else options.name)
-    except SettingError as error:
-        _fail(str(error))
+    name = "all" if options.name == "race" else options.name
+    if options.instances != 1:
+        sys.exit(_serve_instances(name, options))
+    end_with_parent()
+    app = _app(name)
     config = uvicorn.Config(app, log_level=options.log_level, access_log=options.log_level in ("info", "debug"))
-    with _listen(options.host, options.port) as listener:
+    with _listen(options.host, options.port, shared=options.share_port) as listener:
         host, port = listener.getsockname()[:2]
         print(f"rtlab {options.name} listens on http://{host}:{port}", flush=True)
         if not getattr(options, "no_browser", True):
             open_when_ready(host, port)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _app(name: str) -> Starlette:
+    from transports.app import create_app
+
+    try:
+        return create_app(name)
+    except SettingError as error:
+        _fail(str(error))
+
+
+def _serve_instances(name: str, options: argparse.Namespace) -> int:
+    """Serve by several processes; returns the exit code."""
+    try:
+        settings = Settings.from_environ(os.environ)
+    except SettingError as error:
+        _fail(str(error))
+    if not 1 <= options.instances <= _MAX_INSTANCES:
+        _fail(f"--instances {options.instances}: 1 to {_MAX_INSTANCES} is allowed")
+    if settings.redis_url is None:
+        _fail("--instances needs --redis URL: without it each process would have rooms of its own")
+    prepare_environment()
+    _app(name)  # what is wrong with the settings is said once, here
+    with _listen(options.host, options.port) as probe:  # says so when somebody else has the port
+        port = probe.getsockname()[1]
+    with contextlib.ExitStack() as reserved:
+        ports = [port] * options.instances
+        if options.separate_ports:
+            ports = [port + number for number in range(options.instances)]
+        else:  # bound, not listening: keeps the port ours while no instance listens
+            reserved.enter_context(_listen(options.host, port, shared=True))
+        started = commands(name, ["--log-level", options.log_level], options.host, ports)
+        return Instances(started, settings.drain_s).run()
 
 
 def _prepare_demo(host: str) -> None:
@@ -129,13 +171,15 @@ def _prepare_demo(host: str) -> None:
     os.environ["RTLAB_DEMO"] = "1"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
     if not 0 <= port <= 65_535:
         _fail(f"--port {port}: 0 to 65535 is allowed")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            share_port(listener)
         listener.bind(address)
     except (OSError, UnicodeError) as error:
         _fail(
