@@ -80,7 +80,8 @@ class Measurement:
         self._sleep_until(self._from_ns)
         self.say("measuring")
         self._measure()
-        self._sleep_until(time.monotonic_ns() + int(spec.grace_s * NS_PER_S))
+        grace_s = max([spec.grace_s, *(user.straggle_s() for user in self.cell.users[:1])])
+        self._sleep_until(time.monotonic_ns() + int(grace_s * NS_PER_S))
 
     def result(self) -> GeneratorResult:
         """What `generator.json` says."""

@@ -61,6 +61,10 @@ class RoomUser(User):
         """TCP_INFO of all connections that events came over; None where the transport cannot tell."""
         return None
 
+    def straggle_s(self) -> float:
+        """How long after its publication a delivery may take by the transport's own design, loopback or not."""
+        return 0.0
+
     @task
     def live(self) -> None:
         """Connect in turn, then stay: reconnect with resume whenever the connection is lost."""

@@ -116,6 +116,10 @@ class StockShortPollUser(StockLongPollUser):
 
     label = "SP stock"
 
+    def straggle_s(self) -> float:
+        """One interval of the grid, and some of the next for the answer."""
+        return 1.25 * self.cell.spec.load.poll_interval_s
+
     def next_wait_s(self) -> float:
         """Sleep until the grid's next instant; the poll itself is never held."""
         interval_s = self.cell.spec.load.poll_interval_s

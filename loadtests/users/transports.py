@@ -75,6 +75,10 @@ class ShortPollUser(PostingUser):
             self._next_ns = now_ns + (phase_ns - now_ns) % self._interval_ns
             self.cell.alarms.at(self._next_ns, self._poll)
 
+    def straggle_s(self) -> float:
+        """One interval of the grid, and some of the next for the answer."""
+        return 1.25 * self.cell.spec.load.poll_interval_s
+
     def leave(self) -> None:
         """Leave the grid and close the connections."""
         super().leave()

@@ -33,6 +33,18 @@ def test_a_stall_is_not_hidden(tmp_path: Path) -> None:
     assert truth.measure_stall_ms("WebSocketUser", tmp_path) > truth.LOWEST_STALL_P99_MS
 
 
+def test_slow_answers_never_move_the_schedule(tmp_path: Path) -> None:
+    load = Load(name="2x40", subscribers=2, rate_per_s=40.0, arrivals="poisson")
+    faults = Faults(delay_ms=0.0, stall_after=20, stall_s=0.7)
+    trial = run_trial("SseUser", load, faults, tmp_path, warm_up_s=0.0, measured_s=2.0)
+    published = trial.publishes
+    waited_ms = (published["accepted_ns"] - published["sent_ns"]) / 1e6
+    assert waited_ms.max() > 500, "POSTs during the stall were answered after it"
+    late_ms = (published["sent_ns"] - published["scheduled_ns"]) / 1e6
+    assert late_ms.max() < waited_ms.max() / 2, "and none of them waited for another's answer"
+    assert trial.samples["offset"].size == 2 * published["offset"].size
+
+
 @pytest.mark.parametrize("user_class", ["WebSocketUser", "LongPollUser"])
 def test_planted_losses_duplicates_and_swaps_are_recorded_as_they_are(user_class: str, tmp_path: Path) -> None:
     load = Load(name="2x50", subscribers=2, rate_per_s=50.0)

@@ -96,6 +96,12 @@ def test_a_cut_connection_is_resumed_without_loss_or_repeat(user_class: str, tmp
         assert set(accepted) <= set(received)
 
 
+def test_short_polls_are_awaited_for_a_whole_interval_whatever_the_grace(tmp_path: Path) -> None:
+    load = Load(name="8x20", subscribers=8, rate_per_s=20.0, poll_interval_s=1.0)
+    trial = run_trial("ShortPollUser", load, Faults(), tmp_path, warm_up_s=0.0, measured_s=0.5, grace_s=0.0)
+    assert len(trial.samples["offset"]) == 8 * 10
+
+
 def test_refusals_are_told_at_once(tmp_path: Path) -> None:
     with fault_server(Faults()) as port:
         spec = msgspec.structs.replace(describe_cell("SseUser", port, LOAD), tokens=("refused",))
