@@ -76,7 +76,7 @@ class Channel:
     @property
     def idle(self) -> bool:
         """Whether nobody listens."""
-        return not self._groups and not self._joining and not self.opening.locked()
+        return not any(map(len, self._groups.values())) and not self._joining and not self.opening.locked()
 
     async def open(self) -> None:
         """Begin to follow the room. Raises Unavailable."""
@@ -116,9 +116,12 @@ class Channel:
 
         None when only `add` can tell.
         """
+        fanout = subscription.fanout
+        if fanout is None or self._groups.get(subscription.framing) is not fanout:
+            return None  # it belongs to an earlier channel of this room
         missed = self._missed(since)
         if missed is not None and not missed:
-            self._register(subscription, Start(since, recovered=True))
+            fanout.park(subscription)
         return missed
 
     def _missed(self, since: Position) -> Sequence[Event] | None:
@@ -134,14 +137,22 @@ class Channel:
             return None
         return [recent[-back][1] for back in range(behind, 0, -1)]
 
+    def withdraw(self, subscription: Subscription) -> bool:
+        """Take out one that listens, after what this turn brought. Returns whether it still listened then."""
+        fanout = self._groups.get(subscription.framing)
+        if fanout is None:
+            return False
+        fanout.flush()
+        listened = subscription in fanout
+        self.remove(subscription)
+        return listened
+
     def remove(self, subscription: Subscription) -> None:
         """Forget a subscriber; harmless when it is not there."""
         self.idle_since_s = self._clock()
         group = self._groups.get(subscription.framing)
         if group is not None:
             group.remove(subscription)
-            if not group:
-                del self._groups[subscription.framing]
 
     def receive(self, event: Event) -> None:
         """Take a delivery from the backplane: possibly repeated, possibly after a hole, possibly of another epoch."""

@@ -51,6 +51,9 @@ class Fanout:
         yield from self._queued
         yield from self._direct
 
+    def __contains__(self, subscription: object) -> bool:
+        return subscription in self._queued or subscription in self._direct
+
     def __len__(self) -> int:
         return len(self._queued) + len(self._direct)
 
@@ -63,6 +66,21 @@ class Fanout:
         """Forget a subscriber, after what this turn brought; harmless when it is not there."""
         self.demote(subscription)
         self._queued.pop(subscription, None)
+
+    def park(self, subscription: Subscription) -> None:
+        """Let one that is answered once, and has heard all there is, wait for the next answer."""
+        self.flush()
+        self._direct[subscription] = None
+        self._writes = None
+        self._stats.connections[subscription.transport] += 1
+
+    def is_direct(self, subscription: Subscription) -> bool:
+        """Whether a subscriber's socket is written to straight away; of one that is answered once: whether it waits."""
+        return subscription in self._direct
+
+    def rewire(self) -> None:
+        """Note that a direct subscriber is written to by other means from now on."""
+        self._writes = None
 
     def promote(self, subscription: Subscription) -> None:
         """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
@@ -117,12 +135,14 @@ class Fanout:
         if writes is None:
             writes = self._writes = [subscription.write for subscription in self._direct]
         for subscription in self._direct:
-            self._stats.deliveries[subscription.transport] += len(batch) * len(writes)
-            break  # they are all of one transport: its framing is what brought them together
+            transport = subscription.transport  # of them all: its framing is what brought them together
+            self._stats.deliveries[transport] += len(batch) * len(writes)
+            break
         if self._answer is None:
             data = batch[0] if len(batch) == 1 else b"".join(batch)
         else:
             data = self._answer(batch)
+            self._stats.connections[transport] -= len(writes)
             self._direct, self._writes = {}, []  # each is answered once, and asks again
         for write in writes:
             try:

@@ -137,15 +137,15 @@ class Hub:
         if missed is not None:
             self.stats.resumes["recovered"] += 1
             self.stats.deliveries[subscription.transport] += len(missed)
-            self.stats.connections[subscription.transport] += not missed
         return missed
 
-    def answered(self, subscription: Subscription) -> None:
-        """Note that a poller has its answer: it hears nothing, and is no connection, until it is resumed."""
-        self.stats.connections[subscription.transport] -= 1
+    def withdraw(self, subscription: Subscription) -> bool:
+        """Let a poller hear nothing until it is resumed. Returns False when it has just been told what came."""
         channel = self._channels.get(subscription.lease.room)
-        if channel is not None:
-            channel.remove(subscription)
+        if channel is None or not channel.withdraw(subscription):
+            return False
+        self.stats.connections[subscription.transport] -= 1
+        return True
 
     async def detach(self, subscription: Subscription) -> None:
         """End a subscription that `attach` gave; its membership ends too, a poller's when its lease runs out."""

@@ -146,6 +146,12 @@ class Subscription:
         if self.fanout is not None:
             self.fanout.demote(self)
 
+    def rewire(self, write: Callable[[bytes], object]) -> None:
+        """Write to the sink by other means from now on."""
+        self.write = write
+        if self.fanout is not None:
+            self.fanout.rewire()
+
     def pause(self) -> None:
         """The sink's buffer is over its high-water mark: queue, within the outbox's bound."""
         self._paused = True

@@ -17,16 +17,13 @@ from core.model import Position
 from core.subscription import Start, Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
-from transports.frames import direct_http
-from transports.frames.longpoll import DirectPoll, Parked, raw_response
+from transports.frames.longpoll import DirectPoll, Frame, Parked, Parking
 from transports.protocols import LabHttpProtocol
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
 
 MAX_WAIT_S: Final = 55.0
 DEFAULT_WAIT_S: Final = 25.0
-
-Frame = tuple[bytes, Position]
 
 
 def frame(body: bytes, position: Position | None) -> tuple[bytes, Position | None]:
@@ -42,7 +39,7 @@ class LongPollTransport:
 
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """The poll, and the upstream half."""
-        door, parking = Door(hub), _Parking(hub)
+        door, parking = Door(hub), Parking(hub, _answer)
 
         async def poll(request: Request) -> Response:
             principal, room = door.enter(request)
@@ -53,7 +50,7 @@ class LongPollTransport:
                 subscription = await hub.attach(
                     principal, room, self.info.name, parking.frame, since=since, poller=True, answer=parking.answer
                 )
-                return parking.park(direct, subscription, wait_s)
+                return _park(hub, parking, direct, subscription, wait_s)
             subscription = await hub.attach(principal, room, self.info.name, frame, since=since, poller=True)
             try:
                 told = since is None or subscription.start.resync is not None
@@ -65,46 +62,13 @@ class LongPollTransport:
         return [get_route("/rooms/{room}/poll", poll), *upstream_routes(hub, door)]
 
 
-class _Parking:
-    """Where the polls of one app wait that need no task to do so."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._served: LabHttpProtocol | None = None  # any of the connections: they share the server's headers
-
-    def direct(self, request: Request) -> LabHttpProtocol | None:
-        """The protocol behind a poll that may be parked; not if CORS headers are due, which middleware adds."""
-        if self._hub.settings.origins is not None and "origin" in request.headers:
-            return None
-        direct = direct_http(request.scope, self._hub.settings.fanout)
-        self._served = direct or self._served
-        return direct
-
-    def park(self, direct: LabHttpProtocol, subscription: Subscription, wait_s: float) -> Response:
-        """Answer at once if there is something to tell, else wait for it; and know the next poll when it comes."""
-        poll = DirectPoll(self._hub, direct, subscription, wait_s, _continued)
-        if subscription.start.resync is None:
-            frames = subscription.take_now()
-            if not frames and not subscription.ended:
-                return Parked(poll)
-        else:
-            frames = []
-        self._hub.answered(subscription)
-        return _answer(subscription.start, frames)
-
-    def frame(self, body: bytes, position: Position | None) -> tuple[bytes, Position | None]:
-        """As every poll's frame; a group of its own, since these are answered together."""
-        return body, position
-
-    def answer(self, frames: list[Any]) -> bytes:
-        """The response for all who waited at the place before these frames."""
-        assert self._served is not None
-        response = _answer(Start(frames[-1][1], not frames[0][0].startswith(b'{"type":"resync"')), frames)
-        return raw_response(response, self._served.server_state.default_headers)
-
-
-def _continued(frames: list[Frame], since: Position) -> Response:
-    return _answer(Start(since, recovered=True), frames)
+def _park(hub: Hub, parking: Parking, direct: LabHttpProtocol, subscription: Subscription, wait_s: float) -> Response:
+    """Answer at once if there is something to tell, else wait for it without a task."""
+    frames = subscription.take_now() if subscription.start.resync is None else []
+    if subscription.start.resync is None and not frames and not subscription.ended:
+        return Parked(DirectPoll(hub, parking, direct, subscription, wait_s))
+    hub.withdraw(subscription)
+    return _answer(subscription.start, frames)
 
 
 async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[Frame]:

@@ -177,6 +177,10 @@ class ShortWay(Protocol):
         """Deal with the request, or return False and be forgotten."""
         ...
 
+    def stand_down(self) -> None:
+        """What comes now is for the parser; leave the connection so that it can follow."""
+        ...
+
 
 class LabHttpProtocol(BoundedHttpProtocol):
     """HTTP/1.1 whose responses can be handed over, and whose next request may be recognised before it is parsed."""
@@ -189,9 +193,9 @@ class LabHttpProtocol(BoundedHttpProtocol):
     def data_received(self, data: bytes) -> None:
         """Try the short way; parse whatever does not fit it to the letter."""
         if self.short_way is not None:
-            if self.holder is None and not self.pipeline and self.short_way.take(data):
-                self._unset_keepalive_if_required()
+            if self.short_way.take(data):
                 return
+            self.short_way.stand_down()
             self.short_way = None
         whole = data.endswith(b"\r\n\r\n") and data.count(b"\r\n\r\n") == 1 and data.startswith(b"GET ")
         self.request_bytes = data if whole else b""
@@ -230,7 +234,7 @@ class LabHttpProtocol(BoundedHttpProtocol):
 
     def give_back(self) -> None:
         """Go on with the next request: the holder has written its whole response."""
-        self.holder = None
+        self.holder = self.short_way = None
         self._held.response_complete = True
         if self._held.keep_alive:
             self.on_response_complete()

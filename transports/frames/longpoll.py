@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -16,105 +17,181 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
 from core.model import Position
-from core.subscription import Subscription
+from core.subscription import Start, Subscription
 from transports.errors import http_response
+from transports.frames import direct_http
 from transports.protocols import LabHttpProtocol
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
 _SINCE: Final = re.compile(rb"GET [^ \r\n]*?[?&]since=([^& \r\n]*)")
+_RESYNC: Final = b'{"type":"resync"'
+_TICK_S: Final = 0.1
 
-Poll = Callable[[list[Any], Position], Response]  # the ordinary answer: frames and the position before them
+Frame = tuple[bytes, Position]
+Respond = Callable[[Start, list[Frame]], Response]  # the ordinary answer of a poll
 
 
-def raw_response(response: Response, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A whole HTTP/1.1 response, as uvicorn would write it."""
-    lines = [STATUS_LINE[response.status_code]]
-    lines += [b"%b: %b\r\n" % header for header in (*default_headers, *response.raw_headers)]
-    return b"".join((*lines, b"\r\n", response.body))
+class Parking:
+    """Where the polls of one app wait that need no task to do so, and what they are all told."""
+
+    def __init__(self, hub: Hub, respond: Respond) -> None:
+        self._hub = hub
+        self._respond = respond
+        self._default_headers: Callable[[], list[tuple[bytes, bytes]]] = list
+        self._polls: set[DirectPoll] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.told = Position("", 0)  # by the last common answer, and as its pollers will write it
+        self.told_text = b""
+
+    def direct(self, request: Request) -> LabHttpProtocol | None:
+        """The protocol behind a poll that may be parked; not if CORS headers are due, which middleware adds."""
+        if self._hub.settings.origins is not None and "origin" in request.headers:
+            return None
+        direct = direct_http(request.scope, self._hub.settings.fanout)
+        if direct is not None:
+            server_state = direct.server_state
+            self._default_headers = lambda: server_state.default_headers
+        return direct
+
+    def frame(self, body: bytes, position: Position | None) -> Frame:
+        """As every poll's frame; the fan-out of this framing answers them together."""
+        return body, position or Position("", 0)
+
+    def answer(self, frames: list[Frame]) -> bytes:
+        """The response for all who waited at the place before these frames."""
+        body, position = frames[-1]
+        if body.startswith(_RESYNC):
+            return self.raw(self._respond(Start(position, recovered=False), frames))
+        self.told, self.told_text = position, str(position).encode()
+        return self.continued(frames, position)
+
+    def continued(self, frames: list[Frame], since: Position) -> bytes:
+        """The response for one poller, with what it missed."""
+        return self.raw(self._respond(Start(since, recovered=True), frames))
+
+    def raw(self, response: Response) -> bytes:
+        """A whole HTTP/1.1 response, as uvicorn would write it."""
+        lines = [STATUS_LINE[response.status_code]]
+        lines += [b"%b: %b\r\n" % header for header in (*self._default_headers(), *response.raw_headers)]
+        return b"".join((*lines, b"\r\n", response.body))
+
+    def add(self, poll: DirectPoll) -> None:
+        """Watch over a poll: one timer for all, since one each would cost more than the poll itself."""
+        self._polls.add(poll)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+
+    def discard(self, poll: DirectPoll) -> None:
+        """Stop watching; harmless for one that is not watched."""
+        self._polls.discard(poll)
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for poll in [each for each in self._polls if each.deadline_s <= now_s]:
+            poll.give_up(now_s)
+        self._timer = loop.call_later(_TICK_S, self._tick) if self._polls else None
 
 
 class DirectPoll:
-    """One connection that polls one room: between its protocol object and its subscription."""
+    """One connection that polls one room: between its protocol object and its subscription.
+
+    While it is armed its protocol stays handed over, also between two polls, so that an answer is one write and
+    nothing else. Whatever does not come by the short way makes it stand down.
+    """
 
     __slots__ = (
         "_hub",
-        "_parked",
-        "_poll",
+        "_parking",
         "_prefix",
         "_protocol",
         "_since",
         "_subscription",
         "_suffix",
-        "_timer",
         "_wait_s",
+        "deadline_s",
+        "write",
     )
 
     def __init__(
-        self, hub: Hub, protocol: LabHttpProtocol, subscription: Subscription, wait_s: float, poll: Poll
+        self, hub: Hub, parking: Parking, protocol: LabHttpProtocol, subscription: Subscription, wait_s: float
     ) -> None:
         self._hub = hub
+        self._parking = parking
         self._protocol = protocol
         self._subscription = subscription
         self._since = subscription.start.position
         self._wait_s = wait_s
-        self._poll = poll
-        self._parked = False
-        self._timer: asyncio.TimerHandle | None = None
-        match = _SINCE.match(protocol.request_bytes)
+        self.deadline_s = 0.0
         self._prefix, self._suffix = b"", b""
+        self.write: Callable[[bytes], object] = self._write_last
+        match = _SINCE.match(protocol.request_bytes)
         if match is not None:
             self._prefix, self._suffix = match.string[: match.start(1)], match.string[match.end(1) :]
-            protocol.short_way = self
+            self.write = protocol.transport.write
+
+    @property
+    def waits(self) -> bool:
+        """Whether the client waits for an answer."""
+        fanout = self._subscription.fanout
+        return fanout is not None and fanout.is_direct(self._subscription)
 
     def park(self) -> None:
         """Wait for something to tell; the endpoint returns without having sent anything."""
         if self._protocol.transport.is_closing():
-            self.lost()
+            self._protocol.spawn(self._hub.detach(self._subscription))
             return
-        self._parked = True
         self._protocol.take_over(self)
-        self._timer = self._protocol.loop.call_later(self._wait_s, self._give_up)
+        self._protocol.short_way = self if self._prefix else None
+        self.deadline_s = self._protocol.loop.time() + self._wait_s
+        self._parking.add(self)
         self._subscription.connect(self)
 
     def take(self, data: bytes) -> bool:
         """Answer or park a follow-up poll that differs from the last only in its position."""
-        prefix, suffix = self._prefix, self._suffix
-        if not data.startswith(prefix) or not data.endswith(suffix) or len(data) <= len(prefix) + len(suffix):
+        prefix, suffix, parking = self._prefix, self._suffix, self._parking
+        if not data.startswith(prefix) or not data.endswith(suffix) or self._protocol.pipeline or self.waits:
             return False
+        text = data[len(prefix) : len(data) - len(suffix)]
         try:
-            since = Position.parse(data[len(prefix) : len(data) - len(suffix)].decode("ascii").replace("%3A", ":"))
+            since = parking.told if text == parking.told_text else Position.parse(text.decode().replace("%3A", ":"))
         except (BadRequest, UnicodeDecodeError):
             return False
         missed = self._hub.resume(self._subscription, since)
         if missed is None:
             return False
         self._since = since
+        self.deadline_s = self._protocol.loop.time() + self._wait_s
         if missed:
-            framing = self._subscription.framing
-            frames = [framing(event.body, event.position) for event in missed]
-            self._protocol.transport.write(self._raw(self._poll(frames, since)))
-        else:
-            self.park()
+            self.write(parking.continued([(event.body, event.position) for event in missed], since))
         return True
 
-    def write(self, answer: bytes) -> None:
-        """Give the answer that all who wait here get."""
-        self._leave()
-        self._hub.answered(self._subscription)
-        self._answer(answer)
+    def stand_down(self) -> None:
+        """Let the parser have the connection, behind the answer that is still due."""
+        if self.waits:
+            self._subscription.rewire(self._write_last)
+        else:
+            self._parking.discard(self)
+            self._protocol.give_back()
 
     def finish(self, reason: RoomError | None) -> None:
         """The subscription ends while the poll waits: say why."""
-        self._leave()
-        self._protocol.short_way = None
         # One that got more in a turn than an outbox holds reads it from history with its next poll.
         if reason is None or isinstance(reason, SlowConsumer):
-            response = self._poll([], self._since)
+            answer = self._parking.continued([], self._since)
         else:
             self._hub.stats.rejected[reason.code] += 1
-            response = http_response(reason)
-        self._answer(self._raw(response))
+            answer = self._parking.raw(http_response(reason))
+        self._write_last(answer)
         self._protocol.spawn(self._hub.detach(self._subscription))
+
+    def give_up(self, now_s: float) -> None:
+        """Its time has run out: nothing happened, or the client has not come back for long."""
+        if self.waits:
+            if self._hub.withdraw(self._subscription):
+                self._subscription.write(self._parking.continued([], self._since))
+        elif now_s - self.deadline_s > self._protocol.timeout_keep_alive:
+            self._protocol.transport.close()
 
     def pause(self) -> None:
         """Its socket is full; a poll has asked for one answer, and gets it."""
@@ -123,29 +200,16 @@ class DirectPoll:
         """Its socket takes bytes again."""
 
     def lost(self) -> None:
-        """The client went while its poll waited. Nothing is consumed by that."""
-        self._leave()
-        self._subscription.disconnect()
-        self._protocol.spawn(self._hub.detach(self._subscription))
+        """The client went. Nothing is consumed by that."""
+        self._parking.discard(self)
+        if self.waits:
+            self._subscription.disconnect()
+            self._protocol.spawn(self._hub.detach(self._subscription))
 
-    def _give_up(self) -> None:
-        self._hub.answered(self._subscription)
-        if self._parked:  # else what this turn brought has just been its answer
-            self._leave()
-            self._answer(self._raw(self._poll([], self._since)))
-
-    def _leave(self) -> None:
-        self._parked = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _answer(self, data: bytes) -> None:
-        self._protocol.transport.write(data)
+    def _write_last(self, answer: bytes) -> None:
+        self._parking.discard(self)
+        self._protocol.transport.write(answer)
         self._protocol.give_back()
-
-    def _raw(self, response: Response) -> bytes:
-        return raw_response(response, self._protocol.server_state.default_headers)
 
 
 class Parked(Response):

@@ -1,0 +1,160 @@
+"""What is compared: how to start it, and how the load client speaks to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from core.auth import sign
+from loadtests.bench.build import BenchError, compiled
+
+TRANSPORTS: Final = ("websocket", "sse", "longpoll")
+MODE: Final = {"websocket": "ws", "sse": "sse", "longpoll": "lp"}
+_SECRET: Final = "bench-only-key-that-guards-nothing-at-all"
+_START_S: Final = 20.0
+_NCHAN: Final = ("/usr/lib/nginx/modules/ngx_nchan_module.so", "/usr/share/nginx/modules/ngx_nchan_module.so")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started system."""
+
+    port: int
+    pids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class System:
+    """One thing to compare: `command(port, folder)` starts it, `client(transport)` are the load client's arguments."""
+
+    name: str
+    command: Callable[[int, Path], list[str]]
+    client: Callable[[str], list[str]]
+
+    @contextmanager
+    def running(self, core: int | None) -> Iterator[Running]:
+        """Start it on a free port, pinned to a core; stop it by pid. Raises BenchError when it does not come up."""
+        with tempfile.TemporaryDirectory(prefix="rtlab-bench-") as folder:
+            port = _free_port()
+            command = self.command(port, Path(folder))
+            environ = os.environ | {"RTLAB_SECRET": _SECRET, "RTLAB_RATE": "0"}
+            with (Path(folder) / "log").open("wb") as log:
+                process = subprocess.Popen(  # noqa: S603
+                    command, env=environ, stdout=log, stderr=log, preexec_fn=pinning(core)
+                )
+            try:
+                _await_port(self.name, process, port, Path(folder) / "log")
+                children = psutil.Process(process.pid).children(recursive=True)
+                yield Running(port, (process.pid, *(child.pid for child in children)))
+            finally:
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+def pinning(core: int | None) -> Callable[[], None] | None:
+    """A `preexec_fn` that pins the child to a core; None where there is none to spare."""
+    if core is None:
+        return None
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+def systems() -> list[System]:
+    """All that can be had here, ours first."""
+    found = [_ours("direct"), _ours("portable"), _bare(), _floor("floor", ()), _floor("floor coalescing", ("-c",))]
+    module = next((path for path in _NCHAN if Path(path).exists()), None)
+    nginx = shutil.which("nginx")
+    if nginx is not None and module is not None:
+        found.append(_nchan(nginx, module))
+    return found
+
+
+def _ours(fanout: str) -> System:
+    def command(port: int, folder: Path) -> list[str]:
+        return [sys.executable, "-m", "transports", "all", "--port", str(port), "--fanout", fanout]
+
+    return System(fanout, command, _contract_client)
+
+
+def _bare() -> System:
+    def command(port: int, folder: Path) -> list[str]:
+        return [sys.executable, "-m", "transports.bare", str(port)]
+
+    return System("plain Starlette", command, _contract_client)
+
+
+def _floor(name: str, options: Sequence[str]) -> System:
+    def command(port: int, folder: Path) -> list[str]:
+        return [str(compiled("floor")), str(port), *options]
+
+    def client(transport: str) -> list[str]:
+        mode = MODE[transport]
+        upstream = ["--pub", "ws", "--pubpath", "/pub"] if transport == "websocket" else ["--pubpath", "/pub"]
+        return ["--path", f"/{mode}", *upstream, "--wrap", "%s"]
+
+    return System(name, command, client)
+
+
+def _nchan(nginx: str, module: str) -> System:
+    def command(port: int, folder: Path) -> list[str]:
+        template = Path(__file__).with_name("nchan.conf").read_text()
+        user = "user root;" if os.geteuid() == 0 else ""
+        config = template.replace("MODULE", module).replace("PORT", str(port)).replace("USER", user)
+        (folder / "nchan.conf").write_text(config)
+        return [nginx, "-p", str(folder), "-c", str(folder / "nchan.conf")]
+
+    def client(transport: str) -> list[str]:
+        upstream = ["--pub", "ws", "--pubpath", "/pub"] if transport == "websocket" else ["--pubpath", "/pub"]
+        return ["--path", f"/{MODE[transport]}", *upstream, "--wrap", "%s"]
+
+    return System("nchan", command, client)
+
+
+def _contract_client(transport: str) -> list[str]:
+    token = sign(_SECRET.encode(), "bench", ["*"], time.time() + 3600)
+    if transport == "websocket":
+        hello = f'{{"type":"hello","token":"{token}"}}'
+        wrap = '{"type":"chat","content":"%s"}'
+        return [
+            *("--path", "/rooms/r/ws", "--wsinit", hello, "--pub", "ws", "--pubpath", "/rooms/r/ws"),
+            *("--text", "--wrap", wrap),
+        ]
+    path = (
+        ["--path", "/rooms/r/events"] if transport == "sse" else ["--path", "/rooms/r/poll?wait=25", "--curq", "since"]
+    )
+    bearer = ["--hdr", f"Authorization: Bearer {token}\r\n"]
+    return [*path, *bearer, "--pubpath", "/rooms/r/messages", "--text", "--wrap", '{"content":"%s"}']
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await_port(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise BenchError(f"{name} did not start: {log.read_text(errors='replace').strip()[-400:]}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise BenchError(f"{name} does not listen after {_START_S:g} s")
