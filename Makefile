@@ -52,6 +52,10 @@ check: $(STAMP) ## lint, format, types, and the floors between packages
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+.PHONY: notebooks
+notebooks: $(STAMP) ## execute the notebooks over results/reference (ARGS="--run DIR": another run; --check: write nothing)
+	@$(PYTHON_RUN) loadtests.analysis.notebooks $(ARGS)
+
 .PHONY: bench
 bench: $(STAMP) ## is the instrument true and cheap enough here: latency against a known delay, its CPU and memory
 	@$(PYTHON_RUN) loadtests.calibration.truth
