@@ -135,6 +135,7 @@ class LabWebSocketProtocol(BoundedWebSocketProtocol):
             {"type": "websocket.disconnect", "code": self.conn.close_sent.code, "reason": self.conn.close_sent.reason}
         )
         self.broken = True
+        self._tell_lost()  # after the end of our side is sent, nothing may be written any more
         self.close_soon(_LINGER_S)
         if self.transport.can_write_eof():
             self.transport.write_eof()  # the peer need not wait for us to see its answer
@@ -153,6 +154,9 @@ class LabWebSocketProtocol(BoundedWebSocketProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the holder."""
         super().connection_lost(exc)
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
         holder, self.holder = self.holder, None
         if holder is not None:
             holder.lost()

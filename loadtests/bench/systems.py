@@ -22,8 +22,9 @@ from loadtests.bench.build import BenchError, compiled
 
 TRANSPORTS: Final = ("websocket", "sse", "longpoll")
 MODE: Final = {"websocket": "ws", "sse": "sse", "longpoll": "lp"}
-_SECRET: Final = "bench-only-key-that-guards-nothing-at-all"
+_SECRET: Final = "bench-only-key-that-guards-nothing-at-all"  # noqa: S105
 _START_S: Final = 20.0
+_SETTLE_S: Final = 0.2
 _NCHAN: Final = ("/usr/lib/nginx/modules/ngx_nchan_module.so", "/usr/share/nginx/modules/ngx_nchan_module.so")
 
 
@@ -56,6 +57,7 @@ class System:
                 )
             try:
                 _await_port(self.name, process, port, Path(folder) / "log")
+                time.sleep(_SETTLE_S)  # nginx forks its worker after it listens
                 children = psutil.Process(process.pid).children(recursive=True)
                 yield Running(port, (process.pid, *(child.pid for child in children)))
             finally:

@@ -1,0 +1,115 @@
+"""`python -m loadtests.bench`: run the matrix, print and keep the medians."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadtests.bench import summary
+from loadtests.bench.build import BenchError
+from loadtests.bench.matrix import Case, cases, half_rate_case
+from loadtests.bench.runs import run_once
+from loadtests.bench.systems import TRANSPORTS, System, systems
+
+
+def main() -> None:
+    """Exit with 1 when anything was lost or a system could not be run."""
+    options = _options()
+    found = {system.name: system for system in systems()}
+    print(f"systems: {', '.join(found)}", flush=True)
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    server_core, client_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+    bench = _Bench(found, options.repeats, server_core, client_core)
+    for repeat in range(options.repeats):
+        for case in cases(options.quick):
+            bench.run(case, repeat)
+    if not options.quick:
+        for case in _half_rates(bench.rows):
+            for repeat in range(options.repeats):
+                bench.run(case, repeat)
+    options.out.mkdir(parents=True, exist_ok=True)
+    _write(options.out, bench, options)
+    print(summary.markdown(bench.rows))
+    print(f"lost deliveries: {summary.lost(bench.rows)}; written to {options.out}/bench.json")
+    for failure in bench.failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    sys.exit(1 if bench.failures or summary.lost(bench.rows) else 0)
+
+
+class _Bench:
+    def __init__(
+        self, found: dict[str, System], repeats: int, server_core: int | None, client_core: int | None
+    ) -> None:
+        self._found = found
+        self._repeats = repeats
+        self._cores = server_core, client_core
+        self.rows: list[summary.Row] = []
+        self.failures: list[str] = []
+
+    def run(self, case: Case, repeat: int) -> None:
+        for name in case.systems:
+            if name not in self._found:
+                continue
+            try:
+                result = run_once(self._found[name], case.transport, case.load, *self._cores)
+            except BenchError as error:
+                self.failures.append(str(error))
+                continue
+            self.rows.append({"case": case.name, "system": name, "repeat": repeat, "result": result})
+            key, unit, digits = summary.QUANTITIES[summary.quantity_of(case.load.name)]
+            print(
+                f"{repeat + 1}/{self._repeats} {case.name:28} {name:18} {result.get(key, 0):,.{digits}f} {unit}",
+                flush=True,
+            )
+
+
+def _half_rates(rows: list[summary.Row]) -> list[Case]:
+    made = []
+    for transport in TRANSPORTS:
+        floors = [
+            row["result"]["dps"]
+            for row in rows
+            if row["case"] == f"{transport}/n1000-w1-128B" and row["system"] == "floor"
+        ]
+        if floors:
+            made.append(half_rate_case(transport, summary.spread(floors)[0], 1000))
+    return made
+
+
+def _write(folder: Path, bench: _Bench, options: argparse.Namespace) -> None:
+    content: dict[str, Any] = {
+        "schema_version": 1,
+        "ended_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "repeats": options.repeats,
+        "quick": options.quick,
+        "machine": {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
+        "rows": bench.rows,
+        "failures": bench.failures,
+    }
+    path = folder / "bench.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
+    (folder / "bench.md").write_text(summary.markdown(bench.rows) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each case (default 3)")
+    parser.add_argument("--quick", action="store_true", help="N = 100 only, without memory and payloads")
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    parser.add_argument("--out", type=Path, default=Path("results/runs") / f"{stamp}-bench", help="folder to write to")
+    options = parser.parse_args()
+    if options.repeats < 1:
+        parser.error(f"--repeats {options.repeats}: at least 1 is needed")
+    return options
+
+
+if __name__ == "__main__":
+    main()

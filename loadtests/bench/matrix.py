@@ -1,0 +1,49 @@
+"""Which runs a bench makes, and in which order: repeats outermost, so that what is compared runs close together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from loadtests.bench.runs import Load
+from loadtests.bench.systems import TRANSPORTS
+
+_OURS: Final = ("direct", "portable")
+_ALL: Final = (*_OURS, "plain Starlette", "floor", "floor coalescing", "nchan")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell of the bench: which systems, on which transport, under which load."""
+
+    systems: tuple[str, ...]
+    transport: str
+    load: Load
+
+    @property
+    def name(self) -> str:
+        """Unique in a bench."""
+        return f"{self.transport}/{self.load.name}"
+
+
+def cases(quick: bool) -> Iterator[Case]:
+    """The fan-out at both windows and two sizes; then payloads, memory. `quick`: the sizes only, at N = 100."""
+    for transport in TRANSPORTS:
+        for subscribers in (100,) if quick else (1000, 100):
+            for window in (1, 16):
+                yield Case(_ALL, transport, Load(subscribers, window=window))
+        if quick:
+            continue
+        yield Case(("direct", "nchan"), transport, Load(300, window=1))
+        yield Case(("direct", "nchan"), transport, Load(3000, window=1))
+        for payload_bytes in (1024, 4000):  # the contract's content ends at 4096 characters
+            yield Case(("direct", "floor", "nchan"), transport, Load(1000, window=1, payload_bytes=payload_bytes))
+        yield Case((*_OURS, "nchan"), transport, Load(5000, memory=True))
+
+
+def half_rate_case(transport: str, floor_deliveries_per_s: float, subscribers: int) -> Case:
+    """Latency at half of what the floor can do, open loop."""
+    rate_per_s = round(floor_deliveries_per_s / subscribers / 2, 1)
+    load = Load(subscribers, rate_per_s=rate_per_s, measured_s=4.0)
+    return Case(("direct", "portable", "floor", "nchan"), transport, load)

@@ -1,0 +1,77 @@
+"""Medians, spreads and ratios of a bench, as a Markdown table. Ratios are of runs that were neighbours in time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any, Final
+
+Row = dict[str, Any]
+
+# quantity -> (key in the client's output, unit, digits)
+QUANTITIES: Final = {
+    "cost": ("us_per_del", "µs of server CPU per delivery", 2),
+    "throughput": ("dps", "deliveries per second", 0),
+    "p99": ("p99us", "µs, 99th percentile from the scheduled time", 0),
+    "memory": ("kib_per_conn", "KiB per idle connection", 1),
+}
+
+
+def quantity_of(load: str) -> str:
+    """What a load is judged by."""
+    if load.startswith("memory"):
+        return "memory"
+    return {"w1": "cost", "w16": "throughput"}.get(load.split("-")[1], "p99")
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median, least, greatest."""
+    return median(values), min(values), max(values)
+
+
+def paired_ratio(rows: Iterable[Row], case: str, key: str, ours: str, theirs: str) -> tuple[float, float, float] | None:
+    """Median and range of ours / theirs over the repeats that have both; None where there are none."""
+    by_repeat: dict[int, dict[str, float]] = defaultdict(dict)
+    for row in rows:
+        if row["case"] == case and row["result"].get(key):
+            by_repeat[row["repeat"]][row["system"]] = row["result"][key]
+    ratios = [pair[ours] / pair[theirs] for pair in by_repeat.values() if ours in pair and theirs in pair]
+    return spread(ratios) if ratios else None
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A table per transport: a line per load, a column per system."""
+    systems = list(dict.fromkeys(row["system"] for row in rows))
+    lines: list[str] = []
+    for transport in dict.fromkeys(row["case"].split("/")[0] for row in rows):
+        lines += [
+            f"### {transport}",
+            "",
+            f"| load | quantity | {' | '.join(systems)} |",
+            "|---" * (2 + len(systems)) + "|",
+        ]
+        for case in dict.fromkeys(row["case"] for row in rows if row["case"].startswith(f"{transport}/")):
+            load = case.partition("/")[2]
+            key, unit, digits = QUANTITIES[quantity_of(load)]
+            cells = [_cell(rows, case, system, key, digits) for system in systems]
+            lines.append(f"| {load} | {unit} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(rows: Sequence[Row], case: str, system: str, key: str, digits: int) -> str:
+    values = [
+        row["result"][key]
+        for row in rows
+        if row["case"] == case and row["system"] == system and row["result"].get(key) is not None
+    ]
+    if not values:
+        return "-"
+    middle, least, most = spread(values)
+    return f"{middle:,.{digits}f} ({least:,.{digits}f} to {most:,.{digits}f})"
+
+
+def lost(rows: Iterable[Row]) -> int:
+    """Deliveries that never came, over all runs."""
+    return sum(abs(row["result"].get("missing", 0)) for row in rows)
