@@ -117,7 +117,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Answer, unless the answers pile up: a peer that reads none needs none (section 5.5.3)."""
         if self._admit_control_frame():
             answer = b"".join(self.conn.data_to_send())
-            if self.writable.is_set():
+            if self.writable.is_set() and not self.close_sent:
                 self.transport.write(answer)
 
     def handle_pong(self, event: Frame) -> None:
