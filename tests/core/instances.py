@@ -68,7 +68,7 @@ async def instances(count: int, settings: Settings = FREE) -> AsyncIterator[list
     async with asyncio.TaskGroup() as tasks:
         stop, running = asyncio.Event(), asyncio.Semaphore(0)
         for instance in started:
-            tasks.create_task(_run(instance, running, stop))
+            tasks.create_task(run(instance, running, stop))
         for _ in started:
             await running.acquire()
         try:
@@ -84,7 +84,8 @@ async def instance(settings: Settings = FREE) -> AsyncIterator[Instance]:
         yield only
 
 
-async def _run(instance: Instance, running: asyncio.Semaphore, stop: asyncio.Event) -> None:
+async def run(instance: Instance, running: asyncio.Semaphore, stop: asyncio.Event) -> None:
+    """Run until told to stop."""
     async with instance.hub.running():
         running.release()
         await stop.wait()

@@ -11,6 +11,7 @@ from core.model import Event, Position
 from core.settings import Settings
 from tests.core.instances import ATTIC, ROOM, Follower, decoded, gist, instance, instances, settled, waiting
 
+A_WHILE_S = 10.0  # after which an instance asks the store, and not its own memory, for what came since a position
 SMALL = Settings(rate_per_s=0.0, outbox_bytes=1024)
 
 
@@ -62,10 +63,47 @@ async def test_resume_that_cannot_be_honoured_says_why(offset: int, foreign: boo
         assert one.hub.stats.resumes == {reason: 1}
 
 
+async def test_resume_soon_after_needs_no_history_read_and_a_later_one_does() -> None:
+    async with instance() as one:
+        bob = await one.join("bob")
+        left_at = await one.say("1")
+        await one.say("2")
+        soon = await one.join("soon", since=left_at)
+        assert one.link.calls["history"] == 0
+        await asyncio.sleep(A_WHILE_S)
+        late = await one.join("late", since=left_at)
+        assert one.link.calls["history"] == 1
+        assert gist(waiting(soon)) == ["2", "user_joined soon", "user_joined late"]
+        assert gist(waiting(late)) == ["2", "user_joined soon", "user_joined late"]
+        await one.hub.detach(bob)
+
+
+async def test_what_an_instance_remembers_does_not_outlive_a_lost_store() -> None:
+    async with instance() as one:
+        await one.join("bob")
+        left_at = await one.say("1")
+        await one.say("2")
+        one.link.store.lose()
+        await one.say("new life")
+        await settled()
+        alice = await one.join(since=left_at)
+        assert alice.start.resync == "epoch_changed"
+
+
+async def test_what_an_instance_remembers_is_never_more_than_the_history_holds() -> None:
+    async with instance(Settings(rate_per_s=0.0, history_events=2)) as one:
+        await one.join("bob")
+        left_at = await one.say("1")
+        for content in "234":
+            await one.say(content)
+        assert (await one.join(since=left_at)).start.resync == "history_evicted"
+
+
 async def test_what_is_published_while_history_is_read_comes_once() -> None:
     async with instance() as one:
         left_at = await one.say("1")
         await one.say("2")
+        await asyncio.sleep(A_WHILE_S)
         one.link.answering = asyncio.Event()
         joining = asyncio.create_task(one.join(since=left_at))
         await settled()
@@ -80,6 +118,7 @@ async def test_store_lost_while_history_is_read_is_told() -> None:
     async with instance() as one:
         left_at = await one.say("1")
         await one.say("2")
+        await asyncio.sleep(A_WHILE_S)
         one.link.answering = asyncio.Event()
         joining = asyncio.create_task(one.join(since=left_at))
         await settled()
@@ -311,6 +350,15 @@ async def test_cancelled_take_consumes_nothing() -> None:
             await taking
         await one.say("2")
         assert gist(decoded(await alice.take())) == ["1", "2"]
+
+
+async def test_cut_subscriber_tells_its_writer() -> None:
+    async with instance(SMALL) as one:
+        slow, told = await one.join(), asyncio.Event()
+        slow.given_up = told.set
+        for number in range(10):
+            await one.say(str(number) * 100)
+        assert told.is_set()
 
 
 async def test_take_waits_for_the_next_event() -> None:

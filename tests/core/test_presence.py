@@ -27,6 +27,12 @@ class PresenceMachine(RuleBasedStateMachine):
         assert joined is (user not in self.running)
         self.running.setdefault(user, {})[lease] = self.now_s + ttl_s
 
+    @rule(user=users, lease=leases, ttl_s=st.floats(0.1, 10.0))
+    def prolong(self, user: UserId, lease: str, ttl_s: float) -> None:
+        self.presence.prolong(user, lease, self.now_s + ttl_s)
+        if lease in self.running.get(user, {}):
+            self.running[user][lease] = self.now_s + ttl_s
+
     @rule(user=users, lease=leases)
     def release(self, user: UserId, lease: str) -> None:
         held = self.running.get(user, {})

@@ -104,3 +104,11 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
 def test_own_host_is_the_one_that_was_asked_for() -> None:
     assert Settings.from_environ({"RTLAB_HOST": "lab.example"}).own_host == "lab.example"
     assert Settings.from_environ({"RTLAB_HOST": ""}).own_host is None
+
+
+def test_fan_out_is_one_of_its_kinds() -> None:
+    kinds = {Settings.from_environ({"RTLAB_FANOUT": kind}).fanout for kind in ("direct", "portable")}
+    assert kinds == {"direct", "portable"}
+    assert Settings.from_environ({}).fanout == Settings().fanout
+    with pytest.raises(SettingError, match="RTLAB_FANOUT='both'"):
+        Settings.from_environ({"RTLAB_FANOUT": "both"})

@@ -245,6 +245,28 @@ async def renewing_a_lease_that_ran_out_joins_again(bench: Bench) -> None:
 
 
 @check
+async def prolonging_keeps_a_lease_and_never_takes_one(bench: Bench) -> None:
+    one, two = bench.instance(FREE), bench.instance(FREE)
+    async with listening(one, ROOM), listening(two, ROOM):
+        start = await one.subscribe(ROOM)
+        kept, left = Lease(ROOM, ALICE, "kept"), Lease(ROOM, BOB, "left")
+        await one.hold(kept, 0.6)
+        await one.hold(left, 0.6)
+        await two.release(left)
+        await bench.advance(0.4)
+        await one.prolong([kept, left, Lease(ATTIC, ALICE, "never held")], 0.6)
+        await one.prolong([], 0.6)
+        await bench.advance(0.4)
+        await one.sweep()
+        assert await told(two, start) == [("user_joined", "alice"), ("user_joined", "bob"), ("user_left", "bob")]
+        await bench.advance(0.4)
+        await two.sweep()
+        await one.prolong([kept], 60.0)
+        assert (await told(one, start))[3:] == [("user_left", "alice")]
+        assert list((await one.members(ROOM))[1]) == []
+
+
+@check
 async def instances_that_publish_at_once_agree_on_one_order(bench: Bench) -> None:
     one, two = bench.instance(FREE), bench.instance(FREE)
     async with listening(one, ROOM) as here, listening(two, ROOM) as there:

@@ -1,0 +1,211 @@
+"""Polls that are answered together: told once, let in again by position, and counted while they wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from core.errors import ShuttingDown
+from core.model import Position
+from core.settings import Settings
+from core.subscription import Subscription
+from tests.core.instances import ROOM, Instance, decoded, frame, gist, instance, settled, waiting
+from tests.core.sink import FakeSink
+
+SHORT = Settings(rate_per_s=0.0, presence_ttl_s=6.0)
+
+
+def answer(frames: list[Any]) -> bytes:
+    """All that came, and a mark that this is one answer."""
+    return b"".join(frames) + b'{"type":"answer"}\n'
+
+
+async def parked(one: Instance) -> tuple[Subscription, FakeSink]:
+    """A poll that was told what there was when it came, and now waits."""
+    subscription = await one.hub.attach(one.who(), ROOM, "poll", frame, poller=True, answer=answer)
+    waiting(subscription)
+    sink = FakeSink(subscription)
+    subscription.connect(sink)
+    return subscription, sink
+
+
+def told(sink: FakeSink) -> list[str]:
+    return gist(decoded([line + b"\n" for line in sink.heard()]))
+
+
+async def test_parked_poll_is_answered_once_with_all_that_came_in_a_turn() -> None:
+    async with instance() as one:
+        subscription, sink = await parked(one)
+        assert one.hub.stats.connections["poll"] == 1
+        for content in "12":
+            await one.say(content)
+        await settled()
+        await one.say("after the answer")
+        await settled()
+        assert told(sink) == ["1", "2", "answer"]
+        assert one.hub.stats.connections["poll"] == 0
+        assert not subscription.ended
+
+
+async def test_answered_poll_is_let_in_again_with_what_it_missed() -> None:
+    async with instance() as one:
+        subscription, sink = await parked(one)
+        at = await one.say("1")
+        await settled()
+        await one.say("2")
+        missed = one.hub.resume(subscription, at)
+        assert missed is not None
+        assert gist(decoded([event.body + b"\n" for event in missed])) == ["2"]
+        assert one.hub.resume(subscription, missed[-1].position) == ()
+        assert one.hub.stats.connections["poll"] == 1
+        await one.say("3")
+        await settled()
+        assert told(sink) == ["1", "answer", "3", "answer"]
+        assert one.hub.stats.resumes == {"recovered": 2}
+
+
+async def test_poll_that_comes_back_in_the_middle_of_a_turn_hears_each_event_once() -> None:
+    async with instance() as one:
+        first, _ = await parked(one)
+        other, other_sink = await parked(one)
+        at = await one.say("1")
+        await settled()
+        assert one.hub.resume(first, at) == ()
+        await one.say("2")  # waits for the end of the turn, for `first`
+        head, _ = await one.hub.members(ROOM)
+        assert one.hub.resume(other, head) == ()
+        await one.say("3")
+        await settled()
+        assert told(other_sink) == ["1", "answer", "3", "answer"]
+
+
+async def test_withdrawn_poll_hears_nothing_until_it_is_resumed() -> None:
+    async with instance() as one:
+        subscription, sink = await parked(one)
+        assert one.hub.withdraw(subscription)
+        assert one.hub.stats.connections["poll"] == 0
+        at = await one.say("1")
+        await settled()
+        assert told(sink) == []
+        assert not one.hub.withdraw(subscription)
+        assert one.hub.resume(subscription, at) == ()
+        assert one.hub.stats.connections["poll"] == 1
+
+
+async def test_poll_withdrawn_as_something_comes_has_been_told_it() -> None:
+    async with instance() as one:
+        subscription, sink = await parked(one)
+        await one.say("1")
+        assert not one.hub.withdraw(subscription)
+        assert told(sink) == ["1", "answer"]
+        assert one.hub.stats.connections["poll"] == 0
+
+
+@pytest.mark.parametrize("case", ["foreign", "ahead", "far behind", "long ago", "expired", "draining", "stale lease"])
+async def test_only_a_new_attach_can_tell(case: str) -> None:
+    async with instance(SHORT) as one:
+        subscription, _ = await parked(one)
+        at = await one.say("1")
+        await settled()
+        for number in range(100 if case == "far behind" else 1):
+            await one.say(str(number))
+        if case == "foreign":
+            at = Position("foreign00", at.offset)
+        elif case == "ahead":
+            at = Position(at.epoch, at.offset + 5)
+        elif case == "long ago":
+            await asyncio.sleep(0.95)
+            await one.hub.attach(one.who(), ROOM, "poll", frame, poller=True)
+            await asyncio.sleep(0.5)
+        elif case == "expired":
+            await asyncio.sleep(4000.0)
+        elif case == "draining":
+            one.hub.drain()
+        elif case == "stale lease":
+            await asyncio.sleep(1.5)
+            at, _ = await one.hub.members(ROOM)
+        assert one.hub.resume(subscription, at) is None
+
+
+async def test_poll_of_a_room_that_was_unfollowed_is_not_resumed() -> None:
+    async with instance(Settings(rate_per_s=0.0, presence_ttl_s=600.0)) as one:
+        subscription, _ = await parked(one)
+        at = await one.say("1")
+        await settled()
+        await asyncio.sleep(5.0)
+        assert one.link.followed[ROOM] == 0
+        assert one.hub.resume(subscription, at) is None
+        assert not one.hub.withdraw(subscription)
+        await one.join("bob", since=at)
+        assert one.hub.resume(subscription, at) is None
+        assert not one.hub.withdraw(subscription)
+
+
+async def test_resync_answers_a_parked_poll_and_counts_it_no_longer() -> None:
+    async with instance() as one:
+        _, sink = await parked(one)
+        one.link.store.lose()
+        await one.say("new life")
+        await settled()
+        assert told(sink) == ["resync", "answer"]
+        assert one.hub.stats.connections["poll"] == 0
+
+
+async def test_drain_answers_parked_polls() -> None:
+    async with instance() as one:
+        subscription, sink = await parked(one)
+        one.hub.drain()
+        assert isinstance(sink.reason, ShuttingDown)
+        assert subscription.ended
+
+
+async def test_leave_takes_the_lease_so_that_a_poll_must_attach_anew() -> None:
+    async with instance() as one:
+        bob = await one.join("bob")
+        subscription, _ = await parked(one)
+        at = await one.say("1")
+        await settled()
+        await one.hub.leave(one.who(), ROOM)
+        assert one.hub.resume(subscription, at) is None
+        assert gist(waiting(bob)) == ["user_joined bob", "user_joined alice", "1", "user_left alice"]
+
+
+async def test_lease_of_a_busy_poller_is_renewed_now_and_then_only() -> None:
+    async with instance(SHORT) as one:
+        who, since = one.who(), None
+        for _ in range(60):
+            subscription = await one.hub.attach(who, ROOM, "poll", frame, since=since, poller=True)
+            since = subscription.start.position
+            await one.hub.detach(subscription)
+            await asyncio.sleep(0.1)
+        assert one.link.calls["hold"] + one.link.calls["prolong"] < 20
+        _, members = await one.hub.members(ROOM)
+        assert [member.user_id for member in members] == ["alice"]
+
+
+async def test_poller_goes_on_reading_while_the_store_is_away() -> None:
+    async with instance(SHORT) as one:
+        who = one.who()
+        first = await one.hub.attach(who, ROOM, "poll", frame, poller=True)
+        await one.hub.detach(first)
+        head, _ = await one.hub.members(ROOM)
+        one.link.away = True
+        await asyncio.sleep(1.5)
+        again = await one.hub.attach(who, ROOM, "poll", frame, since=head, poller=True)
+        assert again.start.recovered
+        await one.hub.detach(again)
+        one.link.away = False
+
+
+async def test_poller_that_left_elsewhere_is_held_anew_by_its_next_poll() -> None:
+    async with instance(SHORT) as one:
+        bob, who = await one.join("bob"), one.who()
+        subscription = await one.hub.attach(who, ROOM, "poll", frame, poller=True)
+        await one.hub.detach(subscription)
+        await one.link.store.rooms.release(subscription.lease)  # by a leave on another instance
+        await settled()
+        await one.hub.attach(who, ROOM, "poll", frame, poller=True)
+        expected = ["user_joined bob", "user_joined alice", "user_left alice", "user_joined alice"]
+        assert gist(waiting(bob)) == expected
