@@ -12,7 +12,6 @@ from loadtests.analysis.latency import FloatArray
 from loadtests.analysis.study import Study
 from loadtests.runs.schema import Cell, Validity
 
-
 _HALF_S = 0.46
 """Half a second, less a hair so that neighbouring cells stay apart."""
 
@@ -31,7 +30,10 @@ def timeline(study: Study, layout: Layout) -> Figure | None:
         edges = np.append(seconds - _HALF_S, seconds[-1] + _HALF_S)
         _filled(upper, cell, part["server_cpu_percent"].to_numpy(), edges)
         _filled(lower, cell, np.ones(1), edges[[0, -1]])
-        for column, label, dash in (("generator_cpu_percent", "generator", "-"), ("foreign_cpu_percent", "others", ":")):
+        for column, label, dash in (
+            ("generator_cpu_percent", "generator", "-"),
+            ("foreign_cpu_percent", "others", ":"),
+        ):
             shown = None if index else label
             upper.plot(seconds, part[column], color=palette.ink("ink"), ls=dash, lw=1, label=shown)
     upper.set_ylabel("CPU, % of one core")

@@ -6,34 +6,14 @@ import numpy as np
 import pytest
 
 from loadtests.analysis import bootstrap
-from loadtests.analysis.bootstrap import BlockedLatency
+from tests.loadtests.analysis.coverage import sample
 
 REPEATS = 40
 
 
-def _sample(
-    rng: np.random.Generator,
-    *,
-    run_blocks: int = 3,
-    time_blocks: int = 8,
-    run_spread: float = 0.02,
-    time_spread: float = 0.1,
-    scale: float = 1.0,
-) -> BlockedLatency:
-    """Log-normal latencies with median `scale` ms that share a factor per run block and another per time block."""
-    n = 40
-    factor = np.exp(
-        rng.normal(0, run_spread, (run_blocks, 1, 1)) + rng.normal(0, time_spread, (run_blocks, time_blocks, 1))
-    )
-    values = scale * factor * np.exp(rng.normal(0, 0.3, (run_blocks, time_blocks, n)))
-    run, time, _ = np.indices(values.shape)
-    scheduled = (time + run * 1000) * int(bootstrap.TIME_BLOCK_S * 1e9)
-    return bootstrap.block(values.ravel(), scheduled.ravel().astype(np.int64), run.ravel().astype(np.int64))
-
-
 def test_intervals_of_the_median_hold_the_truth() -> None:
     rng = np.random.default_rng(7)
-    estimates = [bootstrap.estimate(_sample(rng), 50, seed) for seed in range(REPEATS)]
+    estimates = [bootstrap.estimate(sample(rng), 50, seed) for seed in range(REPEATS)]
     held = sum(e.low_ms <= 1.0 <= e.high_ms for e in estimates)
     assert held >= 0.85 * REPEATS
     # Not by being as wide as can be: one time block's factor alone varies by 10 %.
@@ -45,14 +25,14 @@ def test_the_same_transport_twice_is_seldom_called_different(run_spread: float) 
     rng = np.random.default_rng(8)
     different = 0
     for seed in range(REPEATS):
-        a, b = _sample(rng, run_spread=run_spread), _sample(rng, run_spread=run_spread)
+        a, b = sample(rng, run_spread=run_spread), sample(rng, run_spread=run_spread)
         different += not bootstrap.difference(a, b, 50, seed).indistinguishable
     assert different <= 0.15 * REPEATS
 
 
 def test_a_planted_difference_is_found_with_its_size_and_sign() -> None:
     rng = np.random.default_rng(9)
-    found = [bootstrap.difference(_sample(rng, scale=1.5), _sample(rng), 50, seed) for seed in range(REPEATS)]
+    found = [bootstrap.difference(sample(rng, scale=1.5), sample(rng), 50, seed) for seed in range(REPEATS)]
     assert sum(not d.indistinguishable for d in found) >= 0.9 * REPEATS
     assert np.median([d.value_ms for d in found]) == pytest.approx(0.5, abs=0.05)
     assert all(d.low_ms > 0 for d in found if not d.indistinguishable)
@@ -61,10 +41,10 @@ def test_a_planted_difference_is_found_with_its_size_and_sign() -> None:
 def test_a_difference_of_the_detectable_size_is_mostly_found() -> None:
     rng = np.random.default_rng(10)
     detectable = np.median(
-        [bootstrap.difference(_sample(rng), _sample(rng), 50, s).smallest_detectable_ms for s in range(REPEATS)]
+        [bootstrap.difference(sample(rng), sample(rng), 50, s).smallest_detectable_ms for s in range(REPEATS)]
     )
     found = sum(
-        not bootstrap.difference(_sample(rng, scale=1 + float(detectable)), _sample(rng), 50, s).indistinguishable
+        not bootstrap.difference(sample(rng, scale=1 + float(detectable)), sample(rng), 50, s).indistinguishable
         for s in range(REPEATS)
     )
     assert found >= 0.6 * REPEATS
@@ -94,7 +74,7 @@ def test_pairing_by_run_block_takes_out_what_the_blocks_share() -> None:
 
 
 def test_with_one_run_block_the_interval_comes_from_time_blocks_alone() -> None:
-    estimate = bootstrap.estimate(_sample(np.random.default_rng(12), run_blocks=1), 50)
+    estimate = bootstrap.estimate(sample(np.random.default_rng(12), run_blocks=1), 50)
     assert estimate.run_blocks == 1
     assert estimate.low_ms < estimate.value_ms < estimate.high_ms
 
@@ -116,8 +96,8 @@ def test_many_values_are_binned_without_moving_percentiles() -> None:
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
-    sample = _sample(np.random.default_rng(14))
-    assert bootstrap.estimate(sample, 50, seed=3) == bootstrap.estimate(sample, 50, seed=3)
+    drawn = sample(np.random.default_rng(14))
+    assert bootstrap.estimate(drawn, 50, seed=3) == bootstrap.estimate(drawn, 50, seed=3)
 
 
 def test_nothing_can_be_resampled_from_nothing() -> None:

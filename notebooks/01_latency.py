@@ -1,0 +1,101 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Latency: from raw rows to intervals
+#
+# Every delivery of a run is one row of nanoseconds. This notebook goes from those rows to the figures of the report:
+# first by hand, with nothing but pandas, then with the functions the report itself uses, and shows that they agree.
+
+# %%
+import os
+from pathlib import Path
+
+from IPython.display import Image, Markdown
+
+from loadtests.analysis import frames, sentences
+from loadtests.analysis.charts.ecdf import latency_ecdf
+from loadtests.analysis.charts.picture import png
+from loadtests.analysis.load import load
+from loadtests.analysis.model import five_hundred, long_poll_max_ms, long_poll_mean_ms, push_ms, short_poll_mean_ms
+from loadtests.analysis.study import study
+
+run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
+found = study(run_dir)
+Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
+
+# %% [markdown]
+# ## By hand
+#
+# Delivery latency is the receiver's kernel stamp minus the instant at which the open-loop schedule *wanted* the message
+# published. (Where a machine gives no kernel stamp the column holds -1 and Python's stamp stands in.) Warm-up rows
+# (`phase` 0) are left out. Percentiles are taken over pooled deliveries, never averaged over runs.
+
+# %%
+samples = load(run_dir).samples
+samples = samples[samples["phase"] == 1]
+received_ns = samples["kernel_rx_ns"].where(samples["kernel_rx_ns"] != -1, samples["user_rx_ns"])
+cells = {cell.id: (cell.load, cell.transport) for cell in found.run.cells if cell.verdict.validity != "invalid"}
+latency_ms = (
+    samples.assign(latency_ms=(received_ns - samples["scheduled_ns"]) / 1e6, key=samples["cell"].astype(str).map(cells))
+    .dropna(subset=["key"])
+    .groupby("key")["latency_ms"]
+)
+latency_ms.quantile([0.5, 0.9], interpolation="lower").unstack().round(3)
+
+# %% [markdown]
+# ## As the report states it
+#
+# The same percentiles; a percentile with fewer than ten samples beyond it is not stated (NaN).
+
+# %%
+frames.percentiles(found).round(3)
+
+# %%
+Image(png(latency_ecdf, found), alt=sentences.ecdf(found))
+
+# %%
+Markdown(sentences.ecdf(found))
+
+# %% [markdown]
+# ## Different, or not?
+#
+# Deliveries of one publication, and those of one busy second, are not independent, so what is resampled are run blocks
+# and, inside them, time blocks. Where the interval of a difference holds zero, the two are *indistinguishable*: that is
+# a statement about this run, and the last column says how large a difference would have shown.
+
+# %%
+frames.contrasts(found)
+
+# %% [markdown]
+# ## What theory says
+#
+# With a one-way delay $d$ a push arrives after $d$. A long poll that carries its whole backlog has a mean of
+# $d + \frac{r w^2 / 2}{r w + e^{-r w}}$ with $w = 2d$ (Poisson arrivals, rate $r$), and at worst $3d$. Short polling on
+# a grid of $T$ has a mean of $d + T/2$. In milliseconds, for a one-way delay of 25 ms:
+
+# %%
+{
+    "push": push_ms(25.0),
+    "long poll, 1/s": round(float(long_poll_mean_ms(25.0, 1.0)), 1),
+    "long poll, 10/s": round(float(long_poll_mean_ms(25.0, 10.0)), 1),
+    "long poll, 40/s": round(float(long_poll_mean_ms(25.0, 40.0)), 1),
+    "long poll, at worst": long_poll_max_ms(25.0),
+    "short poll every second": short_poll_mean_ms(25.0, 1000.0),
+}
+
+# %% [markdown]
+# ## Where 500 ms come from
+
+# %%
+Markdown("\n\n".join(sentences.five_hundred(found)))
+
+# %%
+five_hundred(500.0)
