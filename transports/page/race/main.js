@@ -19,6 +19,7 @@ const MEMBERS_MS = 300;
 const FREEZE_MS = 3000;
 // HTTP/1.1 gives a browser six connections to a server; a second tab with all lanes would leave none for requests.
 const LIGHT_LANES = ["websocket"];
+const asked = new URLSearchParams(location.search);
 
 const by = (id) => document.getElementById(id);
 
@@ -184,7 +185,7 @@ function prepare() {
     lane.delay.value = "";
   }
   by("name").value = rememberedName();
-  by("room").value = new URLSearchParams(location.search).get("room") ?? by("room").value;
+  by("room").value = asked.get("room") ?? by("room").value;
   if (demo) return;
   by("token-label").hidden = false;
   for (const control of [by("delay"), by("outage"), by("cut"), ...lanes.map((lane) => lane.delay)]) control.disabled = true;
@@ -207,7 +208,7 @@ prepare();
 listen();
 setInterval(draw, DRAW_MS);
 light = !(await firstTab());
-if (demo) await join();
+if (demo && asked.get("join") !== "no") await join();
 if (light) {
   notice(
     "The race is open in another tab of this browser. HTTP/1.1 allows six connections to a server, so this tab starts " +
