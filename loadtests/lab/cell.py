@@ -222,6 +222,7 @@ def _judged(
         pushes=planned.target.pushes,
         connected=result.subscribers_connected,
         subscribers=planned.load.subscribers,
+        rooms=planned.load.rooms,
         idle=outcome.held is not None,
     )
     cell = _cell(planned, verdict, started_utc, counts=found, costs=spent, instrument=health, server=outcome.server)

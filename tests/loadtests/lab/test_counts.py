@@ -207,3 +207,11 @@ def test_a_lag_from_before_the_measured_phase_is_not_held_against_it() -> None:
     assert counts.instrument(cell.samples, cell.publishes, result, ()).hub_lag_ms_p99 == pytest.approx(0.1)
     only = msgspec.structs.replace(cell.result, seconds=(connecting,))
     assert counts.instrument(cell.samples, cell.publishes, only, ()).hub_lag_ms_p99 is None
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "expected_ms"), [([], None), ([7.0], 7.0), ([0.1, 0.2, 9.0], 0.2), ([0.1] * 198 + [9.0] * 3, 9.0)]
+)
+def test_one_late_publication_among_few_is_no_tail(late_ms: list[float], expected_ms: float | None) -> None:
+    found = counts._p99_of_few(np.array(late_ms))
+    assert found == (None if expected_ms is None else pytest.approx(expected_ms))
