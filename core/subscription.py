@@ -242,6 +242,9 @@ class Subscription:
     def _conclude(self, answer: bytes) -> None:
         if self.fanout is not None:
             self.fanout.remove(self)
+        self._stats.connections[self.transport] -= 1
+        self._backlog = None  # what did not fit into this answer is asked for with the next poll
+        self.outbox.clear()
         self.write(answer)
 
     def _finish(self) -> None:
