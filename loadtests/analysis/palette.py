@@ -6,7 +6,7 @@ background by at least 3:1 (WCAG 1.4.11). Marks differ too: colour is never the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,18 @@ INKS: dict[str, tuple[str, str]] = {
 """Names of the other CSS variables, with their values in the light and the dark theme."""
 
 
+_CLIENT_MARKS = {"chromium": "*", "firefox": "p"}
+
+
 def look(transport: str) -> Look:
-    """Return a transport's look; unknown ones share that of other targets."""
-    return LOOKS.get(transport, OTHER)
+    """Return a transport's look; `<client>-<transport>` has the transport's colour and the client's mark.
+
+    Names that say neither share the look of other targets.
+    """
+    if transport in LOOKS:
+        return LOOKS[transport]
+    client, _, name = transport.partition("-")
+    return replace(LOOKS.get(name, OTHER), marker=_CLIENT_MARKS.get(client, OTHER.marker))
 
 
 def rank(transport: str) -> tuple[int, str]:

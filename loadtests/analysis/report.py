@@ -124,7 +124,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...]) -> str:
 def _by_load(rows: tuple[table.Row, ...]) -> list[tuple[str, list[table.Row]]]:
     groups: dict[str, list[table.Row]] = {}
     for row in rows:
-        heading = f"{row.subscribers:,} receivers, {row.rate_per_s:g} messages a second"
+        heading = f"{quantity.count(row.subscribers, 'receiver')}, {row.rate_per_s:g} messages a second"
         groups.setdefault(heading if row.link == "loopback" else f"{heading}, link {row.link}", []).append(row)
     return list(groups.items())
 

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter
 from loadtests.analysis import palette
 from loadtests.analysis.charts.layout import Layout, legend, mark, plain_log, sign
 from loadtests.analysis.condition import Result
+from loadtests.analysis.quantity import count
 from loadtests.analysis.study import Study
 from loadtests.runs.schema import Validity
 
@@ -74,4 +75,4 @@ def _panel_title(results: list[Result]) -> str:
     counts = sorted({r.percentiles.n for r in results})
     n = f"n = {counts[0]:,}" if len(counts) == 1 else f"n = {counts[0]:,} to {counts[-1]:,}"
     link = "" if condition.link == "loopback" else f", {condition.link}"
-    return f"{condition.subscribers:,} receivers, {condition.rate_per_s:g}/s{link}; {n}"
+    return f"{count(condition.subscribers, 'receiver')}, {condition.rate_per_s:g}/s{link}; {n}"

@@ -34,7 +34,7 @@ class Layout:
     legend_columns: int
 
 
-WIDE = Layout("wide", 8.8, 2, 6)
+WIDE = Layout("wide", 8.8, 2, 5)
 NARROW = Layout("narrow", 3.6, 1, 2)
 LAYOUTS = (WIDE, NARROW)
 

@@ -242,3 +242,10 @@ def test_every_transport_stands_out_in_both_themes(look: palette.Look) -> None:
 def test_transports_differ_in_colour_and_in_mark() -> None:
     looks = [*palette.LOOKS.values(), palette.OTHER]
     assert len({look.light for look in looks}) == len({look.marker for look in looks}) == len(looks)
+
+
+def test_a_browsers_transport_keeps_its_colour_under_another_mark() -> None:
+    plain, chromium, firefox = (palette.look(name) for name in ("sse", "chromium-sse", "firefox-sse"))
+    assert plain.light == chromium.light == firefox.light
+    assert len({plain.marker, chromium.marker, firefox.marker}) == 3
+    assert palette.look("chromium-pigeon").light == palette.OTHER.light

@@ -97,7 +97,7 @@ def test_losses_show_in_the_reach(tmp_path: Path) -> None:
 def test_user_stamps_are_used_and_said_so_where_there_are_no_kernel_stamps(tmp_path: Path) -> None:
     found = _study(tmp_path, Plan(truths=SMALL, loads=LOADS, fan_out=(), kernel_stamps=False))
     websocket = _result(found, "websocket")
-    assert not found.kernel_clock
+    assert found.lacks_kernel_stamps
     assert websocket.p50 is not None
     assert websocket.p50.value_ms == pytest.approx(0.25, rel=0.1)
 
