@@ -62,7 +62,10 @@ class Connections(msgspec.Struct, frozen=True):
 
 
 class Outage(msgspec.Struct, frozen=True, rename="camel"):
-    """One lane's answer of `outage`; `resume_ms` None: it felt nothing (a poll between two questions), or never came back."""
+    """One lane's answer of `outage`.
+
+    `resume_ms` is None for a lane that felt nothing (a poll between two questions) or never came back.
+    """
 
     resume_ms: float | None
     lost: int
