@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from loadtests.bench import summary
+from loadtests.bench import chart, summary
 from loadtests.bench.build import BenchError
 from loadtests.bench.matrix import Case, cases, half_rate_case
 from loadtests.bench.runs import run_once
@@ -96,6 +96,7 @@ def _write(folder: Path, bench: _Bench, options: argparse.Namespace) -> None:
     }
     path = folder / "bench.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
+    chart.draw(bench.rows, folder / "bench.svg", 100 if options.quick else 1000)
     (folder / "bench.md").write_text(summary.markdown(bench.rows) + "\n", encoding="utf-8")
 
 
