@@ -1,0 +1,34 @@
+"""Apps without a server, and hubs on virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+import pytest
+
+from core.settings import Settings
+from tests.transports.access import SECRET
+from transports.app import create_app
+
+Open = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def open_app() -> Open:
+    """Run a transport's app in this process; gives a client that speaks ASGI to it."""
+
+    @asynccontextmanager
+    async def opened(
+        name: str = "longpoll", settings: Settings | None = None, base_url: str = "http://localhost:8000"
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(name, settings or Settings(secret=SECRET))
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url=base_url) as client,
+        ):
+            yield client
+
+    return opened

@@ -1,0 +1,70 @@
+"""`/metrics` in the contract's names, counting what it says it counts."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.transports.access import bearer
+from tests.transports.conftest import Open
+
+FAMILIES = {
+    "rtlab_connections": ("gauge", "transport"),
+    "rtlab_rooms": ("gauge", None),
+    "rtlab_events_published": ("counter", None),
+    "rtlab_deliveries": ("counter", "transport"),
+    "rtlab_resumes": ("counter", "outcome"),
+    "rtlab_rejected": ("counter", "code"),
+    "rtlab_slow_consumers": ("counter", "transport"),
+    "rtlab_outbox_bytes": ("gauge", None),
+    "rtlab_backplane_seconds": ("summary", None),
+}
+
+
+async def test_every_family_of_the_contract_is_there_from_the_start(open_app: Open) -> None:
+    async with open_app() as client:
+        answer = await client.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        families = {family.name: family.type for family in text_string_to_metric_families(answer.text)}
+        assert families == {name: kind for name, (kind, _) in FAMILIES.items()}
+
+
+async def test_counters_follow_what_happens(open_app: Open) -> None:
+    async with open_app() as client:
+        headers = bearer()
+        first = (await client.get("/rooms/lobby/poll", headers=headers)).json()  # alice joins
+        await client.post("/rooms/lobby/messages", json={"content": "hi"}, headers=headers)
+        polled = await client.get("/rooms/lobby/poll", params={"since": first["position"]}, headers=headers)
+        assert len(polled.json()["events"]) == 2
+        foreign = await client.get("/rooms/lobby/poll", params={"since": "foreign00:1"}, headers=headers)
+        assert foreign.json()["events"][0]["type"] == "resync"
+        await client.post("/rooms/lobby/messages", content=b"{", headers=headers)
+        text = (await client.get("/metrics")).text
+        samples = {
+            (sample.name, *sample.labels.items()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+        assert samples["rtlab_events_published_total",] == 2
+        assert samples["rtlab_deliveries_total", ("transport", "longpoll")] == 2
+        assert samples["rtlab_connections", ("transport", "longpoll")] == 0
+        assert samples["rtlab_resumes_total", ("outcome", "recovered")] == 1
+        assert samples["rtlab_resumes_total", ("outcome", "epoch_changed")] == 1
+        assert samples["rtlab_rejected_total", ("code", "bad_request")] == 1
+        assert samples["rtlab_rooms",] == 1
+        assert samples["rtlab_outbox_bytes",] == 0
+        assert samples["rtlab_backplane_seconds_count",] > 0
+        for family in text_string_to_metric_families(text):
+            label = FAMILIES[family.name][1]
+            assert all(set(sample.labels) == ({label} if label else set()) for sample in family.samples)
+
+
+@pytest.mark.parametrize("name", ["sse", "longpoll", "shortpoll", "websocket", "all"])
+async def test_health_names_its_transport(open_app: Open, name: str) -> None:
+    async with open_app(name) as client:
+        answer = await client.get("/health")
+        assert answer.status_code == 200
+        assert answer.json()["status"] == "ok"
+        assert answer.json()["transport"] == name
+        assert answer.json()["sink"] == "portable"  # no uvicorn behind it
+        assert answer.json()["tcpNodelay"] is None

@@ -1,0 +1,51 @@
+"""Every transport is importable by name, is a uvicorn app, and can be measured."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+from uvicorn.importer import import_from_string
+
+from loadtests.lab.targets import TARGETS
+from tests.transports.access import SECRET
+from transports.registry import TRANSPORTS, UnknownTransportError, load
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_transport_says_its_own_name_and_nature(name: str) -> None:
+    info = load(name).info
+    assert info.name == name
+    assert info.server
+    assert info.resumes_by
+    assert info.duplex is (name in ("websocket", "socketio", "all"))
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_uvicorn_finds_the_app(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RTLAB_SECRET", SECRET.decode())
+    assert isinstance(import_from_string(f"transports.{name}:app"), Starlette)
+    with pytest.raises(AttributeError):
+        importlib.import_module(f"transports.{name}").no_such_name  # noqa: B018
+
+
+def test_unknown_transport_is_told_which_there_are() -> None:
+    with pytest.raises(UnknownTransportError, match="'carrierpigeon': there are websocket, sse"):
+        load("carrierpigeon")
+
+
+def test_every_transport_can_be_measured() -> None:
+    assert {target.name for target in TARGETS} == set(TRANSPORTS) - {"all"}
+
+
+def test_all_serves_every_path_of_the_others_once() -> None:
+    def paths(name: str) -> list[str]:
+        app = import_from_string(f"transports.{name}:app")
+        return [route.path for route in app.routes if isinstance(route, Route | WebSocketRoute)]
+
+    together = paths("all")
+    assert len(together) == len(set(together))
+    for name in ("websocket", "sse", "longpoll", "shortpoll"):
+        assert set(paths(name)) <= set(together)
