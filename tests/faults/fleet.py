@@ -1,0 +1,101 @@
+"""What a scenario runs against: servers that share a Redis, each behind a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadtests.clients.http import Access, Endpoint
+from tests.contracts.kit.redis_server import find_redis
+from tests.contracts.kit.server import ServerProcess, spec
+from tests.contracts.kit.tokens import sign
+from tests.faults.proxy import HOST, Chaos, Proxy
+from tests.faults.redis_server import MortalRedis
+
+DEFAULTS: Mapping[str, str] = {
+    "RATE": "0",
+    "HEARTBEAT_SECONDS": "2",
+    "PRESENCE_TTL_SECONDS": "3",
+    "HISTORY_EVENTS": "20000",
+    "DRAIN_SECONDS": "5",
+}
+
+
+class NoRedisError(Exception):
+    """There is no Redis on this machine."""
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Instances of one service and their Redis."""
+
+    redis: MortalRedis
+    servers: list[ServerProcess]
+    proxies: list[Proxy]
+    chaos: Chaos
+    folder: Path
+    offences: list[str] = field(default_factory=list)
+
+    def access(self, number: int, room: str, user: str, *, proxied: bool = True) -> Access:
+        """A user's way to an instance; numbers wrap around."""
+        number %= len(self.servers)
+        port = self.proxies[number].port if proxied else self.servers[number].port
+        return Access(Endpoint(HOST, port), room, sign(user, lifetime_s=7200))
+
+    def kill(self, number: int) -> None:
+        """SIGKILL an instance."""
+        self.servers[number].process.kill()
+        self.servers[number].process.wait()
+
+    async def start(self, number: int) -> None:
+        """Start an instance (again) on its port, and wait until it is well."""
+        await asyncio.to_thread(self.servers[number].start)
+
+    @property
+    def resets(self) -> int:
+        return sum(proxy.resets for proxy in self.proxies)
+
+
+@asynccontextmanager
+async def fleet(
+    folder: Path,
+    *,
+    instances: int = 2,
+    aof: bool = False,
+    settings: Mapping[str, str] | None = None,
+    host: str = HOST,
+) -> AsyncIterator[Fleet]:
+    """Start Redis, servers (transport `all`) and proxies; at the end collect what the servers logged."""
+    program = find_redis()
+    if program is None:
+        raise NoRedisError("no redis-server or valkey-server on this machine")
+    redis = MortalRedis(program, folder, aof=aof)
+    chaos = Chaos()
+    async with AsyncExitStack() as stack:
+        await redis.start()
+        stack.callback(redis.stop)
+        wanted = {**DEFAULTS, "REDIS_URL": redis.url, **(settings or {})}
+        fanout = os.environ.get("FAULTS_FANOUT", "")
+        wanted = {**wanted, "FANOUT": fanout} if fanout else wanted
+        servers = [ServerProcess(spec("all", wanted), folder / f"server-{number}.log") for number in range(instances)]
+        running = Fleet(redis, servers, [], chaos, folder)
+        for number, server in enumerate(servers):
+            stack.callback(_end, server, running.offences)
+            await running.start(number)
+            proxy = Proxy(server.port, chaos, random.Random(number))
+            running.proxies.append(await stack.enter_async_context(proxy.running()))
+        yield running
+
+
+def _end(server: ServerProcess, offences: list[str]) -> None:
+    if server.started:
+        if server.process.poll() is None:
+            server.process.send_signal(signal.SIGCONT)
+        server.stop()
+        offences.extend(server.log_offences())

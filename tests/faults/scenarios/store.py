@@ -1,0 +1,135 @@
+"""Redis killed, its connections killed, emptied, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx
+
+from tests.contracts.kit.clients.http import http_client
+from tests.faults.fleet import Fleet, fleet
+from tests.faults.scenarios.audience import audience
+from tests.faults.table import Row, Run
+from tests.faults.waiting import until
+from tests.faults.witness import Witness
+
+_DOWN_S = 1.0
+
+
+async def redis_kill(run: Run) -> list[Row]:
+    """SIGKILL of a Redis with an append-only file, started again on it."""
+    kills, messages, per_s = run.of(3, 1), run.of(3000, 250), 100
+    async with fleet(run.folder, aof=True) as running, audience(running, "redis", run.seed) as people:
+        await people.seat(run.of(12, 6))
+        publishing = [
+            asyncio.create_task(people.publisher(f"p{number}", number).run(messages // 2, per_s / 2))
+            for number in range(2)
+        ]
+        for _ in range(kills):
+            await asyncio.sleep(messages / per_s / (kills + 1))
+            running.redis.kill()
+            await asyncio.sleep(_DOWN_S)
+            await running.redis.start()
+        await asyncio.gather(*publishing)
+        caught_up = await people.settle()
+    verdict = people.judge()
+    measured = people.measured(verdict, caught_up=caught_up) | {"kills": kills}
+    passed = verdict.clean and not verdict.told_gaps and caught_up and not running.offences
+    bar = f"{kills} SIGKILLs with AOF: 0 of {messages} lost"
+    return [Row("redis-kill", "all transports", bar, measured, passed)]
+
+
+async def client_kill(run: Run) -> list[Row]:
+    """CLIENT KILL of every connection that the instances have to Redis."""
+    kills, messages, per_s = run.of(20, 4), run.of(2000, 250), 100
+    async with fleet(run.folder) as running, audience(running, "kicked", run.seed) as people:
+        await people.seat(run.of(12, 6))
+        publishing = [
+            asyncio.create_task(people.publisher(f"p{number}", number).run(messages // 2, per_s / 2))
+            for number in range(2)
+        ]
+        for _ in range(kills):
+            await asyncio.sleep(messages / per_s / (kills + 1))
+            await running.redis.kill_clients()
+        await asyncio.gather(*publishing)
+        caught_up = await people.settle()
+    verdict = people.judge()
+    measured = people.measured(verdict, caught_up=caught_up) | {"kills": kills}
+    passed = verdict.clean and not verdict.told_gaps and caught_up and not running.offences
+    return [Row("redis-client-kill", "all transports", f"{kills} CLIENT KILL: 0 lost", measured, passed)]
+
+
+async def emptied(run: Run) -> list[Row]:
+    """FLUSHALL, and a restart without a file: a new epoch, and everybody is told."""
+    return [await _emptied(run, "FLUSHALL"), await _emptied(run, "restart empty")]
+
+
+async def _emptied(run: Run, how: str) -> Row:
+    async with fleet(run.sub(how.replace(" ", "-"))) as running, audience(running, "emptied", run.seed) as people:
+        await people.seat(run.of(12, 6))
+        await people.publisher("before").run(run.of(200, 40), 100)
+        began_s = time.monotonic()
+        if how == "FLUSHALL":
+            async with running.redis.client() as client:
+                await client.flushall()
+        else:
+            running.redis.kill()
+            await asyncio.sleep(_DOWN_S)
+            await running.redis.start()
+        told_after_s = await _all_told(people.witnesses, began_s)
+        await people.publisher("after").run(run.of(200, 40), 100)
+        caught_up = await people.settle()
+    # What was acknowledged in the life that ended was lost, and that is what everybody was told.
+    verdict = people.judge()
+    measured = people.measured(verdict, caught_up=caught_up) | {"all_told_after_s": round(told_after_s, 2)}
+    measured["told"] = sum(witness.log.told_gaps > 0 for witness in people.witnesses)
+    passed = verdict.clean and caught_up and told_after_s >= 0 and not running.offences
+    return Row("redis-emptied", how, "every client is told", measured, passed)
+
+
+async def _all_told(witnesses: list[Witness], since_s: float) -> float:
+    """Seconds until every witness heard a resync; -1 when one never did."""
+    told = await until(lambda: all(each.log.told_gaps for each in witnesses), 15.0)
+    return time.monotonic() - since_s if told else -1.0
+
+
+async def stopped(run: Run) -> list[Row]:
+    """SIGSTOP: connections stand, nothing answers. What was refused meanwhile must never appear."""
+    pause_s = run.of(10, 3)
+    async with fleet(run.folder) as running, audience(running, "stopped", run.seed) as people:
+        await people.seat(run.of(12, 6))
+        publishers = [people.publisher(f"p{number}", number, insist=False) for number in range(8)]
+        publishing = [asyncio.create_task(each.run(run.of(150, 50), 10)) for each in publishers]
+        await asyncio.sleep(1.5)
+        running.redis.freeze()
+        slowest_s, statuses = await _watch_health(running, pause_s)
+        running.redis.thaw()
+        await asyncio.gather(*publishing)
+        caught_up = await people.settle()
+    verdict = people.judge()
+    books = people.books
+    measured = people.measured(verdict, caught_up=caught_up)
+    measured |= {"stopped_s": pause_s, "unanswered": len(books.unanswered), "health_slowest_s": round(slowest_s, 3)}
+    measured["health_503"] = statuses.count(503)
+    live = slowest_s <= 1.0 and 503 in statuses
+    passed = verdict.clean and not verdict.told_gaps and caught_up and live and not books.unanswered
+    bar = f"SIGSTOP {pause_s} s: refused or delayed with an answer, nothing refused appears; liveness within 1 s"
+    return [Row("redis-stopped", "all transports", bar, measured, passed and bool(books.refused))]
+
+
+async def _watch_health(running: Fleet, for_s: float) -> tuple[float, list[int]]:
+    """Ask every instance five times a second; the slowest answer and all statuses."""
+    until_s = time.monotonic() + for_s
+    slowest_s, statuses = 0.0, []
+    async with http_client(running.servers[0].base_url, timeout=5.0) as client:
+        while time.monotonic() < until_s:
+            for server in running.servers:
+                began_s = time.monotonic()
+                try:
+                    statuses.append((await client.get(f"{server.base_url}/health")).status_code)
+                except httpx.TransportError:
+                    statuses.append(0)
+                slowest_s = max(slowest_s, time.monotonic() - began_s)
+            await asyncio.sleep(0.2)
+    return slowest_s, statuses

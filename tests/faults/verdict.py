@@ -1,0 +1,99 @@
+"""What the logs of all witnesses together say: nothing is believed that a server says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+
+from tests.faults.publisher import Books
+from tests.faults.witness import Log
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Counts over all witnesses; `told_gaps` is no fault by itself, all else is."""
+
+    lost: int = 0  # acknowledged, in a stretch that a witness followed without a told gap, and not heard
+    duplicated: int = 0
+    reordered: int = 0
+    holes: int = 0  # an offset left out without a word, joins and leaves included
+    conflicts: int = 0  # one id, two contents
+    phantoms: int = 0  # heard, but never published, or answered with a refusal
+    protocol_errors: int = 0
+    told_gaps: int = 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing went wrong untold."""
+        faults = asdict(self)
+        del faults["told_gaps"]
+        return not any(faults.values())
+
+
+def judge(logs: Iterable[Log], books: Books, published: Collection[str]) -> Verdict:
+    """Hold every log against the books. `published` is every content that was ever sent."""
+    verdict = Verdict()
+    content_of: dict[str, str] = {}
+    for log in logs:
+        verdict.told_gaps += log.told_gaps
+        verdict.protocol_errors += len(log.errors)
+        _judge_order(log, verdict)
+        verdict.lost += _count_lost(log, books)
+        for heard in log.heard:
+            if heard.gap:
+                continue
+            if content_of.setdefault(heard.id, heard.content) != heard.content:
+                verdict.conflicts += 1
+            if heard.kind == "chat" and (heard.content not in published or heard.content in books.refused):
+                verdict.phantoms += 1
+    return verdict
+
+
+def _judge_order(log: Log, verdict: Verdict) -> None:
+    epoch, offset = _split(log.start) if log.start else ("", 0)
+    seen: set[str] = set()
+    for heard in log.heard:
+        at_epoch, at = _split(heard.id)
+        if heard.gap:
+            epoch, offset = at_epoch, at
+            continue
+        if heard.id in seen:
+            verdict.duplicated += 1
+        elif at_epoch != epoch:
+            verdict.holes += 1  # another life of the room, and no resync said so
+        elif at <= offset:
+            verdict.reordered += 1
+        elif at > offset + 1:
+            verdict.holes += 1
+        seen.add(heard.id)
+        epoch, offset = at_epoch, max(at, offset) if at_epoch == epoch else at
+
+
+def _count_lost(log: Log, books: Books) -> int:
+    """Acknowledged messages between the log's start and its end, told gaps left out, that it never heard."""
+    heard = {each.id for each in log.heard if not each.gap}
+    stretches: list[tuple[str, int, int]] = []
+    if not log.start:
+        return len(books.acknowledged)
+    epoch, first = _split(log.start)
+    last = first
+    for each in log.heard:
+        at_epoch, at = _split(each.id)
+        if each.gap:
+            stretches.append((epoch, first, last))
+            epoch, first, last = at_epoch, at, at
+        elif at_epoch == epoch:
+            last = max(last, at)
+    # To the very end: what was acknowledged after the last event it heard is lost as well.
+    stretches.append((epoch, first, 1 << 60))
+    lost = 0
+    for id_ in books.acknowledged.values():
+        at_epoch, at = _split(id_)
+        within = any(at_epoch == name and low < at <= high for name, low, high in stretches)
+        lost += within and id_ not in heard
+    return lost
+
+
+def _split(position: str) -> tuple[str, int]:
+    epoch, _, offset = position.rpartition(":")
+    return epoch, int(offset)
