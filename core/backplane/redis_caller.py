@@ -72,9 +72,8 @@ class Caller:
     async def check_life(self) -> None:
         """Notice that the database was emptied. Raises Unavailable."""
         link = await self._reach()
-        before = link.life
         try:
-            if await link.learn_life() != before:
+            if await link.learn_life():
                 self._restored()
         except (LinkLostError, ResponseError) as error:
             raise _away(error) from error

@@ -85,6 +85,7 @@ class Link:
         self._keep_ms = keep_ms
         self._run_id = b""
         self._durable = False
+        self._since = b""
         self._lost = False
         self._shas: dict[str, bytes] = {}
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
@@ -141,13 +142,16 @@ class Link:
         # It was read before now: so much at least Redis's clock is ahead, and a deadline made from it errs early.
         self._ahead_ms = redis_ms - time.monotonic() * 1000
 
-    async def learn_life(self) -> int:
-        """Ask for the database's life, beginning a new one when it was emptied. Raises ResponseError, LinkLostError."""
+    async def learn_life(self) -> bool:
+        """Ask for the database's life; whether it was emptied since the last time.
+
+        Raises ResponseError, LinkLostError.
+        """
         durable = b"1" if self._durable else b"0"
-        now_ms, life = await self.script("life", (LIFE,), (self._run_id, durable, self._keep_ms))
+        now_ms, life, since = await self.script("life", (LIFE,), (self._run_id, durable, self._keep_ms, self.life))
         self.learn_time(int(now_ms))
-        self.life = int(life)
-        return self.life
+        known, self._since, self.life = self._since, since, int(life)
+        return known not in (b"", since)
 
     def _send(self, command: tuple[Any, ...]) -> asyncio.Future[Any]:
         if self.lost:
