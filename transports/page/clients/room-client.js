@@ -2,7 +2,7 @@
 
 const BACKOFF_MS = 250; // doubles with each failure in a row
 const BACKOFF_CAP_MS = 10_000;
-const SETTLED_MS = 2_000; // a connection that lived this long was no failure
+const SETTLED_MS = 1_000; // a connection that lived this long was no failure
 const SEND_TIMEOUT_MS = 10_000;
 const FATAL = ["forbidden", "not_found", "bad_request", "method_not_allowed"]; // trying again changes nothing
 const UNAUTHORIZED_LIMIT = 3;
