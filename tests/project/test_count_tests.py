@@ -23,7 +23,7 @@ def closing_line(folder: Path, source: str) -> tuple[str, int]:
     (folder / "test_it.py").write_text(source)
     junit = folder / "junit.xml"
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", str(folder), str(folder)]
-    bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     subprocess.run([*pytest_run, f"--junitxml={junit}"], env=bare, capture_output=True, timeout=_LIMIT_S, check=False)
     counter = [sys.executable, str(ROOT / ".ci" / "count_tests.py"), str(junit)]
     counted = subprocess.run(counter, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
