@@ -1,0 +1,54 @@
+"""Opening the browser: once the server answers, and not before. Settings of the demo."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+
+import pytest
+
+from core.backplane.memory import MemoryBackplane
+from core.hub import Hub
+from core.settings import SettingError, Settings
+from tests.contracts.kit.server import ServerProcess
+from transports import visit
+from transports.race import demo_wanted, with_page
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    urls: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", urls.append)
+    return urls
+
+
+def test_the_page_is_opened_once_the_server_answers(plain_server: ServerProcess, opened: list[str]) -> None:
+    visit.open_when_ready("127.0.0.1", plain_server.port).join(30)
+    assert opened == [f"http://127.0.0.1:{plain_server.port}/"]
+
+
+def test_nothing_is_opened_when_no_server_comes(monkeypatch: pytest.MonkeyPatch, opened: list[str]) -> None:
+    monkeypatch.setattr(visit, "_READY_S", 0.2)
+    with socket.socket() as unheard:  # bound, so that nobody else takes the port, and never listening
+        unheard.bind(("127.0.0.1", 0))
+        thread = visit.open_when_ready("127.0.0.1", unheard.getsockname()[1])
+        thread.join(30)
+    assert not thread.is_alive()
+    assert opened == []
+
+
+@pytest.mark.parametrize(("given", "wanted"), [({}, False), ({"RTLAB_DEMO": "0"}, False), ({"RTLAB_DEMO": "1"}, True)])
+def test_the_demo_is_wanted_only_when_it_is_said(given: dict[str, str], wanted: bool) -> None:
+    assert demo_wanted(given) is wanted
+
+
+def test_an_unclear_wish_is_refused() -> None:
+    with pytest.raises(SettingError, match="RTLAB_DEMO='yes': 0 or 1 is allowed"):
+        demo_wanted({"RTLAB_DEMO": "yes"})
+
+
+def test_a_demo_without_a_secret_of_its_own_can_sign_nothing() -> None:
+    settings = Settings()
+    hub = Hub(MemoryBackplane(settings), settings, secret=b"0" * 32)
+    with pytest.raises(SettingError, match="RTLAB_DEMO=1 needs RTLAB_SECRET"):
+        with_page([], hub, demo=True)
