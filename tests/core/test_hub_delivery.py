@@ -135,6 +135,30 @@ async def test_store_lost_while_history_is_read_is_told() -> None:
         assert follower.position == head
 
 
+async def test_jump_while_history_is_read_is_told_and_no_gap_is_silent() -> None:
+    async with instances(2, Settings(rate_per_s=0.0, history_events=3)) as (one, two):
+        bystander = await two.join("bob")
+        left_at = await one.say("1")
+        await one.say("2")
+        await asyncio.sleep(A_WHILE_S)
+        two.link.answering = asyncio.Event()
+        joining = asyncio.create_task(two.join("alice", left_at))
+        await settled()
+        answering, two.link.answering, two.link.held = two.link.answering, None, True
+        for number in range(10):
+            await one.say(str(number))
+        two.link.in_flight = two.link.in_flight[-1:]
+        two.link.held = False
+        two.link.hand_on()
+        await settled()
+        answering.set()
+        alice = await joining
+        assert alice.start.resync is not None
+        for follower in (Follower(alice), Follower(bystander)):
+            follower.hear(waiting(follower.subscription))
+            assert follower.position == (await one.hub.members(ROOM))[0]
+
+
 async def test_instances_share_rooms_and_positions() -> None:
     async with instances(2) as (one, two):
         alice, bob = await one.join("alice"), await two.join("bob")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import ShuttingDown
+from core.errors import ShuttingDown, Unavailable
 from core.model import Position
 from core.settings import Settings
 from core.subscription import Subscription
@@ -209,3 +209,25 @@ async def test_poller_that_left_elsewhere_is_held_anew_by_its_next_poll() -> Non
         await one.hub.attach(who, ROOM, "poll", frame, poller=True)
         expected = ["user_joined bob", "user_joined alice", "user_left alice", "user_joined alice"]
         assert gist(waiting(bob)) == expected
+
+
+async def test_new_poller_is_refused_while_the_store_is_away() -> None:
+    async with instance(SHORT) as one:
+        await one.join("bob")
+        one.link.away = True
+        with pytest.raises(Unavailable):
+            await one.hub.attach(one.who(), ROOM, "poll", frame, poller=True)
+        assert one.hub.stats.connections["poll"] == 0
+        one.link.away = False
+
+
+async def test_long_held_poll_lets_its_lease_run_on_from_its_end() -> None:
+    async with instance(SHORT) as one:
+        bob = await one.join("bob")
+        poll = await one.hub.attach(one.who(), ROOM, "poll", frame, poller=True)
+        await asyncio.sleep(3 * SHORT.presence_ttl_s)
+        await one.hub.detach(poll)
+        await asyncio.sleep(SHORT.presence_ttl_s - 0.5)
+        assert "user_left alice" not in gist(waiting(bob))
+        await asyncio.sleep(2.0)
+        assert gist(waiting(bob)) == ["user_left alice"]

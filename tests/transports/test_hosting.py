@@ -1,0 +1,103 @@
+"""What we ask of uvicorn, and that its running server is found and drained."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from core.settings import Settings
+from transports.hosting import adopt, hosting_server, tcp_nodelay
+from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
+
+
+@pytest.fixture
+def server() -> uvicorn.Server:
+    config = uvicorn.Config(Starlette())
+    config.load()
+    return uvicorn.Server(config)
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def test_no_uvicorn_no_hosting_server() -> None:
+    assert hosting_server() is None
+
+
+def test_server_is_found_as_the_owner_of_the_sigterm_handler(server: uvicorn.Server) -> None:
+    with server.capture_signals():
+        assert hosting_server() is server
+    signal.signal(signal.SIGTERM, lambda number, stack: None)
+    assert hosting_server() is None
+
+
+async def test_adopted_server_takes_our_settings_and_protocols(server: uvicorn.Server) -> None:
+    adopt(server, Settings(heartbeat_s=7.0, max_bytes=999, drain_s=10.0, deflate=True), lambda: None)
+    config = server.config
+    assert (config.ws_ping_interval, config.ws_ping_timeout) == (7.0, 7.0)
+    assert config.ws_max_size == 999
+    assert config.ws_per_message_deflate is True
+    assert config.http_protocol_class is LabHttpProtocol
+    assert config.ws_protocol_class is LabWebSocketProtocol
+    assert config.timeout_keep_alive > 55  # longer than any poll is held
+    assert config.timeout_graceful_shutdown is not None
+    assert 0 < config.timeout_graceful_shutdown < 10.0  # so that exit comes within the drain time
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signal_drains_first_and_then_lets_the_server_exit(
+    server: uvicorn.Server, number: signal.Signals
+) -> None:
+    drained = asyncio.Event()
+    adopt(server, Settings(), drained.set)
+    os.kill(os.getpid(), number)
+    async with asyncio.timeout(5.0):
+        await drained.wait()
+    assert server.should_exit
+    assert not server.force_exit
+    os.kill(os.getpid(), number)
+    await asyncio.sleep(0)
+    assert server.force_exit is (number == signal.SIGINT)  # Ctrl-C twice means now
+
+
+def test_nodelay_of_nobody_is_unknown(server: uvicorn.Server) -> None:
+    assert tcp_nodelay(None, ("127.0.0.1", 1)) is None
+    assert tcp_nodelay(server, None) is None
+    assert tcp_nodelay(server, ("127.0.0.1", 1)) is None
+
+
+async def test_nodelay_is_read_from_the_accepted_socket(server: uvicorn.Server) -> None:
+    loop, accepted = asyncio.get_running_loop(), asyncio.Queue[LabHttpProtocol]()
+
+    class Accepting(LabHttpProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            accepted.put_nowait(self)
+
+    listening = await loop.create_server(
+        lambda: Accepting(server.config, server.server_state, {}, loop), "127.0.0.1", 0
+    )
+    _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname()[:2])
+    client = writer.get_extra_info("sockname")
+    async with asyncio.timeout(5.0):
+        protocol = await accepted.get()
+    assert tcp_nodelay(server, client) is True
+    protocol.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+    assert tcp_nodelay(server, client) is False
+    protocol.transport.abort()
+    writer.close()
+    listening.close()
+    await writer.wait_closed()
+    await listening.wait_closed()

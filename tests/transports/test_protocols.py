@@ -1,0 +1,314 @@
+"""The edges that uvicorn leaves, and every inner name of uvicorn and websockets that the protocols rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import Server, ServerState
+from websockets.client import ClientProtocol
+from websockets.frames import Close, Opcode
+from websockets.server import ServerProtocol
+
+from tests.core.virtual_time import VirtualTimeLoop
+from tests.transports.wire_end import WireEnd, turns
+from transports import bounds
+from transports.bounds import BoundedHttpProtocol, BoundedWebSocketProtocol
+from transports.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
+
+RELIED_ON = {
+    HttpToolsProtocol: {
+        "connection_made", "connection_lost", "data_received", "on_message_begin", "on_headers_complete",
+        "on_response_complete", "send_400_response", "pause_writing", "resume_writing", "_start_asgi_task", "shutdown",
+    },
+    WebSocketsSansIOProtocol: {
+        "data_received", "handle_connect", "handle_ping", "handle_pong", "handle_cont", "handle_parser_exception",
+        "send_receive_event_to_app", "run_asgi", "send", "keepalive_timeout", "stop_keepalive", "on_task_complete",
+        "send_500_response", "connection_lost", "pause_writing", "resume_writing", "shutdown",
+    },
+    ServerProtocol: {"send_close", "fail", "data_to_send", "close_sent", "receive_data", "extensions"},
+    Server: {"capture_signals", "handle_exit", "server_state"},
+}  # fmt: skip
+ATTRIBUTES = {
+    LabHttpProtocol: {
+        "config", "loop", "transport", "url", "headers", "scope", "cycle", "pipeline", "parser", "flow", "tasks",
+        "server_state", "timeout_keep_alive", "client",
+    },
+    LabWebSocketProtocol: {
+        "config", "loop", "transport", "queue", "frames", "curr_msg_data_type", "conn", "close_sent", "close_timer",
+        "read_paused", "writable", "handshake_complete", "scope", "response", "app", "receive", "send", "logger",
+        "tasks", "client",
+    },
+}  # fmt: skip
+CONFIG = {
+    "ws_ping_interval", "ws_ping_timeout", "ws_max_size", "ws_per_message_deflate", "timeout_keep_alive",
+    "timeout_graceful_shutdown", "http_protocol_class", "ws_protocol_class",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+class Echo:
+    """An app that accepts, keeps what it is told, and answers HTTP with its path."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.scope: Scope = {}
+        self.send: Send | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self.send = scope, send
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"ok"})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            self.heard.append(message)
+        self.heard.append(message)
+
+
+@pytest.fixture
+def app() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+async def end(app: Echo) -> AsyncIterator[WireEnd]:
+    connection = WireEnd(app, ws_max_size=16_384, ws_ping_interval=15.0, ws_ping_timeout=15.0)
+    yield connection
+    await connection.end()
+
+
+def said(client: ClientProtocol) -> bytes:
+    return b"".join(client.data_to_send())
+
+
+def close_of(client: ClientProtocol, data: bytes) -> Close | None:
+    """The close frame in what the server sent."""
+    client.receive_data(data)
+    list(client.events_received())
+    return client.close_rcvd
+
+
+@pytest.mark.parametrize(("owner", "names"), RELIED_ON.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_uvicorn_and_websockets_still_have_the_methods(owner: type, names: set[str]) -> None:
+    known = set(dir(owner)) | set(vars(ServerProtocol(max_size=1)) if owner is ServerProtocol else ())
+    known |= set(vars(Server(uvicorn.Config(Echo())))) if owner is Server else set()
+    assert names - known == set()
+
+
+def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
+    ours = {
+        "take_over", "give_back", "spawn", "close_soon", "can_hand_over", "holder", "short_way", "request_bytes",
+        "broken",
+    }  # fmt: skip
+    for kind in (BoundedHttpProtocol, LabHttpProtocol, BoundedWebSocketProtocol, LabWebSocketProtocol):
+        base = HttpToolsProtocol if issubclass(kind, HttpToolsProtocol) else WebSocketsSansIOProtocol
+        public = {name for name in vars(kind) if not name.startswith("_")} - ours
+        source = inspect.getsource(inspect.getmodule(base) or base)
+        assert {name for name in public if not hasattr(base, name)} == set()
+        # asyncio and httptools call some of them; they are in no line of uvicorn's own.
+        called = {name for name in public if f".{name}" in source or f"def {name}" in source}
+        assert public == called
+
+
+def test_config_still_has_what_we_set() -> None:
+    config = uvicorn.Config(Echo())
+    config.load()
+    assert CONFIG - set(vars(config)) == set()
+
+
+def test_server_state_still_has_connections_and_tasks() -> None:
+    assert {"connections", "tasks", "default_headers"} <= set(vars(ServerState()))
+    assert {"scope", "disconnected", "response_complete", "keep_alive"} <= set(
+        RequestResponseCycle.__init__.__code__.co_names
+    )
+    assert httptools_impl.STATUS_LINE[431].startswith(b"HTTP/1.1 431 ")
+
+
+async def test_protocol_objects_still_have_the_attributes(end: WireEnd) -> None:
+    end.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await turns()
+    assert {name for name in ATTRIBUTES[LabHttpProtocol] if not hasattr(end.protocol, name)} == set()
+    await end.upgraded()
+    assert isinstance(end.protocol, LabWebSocketProtocol)
+    assert {name for name in ATTRIBUTES[LabWebSocketProtocol] if not hasattr(end.protocol, name)} == set()
+
+
+async def test_direct_sink_is_offered_to_http_1_1_and_websocket(end: WireEnd, app: Echo) -> None:
+    end.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await turns()
+    assert app.scope["extensions"][EXTENSION]["protocol"] is end.protocol
+    await end.upgraded()
+    assert app.scope["extensions"][EXTENSION]["protocol"] is end.protocol
+    assert "websocket.http.response" in app.scope["extensions"]
+
+
+async def test_direct_sink_is_not_offered_to_http_1_0(end: WireEnd, app: Echo) -> None:
+    end.send(b"GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+    await turns()
+    assert EXTENSION not in (app.scope.get("extensions") or {})
+    assert end.received().endswith(b"ok")
+
+
+async def test_text_that_is_not_utf_8_closes_with_1007_and_no_traceback(
+    end: WireEnd, app: Echo, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await end.upgraded()
+    client.send_text(b"caf\xff")
+    end.send(said(client))
+    close = close_of(client, end.received())
+    await turns()
+    assert close is not None
+    assert close.code == 1007
+    assert app.heard == [{"type": "websocket.disconnect", "code": 1007, "reason": ""}]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_split_text_is_judged_as_a_whole(end: WireEnd, app: Echo) -> None:
+    client = await end.upgraded()
+    client.send_text(b"caf\xc3", fin=False)
+    client.send_continuation(b"\xa9", fin=True)
+    end.send(said(client))
+    await turns()
+    assert app.heard == [{"type": "websocket.receive", "text": "café"}]
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\xfe\x40\x01\x00\x00\x00\x00" + b"x" * 16_385, 1009),
+        (b"\xf1\x81\x00\x00\x00\x00x", 1002),
+        (b"\x83\x81\x00\x00\x00\x00x", 1002),
+        (b"\x81\x01x", 1002),
+        (b"\x80\x81\x00\x00\x00\x00x", 1002),
+    ],
+    ids=["too large", "reserved bits", "reserved opcode", "unmasked", "continuation of nothing"],
+)
+async def test_violation_is_told_before_the_connection_goes(end: WireEnd, frame: bytes, code: int) -> None:
+    client = await end.upgraded()
+    end.send(frame)
+    close = close_of(client, end.received())
+    assert close is not None
+    assert close.code == code
+    # To close or abort now, with bytes unread, would be a reset that overtakes the close frame.
+    assert not {"close", "abort"} & set(end.transport.done)
+    end.send(b"\xff" * 100)
+    await asyncio.sleep(60.0)
+    assert {"close", "abort"} & set(end.transport.done)
+    assert end.received() == b""
+
+
+async def test_text_of_exactly_the_limit_comes_through(end: WireEnd, app: Echo) -> None:
+    client = await end.upgraded()
+    client.send_text(b"x" * 16_384)
+    end.send(said(client))
+    await turns()
+    assert [len(message["text"]) for message in app.heard] == [16_384]
+
+
+async def test_app_that_sends_after_the_protocol_closed_has_done_nothing_wrong(end: WireEnd, app: Echo) -> None:
+    client = await end.upgraded()
+    client.send_text(b"\xff")
+    end.send(said(client))
+    assert app.send is not None
+    with pytest.raises(ClientDisconnected):
+        await app.send({"type": "websocket.send", "text": "an event"})
+
+
+async def test_text_after_the_apps_close_is_dropped(end: WireEnd, app: Echo, caplog: pytest.LogCaptureFixture) -> None:
+    client = await end.upgraded()
+    assert app.send is not None
+    await app.send({"type": "websocket.close", "code": 4400})
+    close = close_of(client, end.received())
+    assert close is not None
+    assert close.code == 4400
+    for payload in (b"\x81\x81\x00\x00\x00\x00\xff", b"\x81\x81\x00\x00\x00\x00x"):
+        end.send(payload)
+    await turns()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert [message["type"] for message in app.heard] == ["websocket.disconnect"]
+
+
+async def test_ping_is_answered_and_a_flood_of_them_is_not(end: WireEnd) -> None:
+    client = await end.upgraded()
+    client.send_ping(b"one")
+    end.send(said(client))
+    client.receive_data(end.received())
+    (pong,) = client.events_received()
+    assert getattr(pong, "opcode", None) is Opcode.PONG
+    for _ in range(bounds.CONTROL_FRAMES_PER_S + 1):
+        client.send_ping(b"flood")
+    end.send(said(client))
+    close = close_of(client, end.received())
+    assert close is not None
+    assert close.code == 1008
+
+
+async def test_pings_at_a_decent_pace_go_on_for_ever(end: WireEnd) -> None:
+    client = await end.upgraded()
+    for _ in range(3 * bounds.CONTROL_FRAMES_PER_S):
+        client.send_ping(b"")
+        end.send(said(client))
+        await asyncio.sleep(0.02)
+    assert close_of(client, end.received()) is None
+
+
+async def test_message_in_endless_fragments_is_refused(end: WireEnd) -> None:
+    client = await end.upgraded()
+    client.send_text(b"", fin=False)
+    for _ in range(bounds.FRAGMENTS):
+        client.send_continuation(b"", fin=False)
+    end.send(said(client))
+    close = close_of(client, end.received())
+    assert close is not None
+    assert close.code == 1008
+
+
+@pytest.mark.parametrize(("size", "status"), [(30_000, b"200"), (33_000, b"431"), (100_000, b"431")])
+@pytest.mark.parametrize("step", [1_000_000, 1000])
+async def test_head_is_bounded_whole_or_in_parts(end: WireEnd, size: int, status: bytes, step: int) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Padding: ".ljust(size - 4, b"x") + b"\r\n\r\n"
+    for start in range(0, len(head), step):
+        if not end.transport.is_closing():
+            end.send(head[start : start + step])
+    await turns()
+    assert end.received().split(b" ")[1] == status
+
+
+async def test_head_that_does_not_arrive_is_given_up(end: WireEnd) -> None:
+    end.send(b"GET / HTTP/1.1\r\nHost:")
+    await asyncio.sleep(bounds.HEAD_S + 0.1)
+    assert end.received().startswith(b"HTTP/1.1 408 ")
+    assert end.transport.done == ["close"]
+
+
+async def test_connection_that_says_nothing_is_closed(end: WireEnd) -> None:
+    await asyncio.sleep(bounds.HEAD_S - 0.1)
+    assert end.transport.done == []
+    await asyncio.sleep(0.2)
+    assert end.transport.done == ["close"]
+
+
+async def test_requests_in_time_are_not_cut_short(end: WireEnd) -> None:
+    for _ in range(4):
+        end.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await turns()
+        assert end.received().endswith(b"ok")
+        await asyncio.sleep(2.0)
+    assert end.transport.done == []
