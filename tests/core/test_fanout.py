@@ -344,5 +344,5 @@ class FanoutMachine(RuleBasedStateMachine):
             assert len(subscription.outbox) <= 1 or subscription.outbox.waiting_bytes <= subscription.outbox.max_bytes
 
 
-FanoutMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+FanoutMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestFanoutMachine = FanoutMachine.TestCase

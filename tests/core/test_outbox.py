@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -51,6 +52,7 @@ class OutboxMachine(RuleBasedStateMachine):
         assert len(self.outbox) <= 1 or self.outbox.waiting_bytes <= self.outbox.max_bytes
 
 
+OutboxMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=40)
 TestOutboxMachine = OutboxMachine.TestCase
 
 

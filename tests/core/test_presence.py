@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -59,6 +60,7 @@ class PresenceMachine(RuleBasedStateMachine):
         assert set(self.presence.members()) == {Member(user, len(held)) for user, held in self.running.items()}
 
 
+PresenceMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=40)
 TestPresenceMachine = PresenceMachine.TestCase
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -72,6 +72,7 @@ class StreamMachine(RuleBasedStateMachine):
         assert self.stream.first_offset == len(self.appended_s) - len(self.stream) + 1
 
 
+StreamMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=40)
 TestStreamMachine = StreamMachine.TestCase
 
 
