@@ -16,7 +16,7 @@ exit codes:
   0    done, and every cell can be used (valid or doubtful)
   1    it could not be done; standard error says why
   2    the command line is wrong
-  4    done, but at least one cell is invalid; the table says which and why
+  4    done, but at least one cell is invalid, also when measured again; the table says which and why
   130  stopped by Ctrl-C; what was finished is kept and reported
 """
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.lab import experiment, progress, targets
+from loadtests.lab import again, experiment, progress, targets
 from loadtests.lab.errors import LabError
 from loadtests.lab.experiment import Experiment
 from loadtests.lab.servers import ServerSettings
 from loadtests.runs import store
-from loadtests.runs.schema import Run, Validity
+from loadtests.runs.schema import Run
 from loadtests.scenarios import scenario as scenarios
 
 OK, FAILED, SOME_INVALID, INTERRUPTED = 0, 1, 4, 130
@@ -70,7 +70,7 @@ def conclude(folder: Path, run: Run) -> int:
     if not run.complete:
         print(f"incomplete: {run.note or 'the lab ended before the run did'}")
     print(f"report: {path}")
-    invalid = [cell.id for cell in run.cells if cell.verdict.validity is Validity.INVALID]
+    invalid = [cell.id for cell in again.unreplaced(run.cells)]
     if invalid:
         print(f"rtlab: {len(invalid)} of {len(run.cells)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
     return SOME_INVALID if invalid else OK

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from loadtests.lab import again, cores, plan
 from loadtests.lab import cell as cells
-from loadtests.lab import cores, plan
 from loadtests.lab.cell import Bench
 from loadtests.lab.errors import Interrupted, LabError
 from loadtests.lab.interrupt import Interrupt
@@ -62,20 +62,38 @@ def conduct(experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Disp
     interrupted = False
     # The lab itself stays off the server's core.
     with Interrupt() as interrupt, cores.on(experiment.bench.cores.generator):
-        display = show(planned)
+        todo = planned
         try:
-            for cell in planned:
-                display.begin(cell)
-                display.end(cells.run(cell, experiment.bench, store, check=interrupt.check, told=display.told))
-                store.update(elapsed_s=time.monotonic() - started)
+            for _ in range(1 + again.PASSES):
+                _measure(todo, experiment.bench, store, interrupt, show, started)
+                todo = again.repetitions(todo, store.run.cells)
+                if not todo:
+                    break
         except Interrupted as reason:
             interrupted = True
             store.update(elapsed_s=time.monotonic() - started, note=_missing(str(reason), planned, store.run))
         finally:
-            display.close()
             store.describe("servers", _servers(store.run))
             run = store.finish()
     return Outcome(store.folder, run, interrupted)
+
+
+def _measure(
+    planned: Sequence[PlannedCell],
+    bench: Bench,
+    store: RunStore,
+    interrupt: Interrupt,
+    show: Callable[[Sequence[PlannedCell]], Display],
+    started: float,
+) -> None:
+    display = show(planned)
+    try:
+        for cell in planned:
+            display.begin(cell)
+            display.end(cells.run(cell, bench, store, check=interrupt.check, told=display.told))
+            store.update(elapsed_s=time.monotonic() - started)
+    finally:
+        display.close()
 
 
 def _run(experiment: Experiment, environment: Manifest, planned_cells: int) -> Run:

@@ -106,7 +106,8 @@ class RunStore:
         # Only now: had the merge failed, the cells' own tables would still be there.
         shutil.rmtree(self.folder / _CELLS)
         shutil.rmtree(self.folder / _SCRATCH)
-        complete = len(self._run.cells) == self._run.planned_cells and not self._run.note
+        # More than planned: some were measured again.
+        complete = len(self._run.cells) >= self._run.planned_cells and not self._run.note
         self._run = msgspec.structs.replace(self._run, complete=complete)
         self._write_run()
         return self._run

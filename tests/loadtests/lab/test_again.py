@@ -1,0 +1,77 @@
+"""Cells that only the circumstances spoilt are measured again; findings are not."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from loadtests.lab import again, plan, targets
+from loadtests.lab.plan import PlannedCell
+from loadtests.runs.schema import Cell, Counts, Validity, Verdict
+from loadtests.scenarios import scenario
+
+PLANNED = plan.draw(scenario.find("compare"), targets.TARGETS, seed=1)
+COUNTS = Counts(
+    published=1,
+    refused=0,
+    expected=1,
+    received=1,
+    lost=0,
+    duplicates=0,
+    out_of_order=0,
+    told_gaps=0,
+    reconnects=0,
+)
+
+
+def measured(planned: PlannedCell, validity: Validity, counts: Counts | None = COUNTS) -> Cell:
+    return Cell(
+        id=planned.id,
+        transport=planned.target.name,
+        load=planned.load.name,
+        kind=planned.kind,
+        block=planned.block,
+        order=planned.order,
+        subscribers=1,
+        publishers=1,
+        rooms=1,
+        rate_per_s=1.0,
+        payload_bytes=128,
+        warm_up_s=0.0,
+        measured_s=1.0,
+        link="loopback",
+        verdict=Verdict(validity, ()),
+        counts=counts,
+    )
+
+
+def test_an_invalid_cell_is_repeated_and_a_doubtful_one_is_not() -> None:
+    cells = [measured(PLANNED[0], Validity.INVALID), measured(PLANNED[1], Validity.DOUBTFUL)]
+    (repeated,) = again.repetitions(PLANNED, cells)
+    assert repeated.id == f"{PLANNED[0].id}-again"
+    assert (repeated.target, repeated.load, repeated.block) == (
+        PLANNED[0].target,
+        PLANNED[0].load,
+        PLANNED[0].block,
+    )
+    assert repeated.order > max(cell.order for cell in PLANNED)
+
+
+@pytest.mark.parametrize("finding", [{"lost": 1}, {"duplicates": 1}, {"out_of_order": 1}, {"received": 0}])
+def test_a_finding_is_never_repeated_away(finding: dict[str, int]) -> None:
+    found = measured(PLANNED[0], Validity.INVALID, msgspec.structs.replace(COUNTS, **finding))
+    assert again.repetitions(PLANNED, [found]) == ()
+    assert again.repetitions(PLANNED, [measured(PLANNED[0], Validity.INVALID, None)]) == ()
+
+
+def test_at_most_a_quarter_is_repeated() -> None:
+    cells = [measured(cell, Validity.INVALID) for cell in PLANNED]
+    assert len(again.repetitions(PLANNED, cells)) == len(PLANNED) // 4
+
+
+def test_a_repeated_cell_that_is_good_replaces_the_spoilt_one() -> None:
+    spoilt, lost = measured(PLANNED[0], Validity.INVALID), measured(PLANNED[1], Validity.INVALID)
+    good = msgspec.structs.replace(measured(PLANNED[0], Validity.DOUBTFUL), id=PLANNED[0].id + "-again-again")
+    assert again.unreplaced([spoilt, lost, good]) == [lost]
+    bad = msgspec.structs.replace(good, verdict=Verdict(Validity.INVALID, ()))
+    assert again.unreplaced([spoilt, bad]) == [spoilt, bad]
