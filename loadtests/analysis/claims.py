@@ -22,6 +22,14 @@ RESOLUTION_MS = 100.0
 GUIDE_LATENCY_MS: Mapping[str, float] = {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}
 """The guide's latency column."""
 
+GUIDE_COLUMNS: Mapping[str, tuple[str, str]] = {
+    "websocket": ("excellent", "medium"),
+    "sse": ("excellent", "low"),
+    "longpoll": ("universal", "low"),
+    "h2push": ("limited", "medium"),
+}
+"""The guide's columns that no run of this kind measures: browser support and complexity, in its words."""
+
 TITLES: Mapping[str, str] = {
     "websocket": "WebSocket",
     "sse": "Server-Sent Events",

@@ -116,6 +116,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...]) -> str:
         headline=sentences.headline(worked_out),
         five_hundred=sentences.five_hundred(worked_out),
         share=quantity.share,
+        guide=[(name, claims.GUIDE_LATENCY_MS[name], *words) for name, words in claims.GUIDE_COLUMNS.items()],
         light=Markup(palette.css_variables(dark=False)),  # noqa: S704  # our own constants
         dark=Markup(palette.css_variables(dark=True)),  # noqa: S704
     )
