@@ -84,10 +84,12 @@ async def test_what_an_instance_remembers_does_not_outlive_a_lost_store() -> Non
         left_at = await one.say("1")
         await one.say("2")
         one.link.store.lose()
-        await one.say("new life")
+        position = await one.say("new life")
         await settled()
-        alice = await one.join(since=left_at)
+        alice = await one.join("alice", since=left_at)
         assert alice.start.resync == "epoch_changed"
+        carol = await one.join("carol", since=Position(position.epoch, 0))
+        assert gist(waiting(carol)) == ["new life", "user_joined alice", "user_joined carol"]
 
 
 async def test_what_an_instance_remembers_is_never_more_than_the_history_holds() -> None:
@@ -97,6 +99,19 @@ async def test_what_an_instance_remembers_is_never_more_than_the_history_holds()
         for content in "234":
             await one.say(content)
         assert (await one.join(since=left_at)).start.resync == "history_evicted"
+
+
+async def test_what_an_instance_remembers_does_not_bridge_a_gap() -> None:
+    async with instances(2, Settings(rate_per_s=0.0, history_events=3)) as (one, two):
+        await two.join("bob")
+        two.link.held = True
+        positions = [await one.say(str(number)) for number in range(10)]
+        two.link.in_flight = two.link.in_flight[-1:]
+        two.link.held = False
+        two.link.hand_on()
+        await settled()
+        alice = await two.join("alice", since=positions[-2])
+        assert gist(waiting(alice)) == ["9", "user_joined alice"]
 
 
 async def test_what_is_published_while_history_is_read_comes_once() -> None:

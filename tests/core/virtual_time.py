@@ -6,19 +6,25 @@ import asyncio
 import selectors
 
 START_S = 1000.0
+TURNS_AT_ONE_TIME = 100_000  # more than any test needs: tasks that wake each other for ever never let time pass
 
 
 class _JumpingSelector(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now_s = START_S
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        if not ready:
-            if timeout is None:
-                raise RuntimeError("deadlock: every task waits, and no timer is set")
+        self._turns += 1
+        if not ready and timeout is None:
+            raise RuntimeError("deadlock: every task waits, and no timer is set")
+        if not ready and timeout:
             self.now_s += timeout
+            self._turns = 0
+        if self._turns > TURNS_AT_ONE_TIME:
+            raise RuntimeError(f"livelock: {self._turns} turns of the loop at one time")
         return ready
 
 
