@@ -43,7 +43,7 @@ class Plan:
     blocks: int = 2
     warm_up_s: float = 1.0
     measured_s: float = 5.0
-    grace_s: float = 3.0
+    grace_s: float = 10.0  # at most; a cell ends as soon as everything has come
     lanes: Sequence[str] = LANES
     durations: Durations = field(default_factory=Durations)
     load: Load = field(default_factory=lambda: Load(name="1x50", subscribers=1, rate_per_s=50.0))

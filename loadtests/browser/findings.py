@@ -24,7 +24,7 @@ _TICK_MS = 50
 class Durations:
     """How long the parts of an examination take, in seconds unless named otherwise."""
 
-    patience: float = 3.0
+    patience: float = 5.0
     outage: float = 2.0
     hidden: float = 8.0
     flood: float = 5.0
@@ -81,7 +81,8 @@ def _hidden(browser: Browser, url: str, durations: Durations) -> dict[str, Value
     browser.show(front)
     options = {"room": "hidden", "ratePerS": 10, "seconds": durations.hidden}
     sent = probe(browser, front, "hiddenSend", options, Sent, takes_s=durations.hidden)
-    answer = probe(browser, hidden, "hiddenResult", {}, Hidden)
+    awaited = {"sent": sent.sent, "patienceMs": durations.patience * 1000}
+    answer = probe(browser, hidden, "hiddenResult", awaited, Hidden)
     browser.close(front)
     browser.close(hidden)
     return {

@@ -129,6 +129,7 @@
       watched.events++;
       watched.latencies.push(Date.now() - Number(ref.split(".")[1]));
     };
+    globalThis.rtlabHiddenEvents = () => watched.events;
     globalThis.rtlabHidden = () => {
       clearInterval(timer);
       subscriber.close();
@@ -137,7 +138,10 @@
     return {};
   },
 
-  async hiddenResult() {
+  /** What came to the hidden tab, once the last message has or patience is over. */
+  async hiddenResult({ sent, patienceMs }) {
+    const { settled } = await this.kit();
+    await settled(() => globalThis.rtlabHiddenEvents() >= sent, patienceMs);
     return globalThis.rtlabHidden();
   },
 

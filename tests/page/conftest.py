@@ -14,6 +14,7 @@ from tests.contracts.targets import unique
 
 LANES = ("websocket", "sse", "fetch-stream", "longpoll", "shortpoll")
 PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 DEMO = {"DEMO": "1", "RATE": "200", "BURST": "400", "HISTORY_EVENTS": "5000", "PRESENCE_TTL_SECONDS": "2"}
 
 

@@ -20,7 +20,7 @@ from loadtests.scenarios.spec import Load
 from tests.conftest import missing
 
 LOAD = Load(name="1x50", subscribers=1, rate_per_s=50.0)
-BRIEF = Durations(patience=2.0, outage=0.5, hidden=2.0, flood=0.5, flood_per_s=400)
+BRIEF = Durations(patience=5.0, outage=0.5, hidden=2.0, flood=0.5, flood_per_s=400)
 
 
 def answer(*, lost: int = 0, doubled: int = 0, late_ms: float = 0.1) -> Latency:

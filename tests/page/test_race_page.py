@@ -142,8 +142,9 @@ async def test_two_tabs_are_one_user_and_the_second_starts_light(
         await expect(guest.page.locator("#chat .said")).to_contain_text(["still here"])
         await expect(guest.page.locator("#members li")).to_have_count(2)
         await race.page.goto("about:blank")
-        await expect(guest.page.locator("#chat .moved", has_text=f"{name} left")).to_have_count(1, timeout=PATIENCE_MS)
-        await expect(guest.page.locator("#members li")).to_have_count(1)
+        left = guest.page.locator("#chat .moved", has_text=f"{name} left")
+        await expect(left.first).to_be_visible(timeout=PATIENCE_MS)
+        await expect(guest.page.locator("#members li")).to_have_count(1, timeout=PATIENCE_MS)
     finally:
         await other.close()
 
