@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loadtests.clients.http import Access, Endpoint
 from tests.contracts.kit.redis_server import find_redis
-from tests.contracts.kit.server import ServerProcess, spec
+from tests.contracts.kit.server import ServerProcess, ServerSpec
 from tests.contracts.kit.tokens import sign
 from tests.faults.proxy import HOST, Chaos, Proxy
 from tests.faults.redis_server import MortalRedis
@@ -62,6 +62,18 @@ class Fleet:
         return sum(proxy.resets for proxy in self.proxies)
 
 
+@dataclass(frozen=True, slots=True)
+class _Service(ServerSpec):
+    """A server that may listen on more than the loopback address."""
+
+    host: str = HOST
+
+    def command(self, port: int) -> list[str]:
+        command = ServerSpec.command(self, port)
+        command[command.index("--host") + 1] = self.host
+        return command
+
+
 @asynccontextmanager
 async def fleet(
     folder: Path,
@@ -83,12 +95,14 @@ async def fleet(
         wanted = {**DEFAULTS, "REDIS_URL": redis.url, **(settings or {})}
         fanout = os.environ.get("FAULTS_FANOUT", "")
         wanted = {**wanted, "FANOUT": fanout} if fanout else wanted
-        servers = [ServerProcess(spec("all", wanted), folder / f"server-{number}.log") for number in range(instances)]
+        service = _Service("all", tuple(sorted(wanted.items())), host=host)
+        servers = [ServerProcess(service, folder / f"server-{number}.log") for number in range(instances)]
         running = Fleet(redis, servers, [], chaos, folder)
-        for number, server in enumerate(servers):
+        for server in servers:
             stack.callback(_end, server, running.offences)
-            await running.start(number)
-            proxy = Proxy(server.port, chaos, random.Random(number))
+        await asyncio.gather(*(running.start(number) for number in range(instances)))
+        for server in servers:
+            proxy = Proxy(server.port, chaos, random.Random(server.port))
             running.proxies.append(await stack.enter_async_context(proxy.running()))
         yield running
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from loadtests.clients.events import Event
 from loadtests.clients.http import Access
@@ -57,7 +58,7 @@ class Publisher:
 
     async def publish(self, content: str) -> str:
         """Publish one message; its id, or "" when it was refused or never answered."""
-        ref = content.rstrip(".")[-64:]
+        ref = blake2b(content.encode(), digest_size=16).hexdigest()
         answered = False
         for _ in range(_ATTEMPTS if self._insist else 1):
             answer = await self._attempt(content, ref)

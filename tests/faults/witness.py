@@ -66,8 +66,14 @@ class Witness:
                 self._peer.abort()
 
     async def until(self, position: str, within_s: float) -> bool:
-        """Wait until it has heard of `position`; whether that came in time."""
-        return await until(lambda: self.position == position, within_s)
+        """Wait until it has been told up to `position` at least; whether that came in time."""
+        epoch, _, offset = position.rpartition(":")
+
+        def told() -> bool:
+            at_epoch, _, at = self.position.rpartition(":")
+            return at_epoch == epoch and int(at) >= int(offset)
+
+        return await until(told, within_s)
 
     async def _listen(self, transport: str, access: Access) -> None:
         client = make_client(transport, access, self.position)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.scenarios import connections, instances, store
+from tests.faults.scenarios import connections, crowds, hostile, instances, limits, peers, soak, store
 from tests.faults.table import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
@@ -13,5 +13,11 @@ SCENARIOS: dict[str, Scenario] = {
     "redis-emptied": store.emptied,
     "redis-stopped": store.stopped,
     "order": connections.order,
+    "slow-peers": peers.slow_peers,
+    "half-open": peers.half_open,
     "shutdown": instances.shutdown,
+    "bad-input": hostile.bad_input,
+    "load": crowds.load,
+    "limits": limits.limits,
+    "soak": soak.soak,
 }

@@ -1,1 +1,49 @@
+"""A thousand subscribers at ten thousand deliveries a second."""
 
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tests.faults.fleet import fleet
+from tests.faults.peer import TRANSPORTS
+from tests.faults.publisher import Books, Publisher
+from tests.faults.scenarios.crowd import disperse, gather_members
+from tests.faults.table import Measured, Row, Run
+from tests.faults.waiting import until
+
+_CATCH_UP_S = 30.0
+
+
+async def load(run: Run) -> list[Row]:
+    """One transport after the other."""
+    return [await _load(run, transport) for transport in TRANSPORTS]
+
+
+async def _load(run: Run, transport: str) -> Row:
+    members, per_s, for_s = run.of(1000, 60), 10, run.of(10, 2)
+    async with fleet(run.sub(transport), settings={"PRESENCE_TTL_SECONDS": "30", "HEARTBEAT_SECONDS": "15"}) as running:
+        crowd = await gather_members(running, "crowd", transport, members)
+        publisher = Publisher("load", lambda n: running.access(n, "crowd", "publisher", proxied=False), Books())
+        # Joins are events too; what is counted begins when they are over.
+        head = await publisher.publish(f"{time.monotonic()} first")
+        offset = int(head.rpartition(":")[2])
+        await until(lambda: all(member.last == offset for member in crowd), _CATCH_UP_S)
+        began_s = time.monotonic()
+        count = per_s * for_s
+        for number in range(count):
+            await asyncio.sleep(max(0.0, began_s + number / per_s - time.monotonic()))
+            await publisher.publish(f"{time.monotonic()} {number}")
+        caught_up = await until(lambda: all(member.chats == count + 1 for member in crowd), _CATCH_UP_S)
+        took_s = time.monotonic() - began_s
+        publisher.close()
+        disperse(crowd)
+    delivered = sum(member.chats for member in crowd)
+    lost = members * (count + 1) - delivered
+    faults = sum(member.faults for member in crowd)
+    measured: Measured = {"connections": members, "deliveries": delivered, "lost": lost, "faults": faults}
+    measured |= {"deliveries_per_s": round(delivered / took_s), "log_offences": len(running.offences)}
+    passed = caught_up and not lost and not faults and not running.offences
+    passed = passed and delivered / took_s >= 0.9 * members * per_s
+    bar = f"{members} connections, {members * per_s} deliveries/s, 0 lost"
+    return Row("load", transport, bar, measured, passed)

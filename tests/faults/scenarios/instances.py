@@ -20,7 +20,7 @@ _SLACK_S = 5.0
 
 async def server_kill(run: Run) -> list[Row]:
     """SIGKILL in the middle of the traffic; who was there without coming back is a ghost until its lease ends."""
-    kills, messages, per_s = run.of(3, 1), run.of(3000, 250), 100
+    kills, messages, per_s = run.of(3, 1), run.of(3000, 150), 100
     async with fleet(run.folder) as running, audience(running, "kills", run.seed) as people:
         await people.seat(run.of(12, 6))
         ghosts, observed = await _haunt(running, "haunted")
