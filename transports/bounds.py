@@ -21,6 +21,7 @@ FRAGMENTS: Final = 1024
 CUT_OFF_S: Final = 5.0  # for a peer that was given up to read what is left
 _SLICE_BYTES: Final = 4096
 _MIN_USER_TIMEOUT_S: Final = 1.0
+_UNSENT_BYTES: Final = 131_072
 
 
 class _HeadTooLargeError(Exception):
@@ -148,16 +149,18 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 def limit_unacknowledged(transport: asyncio.Transport, heartbeat_s: float | None) -> None:
-    """Let the kernel end a connection whose peer acknowledges nothing, or reads nothing, for a heartbeat's time.
+    """Let the kernel end a connection whose peer acknowledges nothing, or reads nothing, for a heartbeat's time; and
+    let it take no more than so much that it cannot send: by itself it takes megabytes for a peer that does not read.
 
-    Without it what was written to a peer that vanished is sent again for a quarter of an hour (tcp(7),
+    Without the first what was written to a peer that vanished is sent again for a quarter of an hour (tcp(7),
     TCP_USER_TIMEOUT). Something is written at least once a heartbeat, so such a peer is gone after two.
     """
     accepted = transport.get_extra_info("socket")
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
-    if option is not None and heartbeat_s is not None and accepted.family in (socket.AF_INET, socket.AF_INET6):
+    user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has both
+    if user_timeout is not None and heartbeat_s is not None and accepted.family in (socket.AF_INET, socket.AF_INET6):
         timeout_ms = int(max(heartbeat_s, _MIN_USER_TIMEOUT_S) * 1000)
-        accepted.setsockopt(socket.IPPROTO_TCP, option, timeout_ms)
+        accepted.setsockopt(socket.IPPROTO_TCP, user_timeout, timeout_ms)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 
 
 def cut_off_later(scope: Scope, extension: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
@@ -45,6 +46,7 @@ class HubCollector(Collector):
             stats.slow_consumers,
         )
         yield GaugeMetricFamily("rtlab_outbox_bytes", "Bytes waiting in all outboxes", value=self._hub.outbox_bytes)
+        yield GaugeMetricFamily("rtlab_tasks", "Tasks of the event loop", value=_tasks())
         yield SummaryMetricFamily(
             "rtlab_backplane_seconds",
             "Time spent in calls to the backplane",
@@ -63,6 +65,13 @@ class Exposition:
     def text(self) -> bytes:
         """Prometheus text format 0.0.4."""
         return generate_latest(self._registry)
+
+
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # collected outside the event loop
+        return 0
 
 
 def _labelled(
