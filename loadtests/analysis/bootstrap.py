@@ -118,7 +118,9 @@ def estimate(sample: BlockedLatency, percent: float, seed: int = 0) -> Estimate:
     drawn = rng.integers(0, len(labels), (_REPLICATES, len(labels)))
     replicates = _replicates(sample, drawn, percent, rng)
     low, high = _interval(value, replicates, _spread(_by_run_block(sample, percent, rng)))
-    return Estimate(value, low, high, len(labels))
+    # Student's t is symmetric, latency is not: no percentile lies below the fastest delivery.
+    fastest = float(sample.value_ms[sample.counts.sum(axis=0) > 0][0])
+    return Estimate(value, max(low, fastest), high, len(labels))
 
 
 def difference(a: BlockedLatency, b: BlockedLatency, percent: float, seed: int = 0) -> Difference:

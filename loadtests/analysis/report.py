@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from loadtests.analysis import claims, palette, quantity, sentences, table, vector
+from loadtests.analysis import claims, palette, quantity, sentences, stack, table, vector
 from loadtests.analysis.charts.cost import costs
 from loadtests.analysis.charts.ecdf import latency_ecdf
 from loadtests.analysis.charts.fan_out import latency_by_fan_out
@@ -116,6 +116,8 @@ def render(worked_out: Study, charts: tuple[Chart, ...]) -> str:
         headline=sentences.headline(worked_out),
         five_hundred=sentences.five_hundred(worked_out),
         share=quantity.share,
+        stacks=stack.pairs(worked_out),
+        stack_sentence=stack.sentence(stack.pairs(worked_out)),
         guide=[(name, claims.GUIDE_LATENCY_MS[name], *words) for name, words in claims.GUIDE_COLUMNS.items()],
         light=Markup(palette.css_variables(dark=False)),  # noqa: S704  # our own constants
         dark=Markup(palette.css_variables(dark=True)),  # noqa: S704

@@ -111,7 +111,7 @@ class _Measurement:
     def _server(self) -> Server:
         return Server(
             self.planned.target.name,
-            self.bench.settings,
+            self.bench.settings.with_fanout(self.planned.fanout),
             log=self.store.log("server", self.planned.id),
             on_cores=self.bench.cores.server,
         )

@@ -31,6 +31,7 @@ class PlannedCell:
     hold_s: float
     grace_s: float
     users: int
+    fanout: str  # how the server writes to its sockets; empty: as it does by itself
     seed: int  # of the cell's arrivals; the same for every transport of a block and load
 
     @property
@@ -72,6 +73,7 @@ def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, ord
         hold_s=cell.hold_s,
         grace_s=scenario.grace_s + (cell.load.poll_interval_s if target.on_a_grid else 0.0),
         users=scenario.users,
+        fanout=cell.fanout,
         seed=_cell_seed(seed, block, cell.load.name),
     )
 

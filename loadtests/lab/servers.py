@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,6 +45,10 @@ class ServerSettings:
         """
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("RTLAB_")}
         return inherited | self.recorded() | {"RTLAB_SECRET": secret}
+
+    def with_fanout(self, fanout: str) -> ServerSettings:
+        """Return these settings for a server that writes by the given sink; empty: by its own choice."""
+        return replace(self, variables={**self.variables, "RTLAB_FANOUT": fanout}) if fanout else self
 
     def recorded(self) -> dict[str, str]:
         """Return the RTLAB_* settings as they stand in the manifest (without the secret)."""

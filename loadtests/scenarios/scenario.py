@@ -25,7 +25,8 @@ from loadtests.scenarios.errors import ScenarioError
 from loadtests.scenarios.spec import Load
 
 ARRIVALS = ("constant", "poisson", "burst")
-KINDS = ("latency", "fan-out", "memory")
+KINDS = ("latency", "fan-out", "memory", "stack")
+FANOUTS = ("", "direct", "portable")
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -39,6 +40,7 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     warm_up_s: float | None = None
     measured_s: float | None = None
     hold_s: float = 0.0  # memory cells: how long the idle connections are held
+    fanout: str = ""  # one of FANOUTS: how the server writes to its sockets; empty: as it does by itself
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,6 +110,7 @@ def check(scenario: Scenario) -> None:
 
 def _check_cell(cell: CellPlan) -> None:
     _need(cell.kind in KINDS, "kind", cell.kind, ", ".join(KINDS))
+    _need(cell.fanout in FANOUTS, "fanout", cell.fanout, ", ".join(filter(None, FANOUTS)))
     if cell.blocks is not None:
         _need(1 <= cell.blocks <= 1000, "blocks", cell.blocks, "1..1000")
     if cell.warm_up_s is not None:
