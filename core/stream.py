@@ -82,4 +82,4 @@ def merge(since: Position, history: Sequence[Event], live: Sequence[Event], head
         if event.position == Position(head.epoch, wanted) and wanted <= head.offset:
             merged.append(event)
             wanted += 1
-    return merged if wanted == max(head.offset, since.offset) + 1 else None
+    return merged if wanted == head.offset + 1 else None
