@@ -15,7 +15,7 @@ import msgspec
 
 from loadtests.bench import chart, summary
 from loadtests.bench.build import BenchError
-from loadtests.bench.matrix import Case, cases, half_rate_case
+from loadtests.bench.matrix import Case, cases, half_rate_cases
 from loadtests.bench.runs import run_once
 from loadtests.bench.systems import TRANSPORTS, System, systems
 
@@ -32,8 +32,9 @@ def main() -> None:
         for case in cases(options.quick):
             bench.run(case, repeat)
     if not options.quick:
-        for case in _half_rates(bench.rows):
-            for repeat in range(options.repeats):
+        half_rates = _half_rates(bench.rows)
+        for repeat in range(options.repeats):
+            for case in half_rates:
                 bench.run(case, repeat)
     options.out.mkdir(parents=True, exist_ok=True)
     _write(options.out, bench, options)
@@ -80,7 +81,7 @@ def _half_rates(rows: list[summary.Row]) -> list[Case]:
             if row["case"] == f"{transport}/n1000-w1-128B" and row["system"] == "floor"
         ]
         if floors:
-            made.append(half_rate_case(transport, summary.spread(floors)[0], 1000))
+            made += half_rate_cases(transport, summary.spread(floors)[0], 1000)
     return made
 
 

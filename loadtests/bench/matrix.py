@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from loadtests.bench.runs import Load
@@ -42,8 +42,11 @@ def cases(quick: bool) -> Iterator[Case]:
         yield Case((*_OURS, "nchan"), transport, Load(5000, memory=True))
 
 
-def half_rate_case(transport: str, floor_deliveries_per_s: float, subscribers: int) -> Case:
-    """Latency at half of what the floor can do, open loop."""
+def half_rate_cases(transport: str, floor_deliveries_per_s: float, subscribers: int) -> list[Case]:
+    """Latency at half of what the floor can do, open loop; and the same beside one reader that never reads."""
     rate_per_s = round(floor_deliveries_per_s / subscribers / 2, 1)
     load = Load(subscribers, rate_per_s=rate_per_s, measured_s=4.0)
-    return Case(("direct", "portable", "floor", "nchan"), transport, load)
+    made = [Case(("direct", "portable", "floor", "nchan"), transport, load)]
+    if transport != "longpoll":  # a poller that does not read has been answered already
+        made.append(Case(("direct",), transport, replace(load, stalled=1)))
+    return made

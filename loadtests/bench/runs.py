@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from loadtests.bench.build import BenchError, compiled
+from loadtests.bench.stalled import stalled
 from loadtests.bench.systems import MODE, System, pinning
 
 _SLACK_S = 90.0  # connecting, settling and draining, at the most
@@ -23,6 +24,7 @@ class Load:
     rate_per_s: float = 0.0
     payload_bytes: int = 128
     memory: bool = False
+    stalled: int = 0  # further subscribers that never read
     measured_s: float = 1.5
     warm_up_s: float = 0.5
 
@@ -32,7 +34,8 @@ class Load:
         if self.memory:
             return f"memory-{self.subscribers}"
         pace = f"w{self.window}" if self.window else f"r{self.rate_per_s:.4g}"
-        return f"n{self.subscribers}-{pace}-{self.payload_bytes}B"
+        stalled = f"-{self.stalled}stalled" if self.stalled else ""
+        return f"n{self.subscribers}-{pace}-{self.payload_bytes}B{stalled}"
 
 
 def run_once(
@@ -42,7 +45,7 @@ def run_once(
 
     Raises BenchError when it could not run.
     """
-    with system.running(server_core) as server:
+    with system.running(server_core) as server, stalled(server.port, transport, load.stalled):
         command = [str(compiled("loadgen")), "--mode", MODE[transport], "-n", str(load.subscribers)]
         command += ["--port", str(server.port), "--pids", ",".join(map(str, server.pids))]
         command += ["--size", str(load.payload_bytes), *system.client(transport)]

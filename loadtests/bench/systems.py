@@ -127,8 +127,13 @@ def _nchan(nginx: str, module: str) -> System:
     return System("nchan", command, client)
 
 
+def contract_token() -> str:
+    """A token that our servers under test accept."""
+    return sign(_SECRET.encode(), "bench", ["*"], time.time() + 3600)
+
+
 def _contract_client(transport: str) -> list[str]:
-    token = sign(_SECRET.encode(), "bench", ["*"], time.time() + 3600)
+    token = contract_token()
     if transport == "websocket":
         hello = f'{{"type":"hello","token":"{token}"}}'
         wrap = '{"type":"chat","content":"%s"}'
