@@ -1,0 +1,120 @@
+"""`--instances N`: one port, many processes, all started again when they die, all ended together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.contracts.kit.limits import GONE_S, READY_S
+from tests.contracts.kit.server import free_port
+from tests.contracts.kit.tokens import SECRET
+
+Serve = Callable[..., "Service"]
+
+
+class Service:
+    """A supervising process and what it started."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", "transports", "all", "--port", str(self.port), *arguments]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RTLAB_")}
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, env=environment | {"RTLAB_SECRET": SECRET}, stdout=output, stderr=output
+            )
+
+    @property
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    def instances(self, *ports: int) -> set[str]:
+        """Who answers `/health`, over many new connections."""
+        found = set()
+        with httpx.Client(trust_env=False, headers={"Connection": "close"}) as client:
+            for number in range(40):
+                port = (ports or (self.port,))[number % max(1, len(ports))]
+                try:
+                    found.add(client.get(f"http://127.0.0.1:{port}/health").json()["instance"])
+                except httpx.TransportError:
+                    time.sleep(0.05)
+        return found
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_S
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come about in time"
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def serve(redis_url: str, tmp_path: Path) -> Iterator[Serve]:
+    services: list[Service] = []
+
+    def start(*arguments: str) -> Service:
+        services.append(Service(tmp_path / "serve.log", "--redis", redis_url, "--instances", "2", *arguments))
+        return services[-1]
+
+    yield start
+    for service in services:
+        if service.process.poll() is None:
+            service.process.terminate()
+            service.process.wait(GONE_S)
+
+
+def test_instances_share_a_port_and_end_together(serve: Serve) -> None:
+    service = serve()
+    service.until(lambda: len(service.instances()) == 2)
+    children = service.children
+    service.process.terminate()
+    assert service.process.wait(GONE_S) == 0
+    assert not psutil.wait_procs(children, timeout=GONE_S)[1]
+
+
+def test_instance_that_died_is_started_again(serve: Serve) -> None:
+    service = serve()
+    service.until(lambda: len(service.instances()) == 2)
+    before = service.instances()
+    service.children[0].kill()
+    service.until(lambda: len(service.instances() - before) == 1 and len(service.children) == 2)
+
+
+def test_instances_do_not_outlive_who_watches_over_them(serve: Serve) -> None:
+    service = serve()
+    service.until(lambda: len(service.instances()) == 2)
+    children = service.children
+    service.process.send_signal(signal.SIGKILL)
+    service.process.wait(GONE_S)
+    assert not psutil.wait_procs(children, timeout=GONE_S)[1]
+
+
+def test_each_instance_may_have_its_own_port(serve: Serve) -> None:
+    service = serve("--separate-ports")
+    service.until(lambda: len(service.instances(service.port, service.port + 1)) == 2)
+    assert len(service.instances(service.port)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--instances", "2"], "--instances needs --redis URL"),
+        (["--instances", "0", "--redis", "redis://127.0.0.1:1/0"], "1 to 64 is allowed"),
+        (["--instances", "2", "--redis", "http://x"], "RTLAB_REDIS_URL"),
+    ],
+)
+def test_instances_that_cannot_be_are_refused_in_a_sentence(arguments: list[str], reason: str) -> None:
+    command = [sys.executable, "-m", "transports", "all", "--port", "0", *arguments]
+    environment = os.environ | {"RTLAB_SECRET": SECRET}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=READY_S, check=False)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
