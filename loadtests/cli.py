@@ -87,6 +87,12 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
+def _browser(options: argparse.Namespace) -> int:
+    from loadtests.browser.command import browser
+
+    return browser(browsers=options.browsers, quick=options.quick, seed=options.seed, runs_folder=options.out)
+
+
 def _report(options: argparse.Namespace) -> int:
     from loadtests.lab.compare import report
 
@@ -123,6 +129,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_measuring(run)
     run.set_defaults(command=_run)
 
+    browser = commands.add_parser("browser", help="measure the race page's clients in the browsers installed here")
+    browser.add_argument("--browsers", metavar="A,B", help="only these (default: chromium and firefox, if installed)")
+    browser.add_argument("--quick", action="store_true", help="one block, short looks at tabs and floods")
+    _add_drawn(browser)
+    browser.set_defaults(command=_browser)
+
     report = commands.add_parser("report", help="print a run's table and write its report again")
     report.add_argument("run", metavar="RUN", help="a run folder, a run id, or latest")
     _add_runs(report)
@@ -136,13 +148,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transports", metavar="A,B", help="only these (default: the scenario's, or all)")
+    parser.add_argument("--deflate", action="store_true", help="servers compress WebSocket messages")
+    _add_drawn(parser)
+
+
+def _add_drawn(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=_seed, help="order and arrivals are drawn from it (default: a new one, recorded)"
     )
     parser.add_argument(
         "--out", type=Path, default=RUNS_FOLDER, metavar="DIR", help="where the run folder goes (%(default)s)"
     )
-    parser.add_argument("--deflate", action="store_true", help="servers compress WebSocket messages")
     parser.epilog = EXIT_CODES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
 

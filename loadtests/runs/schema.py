@@ -134,7 +134,7 @@ class Costs(msgspec.Struct, frozen=True):
 class Instrument(msgspec.Struct, frozen=True):
     """How well the generator itself did; the validity rules read it. None where there is nothing to say it from."""
 
-    clock: str  # "kernel" or "user"
+    clock: str  # "kernel", "user", or "page": performance.now() of a browser
     rx_gap_ms_p99: float | None  # user_rx - kernel_rx
     batched_fraction: float | None  # push deliveries that shared a read with another of the same socket
     publish_lateness_ms_p99: float | None  # sent - scheduled
