@@ -36,15 +36,16 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
 
 
 async def talk(server: ServerProcess, *parts: bytes) -> bytes:
-    """Send, then read to the end of the connection."""
+    """Send the parts, each but the first after something was answered, and read to the end of the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     got = b""
     try:
         async with asyncio.timeout(LIMIT_S):
             try:
-                for part in parts:
-                    writer.write(part)
-                    await writer.drain()
+                for number, part in enumerate(parts):
+                    if number:
+                        got += await reader.read(65_536)
+                    writer.write(part)  # not drained: what is answered meanwhile must be read
                 while data := await reader.read(65_536):
                     got += data
             except ConnectionResetError:
