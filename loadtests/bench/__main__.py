@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from loadtests.bench import chart, summary
+from loadtests.bench import bars, chart, summary
 from loadtests.bench.build import BenchError
 from loadtests.bench.matrix import Case, cases, half_rate_cases
 from loadtests.bench.runs import run_once
@@ -38,7 +38,7 @@ def main() -> None:
                 bench.run(case, repeat)
     options.out.mkdir(parents=True, exist_ok=True)
     _write(options.out, bench, options)
-    print(summary.markdown(bench.rows))
+    print(f"{bars.markdown(bench.rows)}\n\n{summary.markdown(bench.rows)}")
     print(f"lost deliveries: {summary.lost(bench.rows)}; written to {options.out}/bench.json")
     for failure in bench.failures:
         print(f"failed: {failure}", file=sys.stderr)
@@ -98,7 +98,8 @@ def _write(folder: Path, bench: _Bench, options: argparse.Namespace) -> None:
     path = folder / "bench.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
     chart.draw(bench.rows, folder / "bench.svg", 100 if options.quick else 1000)
-    (folder / "bench.md").write_text(summary.markdown(bench.rows) + "\n", encoding="utf-8")
+    text = f"{bars.markdown(bench.rows)}\n\n{summary.markdown(bench.rows)}\n"
+    (folder / "bench.md").write_text(text, encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:

@@ -1,0 +1,103 @@
+"""What the fan-out has set itself to reach, each as a ratio of runs that were neighbours in time, or a plain figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from loadtests.bench.summary import Row, paired_ratio, spread
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`ours` over `theirs` (or `ours` alone) of one quantity, and the bound it should keep."""
+
+    words: str
+    case: str
+    key: str  # in the load client's output
+    bound: float
+    theirs: str | None = None
+    at_least: bool = True
+
+    def found(self, rows: Sequence[Row]) -> tuple[float, float, float] | None:
+        """Median, least and greatest over the repeats; None where it was not measured."""
+        if self.theirs is None:
+            values = [row["result"][self.key] for row in rows if row["case"] == self.case and row["system"] == "direct"]
+            return spread(values) if values else None
+        return paired_ratio(rows, self.case, self.key, "direct", self.theirs)
+
+    def kept(self, value: float) -> bool:
+        """Whether a value is on the right side."""
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+def _against(transport: str, window: int, theirs: str, bound: float) -> Bar:
+    regime = "each message waits for the last" if window == 1 else "sixteen messages in flight"
+    case = f"{transport}/n1000-w{window}-128B"
+    return Bar(f"{transport}, {regime}: throughput against {theirs}", case, "dps", bound, theirs)
+
+
+BARS: Final = (
+    _against("websocket", 1, "floor", 0.8),
+    _against("websocket", 1, "nchan", 1.1),
+    _against("websocket", 16, "floor", 5.0),
+    _against("websocket", 16, "nchan", 7.0),
+    _against("sse", 1, "floor", 0.7),
+    _against("sse", 1, "nchan", 1.4),
+    _against("sse", 16, "floor", 5.0),
+    _against("sse", 16, "nchan", 10.0),
+    _against("longpoll", 1, "nchan", 1.0),
+    _against("longpoll", 16, "nchan", 3.0),
+    Bar("websocket: KiB per idle connection", "websocket/memory-5000", "kib_per_conn", 20.0, at_least=False),
+    Bar("sse: KiB per idle connection", "sse/memory-5000", "kib_per_conn", 15.0, at_least=False),
+    Bar("longpoll: KiB per idle connection", "longpoll/memory-5000", "kib_per_conn", 10.0, at_least=False),
+)
+
+
+def half_rate_bars(rows: Sequence[Row]) -> list[Bar]:
+    """p99 at half the floor's rate against the floor's own, and beside a reader that never reads; rates are measured."""
+    cases = dict.fromkeys(row["case"] for row in rows if "-r" in row["case"].partition("/")[2])
+    made: list[Bar] = []
+    for case in cases:
+        transport = case.partition("/")[0]
+        if case.endswith("stalled"):
+            continue
+        made.append(
+            Bar(f"{transport}: p99 at half the floor's rate, against the floor", case, "p99us", 1.3, "floor", False)
+        )
+    return made
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A table of the bars: bound, what was found, whether it is kept."""
+    lines = ["| what | bound | found, median (range) | kept |", "|---|---|---|---|"]
+    for bar in (*BARS, *half_rate_bars(rows)):
+        found = bar.found(rows)
+        sign = "at least" if bar.at_least else "at most"
+        if found is None:
+            lines.append(f"| {bar.words} | {sign} {bar.bound:g} | not measured | |")
+            continue
+        middle, least, most = found
+        kept = "yes" if bar.kept(middle) else "**no**"
+        lines.append(f"| {bar.words} | {sign} {bar.bound:g} | {middle:.2f} ({least:.2f} to {most:.2f}) | {kept} |")
+    lines += _stalled(rows)
+    return "\n".join(lines)
+
+
+def _stalled(rows: Sequence[Row]) -> list[str]:
+    """p99 of the others beside one stalled reader, against the same load without it."""
+    lines = []
+    for case in dict.fromkeys(row["case"] for row in rows if row["case"].endswith("stalled")):
+        beside = [row["result"]["p99us"] for row in rows if row["case"] == case]
+        alone_case = case.rpartition("-")[0]
+        alone = [row["result"]["p99us"] for row in rows if row["case"] == alone_case and row["system"] == "direct"]
+        if not beside or not alone:
+            continue
+        ratios = [one / other for one, other in zip(beside, alone, strict=False)]
+        middle, least, most = spread(ratios)
+        kept = "yes" if middle <= 1.1 else "**no**"
+        transport = case.partition("/")[0]
+        words = f"{transport}: the others' p99 beside one stalled reader, against without"
+        lines.append(f"| {words} | at most 1.1 | {middle:.2f} ({least:.2f} to {most:.2f}) | {kept} |")
+    return lines
