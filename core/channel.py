@@ -88,15 +88,16 @@ class Channel:
         if since is None or since == self.head:
             self._register(subscription, Start(self._known_head(), recovered=since is not None))
             return
-        if self._is_behind(since):  # the client was told more on another instance than has reached this one
-            await self.repair()
-        if recent := self._missed(since):  # most who come back were told everything up to a moment ago
-            subscription.replay(recent)
-            self._register(subscription, Start(since, recovered=True))
-            return
-        # Attach before reading history: the reverse order loses what is published in between.
+        # Attach before reading history: the reverse order loses what is published in between. And before any wait: a
+        # channel that nobody joins or listens to is closed.
         live = self._joining[subscription] = []
         try:
+            if self._is_behind(since):  # the client was told more on another instance than has reached this one
+                await self.repair()
+            if recent := self._missed(since):  # most who come back were told everything up to a moment ago
+                subscription.replay(recent)
+                self._register(subscription, Start(since, recovered=True))
+                return
             history = await self._backplane.history(self.room, since)
         finally:
             del self._joining[subscription]

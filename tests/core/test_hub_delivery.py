@@ -202,6 +202,20 @@ async def test_position_heard_elsewhere_first_is_not_told_again() -> None:
         assert gist(waiting(bob)) == ["1", "2", "user_left alice", "user_joined alice"]
 
 
+async def test_room_is_not_closed_under_one_who_waits_to_be_let_in() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        head, _ = await one.hub.members(ROOM)
+        await one.hub.detach(alice)
+        one.link.answering = asyncio.Event()
+        joining = asyncio.create_task(one.join("bob", Position(head.epoch, head.offset + 5)))
+        await asyncio.sleep(A_WHILE_S)
+        one.link.answering.set()
+        bob = await joining
+        await one.say("heard")
+        assert gist(waiting(bob)) == ["user_joined bob", "heard"]
+
+
 async def test_hole_is_filled_from_history_in_order() -> None:
     async with instances(2) as (one, two):
         alice = await two.join()
