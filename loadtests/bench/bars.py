@@ -56,7 +56,7 @@ BARS: Final = (
 
 
 def half_rate_bars(rows: Sequence[Row]) -> list[Bar]:
-    """p99 at half the floor's rate against the floor's own, and beside a reader that never reads; rates are measured."""
+    """p99 at half the floor's rate against the floor's own; the rate is what the floor gave."""
     cases = dict.fromkeys(row["case"] for row in rows if "-r" in row["case"].partition("/")[2])
     made: list[Bar] = []
     for case in cases:

@@ -134,7 +134,7 @@ class DirectPoll:
     def waits(self) -> bool:
         """Whether the client waits for an answer."""
         fanout = self._subscription.fanout
-        return fanout is not None and fanout.is_direct(self._subscription)
+        return fanout is not None and self._subscription in fanout
 
     def park(self) -> None:
         """Wait for something to tell; the endpoint returns without having sent anything."""
