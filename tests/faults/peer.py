@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 from loadtests.clients.base import Client
 from loadtests.clients.errors import ProtocolError
@@ -39,9 +40,8 @@ class Peer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self.client.opening())
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self._transport.write(self.client.opening())
 
     def data_received(self, data: bytes) -> None:
         if self.ended.is_set():

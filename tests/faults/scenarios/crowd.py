@@ -11,6 +11,7 @@ from tests.faults.peer import Peer, connect, make_client
 from tests.faults.waiting import until
 
 _AT_ONCE = 50
+_USERS = 20  # with many tabs each: every user's join is an event to everybody, and a thousand of them a load of its own
 _WELCOME_S = 60.0
 
 
@@ -48,7 +49,7 @@ async def gather_members(running: Fleet, room: str, transport: str, count: int, 
 
     async def enter(number: int, member: Member) -> None:
         async with gate:
-            access = running.access(number, room, f"{name}-{number}", proxied=False)
+            access = running.access(number, room, f"{name}-{number % _USERS}", proxied=False)
             member.peer = await connect(make_client(transport, access), member.take, within_s=20.0)
 
     await asyncio.gather(*(enter(number, member) for number, member in enumerate(members)))

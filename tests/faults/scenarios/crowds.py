@@ -41,7 +41,8 @@ async def _load(run: Run, transport: str) -> Row:
     delivered = sum(member.chats for member in crowd)
     lost = members * (count + 1) - delivered
     faults = sum(member.faults for member in crowd)
-    measured: Measured = {"connections": members, "deliveries": delivered, "lost": lost, "faults": faults}
+    measured: Measured = {"connections": members, "instances": len(running.servers), "deliveries": delivered}
+    measured |= {"lost": lost, "faults": faults}
     measured |= {"deliveries_per_s": round(delivered / took_s), "log_offences": len(running.offences)}
     passed = caught_up and not lost and not faults and not running.offences
     passed = passed and delivered / took_s >= 0.9 * members * per_s
