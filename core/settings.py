@@ -110,13 +110,23 @@ class _Reader:
         listed = [item.strip() for item in self._environ.get("RTLAB_ORIGINS", "").split(",") if item.strip()]
         for origin in listed:
             if not _is_origin(origin):
-                raise SettingError(f"RTLAB_ORIGINS holds {origin!r}: scheme://host[:port] is allowed, nothing after it")
+                raise SettingError(
+                    f"RTLAB_ORIGINS holds {origin!r}: scheme://host[:port] is allowed, as browsers write it: "
+                    "lower case, no default port, nothing after it"
+                )
         return frozenset(listed) or None
 
 
 def _is_origin(text: str) -> bool:
     try:
         parts = urlsplit(text)
-    except ValueError:  # brackets that hold no address
+        port = parts.port
+    except ValueError:  # brackets that hold no address, a port that is no number
         return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
+    # What a browser would never send is refused: it could never match.
+    return (
+        parts.hostname is not None
+        and port != {"http": 80, "https": 443}.get(parts.scheme, port)
+        and "@" not in parts.netloc
+        and text == f"{parts.scheme}://{parts.netloc}".lower()
+    )
