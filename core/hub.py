@@ -17,11 +17,12 @@ from core import wire
 from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channel import Channel
-from core.errors import BadRequest, RoomError, ShuttingDown, Unauthorized, Unavailable
+from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unauthorized, Unavailable
 from core.fanout import Fanout
 from core.ingress import Ingress
 from core.model import Event, Member, Position, Principal, Published, RoomId
 from core.outbox import Outbox
+from core.ratelimit import RateLimiter
 from core.settings import Settings
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
@@ -33,6 +34,7 @@ _LINGER_S: Final = 2.0  # a room is followed this long after the last listener: 
 _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
 
 _FRESH_SHARE: Final = 1 / 6  # of its time, in which a poller's lease is not renewed again: polls may be many a second
+_PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
 _LEFT: Final = b'{"type":"user_left"'
 
 _log = logging.getLogger("rtlab.hub")
@@ -66,6 +68,7 @@ class Hub:
         self._repairs: set[asyncio.Task[None]] = set()
         self._polling: dict[RoomId, dict[Lease, float]] = {}  # pollers' leases, and when they were last held
         self._connection_ids = itertools.count(1)
+        self._pings = RateLimiter(_PINGS_PER_S, 2 * _PINGS_PER_S)
         self._renewed_s = 0.0
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -172,11 +175,17 @@ class Hub:
                 published = await self._publish(principal, room, command)
                 return wire.ack(published.position, wire.optional(command.ref))
             case wire.Ping():
+                self._limit_pings(principal)
                 return wire.pong(wire.optional(command.ref))
             case wire.Leave():
                 return None
             case wire.Hello():
                 raise BadRequest("hello has been said already")
+
+    def _limit_pings(self, principal: Principal) -> None:
+        wait_s = self._pings.take(principal.user_id, self._clock())
+        if wait_s:
+            raise RateLimited("too many pings", retry_after_ms=math.ceil(wait_s * 1000))
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
         """End the membership that a token has in a room, with the streams and polls it holds here.
@@ -340,6 +349,7 @@ class Hub:
         await self._keep_up()
 
     def _end_expired(self) -> None:
+        self._pings.forget_full(self._clock())
         wall_s = self._wall_clock()
         for subscription in self._subscriptions():
             if subscription.principal.expires_at_s <= wall_s:

@@ -58,6 +58,19 @@ async def test_ping_is_answered(raw: bytes, reply: dict[str, str]) -> None:
         assert json.loads(await one.hub.ingest(one.who(), ROOM, raw) or b"") == reply
 
 
+async def test_pings_are_bounded_per_user_and_cost_no_messages() -> None:
+    async with instance(FREE) as one:
+        alice = (await one.join()).principal
+        refused = 0
+        for _ in range(150):
+            try:
+                await one.hub.ingest(alice, ROOM, b'{"type":"ping"}')
+            except RateLimited as refusal:
+                refused += bool(refusal.retry_after_ms)
+        assert 0 < refused <= 50
+        await one.hub.ingest(alice, ROOM, b'{"type":"chat","content":"hi"}')
+
+
 async def test_leave_has_no_reply_and_a_second_hello_is_refused() -> None:
     async with instance() as one:
         assert await one.hub.ingest(one.who(), ROOM, b'{"type":"leave"}') is None
