@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ def main() -> int:
         print("faults: no redis-server or valkey-server on this machine", file=sys.stderr)
         return 1
     os.environ["FAULTS_FANOUT"] = options.fanout
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split(" sha")[0]
     table = Table("full" if options.full else "quick", options.fanout, version.strip())
     began_s = time.monotonic()
