@@ -72,6 +72,8 @@ def _compare(options: argparse.Namespace) -> int:
         seed=options.seed,
         runs_folder=options.out,
         deflate=options.deflate,
+        redis_url=options.redis,
+        instances=options.instances,
     )
 
 
@@ -84,6 +86,8 @@ def _run(options: argparse.Namespace) -> int:
         seed=options.seed,
         runs_folder=options.out,
         deflate=options.deflate,
+        redis_url=options.redis,
+        instances=options.instances,
     )
 
 
@@ -149,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transports", metavar="A,B", help="only these (default: the scenario's, or all)")
     parser.add_argument("--deflate", action="store_true", help="servers compress WebSocket messages")
+    parser.add_argument(
+        "--redis", metavar="URL", help="measure the busiest load also on several processes that share rooms there"
+    )
+    parser.add_argument("--instances", type=int, metavar="N", help="how many processes, 1 to 64 (default: 2)")
     _add_drawn(parser)
 
 

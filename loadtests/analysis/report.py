@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from loadtests.analysis import claims, palette, quantity, sentences, stack, table, vector
+from loadtests.analysis import claims, palette, quantity, sentences, table, variants, vector
 from loadtests.analysis.charts.cost import costs
 from loadtests.analysis.charts.ecdf import latency_ecdf
 from loadtests.analysis.charts.fan_out import latency_by_fan_out
@@ -104,8 +104,10 @@ def render(worked_out: Study, charts: tuple[Chart, ...]) -> str:
         "interval": lambda estimate: quantity.span(estimate.low_ms, estimate.high_ms),
         "claimed": table.claimed,
         "contrast": sentences.contrast,
+        "shares": variants.shares,
     }
     rows = table.of(worked_out)
+    stacks, scaled = variants.stacks(worked_out), variants.scaled(worked_out)
     return environment.get_template("report.html.j2").render(
         study=worked_out,
         run=worked_out.run,
@@ -116,8 +118,10 @@ def render(worked_out: Study, charts: tuple[Chart, ...]) -> str:
         headline=sentences.headline(worked_out),
         five_hundred=sentences.five_hundred(worked_out),
         share=quantity.share,
-        stacks=stack.pairs(worked_out),
-        stack_sentence=stack.sentence(stack.pairs(worked_out)),
+        stacks=stacks,
+        stack_sentence=variants.stack_sentence(stacks),
+        scaled=scaled,
+        scaled_sentence=variants.scaled_sentence(scaled),
         guide=[(name, claims.GUIDE_LATENCY_MS[name], *words) for name, words in claims.GUIDE_COLUMNS.items()],
         light=Markup(palette.css_variables(dark=False)),  # noqa: S704  # our own constants
         dark=Markup(palette.css_variables(dark=True)),  # noqa: S704

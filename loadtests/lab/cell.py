@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,16 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.auth import sign
-from loadtests.lab import counts, generators, procfs, timeline
+from loadtests.lab import counts, generators, instances, procfs, timeline
 from loadtests.lab.cores import Cores
 from loadtests.lab.errors import GeneratorError, ServerError
 from loadtests.lab.generators import Deadline, Generator
 from loadtests.lab.plan import PlannedCell
 from loadtests.lab.sampler import Reading, Sampler
-from loadtests.lab.servers import Server, ServerSettings, get
+from loadtests.lab.scaling import Scaling
+from loadtests.lab.servers import HOST, Server, ServerSettings, get
 from loadtests.runs import validity
 from loadtests.runs.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, Validity, Verdict
 from loadtests.runs.store import RunStore
+from loadtests.scenarios.scenario import SCALED
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
 
 _PORT_ATTEMPTS = 3
@@ -38,6 +41,7 @@ class Bench:
 
     settings: ServerSettings = field(default_factory=ServerSettings)
     cores: Cores = field(default_factory=Cores)
+    scaling: Scaling | None = None  # how the servers of cells of the kind SCALED are started
     generator_module: tuple[str, ...] = generators.MODULE
 
 
@@ -109,9 +113,10 @@ class _Measurement:
                         raise
 
     def _server(self) -> Server:
+        settings = self.bench.settings.with_fanout(self.planned.fanout)
         return Server(
             self.planned.target.name,
-            self.bench.settings.with_fanout(self.planned.fanout),
+            replace(settings, scaling=self.bench.scaling) if self.planned.kind == SCALED else settings,
             log=self.store.log("server", self.planned.id),
             on_cores=self.bench.cores.server,
         )
@@ -126,18 +131,23 @@ class _Measurement:
         )
 
     def _measure(self, server: Server) -> _Outcome:
-        if self.planned.kind == "memory":
-            # The first reading must precede the first connection; other cells start both side by side to save time.
+        scaled = self.planned.kind == SCALED
+        if scaled or self.planned.kind == "memory":
+            # The first reading must precede the first connection, and whoever connects before all instances listen
+            # adds to the first one's load; other cells start both side by side to save time.
             server.wait_ready(self.check)
         before = _memory(server)
         with self._generator(server) as generator:
             server.wait_ready(self.check)
             description = server.describe()
-            with Sampler(server.processes, lambda: (generator.pid,), lambda: _metrics(server)) as sampler:
+            with Sampler(server.processes, lambda: (generator.pid,), _scrape(server)) as sampler:
                 held = self._listen(server, generator)
                 result = generator.result()
         if held is None and self.planned.kind == "memory":
             raise GeneratorError("the load generator ended before its connections had settled")
+        if scaled:
+            told = instances.deliveries(HOST, server.port, server.instances)
+            description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
         return _Outcome(result, sampler.readings, description, before, held)
 
     def _listen(self, server: Server, generator: Generator) -> _Memory | None:
@@ -163,7 +173,9 @@ class _Measurement:
 
 def spec_of(planned: PlannedCell, server: Server) -> CellSpec:
     """Return what the generator is asked for, with tokens that outlive the cell."""
-    rooms = tuple(f"room-{index}" for index in range(planned.load.rooms))
+    # A Redis outlives the cell's server: rooms of its own keep an earlier cell's history and members out.
+    stem = f"room-{secrets.token_hex(4)}" if planned.kind == SCALED else "room"
+    rooms = tuple(f"{stem}-{index}" for index in range(planned.load.rooms))
     expires_at_s = int(time.time() + _limit_s(planned) + 600)
     secret = server.secret.encode()
     return CellSpec(
@@ -188,6 +200,11 @@ def _limit_s(planned: PlannedCell) -> float:
 
 def _memory(server: Server) -> _Memory:
     return _Memory(procfs.rss_kib(server.processes()), procfs.tcp_buffers_kib())
+
+
+def _scrape(server: Server) -> Callable[[], str | None]:
+    """Return the sampler's source of metrics; of several instances one alone would answer, which says nothing."""
+    return (lambda: None) if len(server.instances) > 1 else (lambda: _metrics(server))
 
 
 def _metrics(server: Server) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.lab import again, experiment, progress, targets
+from loadtests.lab import again, experiment, progress, scaling, targets
 from loadtests.lab.errors import LabError
 from loadtests.lab.experiment import Experiment
 from loadtests.lab.servers import ServerSettings
@@ -26,9 +26,17 @@ def compare(
     seed: int | None,
     runs_folder: Path,
     deflate: bool,
+    redis_url: str | None = None,
+    instances: int | None = None,
 ) -> int:
-    """Measure a scenario (name or TOML file) and print table and report path; return the exit code."""
+    """Measure a scenario (name or TOML file) and print table and report path; return the exit code.
+
+    With a Redis, its busiest load is measured a second time, on servers of several instances.
+    """
+    scaled = scaling.asked(redis_url, instances)
     chosen = scenarios.find(scenario)
+    if scaled is not None:
+        chosen = scenarios.scaled_out(chosen)
     names = transports.split(",") if transports is not None else chosen.transports or targets.names()
     console = Console()
     made = Experiment(
@@ -36,8 +44,10 @@ def compare(
         targets=targets.select(names),
         seed=secrets.randbelow(2**32) if seed is None else seed,
         runs_folder=runs_folder,
-        bench=experiment.bench_of(ServerSettings(deflate=deflate)),
+        bench=experiment.bench_of(ServerSettings(deflate=deflate), scaled),
     )
+    if scaled is not None:
+        scaling.require_redis(scaled.redis_url)
     outcome = experiment.conduct(made, lambda cells: progress.display(console, cells))
     if not outcome.interrupted:
         return conclude(outcome.folder, outcome.run)

@@ -16,13 +16,14 @@ from loadtests.lab.errors import Interrupted, LabError
 from loadtests.lab.interrupt import Interrupt
 from loadtests.lab.plan import PlannedCell
 from loadtests.lab.progress import Display
+from loadtests.lab.scaling import Scaling
 from loadtests.lab.servers import ServerSettings
 from loadtests.lab.targets import CLAIMS_MS, Target
 from loadtests.runs import manifest
 from loadtests.runs.manifest import Manifest, Value
 from loadtests.runs.schema import SCHEMA_VERSION, Run
 from loadtests.runs.store import RunStore
-from loadtests.scenarios.scenario import Scenario
+from loadtests.scenarios.scenario import SCALED, Scenario
 
 _SPARE_FILES = 200  # beside the connections: modules, logs, pipes, the listener
 _WANTED_FILES = 65_536
@@ -118,6 +119,8 @@ def _settings(experiment: Experiment) -> dict[str, Value]:
     bench = experiment.bench
     loads = [cell.load for cell in experiment.scenario.cells]
     settings: dict[str, Value] = dict(bench.settings.recorded())
+    if bench.scaling is not None:
+        settings |= bench.scaling.recorded()
     return settings | {
         "deflate": bench.settings.deflate,
         "server_arguments": " ".join(bench.settings.arguments),
@@ -143,8 +146,9 @@ def _listed(which: frozenset[int]) -> str:
 
 
 def _servers(run: Run) -> dict[str, Value]:
-    """Return what the servers said of themselves, e.g. `websocket.tcp_nodelay`."""
-    return {f"{cell.transport}.{key}": value for cell in run.cells for key, value in cell.server.items()}
+    """Return what the servers of one process said of themselves, e.g. `websocket.tcp_nodelay`."""
+    alone = [cell for cell in run.cells if cell.kind != SCALED]
+    return {f"{cell.transport}.{key}": value for cell in alone for key, value in cell.server.items()}
 
 
 def _missing(reason: str, planned: Sequence[PlannedCell], run: Run) -> str:
@@ -170,6 +174,10 @@ def _raise_open_files(connections: int) -> None:
         raise LabError(f"{connections} connections need {needed} open files; the limit is {soft} (ulimit -n)")
 
 
-def bench_of(settings: ServerSettings) -> Bench:
-    """Return the bench of this machine: the server on the first core, the generator and the lab on the others."""
-    return Bench(settings=settings, cores=cores.divide(cores.available()))
+def bench_of(settings: ServerSettings, scaling: Scaling | None = None) -> Bench:
+    """Return the bench of this machine: the server on the first core, the generator and the lab on the others.
+
+    Several instances get a core each while there are enough; every cell of the run is then measured on those cores.
+    """
+    server_cores = 1 if scaling is None else scaling.instances
+    return Bench(settings=settings, cores=cores.divide(cores.available(), server_cores=server_cores), scaling=scaling)

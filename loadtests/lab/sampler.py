@@ -12,7 +12,7 @@ from typing import Self
 from loadtests.lab import procfs
 
 _TICK_S = 0.25
-_TICKS_PER_SCRAPE = 4  # /metrics costs the server about a millisecond: once a second is enough
+TICKS_PER_SCRAPE = 4  # /metrics costs the server about a millisecond: once a second is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Sampler:
         tick = 0
         start = time.monotonic()
         while not self._stop.wait(max(0.0, start + tick * _TICK_S - time.monotonic())):
-            self._readings.append(self.read(scrape=tick % _TICKS_PER_SCRAPE == 0))
+            self._readings.append(self.read(scrape=tick % TICKS_PER_SCRAPE == 0))
             tick += 1
 
     def read(self, *, scrape: bool) -> Reading:

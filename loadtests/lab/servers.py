@@ -17,11 +17,14 @@ from typing import Self
 import msgspec
 import psutil
 
+from loadtests.lab import instances
 from loadtests.lab.errors import ServerError
 from loadtests.lab.process import Child
+from loadtests.lab.scaling import Scaling
 
 HOST = "127.0.0.1"
 READY_TIMEOUT_S = 20.0
+_READY_S_PER_INSTANCE = 2.0  # beyond the first: they may all start on one core
 _POLL_S = 0.02
 _HTTP_TIMEOUT_S = 2.0
 _ADDRESS_TAKEN = "address already in use"
@@ -36,6 +39,7 @@ class ServerSettings:
     variables: Mapping[str, str] = field(default_factory=dict)  # further RTLAB_* settings
     command: tuple[str, ...] = (sys.executable, "-m", "transports")
     arguments: tuple[str, ...] = ()  # further arguments of the command
+    scaling: Scaling | None = None  # None: one process with rooms in its own memory
 
     def environment(self, secret: str) -> dict[str, str]:
         """Return the server's whole environment.
@@ -45,6 +49,11 @@ class ServerSettings:
         """
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("RTLAB_")}
         return inherited | self.recorded() | {"RTLAB_SECRET": secret}
+
+    @property
+    def instances(self) -> int:
+        """How many processes answer."""
+        return 1 if self.scaling is None else self.scaling.instances
 
     def with_fanout(self, fanout: str) -> ServerSettings:
         """Return these settings for a server that writes by the given sink; empty: by its own choice."""
@@ -79,14 +88,16 @@ class Server:
         self.transport = transport
         self.port = free_port() if port is None else port
         self.secret = secrets.token_hex(32)
+        self.instances: frozenset[str] = frozenset()  # ids; known once the server is ready
         self._settings = settings
         self._child = Child(self._command(), log=log, environment=settings.environment(self.secret), on_cores=on_cores)
 
     def _command(self) -> list[str]:
         deflate = ["--deflate"] if self._settings.deflate else []
+        scaling = self._settings.scaling.arguments if self._settings.scaling else ()
         return [
             *self._settings.command, self.transport,
-            "--host", HOST, "--port", str(self.port), *deflate, *self._settings.arguments,
+            "--host", HOST, "--port", str(self.port), *deflate, *self._settings.arguments, *scaling,
         ]  # fmt: skip
 
     @property
@@ -95,22 +106,29 @@ class Server:
         return f"http://{HOST}:{self.port}"
 
     def wait_ready(self, check: Callable[[], None], timeout_s: float = READY_TIMEOUT_S) -> None:
-        """Wait until `/health` answers 200; ServerError when the process ends or the time is over.
+        """Wait until every instance answers `/health` with 200; ServerError when the process ends or time is over.
 
-        `check` is called while waiting and may raise.
+        `check` is called while waiting and may raise. Several instances get more time than `timeout_s`.
         """
+        wanted = self._settings.instances
+        timeout_s += _READY_S_PER_INSTANCE * (wanted - 1)
         deadline = time.monotonic() + timeout_s
+        met: set[str] = set()
         while True:
             check()
             self.check_alive()
             try:
-                status, _ = get(self.port, "/health")
+                status, body = get(self.port, "/health")
             except OSError:
                 status = 0
             if status == 200:
+                met.add(instances.name(body))
+            if len(met) == wanted:
+                self.instances = frozenset(met)
                 return
             if time.monotonic() > deadline:
-                raise ServerError(f"the {self.transport} server was not ready within {timeout_s:g} s")
+                some = f" ({len(met)} of {wanted} instances were)" if wanted > 1 else ""
+                raise ServerError(f"the {self.transport} server was not ready within {timeout_s:g} s{some}")
             time.sleep(_POLL_S)
 
     def check_alive(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from loadtests.lab.sampler import Reading
+from loadtests.lab.sampler import TICKS_PER_SCRAPE, Reading
 from loadtests.runs.schema import TIMELINE, Phase
 from loadtests.scenarios.spec import GeneratorResult, GeneratorSecond
 
@@ -42,9 +42,9 @@ def table(cell: str, readings: Sequence[Reading], result: GeneratorResult) -> pa
 
 
 def _each_second(readings: Sequence[Reading]) -> list[Reading]:
-    """Keep the readings with a scrape, which are a second apart; all of them if /metrics never answered."""
+    """Keep the readings a second apart: those with a scrape, or as many if /metrics never answered."""
     scraped = [reading for reading in readings if reading.server_connections >= 0]
-    return scraped if len(scraped) > 1 else list(readings)
+    return scraped if len(scraped) > 1 else list(readings[::TICKS_PER_SCRAPE])
 
 
 def _percent(used_ns: int, of_ns: int) -> float:

@@ -26,6 +26,8 @@ from loadtests.scenarios.spec import Load
 
 ARRIVALS = ("constant", "poisson", "burst")
 KINDS = ("latency", "fan-out", "memory", "stack")
+SCALED = "scaled"  # a kind that no file asks for: `scaled_out` adds its cells
+SCALED_SUFFIX = "-redis"
 FANOUTS = ("", "direct", "portable")
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -35,7 +37,7 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One load to be put on every transport of the scenario; absent times come from the scenario."""
 
     load: Load
-    kind: str = "latency"  # one of KINDS: which chart it belongs to
+    kind: str = "latency"  # one of KINDS, or SCALED: which chart it belongs to
     blocks: int | None = None
     warm_up_s: float | None = None
     measured_s: float | None = None
@@ -103,6 +105,29 @@ def check(scenario: Scenario) -> None:
     _seconds("grace_s", scenario.grace_s, least=0.0)
     for cell in scenario.cells:
         _check_cell(cell)
+    _check_names(scenario)
+
+
+def scaled_out(scenario: Scenario) -> Scenario:
+    """Return the scenario with one load more: its busiest latency cell, for a server of several processes on Redis.
+
+    It is repeated as often as a `stack` cell of the scenario, else as the cell it is made from. ScenarioError when
+    there is no such cell, or when the load's name is taken.
+    """
+    tabled = [cell for cell in scenario.cells if cell.kind == "latency"]
+    if not tabled:
+        raise ScenarioError(f"the scenario {scenario.name} has no cell of the kind latency that could be scaled out")
+    busiest = max(tabled, key=lambda cell: cell.load.subscribers * cell.load.rate_per_s)
+    stacks = [cell.blocks for cell in scenario.cells if cell.kind == "stack"]
+    load = msgspec.structs.replace(busiest.load, name=busiest.load.name + SCALED_SUFFIX)
+    added = msgspec.structs.replace(busiest, kind=SCALED, load=load, blocks=stacks[0] if stacks else busiest.blocks)
+    _check_load(load)
+    extended = msgspec.structs.replace(scenario, cells=(*scenario.cells, added))
+    _check_names(extended)
+    return extended
+
+
+def _check_names(scenario: Scenario) -> None:
     names = [cell.load.name for cell in scenario.cells]
     twice = sorted({name for name in names if names.count(name) > 1})
     _need(not twice, "load.name", ", ".join(twice), "a name of its own for each load")

@@ -6,20 +6,23 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from loadtests.lab import experiment, targets
-from loadtests.lab.cell import Bench
+from loadtests.lab import experiment, servers, targets
+from loadtests.lab.cell import Bench, spec_of
+from loadtests.lab.errors import ServerError
 from loadtests.lab.experiment import Experiment, Outcome
 from loadtests.lab.plan import PlannedCell
-from loadtests.lab.servers import ServerSettings
+from loadtests.lab.scaling import Scaling
+from loadtests.lab.servers import Server, ServerSettings
 from loadtests.runs import store
 from loadtests.runs.schema import TIMELINE, Cell, Validity
-from loadtests.scenarios.scenario import CellPlan, Scenario
+from loadtests.scenarios.scenario import CellPlan, Scenario, scaled_out
 from loadtests.scenarios.spec import Load, Progress
 
 SERVER = (sys.executable, "-m", "tests.loadtests.lab.stand_in_server")
@@ -135,6 +138,50 @@ def test_the_manifest_holds_settings_seed_and_what_servers_said(tmp_path: Path) 
     assert run.manifest["servers"]["sse.tcp_nodelay"] is True
     assert "settings.deflate" in run.protected
     assert "SECRET" not in str(run.manifest)
+
+
+def test_a_scaled_cell_runs_beside_the_ordinary_one_and_keeps_deliveries_by_instance(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    bench = replace(made.bench, scaling=Scaling("redis://:secret@127.0.0.1:6390/2", 3))
+    run = conduct(replace(made, scenario=scaled_out(made.scenario), bench=bench)).run
+    cells = {cell.kind: cell for cell in run.cells}
+    assert {kind: cell.load for kind, cell in cells.items()} == {"latency": "4x10", "scaled": "4x10-redis"}
+    told = {key: value for key, value in cells["scaled"].server.items() if key.startswith("deliveries_")}
+    assert told == {f"deliveries_instance_{place}": 100 * place for place in (1, 2, 3)}
+    assert "deliveries_instance_1" not in cells["latency"].server
+    assert cells["scaled"].counts is not None
+    assert run.manifest["settings"]["redis_url"] == "redis://127.0.0.1:6390/2"
+    assert run.manifest["settings"]["instances"] == 3
+    assert "secret" not in str(run.manifest)
+    assert "sse.deliveries_instance_1" not in run.manifest["servers"]
+    timeline = pq.read_table(tmp_path / run.run_id / "timeline.parquet").to_pylist()
+    asked = {row["cell"]: row["server_connections"] for row in timeline}
+    assert asked.get("0-sse-4x10-redis", -1) == -1
+
+
+def test_rooms_on_a_redis_that_stays_are_new_for_each_cell(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    (ordinary,) = made.cells()
+    scaled = replace(ordinary, kind="scaled")
+    with Server("sse", made.bench.settings, log=tmp_path / "log") as server:
+        assert spec_of(ordinary, server).room_names == ("room-0",)
+        assert spec_of(scaled, server).room_names != spec_of(scaled, server).room_names
+
+
+def test_an_instance_that_never_comes_is_waited_for_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "_READY_S_PER_INSTANCE", 0.0)
+
+    class OneOfTwo(Scaling):
+        @property
+        def arguments(self) -> tuple[str, ...]:
+            return "--instances", "1"
+
+    settings = ServerSettings(command=SERVER, scaling=OneOfTwo("redis://127.0.0.1", 2), drain_s=0.1)
+    with (
+        Server("sse", settings, log=tmp_path / "log") as server,
+        pytest.raises(ServerError, match=r"not ready within 2 s \(1 of 2 instances were\)"),
+    ):
+        server.wait_ready(lambda: None, timeout_s=2.0)
 
 
 def test_a_lost_delivery_makes_the_cell_invalid(tmp_path: Path) -> None:

@@ -95,6 +95,42 @@ def test_memory_cells_have_rules_of_their_own(tmp_path: Path, old: str, new: str
         read(tmp_path, MEMORY.replace(old, new))
 
 
+def test_a_file_can_not_ask_for_scaled_cells(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="kind is scaled"):
+        read(tmp_path, GOOD.replace("[[cells]]", "[[cells]]\nkind = 'scaled'"))
+
+
+def test_scaling_out_adds_the_busiest_latency_load_as_often_as_the_stack() -> None:
+    ordinary = scenario.find("compare")
+    scaled = scenario.scaled_out(ordinary)
+    assert scaled.cells[:-1] == ordinary.cells
+    added = scaled.cells[-1]
+    assert (added.kind, added.load.name, added.blocks) == ("scaled", "200x10-redis", 1)
+    assert (added.load.subscribers, added.load.rate_per_s) == (200, 10.0)
+
+
+def test_without_a_stack_the_scaled_cell_is_repeated_like_the_one_it_is_made_from(tmp_path: Path) -> None:
+    more = '[[cells]]\nblocks = 7\nload = { name = "3x9", subscribers = 3, rate_per_s = 9.0 }\n'
+    added = scenario.scaled_out(read(tmp_path, GOOD + more)).cells[-1]
+    assert (added.load.name, added.blocks) == ("3x9-redis", 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (MEMORY, "mine has no cell of the kind latency"),
+        (GOOD.replace('"5x1"', '"' + "n" * 60 + '"'), "load.name is n{60}-redis; allowed"),
+        (
+            GOOD + '[[cells]]\nkind = "fan-out"\nload = { name = "5x1-redis", subscribers = 1, rate_per_s = 1.0 }\n',
+            "load.name is 5x1-redis; allowed: a name of its own",
+        ),
+    ],
+)
+def test_what_can_not_be_scaled_out_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        scenario.scaled_out(read(tmp_path, text))
+
+
 def test_two_loads_of_one_name_are_refused(tmp_path: Path) -> None:
     twice = GOOD + '[[cells]]\nload = { name = "5x1", subscribers = 6, rate_per_s = 1.0 }\n'
     with pytest.raises(ScenarioError, match=r"load\.name is 5x1"):
