@@ -56,6 +56,10 @@ check: $(STAMP) ## lint, format, types, and the floors between packages
 notebooks: $(STAMP) ## execute the notebooks over results/reference (ARGS="--run DIR": another run; --check: write nothing)
 	@$(PYTHON_RUN) loadtests.analysis.notebooks $(ARGS)
 
+.PHONY: faults
+faults: $(STAMP) ## kill servers and Redis, stall and cut peers: the full table, about 20 minutes (make test has a short form)
+	@$(PYTHON_RUN) tests.faults --full --out results/reference/faults.json $(ARGS)
+
 .PHONY: bench
 bench: $(STAMP) ## is the instrument true and cheap enough here: latency against a known delay, its CPU and memory
 	@$(PYTHON_RUN) loadtests.calibration.truth
