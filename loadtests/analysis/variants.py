@@ -31,6 +31,11 @@ class Pair:
     other: Result
 
     @property
+    def comparable(self) -> bool:
+        """Whether neither side is invalid."""
+        return Validity.INVALID not in (self.plain.validity, self.other.validity)
+
+    @property
     def plain_cpu_us(self) -> float | None:
         """Server CPU per delivery in microseconds."""
         return _cpu_us(self.plain)
@@ -42,15 +47,15 @@ class Pair:
 
     @property
     def cpu_ratio(self) -> float | None:
-        """How many times the ordinary server's CPU the other one takes; None where either is unknown."""
+        """How many times the ordinary server's CPU the other one takes; None where either is unknown or invalid."""
         plain, other = self.plain_cpu_us, self.other_cpu_us
-        return other / plain if plain and other else None
+        return other / plain if plain and other and self.comparable else None
 
     @property
     def added_ms(self) -> float | None:
         """Median of the other minus the ordinary one's; None where one can't be stated or is invalid."""
         plain, other = self.plain.percentiles.p50_ms, self.other.percentiles.p50_ms
-        if plain is None or other is None or Validity.INVALID in (self.plain.validity, self.other.validity):
+        if plain is None or other is None or not self.comparable:
             return None
         return other - plain
 

@@ -14,17 +14,22 @@ from loadtests.runs.schema import Cell, Validity
 
 SUFFIX = "-again"
 PASSES = 2
-_SHARE = 4  # at most one in so many of the planned cells, in each pass: the run's length stays what was promised
+_SHARE = 5
 
 
-def repetitions(planned: Sequence[PlannedCell], measured: Iterable[Cell]) -> tuple[PlannedCell, ...]:
-    """Return the cells to repeat, in the order in which they first ran."""
+def allowance(planned: int) -> int:
+    """Return how many repetitions a run of so many cells may have: its length stays what was promised."""
+    return max(2, planned // _SHARE)
+
+
+def repetitions(planned: Sequence[PlannedCell], measured: Iterable[Cell], most: int) -> tuple[PlannedCell, ...]:
+    """Return the cells to repeat, at most `most`, in the order in which they first ran."""
     by_id = {cell.id: cell for cell in planned}
     spoilt = [by_id[cell.id] for cell in measured if cell.id in by_id and _is_spoilt(cell)]
     order = max((cell.order for cell in planned), default=0)
     return tuple(
         replace(cell, id=cell.id + SUFFIX, order=order + index)
-        for index, cell in enumerate(spoilt[: max(2, len(planned) // _SHARE)], start=1)
+        for index, cell in enumerate(spoilt[: max(0, most)], start=1)
     )
 
 

@@ -63,11 +63,12 @@ def conduct(experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Disp
     interrupted = False
     # The lab itself stays off the server's core.
     with Interrupt() as interrupt, cores.on(experiment.bench.cores.generator):
-        todo = planned
+        todo, allowed = planned, again.allowance(len(planned))
         try:
             for _ in range(1 + again.PASSES):
                 _measure(todo, experiment.bench, store, interrupt, show, started)
-                todo = again.repetitions(todo, store.run.cells)
+                todo = again.repetitions(todo, store.run.cells, allowed)
+                allowed -= len(todo)
                 if not todo:
                     break
         except Interrupted as reason:

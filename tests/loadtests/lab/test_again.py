@@ -47,7 +47,7 @@ def measured(planned: PlannedCell, validity: Validity, counts: Counts | None = C
 
 def test_an_invalid_cell_is_repeated_and_a_doubtful_one_is_not() -> None:
     cells = [measured(PLANNED[0], Validity.INVALID), measured(PLANNED[1], Validity.DOUBTFUL)]
-    (repeated,) = again.repetitions(PLANNED, cells)
+    (repeated,) = again.repetitions(PLANNED, cells, 5)
     assert repeated.id == f"{PLANNED[0].id}-again"
     assert (repeated.target, repeated.load, repeated.block) == (
         PLANNED[0].target,
@@ -60,13 +60,15 @@ def test_an_invalid_cell_is_repeated_and_a_doubtful_one_is_not() -> None:
 @pytest.mark.parametrize("finding", [{"lost": 1}, {"duplicates": 1}, {"out_of_order": 1}, {"received": 0}])
 def test_a_finding_is_never_repeated_away(finding: dict[str, int]) -> None:
     found = measured(PLANNED[0], Validity.INVALID, msgspec.structs.replace(COUNTS, **finding))
-    assert again.repetitions(PLANNED, [found]) == ()
-    assert again.repetitions(PLANNED, [measured(PLANNED[0], Validity.INVALID, None)]) == ()
+    assert again.repetitions(PLANNED, [found], 5) == ()
+    assert again.repetitions(PLANNED, [measured(PLANNED[0], Validity.INVALID, None)], 5) == ()
 
 
-def test_at_most_a_quarter_is_repeated() -> None:
+def test_no_more_are_repeated_than_the_run_may_grow_by() -> None:
     cells = [measured(cell, Validity.INVALID) for cell in PLANNED]
-    assert len(again.repetitions(PLANNED, cells)) == len(PLANNED) // 4
+    assert [cell.id for cell in again.repetitions(PLANNED, cells, 2)] == [f"{each.id}-again" for each in cells[:2]]
+    assert again.repetitions(PLANNED, cells, 0) == ()
+    assert (again.allowance(40), again.allowance(3)) == (8, 2)
 
 
 def test_a_repeated_cell_that_is_good_replaces_the_spoilt_one() -> None:

@@ -68,6 +68,12 @@ def test_each_threshold_on_both_sides(figure: str, value: float | str, expected:
     assert len(verdict.reasons) == (0 if expected is VALID else 1)
 
 
+def test_a_poll_is_read_and_asked_anew() -> None:
+    gap = msgspec.structs.replace(HEALTHY, rx_gap_ms_p99=11.0)
+    assert judge(instrument=gap, subscribers=200, connected=200, pushes=False).validity is VALID
+    assert judge(instrument=gap, subscribers=200, connected=200, pushes=True).validity is INVALID
+
+
 @pytest.mark.parametrize(
     ("rooms", "gap_ms", "expected"),
     [(1, 6.0, VALID), (1, 6.01, DOUBTFUL), (4, 2.25, VALID), (4, 2.26, DOUBTFUL), (1, 10.01, INVALID)],
