@@ -61,9 +61,10 @@ faults: $(STAMP) ## kill servers and Redis, stall and cut peers: the full table,
 	@$(PYTHON_RUN) tests.faults --full --out results/reference/faults.json $(ARGS)
 
 .PHONY: bench
-bench: $(STAMP) ## is the instrument true and cheap enough here: latency against a known delay, its CPU and memory
+bench: $(STAMP) ## is the instrument true and cheap here; how close is the fan-out to the kernel's floor (about 20 minutes)
 	@$(PYTHON_RUN) loadtests.calibration.truth
 	@$(PYTHON_RUN) loadtests.calibration.cost
+	@$(PYTHON_RUN) loadtests.bench $(ARGS)
 
 .PHONY: lock
 lock: $(STAMP) ## pin what pyproject.toml asks for, one version for all Pythons (ARGS=--upgrade: the newest)

@@ -29,9 +29,9 @@ def main() -> None:
     server_core, client_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
     bench = _Bench(found, options.repeats, server_core, client_core)
     for repeat in range(options.repeats):
-        for case in cases(options.quick):
+        for case in cases(options.extent):
             bench.run(case, repeat)
-    if not options.quick:
+    if options.extent != "quick":
         half_rates = _half_rates(bench.rows)
         for repeat in range(options.repeats):
             for case in half_rates:
@@ -90,14 +90,14 @@ def _write(folder: Path, bench: _Bench, options: argparse.Namespace) -> None:
         "schema_version": 1,
         "ended_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "repeats": options.repeats,
-        "quick": options.quick,
+        "extent": options.extent,
         "machine": {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
         "rows": bench.rows,
         "failures": bench.failures,
     }
     path = folder / "bench.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
-    chart.draw(bench.rows, folder / "bench.svg", 100 if options.quick else 1000)
+    chart.draw(bench.rows, folder / "bench.svg", 100 if options.extent == "quick" else 1000)
     text = f"{bars.markdown(bench.rows)}\n\n{summary.markdown(bench.rows)}\n"
     (folder / "bench.md").write_text(text, encoding="utf-8")
 
@@ -105,7 +105,10 @@ def _write(folder: Path, bench: _Bench, options: argparse.Namespace) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each case (default 3)")
-    parser.add_argument("--quick", action="store_true", help="N = 100 only, without memory and payloads")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", dest="extent", action="store_const", const="quick", help="N = 100 only, no memory")
+    extent.add_argument("--full", dest="extent", action="store_const", const="full", help="also sizes and payloads")
+    parser.set_defaults(extent="default")
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     parser.add_argument("--out", type=Path, default=Path("results/runs") / f"{stamp}-bench", help="folder to write to")
     options = parser.parse_args()

@@ -27,19 +27,25 @@ class Case:
         return f"{self.transport}/{self.load.name}"
 
 
-def cases(quick: bool) -> Iterator[Case]:
-    """The fan-out at both windows and two sizes; then payloads, memory. `quick`: the sizes only, at N = 100."""
+def cases(extent: str) -> Iterator[Case]:
+    """The fan-out at both windows, and memory; `quick`: N = 100 only; `full`: also sizes and payloads."""
     for transport in TRANSPORTS:
-        for subscribers in (100,) if quick else (1000, 100):
-            for window in (1, 16):
-                yield Case(_ALL, transport, Load(subscribers, window=window))
-        if quick:
+        if extent == "quick":
+            yield from _windows(transport, 100)
             continue
-        yield Case(("direct", "nchan"), transport, Load(300, window=1))
-        yield Case(("direct", "nchan"), transport, Load(3000, window=1))
-        for payload_bytes in (1024, 4000):  # the contract's content ends at 4096 characters
-            yield Case(("direct", "floor", "nchan"), transport, Load(1000, window=1, payload_bytes=payload_bytes))
+        yield from _windows(transport, 1000)
         yield Case((*_OURS, "nchan"), transport, Load(5000, memory=True))
+        if extent == "full":
+            yield from _windows(transport, 100)
+            for subscribers in (300, 3000):
+                yield Case(("direct", "nchan"), transport, Load(subscribers, window=1))
+            for payload_bytes in (1024, 4000):  # the contract's content ends at 4096 characters
+                yield Case(("direct", "floor", "nchan"), transport, Load(1000, window=1, payload_bytes=payload_bytes))
+
+
+def _windows(transport: str, subscribers: int) -> Iterator[Case]:
+    for window in (1, 16):
+        yield Case(_ALL, transport, Load(subscribers, window=window))
 
 
 def half_rate_cases(transport: str, floor_deliveries_per_s: float, subscribers: int) -> list[Case]:
