@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGISendEvent
@@ -45,10 +45,47 @@ class DuplexHolder(Holder, Protocol):
         ...
 
 
-class LabWebSocketProtocol(BoundedWebSocketProtocol):
-    """Tells a peer that broke the protocol why, before the connection goes; can be handed over."""
+_Holds = TypeVar("_Holds", bound=Holder)
 
-    holder: DuplexHolder | None = None
+
+class _HandedOver(asyncio.Protocol, Generic[_Holds]):
+    """A connection that may have a holder, who is told what happens to it. Stands before uvicorn's class."""
+
+    holder: _Holds | None = None
+    loop: asyncio.AbstractEventLoop
+    tasks: set[asyncio.Task[None]]
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in a task that a graceful shutdown waits for."""
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the holder."""
+        super().connection_lost(exc)
+        self._tell_lost()
+
+    def pause_writing(self) -> None:
+        """Tell the holder."""
+        super().pause_writing()
+        if self.holder is not None:
+            self.holder.pause()
+
+    def resume_writing(self) -> None:
+        """Tell the holder."""
+        super().resume_writing()
+        if self.holder is not None:
+            self.holder.resume()
+
+    def _tell_lost(self) -> None:
+        holder, self.holder = self.holder, None
+        if holder is not None:
+            holder.lost()
+
+
+class LabWebSocketProtocol(_HandedOver[DuplexHolder], BoundedWebSocketProtocol):
+    """Tells a peer that broke the protocol why, before the connection goes; can be handed over."""
 
     def handle_connect(self, event: Request) -> None:
         """Offer the direct sink to the app."""
@@ -70,12 +107,6 @@ class LabWebSocketProtocol(BoundedWebSocketProtocol):
         if not self.writable.is_set():
             holder.pause()
         return waiting
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something in a task that a graceful shutdown waits for."""
-        task = self.loop.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.on_task_complete)
 
     def close_soon(self, within_s: float) -> None:
         """Write the close frame that `conn` has ready, and cut the connection off if that does not end it in time."""
@@ -151,28 +182,6 @@ class LabWebSocketProtocol(BoundedWebSocketProtocol):
             raise ClientDisconnected
         await super().send(message)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the holder."""
-        super().connection_lost(exc)
-        self._tell_lost()
-
-    def _tell_lost(self) -> None:
-        holder, self.holder = self.holder, None
-        if holder is not None:
-            holder.lost()
-
-    def pause_writing(self) -> None:
-        """Tell the holder."""
-        super().pause_writing()
-        if self.holder is not None:
-            self.holder.pause()
-
-    def resume_writing(self) -> None:
-        """Tell the holder."""
-        super().resume_writing()
-        if self.holder is not None:
-            self.holder.resume()
-
 
 class ShortWay(Protocol):
     """Who may answer a request from its bytes alone."""
@@ -186,10 +195,9 @@ class ShortWay(Protocol):
         ...
 
 
-class LabHttpProtocol(BoundedHttpProtocol):
+class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
     """HTTP/1.1 whose responses can be handed over, and whose next request may be recognised before it is parsed."""
 
-    holder: Holder | None = None
     short_way: ShortWay | None = None
     request_bytes = b""  # what came last, if that was one whole request without a body
     _held: RequestResponseCycle
@@ -244,28 +252,3 @@ class LabHttpProtocol(BoundedHttpProtocol):
             self.on_response_complete()
         else:
             self.transport.close()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something in a task that a graceful shutdown waits for."""
-        task = self.loop.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the holder."""
-        super().connection_lost(exc)
-        holder, self.holder = self.holder, None
-        if holder is not None:
-            holder.lost()
-
-    def pause_writing(self) -> None:
-        """Tell the holder."""
-        super().pause_writing()
-        if self.holder is not None:
-            self.holder.pause()
-
-    def resume_writing(self) -> None:
-        """Tell the holder."""
-        super().resume_writing()
-        if self.holder is not None:
-            self.holder.resume()
