@@ -20,6 +20,7 @@ from core.channel import Channel
 from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unauthorized, Unavailable
 from core.fanout import Fanout
 from core.ingress import Ingress
+from core.leases import Leases
 from core.model import Event, Member, Position, Principal, Published, RoomId
 from core.outbox import Outbox
 from core.ratelimit import RateLimiter
@@ -33,7 +34,6 @@ _TICK_S: Final = 1.0
 _LINGER_S: Final = 2.0  # a room is followed this long after the last listener: a poller's next poll is on its way
 _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
 
-_FRESH_SHARE: Final = 1 / 6  # of its time, in which a poller's lease is not renewed again: polls may be many a second
 _PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
 _LEFT: Final = b'{"type":"user_left"'
 
@@ -66,10 +66,9 @@ class Hub:
         self._channels: dict[RoomId, Channel] = {}
         self._repairing: set[RoomId] = set()
         self._repairs: set[asyncio.Task[None]] = set()
-        self._polling: dict[RoomId, dict[Lease, float]] = {}  # pollers' leases, and when they were last held
+        self._leases = Leases(backplane, settings.presence_ttl_s, clock, self._timed)
         self._connection_ids = itertools.count(1)
         self._pings = RateLimiter(_PINGS_PER_S, 2 * _PINGS_PER_S)
-        self._renewed_s = 0.0
         self._tasks: asyncio.TaskGroup | None = None
 
     @asynccontextmanager
@@ -116,7 +115,7 @@ class Hub:
         await self._timed(channel.add(subscription, since))
         self.stats.connections[transport] += 1
         try:
-            await self._hold(subscription)
+            await self._leases.hold(subscription)
         except BaseException:
             self._forget(subscription)
             raise
@@ -134,7 +133,7 @@ class Hub:
         """
         channel = self._channels.get(subscription.lease.room)
         expired = subscription.principal.expires_at_s <= self._wall_clock()
-        if channel is None or expired or self.draining or not self._is_fresh(subscription.lease):
+        if channel is None or expired or self.draining or not self._leases.is_fresh(subscription.lease):
             return None
         missed = channel.resume(subscription, since)
         if missed is not None:
@@ -155,7 +154,7 @@ class Hub:
         self._forget(subscription)
         try:
             if subscription.linger:
-                await self._linger(subscription.lease)
+                await self._leases.linger(subscription.lease)
             else:
                 await self.backplane.release(subscription.lease)
         except Unavailable:
@@ -193,7 +192,7 @@ class Hub:
         Raises Unavailable.
         """
         poll = Lease(room, principal.user_id, f"poll-{principal.token_key}")
-        self._polling.get(room, {}).pop(poll, None)
+        self._leases.forget(poll)
         channel = self._channels.get(room)
         for subscription in list(channel or ()):
             if subscription.principal.token_key == principal.token_key:
@@ -225,12 +224,11 @@ class Hub:
         if channel is not None:
             channel.receive(event)
         if event.body.startswith(_LEFT):
-            self._polling.pop(room, None)  # it may be one of them
+            self._leases.forget_room(room)
 
     def doubt(self, room: RoomId | None) -> None:
         """See `Listener.doubt`."""
-        self._polling.clear()
-        self._renewed_s = -math.inf
+        self._leases.doubt()
         for followed in self._channels if room is None else [room]:
             self._repair_soon(followed)
 
@@ -250,32 +248,6 @@ class Hub:
         except RoomError as refusal:
             refusal.ref = wire.optional(chat.ref)
             raise
-
-    async def _hold(self, subscription: Subscription) -> None:
-        """Take its lease; a poller's, which the last poll took already, only when it needs renewing."""
-        lease, ttl_s = subscription.lease, self.settings.presence_ttl_s
-        if not subscription.linger:
-            await self._timed(self.backplane.hold(lease, ttl_s))
-        elif not self._is_fresh(lease):
-            try:
-                await self._timed(self.backplane.hold(lease, ttl_s))
-            except Unavailable:
-                if lease not in self._polling.get(lease.room, {}):
-                    raise  # else: who is a member already goes on reading while the backplane is away
-            else:
-                self._polling.setdefault(lease.room, {})[lease] = self._clock()
-
-    async def _linger(self, lease: Lease) -> None:
-        """Let a poller's lease run on from now, unless it was given back meanwhile."""
-        if not self._is_fresh(lease):
-            await self.backplane.prolong([lease], self.settings.presence_ttl_s)
-            held = self._polling.get(lease.room, {})
-            if lease in held:
-                held[lease] = self._clock()
-
-    def _is_fresh(self, lease: Lease) -> bool:
-        held_s = self._polling.get(lease.room, {}).get(lease, -math.inf)
-        return self._clock() - held_s < self.settings.presence_ttl_s * _FRESH_SHARE
 
     async def _timed(self, call: Awaitable[T]) -> T:
         began_s = self._clock()
@@ -357,28 +329,15 @@ class Hub:
 
     async def _keep_up(self) -> None:
         # Renewed before the sweep: after a pause of the whole process nobody who is still here is swept.
-        await self._renew()
-        now_s, ttl_s = self._clock(), self.settings.presence_ttl_s
+        await self._leases.renew(self._subscriptions())
+        now_s = self._clock()
         for room, channel in list(self._channels.items()):
             if channel.idle and now_s - channel.idle_since_s >= _LINGER_S:
                 del self._channels[room]
                 if channel.head is not None:
                     await self.backplane.unsubscribe(room)
-        for room, held in list(self._polling.items()):
-            self._polling[room] = {lease: held_s for lease, held_s in held.items() if now_s - held_s < ttl_s}
-            if not self._polling[room]:
-                del self._polling[room]
+        self._leases.forget_old()
         await self.backplane.sweep()
-
-    async def _renew(self) -> None:
-        now_s, ttl_s = self._clock(), self.settings.presence_ttl_s
-        if now_s - self._renewed_s < ttl_s / 3:
-            return
-        live = [subscription for subscription in self._subscriptions() if not subscription.ended]
-        await self.backplane.renew([each.lease for each in live if not each.linger], ttl_s)
-        # A poller that has left on another instance is not taken back because its last poll is still held here.
-        await self.backplane.prolong([each.lease for each in live if each.linger], ttl_s)
-        self._renewed_s = now_s
 
     def _subscriptions(self) -> list[Subscription]:
         return [subscription for channel in self._channels.values() for subscription in channel]

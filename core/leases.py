@@ -1,0 +1,91 @@
+"""Which leases this instance holds for its subscribers, and when they are due again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from core.backplane.base import Backplane, Lease
+from core.errors import Unavailable
+from core.model import RoomId
+from core.subscription import Subscription
+
+_FRESH_SHARE: Final = 1 / 6  # of its time, in which a poller's lease is not renewed again: polls may be many a second
+
+Timed = Callable[[Awaitable[None]], Awaitable[None]]
+
+
+class Leases:
+    """Takes, renews and lets run on. A stream's lease is the hub's to give back; a poller's outlives its polls."""
+
+    __slots__ = ("_backplane", "_clock", "_polling", "_renewed_s", "_timed", "_ttl_s")
+
+    def __init__(self, backplane: Backplane, ttl_s: float, clock: Callable[[], float], timed: Timed) -> None:
+        self._backplane = backplane
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._timed = timed
+        self._polling: dict[RoomId, dict[Lease, float]] = {}  # pollers' leases, and when they were last held
+        self._renewed_s = 0.0
+
+    async def hold(self, subscription: Subscription) -> None:
+        """Take its lease; a poller's, which the last poll took already, only when it needs renewing."""
+        lease = subscription.lease
+        if not subscription.linger:
+            await self._timed(self._backplane.hold(lease, self._ttl_s))
+        elif not self.is_fresh(lease):
+            try:
+                await self._timed(self._backplane.hold(lease, self._ttl_s))
+            except Unavailable:
+                if lease not in self._polling.get(lease.room, {}):
+                    raise  # else: who is a member already goes on reading while the backplane is away
+            else:
+                self._polling.setdefault(lease.room, {})[lease] = self._clock()
+
+    async def linger(self, lease: Lease) -> None:
+        """Let a poller's lease run on from now, unless it was given back meanwhile."""
+        if not self.is_fresh(lease):
+            await self._backplane.prolong([lease], self._ttl_s)
+            held = self._polling.get(lease.room, {})
+            if lease in held:
+                held[lease] = self._clock()
+
+    def is_fresh(self, lease: Lease) -> bool:
+        """Whether a poller's lease was taken so lately that it need not be asked about."""
+        held_s = self._polling.get(lease.room, {}).get(lease, -math.inf)
+        return self._clock() - held_s < self._ttl_s * _FRESH_SHARE
+
+    def forget(self, lease: Lease) -> None:
+        """A poller's lease is given back."""
+        self._polling.get(lease.room, {}).pop(lease, None)
+
+    def forget_room(self, room: RoomId) -> None:
+        """Somebody left a room: it may be one of its pollers."""
+        self._polling.pop(room, None)
+
+    def doubt(self) -> None:
+        """The backplane may have lost some: ask about each, and renew all with the next tick."""
+        self._polling.clear()
+        self._renewed_s = -math.inf
+
+    def forget_old(self) -> None:
+        """Drop what is known of pollers that have not come back."""
+        now_s = self._clock()
+        for room, held in list(self._polling.items()):
+            kept = {lease: held_s for lease, held_s in held.items() if now_s - held_s < self._ttl_s}
+            if kept:
+                self._polling[room] = kept
+            else:
+                del self._polling[room]
+
+    async def renew(self, subscriptions: Iterable[Subscription]) -> None:
+        """Renew the leases of those who are here, every third of their time. Raises Unavailable, to be tried again."""
+        now_s = self._clock()
+        if now_s - self._renewed_s < self._ttl_s / 3:
+            return
+        live = [subscription for subscription in subscriptions if not subscription.ended]
+        await self._backplane.renew([each.lease for each in live if not each.linger], self._ttl_s)
+        # A poller that has left on another instance is not taken back because its last poll is still held here.
+        await self._backplane.prolong([each.lease for each in live if each.linger], self._ttl_s)
+        self._renewed_s = now_s
