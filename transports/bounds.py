@@ -6,6 +6,7 @@ httptools limits neither the size of a request's head nor the time it takes to a
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from typing import Final
 
@@ -153,13 +154,17 @@ def limit_unacknowledged(transport: asyncio.Transport, heartbeat_s: float | None
     let it take no more than so much that it cannot send: by itself it takes megabytes for a peer that does not read.
 
     Without the first what was written to a peer that vanished is sent again for a quarter of an hour (tcp(7),
-    TCP_USER_TIMEOUT). Something is written at least once a heartbeat, so such a peer is gone after two.
+    TCP_USER_TIMEOUT). Something is written, or asked, at least once a heartbeat, so such a peer is gone after two.
     """
     accepted = transport.get_extra_info("socket")
     user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has both
     if user_timeout is not None and heartbeat_s is not None and accepted.family in (socket.AF_INET, socket.AF_INET6):
         timeout_ms = int(max(heartbeat_s, _MIN_USER_TIMEOUT_S) * 1000)
         accepted.setsockopt(socket.IPPROTO_TCP, user_timeout, timeout_ms)
+        # A held poll is silent both ways: the kernel asks after one heartbeat whether the peer is there.
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, math.ceil(timeout_ms / 1000))
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, timeout_ms // 4000))
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 
 

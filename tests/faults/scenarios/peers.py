@@ -134,7 +134,7 @@ class _NoNetworkError(Exception):
     """This machine lets us make no network."""
 
 
-_HEARTBEAT_S, _LEASE_S = 2.0, 3.0
+_HEARTBEAT_S, _LEASE_S = 4.0, 6.0  # leases are looked at once a second: shorter ones would measure that
 _SERVER_IP, _CLIENT_IP = "10.213.7.1", "10.213.7.2"
 
 
@@ -158,7 +158,9 @@ def _network() -> Iterator[str]:
     except subprocess.CalledProcessError as error:
         raise _NoNetworkError(f"no virtual cable: {error.stderr.strip()}") from error
     finally:
-        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        # The cable first: it would outlive the namespace by a moment, and be in the way of the next.
+        for rest in (("link", "del", "rtlab-here"), ("netns", "del", name)):
+            subprocess.run(["ip", *rest], check=False, capture_output=True)
 
 
 def _ip(*arguments: str) -> None:
