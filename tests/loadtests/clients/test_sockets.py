@@ -32,7 +32,7 @@ def _connect(listener: socket.socket) -> tuple[RawSocket, socket.socket]:
 def test_the_kernel_says_when_it_received(listener: socket.socket) -> None:
     ours, theirs = _connect(listener)
     offset = RealtimeOffset()
-    stamps = []
+    stamps: list[tuple[int, int, int]] = []
     # Stamping is switched on in the background by the first socket that asks: early segments may lack it.
     until_s = time.monotonic() + 10
     while len(stamps) < 5 and time.monotonic() < until_s:
