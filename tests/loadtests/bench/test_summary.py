@@ -1,0 +1,91 @@
+"""The bench's arithmetic, on rows with known answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.bench import bars, chart, matrix, summary
+from loadtests.bench.summary import Row
+
+CASE = "websocket/n1000-w1-128B"
+
+
+def row(system: str, repeat: int, case: str = CASE, **result: Any) -> Row:
+    return {"case": case, "system": system, "repeat": repeat, "result": {"missing": 0, **result}}
+
+
+ROWS = [
+    row("direct", 0, dps=90.0, us_per_del=8.0),
+    row("floor", 0, dps=100.0, us_per_del=6.0),
+    row("direct", 1, dps=50.0, us_per_del=9.0),
+    row("floor", 1, dps=40.0, us_per_del=7.0),
+    row("direct", 2, dps=30.0, us_per_del=8.5),
+]
+
+
+def test_ratios_are_taken_within_a_repeat() -> None:
+    assert summary.paired_ratio(ROWS, CASE, "dps", "direct", "floor") == pytest.approx((1.075, 0.9, 1.25))
+    assert summary.paired_ratio(ROWS, CASE, "dps", "direct", "nchan") is None
+
+
+@pytest.mark.parametrize(
+    ("load", "quantity"),
+    [
+        ("n1000-w1-128B", "cost"),
+        ("n1000-w16-128B", "throughput"),
+        ("n1000-r60-128B", "p99"),
+        ("n1000-r60-128B-1stalled", "p99"),
+        ("memory-5000", "memory"),
+    ],
+)
+def test_a_load_is_judged_by_its_quantity(load: str, quantity: str) -> None:
+    assert summary.quantity_of(load) == quantity
+
+
+def test_table_shows_median_and_range_and_a_dash_for_what_was_not_run() -> None:
+    rows = [*ROWS, row("nchan", 0, case="sse/n1000-w1-128B", us_per_del=9.0)]
+    text = summary.markdown(rows)
+    assert "| 8.50 (8.00 to 9.00) | 6.50 (6.00 to 7.00) | - |" in text
+    assert "### sse" in text
+
+
+def test_lost_deliveries_are_counted_whichever_way_they_are_off() -> None:
+    assert summary.lost([row("direct", 0, missing=3), row("floor", 0, missing=-1)]) == 4
+
+
+def test_bars_say_what_is_kept_what_is_not_and_what_was_not_measured() -> None:
+    text = bars.markdown(ROWS)
+    assert "throughput against floor | at least 0.8 | 1.07 (0.90 to 1.25) | yes |" in text
+    assert "throughput against nchan | at least 1.1 | not measured | |" in text
+    slow = [row("direct", 0, dps=10.0), row("floor", 0, dps=100.0)]
+    assert "at least 0.8 | 0.10 (0.10 to 0.10) | **no** |" in bars.markdown(slow)
+
+
+def test_a_stalled_reader_is_compared_with_the_same_load_without_it() -> None:
+    alone, beside = "sse/n1000-r60-128B", "sse/n1000-r60-128B-1stalled"
+    rows = [row("direct", 0, alone, p99us=100.0), row("direct", 0, beside, p99us=150.0)]
+    assert "against without | at most 1.1 | 1.50 (1.50 to 1.50) | **no** |" in bars.markdown(rows)
+
+
+@pytest.mark.parametrize("extent", ["quick", "default", "full"])
+def test_cases_of_an_extent_are_distinct(extent: str) -> None:
+    names = [case.name for case in matrix.cases(extent)]
+    assert len(names) == len(set(names))
+    assert any("memory" in name for name in names) == (extent != "quick")
+
+
+def test_half_rate_is_half_of_what_the_floor_does() -> None:
+    alone, beside = matrix.half_rate_cases("sse", 100_000.0, 1000)
+    assert alone.load.rate_per_s == 50.0
+    assert (beside.load.rate_per_s, beside.load.stalled) == (50.0, 1)
+    assert len(matrix.half_rate_cases("longpoll", 100_000.0, 1000)) == 1
+
+
+def test_chart_is_the_same_for_the_same_rows(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.svg", tmp_path / "b.svg"
+    chart.draw(ROWS, first, 1000)
+    chart.draw(ROWS, second, 1000)
+    assert first.read_bytes() == second.read_bytes()
