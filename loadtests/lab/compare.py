@@ -11,6 +11,7 @@ from rich.console import Console
 from loadtests.lab import again, experiment, progress, scaling, targets
 from loadtests.lab.errors import LabError
 from loadtests.lab.experiment import Experiment
+from loadtests.lab.request import Request
 from loadtests.lab.servers import ServerSettings
 from loadtests.runs import store
 from loadtests.runs.schema import Run
@@ -19,32 +20,23 @@ from loadtests.scenarios import scenario as scenarios
 OK, FAILED, SOME_INVALID, INTERRUPTED = 0, 1, 4, 130
 
 
-def compare(
-    scenario: str,
-    *,
-    transports: str | None,
-    seed: int | None,
-    runs_folder: Path,
-    deflate: bool,
-    redis_url: str | None = None,
-    instances: int | None = None,
-) -> int:
+def compare(scenario: str, request: Request) -> int:
     """Measure a scenario (name or TOML file) and print table and report path; return the exit code.
 
     With a Redis, its busiest load is measured a second time, on servers of several instances.
     """
-    scaled = scaling.asked(redis_url, instances)
+    scaled = scaling.asked(request.redis_url, request.instances)
     chosen = scenarios.find(scenario)
     if scaled is not None:
         chosen = scenarios.scaled_out(chosen)
-    names = transports.split(",") if transports is not None else chosen.transports or targets.names()
+    names = request.transports.split(",") if request.transports is not None else chosen.transports or targets.names()
     console = Console()
     made = Experiment(
         scenario=chosen,
         targets=targets.select(names),
-        seed=secrets.randbelow(2**32) if seed is None else seed,
-        runs_folder=runs_folder,
-        bench=experiment.bench_of(ServerSettings(deflate=deflate), scaled),
+        seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
+        runs_folder=request.runs_folder,
+        bench=experiment.bench_of(ServerSettings(deflate=request.deflate), scaled),
     )
     if scaled is not None:
         scaling.require_redis(scaled.redis_url)

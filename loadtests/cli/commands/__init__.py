@@ -1,0 +1,7 @@
+"""One module per command: `add` describes it to the parser, `_command` runs it. A new command is one line here."""
+
+from __future__ import annotations
+
+from loadtests.cli.commands import browser, compare, listing, report, run
+
+COMMANDS = (compare.add, run.add, browser.add, report.add, listing.add)

@@ -1,0 +1,75 @@
+"""Option blocks that several commands share, and what they make of them. A block is written here once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadtests.lab.request import Request
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXIT_CODES = """\
+exit codes:
+  0    done, and every cell can be used (valid or doubtful)
+  1    it could not be done; standard error says why
+  2    the command line is wrong
+  4    done, but at least one cell is invalid, also when measured again; the table says which and why
+  130  stopped by Ctrl-C; what was finished is kept and reported
+"""
+
+RUNS_FOLDER = Path("results") / "runs"
+
+
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that measures servers; `request` reads them."""
+    parser.add_argument("--transports", metavar="A,B", help="only these (default: the scenario's, or all)")
+    parser.add_argument("--deflate", action="store_true", help="servers compress WebSocket messages")
+    parser.add_argument(
+        "--redis", metavar="URL", help="measure the busiest load also on several processes that share rooms there"
+    )
+    parser.add_argument("--instances", type=int, metavar="N", help="how many processes, 1 to 64 (default: 2)")
+    add_drawn(parser)
+
+
+def request(options: argparse.Namespace) -> Request:
+    """Return what the options of `add_measuring` ask for."""
+    return Request(
+        transports=options.transports,
+        seed=options.seed,
+        runs_folder=options.out,
+        deflate=options.deflate,
+        redis_url=options.redis,
+        instances=options.instances,
+    )
+
+
+def add_drawn(parser: argparse.ArgumentParser) -> None:
+    """Add `--seed` and `--out`: the options of every command that makes a run."""
+    parser.add_argument(
+        "--seed", type=_seed, help="order and arrivals are drawn from it (default: a new one, recorded)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RUNS_FOLDER, metavar="DIR", help="where the run folder goes (%(default)s)"
+    )
+    parser.epilog = EXIT_CODES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Add `--runs`: where a command looks runs up."""
+    parser.add_argument(
+        "--runs", type=Path, default=RUNS_FOLDER, metavar="DIR", help="where runs are kept (%(default)s)"
+    )
+
+
+def _seed(text: str) -> int:
+    try:
+        seed = int(text)
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: a whole number from 0 to {2**32 - 1}")
+    return seed

@@ -1,0 +1,74 @@
+"""From the words on the command line to an exit code.
+
+Exit codes: see EXIT_CODES, which `--help` prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from loadtests.cli.commands import COMMANDS
+from loadtests.cli.options import EXIT_CODES
+
+# These belong to the servers' own command line: everything is passed through, their --help included.
+_PASSED_ON = {
+    "serve": "run one server: rtlab serve websocket --port 8001",
+    "token": "print a token: rtlab token --user alice --room lobby",
+    "race": "see the transports side by side in a browser",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code; argparse ends the process itself with 2 on a wrong command line."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] and arguments[0] in _PASSED_ON:
+        return _transports(arguments[1:] if arguments[0] == "serve" else arguments)
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    return _in_one_sentence(lambda: command(options))
+
+
+def _in_one_sentence(command: Callable[[], int]) -> int:
+    """Run `command`; turn the errors a person can do something about into one sentence on standard error."""
+    from loadtests.lab.errors import LabError, UsageError
+    from loadtests.runs.errors import RunError
+    from loadtests.scenarios.errors import ScenarioError
+
+    try:
+        return command()
+    except (UsageError, ScenarioError) as error:
+        return _fail(error, 2)
+    except (LabError, RunError, OSError) as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        print("rtlab: stopped by Ctrl-C", file=sys.stderr)
+        return 130
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"rtlab: {error}", file=sys.stderr)
+    return code
+
+
+def _transports(arguments: Sequence[str]) -> int:
+    """Become `python -m transports …`: signals and the exit code are then the server's own."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "transports", *arguments])  # noqa: S606
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rtlab",
+        description="Measure WebSocket, SSE and polling servers on this machine, and say how far to believe it.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, purpose in _PASSED_ON.items():
+        commands.add_parser(name, help=purpose, add_help=False)
+    for add in COMMANDS:
+        add(commands)
+    return parser
