@@ -239,7 +239,6 @@ def _judged(
         pushes=planned.target.pushes,
         connected=result.subscribers_connected,
         subscribers=planned.load.subscribers,
-        rooms=planned.load.rooms,
         idle=outcome.held is not None,
     )
     cell = _cell(planned, verdict, started_utc, counts=found, costs=spent, instrument=health, server=outcome.server)
@@ -290,4 +289,6 @@ def _cell(
         instrument=instrument,
         server=server or {},
         started_utc=started_utc,
+        arrivals=load.arrivals,
+        direction=load.direction,
     )

@@ -166,6 +166,8 @@ class Cell(msgspec.Struct, frozen=True):
     instrument: Instrument | None = None
     server: dict[str, str | int | float | bool] = {}  # what it said of itself: tcp_nodelay, deflate, sink, …
     started_utc: str = ""
+    arrivals: str = "constant"  # the load's, as `scenarios.spec.Load` has them
+    direction: str = "downstream"
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -6,10 +6,13 @@ Values and reading only. A scenario file has the same shape whoever wrote it:
     about = "latency against the size of the room"
     blocks = 2
 
+    slo = { p99_ms = 50.0 }
+
     [[cells]]
     kind = "latency"
     measured_s = 3.0
     load = { name = "50x10", subscribers = 50, rate_per_s = 10.0 }
+    sweep = { payload_bytes = [128, 1024] }    # one cell for each, named 50x10-payload_bytes128 and so on
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from pathlib import Path
 import msgspec
 
 from loadtests.scenarios.errors import ScenarioError
-from loadtests.scenarios.spec import Load
+from loadtests.scenarios.slo import Slo
+from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, ECHO, Load
+from loadtests.scenarios.sweep import swept
 
 ARRIVALS = ("constant", "poisson", "burst")
 KINDS = ("latency", "fan-out", "memory", "stack")
@@ -43,6 +48,7 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     measured_s: float | None = None
     hold_s: float = 0.0  # memory cells: how long the idle connections are held
     fanout: str = ""  # one of FANOUTS: how the server writes to its sockets; empty: as it does by itself
+    sweep: dict[str, tuple[int | float, ...]] = {}  # values for fields of the load: a cell for each combination
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +63,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     measured_s: float = 3.0
     grace_s: float = 0.5
     users: int = 10  # user ids the connections share, so that joining does not make N^2 presence events
+    slo: Slo | None = None  # what every tabled condition is held to
 
 
 def named() -> dict[str, Path]:
@@ -88,10 +95,34 @@ def read(path: Path) -> Scenario:
     except msgspec.ValidationError as error:
         raise ScenarioError(f"{path} is not a scenario: {error}") from None
     try:
+        scenario = _spelt_out(scenario)
         check(scenario)
     except ScenarioError as error:
         raise ScenarioError(f"{path}: {error}") from None
     return scenario
+
+
+def _spelt_out(scenario: Scenario) -> Scenario:
+    """Return the scenario with a cell for each combination of its sweeps, and every cell's publishers counted."""
+    loads = [(cell, load) for cell in scenario.cells for load in swept(cell.load, cell.sweep)]
+    cells = (msgspec.structs.replace(cell, load=_peopled(load), sweep={}) for cell, load in loads)
+    return msgspec.structs.replace(scenario, cells=tuple(cells))
+
+
+def _peopled(load: Load) -> Load:
+    """Return the load with as many publishers per room as its direction makes: all who listen there, unless apart."""
+    if load.direction == DOWNSTREAM:
+        return load
+    _need(load.publishers == 1, "publishers", load.publishers, f"left out where the direction is {load.direction}")
+    rooms = load.subscribers if load.direction == ECHO else load.rooms
+    _need(load.rooms in (1, rooms), "rooms", load.rooms, f"left out, or {rooms}, where the direction is echo")
+    _need(
+        1 <= rooms <= load.subscribers and load.subscribers % rooms == 0,
+        "subscribers",
+        load.subscribers,
+        f"a multiple of the rooms ({rooms}) where everybody talks",
+    )
+    return msgspec.structs.replace(load, rooms=rooms, publishers=load.subscribers // rooms)
 
 
 def check(scenario: Scenario) -> None:
@@ -103,6 +134,8 @@ def check(scenario: Scenario) -> None:
     _seconds("warm_up_s", scenario.warm_up_s, least=0.0)
     _seconds("measured_s", scenario.measured_s, least=0.1)
     _seconds("grace_s", scenario.grace_s, least=0.0)
+    if scenario.slo is not None:
+        scenario.slo.check()
     for cell in scenario.cells:
         _check_cell(cell)
     _check_names(scenario)
@@ -156,6 +189,7 @@ def _check_load(load: Load) -> None:
     _need(_NAME.fullmatch(load.name) is not None, "load.name", load.name, "[A-Za-z0-9_.-]{1,64}")
     _need(1 <= load.subscribers <= 100_000, "subscribers", load.subscribers, "1..100000")
     _need(1 <= load.rooms <= load.subscribers, "rooms", load.rooms, f"1..{load.subscribers} (subscribers)")
+    _need(load.direction in DIRECTIONS, "direction", load.direction, ", ".join(DIRECTIONS))
     _need(1 <= load.publishers <= 1000, "publishers", load.publishers, "1..1000")
     _need(64 <= load.payload_bytes <= 4096, "payload_bytes", load.payload_bytes, "64..4096")
     _need(load.arrivals in ARRIVALS, "arrivals", load.arrivals, ", ".join(ARRIVALS))

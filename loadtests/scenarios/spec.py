@@ -4,14 +4,18 @@ The lab writes a `CellSpec` as JSON, starts `python -m loadtests.users.generator
 line, `Progress` objects from its standard output. In OUT_DIR the generator leaves `samples.parquet` and
 `publishes.parquet` (columns: `loadtests.runs.schema`) and `generator.json` (a `GeneratorResult`).
 
-Two conventions of the pair: subscriber `i` listens in room `i % rooms` and publisher `j` speaks in room `j % rooms`;
-and the server may still be starting when the generator does, so a refused connection is tried again until
-`connect_timeout_s` is over.
+Two conventions of the pair: subscriber `i` listens in room `i % rooms` and publisher `j` speaks in room `j % rooms`
+(both are the same user where everybody in a room talks); and the server may still be starting when the generator does,
+so a refused connection is tried again until `connect_timeout_s` is over.
 """
 
 from __future__ import annotations
 
 import msgspec
+
+DOWNSTREAM, CHAT, ECHO = "downstream", "chat", "echo"
+DIRECTIONS = (DOWNSTREAM, CHAT, ECHO)
+"""Publishers apart from those who listen; every listener of a room publishes too; each alone in a room with itself."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,8 +28,14 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     publishers: int = 1  # per room; they share the room's rate
     payload_bytes: int = 128
     arrivals: str = "constant"  # "constant", "poisson" or "burst" (all of a second's messages at once)
+    direction: str = DOWNSTREAM  # one of DIRECTIONS: who publishes
     poll_interval_s: float = 1.0  # short polling: the fixed grid
     poll_wait_s: float = 25.0  # long polling
+
+    @property
+    def users(self) -> int:
+        """How many users the load needs when it publishes: where listeners talk, there is nobody else."""
+        return self.subscribers + (self.publishers * self.rooms if self.direction == DOWNSTREAM else 0)
 
 
 class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +96,7 @@ class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
     connect_ms: tuple[float, ...]  # one per subscriber: TCP connect to `welcome` or first poll answer
     sockets: SocketTotals | None
     seconds: tuple[GeneratorSecond, ...]
+    hub_lag_ms_p99: float | None  # lateness of 10 ms ticks in the measured phase, those that a stall swallowed included
     cpu_s: float  # generator CPU in the measured phase
     refused: int  # publications answered by an error or never answered, measured phase
     told_gaps: int  # resync events and slow_consumer closes

@@ -16,7 +16,7 @@ import gevent
 import msgspec
 from locust.env import Environment
 
-from loadtests.scenarios.spec import CellSpec, Progress
+from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, CellSpec, Progress
 from loadtests.users.arrivals import KINDS
 from loadtests.users.cell import Cell, Seat, attach
 from loadtests.users.measurement import Failed, Measurement, count_users
@@ -83,6 +83,11 @@ def read_spec(path: Path) -> CellSpec:
         (load.rooms >= 1, f"rooms {load.rooms}; expected 1 or more"),
         (load.publishers >= 1, f"publishers {load.publishers}; expected 1 or more"),
         (load.arrivals in KINDS, f"arrivals {load.arrivals!r}; expected one of {', '.join(KINDS)}"),
+        (load.direction in DIRECTIONS, f"direction {load.direction!r}; expected one of {', '.join(DIRECTIONS)}"),
+        (
+            load.direction == DOWNSTREAM or load.publishers * load.rooms == load.subscribers,
+            f"{load.publishers} publishers per room in direction {load.direction!r}; expected all who listen there",
+        ),
         (load.payload_bytes <= 4096, f"payload_bytes {load.payload_bytes}; expected 4096 or less"),
         (load.poll_interval_s > 0, f"poll_interval_s {load.poll_interval_s}; expected more than 0"),
         (len(spec.room_names) >= load.rooms, f"{len(spec.room_names)} room_names; expected {load.rooms}"),
@@ -101,6 +106,8 @@ def open_cell(spec: CellSpec) -> tuple[Cell, Environment]:
     load = spec.load
 
     def take_seat(number: int) -> Seat:
+        if load.direction != DOWNSTREAM:
+            return Seat(number, number % load.rooms, True, number if load.rate_per_s and not spec.hold_s else -1)
         publisher = number - load.subscribers
         if publisher < 0:
             return Seat(number, number % load.rooms, True, -1)

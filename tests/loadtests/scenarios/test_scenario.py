@@ -76,6 +76,19 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         ("rate_per_s = 1.0", "rate_per_s = 0.0", "rate_per_s is 0.0; allowed: above 0"),
         ('name = "5x1"', 'name = ""', "load.name is "),
         ("[[cells]]", "[[cells", "is not TOML"),
+        ("subscribers = 5", "subscribers = 5, direction = 'up'", "allowed: downstream, chat, echo"),
+        ("subscribers = 5", "subscribers = 5, direction = 'chat', rooms = 2", r"subscribers is 5; .* multiple .*\(2\)"),
+        ("subscribers = 5", "subscribers = 5, direction = 'chat', rooms = 0", "subscribers is 5"),
+        ("subscribers = 5", "subscribers = 5, direction = 'echo', rooms = 2", "rooms is 2; allowed: left out, or 5"),
+        ("subscribers = 5", "subscribers = 5, direction = 'chat', publishers = 2", "publishers is 2; .* is chat"),
+        ("blocks = 2", "slo = { p99_ms = 0 }", "slo.p99_ms is 0; allowed: above 0"),
+        ("blocks = 2", "slo = { p99_ms = 9, reach_percent = 101 }", "slo.reach_percent is 101; .* at most 100"),
+        ("blocks = 2", "slo = { p95_ms = 9 }", "unknown field `p95_ms`"),
+        ("[[cells]]", "[[cells]]\nsweep = { arrivals = [1] }", "sweep has the field arrivals; allowed: subscribers"),
+        ("[[cells]]", "[[cells]]\nsweep = { rooms = [] }", "sweep.rooms is empty"),
+        ("[[cells]]", "[[cells]]\nsweep = { rooms = [1.5] }", "sweep.rooms holds 1.5; allowed: whole numbers"),
+        ("[[cells]]", "[[cells]]\nsweep = { rooms = [1, 6] }", r"rooms is 6; allowed: 1..5"),
+        ("[[cells]]", "[[cells]]\nsweep = { rooms = [1, 1] }", "load.name is 5x1-rooms1; allowed: a name of its own"),
     ],
 )
 def test_what_is_wrong_is_named_with_value_and_limit(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -149,3 +162,25 @@ def test_a_scenario_without_cells_is_refused(tmp_path: Path) -> None:
 def test_a_scenario_that_is_not_there_is_said_to_be_missing(name: str, said: str) -> None:
     with pytest.raises(ScenarioError, match=said):
         scenario.find(name)
+
+
+def test_who_talks_follows_from_the_direction(tmp_path: Path) -> None:
+    def load(fields: str) -> tuple[int, int, int]:
+        found = read(tmp_path, GOOD.replace("subscribers = 5", f"subscribers = 6, {fields}")).cells[0].load
+        return found.rooms, found.publishers, found.users
+
+    assert load("rooms = 2, publishers = 2") == (2, 2, 10)
+    assert load("rooms = 2, direction = 'chat'") == (2, 3, 6)
+    assert load("direction = 'echo'") == (6, 1, 6)
+
+
+def test_a_sweep_is_a_cell_for_each_combination(tmp_path: Path) -> None:
+    sweep = "[[cells]]\nkind = 'fan-out'\nsweep = { subscribers = [2, 4], rate_per_s = [1, 2.5] }"
+    cells = read(tmp_path, GOOD.replace("[[cells]]", sweep)).cells
+    assert [(cell.kind, cell.load.subscribers, cell.load.rate_per_s, cell.sweep) for cell in cells] == [
+        ("fan-out", 2, 1.0, {}),
+        ("fan-out", 2, 2.5, {}),
+        ("fan-out", 4, 1.0, {}),
+        ("fan-out", 4, 2.5, {}),
+    ]
+    assert cells[1].load.name == "5x1-subscribers2-rate_per_s2.5"

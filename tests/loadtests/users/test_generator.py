@@ -68,6 +68,17 @@ def test_every_subscriber_receives_every_publication_of_its_room_once(user_class
         assert set(samples["kernel_rx_ns"].tolist()) == {ABSENT_NS}
 
 
+@pytest.mark.parametrize("user_class", ["WebSocketUser", "LongPollUser"])
+def test_where_everybody_talks_all_hear_all_of_their_room(user_class: str, tmp_path: Path) -> None:
+    load = Load(name="chat", subscribers=4, rate_per_s=10.0, rooms=2, publishers=2, direction="chat")
+    trial = run_trial(user_class, load, Faults(), tmp_path, **TIMES)
+    assert trial.exit_code == 0
+    assert trial.result.subscribers_connected == 4
+    assert np.unique(trial.publishes["publisher"]).tolist() == [0, 1, 2, 3]
+    for subscriber, offsets in _received(trial).items():
+        assert offsets == _expected(trial, room=subscriber % 2)
+
+
 def _check_kernel_stamps(trial: Trial) -> None:
     samples, sockets = trial.samples, trial.result.sockets
     assert trial.result.clock == "kernel"
