@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loadtests.browser import apis
 from loadtests.browser.engines import Browser
 from loadtests.browser.page import Clock, Connections, Flood, Hidden, Nothing, Outage, Sent, probe
 from loadtests.runs.manifest import Value
@@ -39,6 +40,7 @@ def examine(browser: Browser, url: str, durations: Durations) -> dict[str, Value
     findings["clock"] = "performance.now() of the page that sends and receives: a round trip, no clocks compared"
     findings["clock_resolution_us"] = clock.resolution_us
     findings["cross_origin_isolated"] = clock.isolated
+    findings |= apis.present(browser, tab)
     browser.close(tab)
     findings |= _connections(browser, url, durations)
     findings |= _outages(browser, url, durations)
