@@ -83,6 +83,7 @@ def count(cell: str, answer: Latency, made: dict[str, pa.Table], load: Load) -> 
         connect_ms=(answer.connect_ms,),
         sockets=None,
         seconds=(),
+        hub_lag_ms_p99=None,
         cpu_s=0.0,
         refused=0,
         told_gaps=answer.told_gaps,

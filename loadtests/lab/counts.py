@@ -17,8 +17,6 @@ from loadtests.lab.sampler import Reading
 from loadtests.runs.schema import ABSENT_NS, Costs, Counts, Instrument, Phase
 from loadtests.scenarios.spec import GeneratorResult, Load
 
-_SECOND_NS = 1_000_000_000
-
 Integers = npt.NDArray[np.int64]
 
 
@@ -140,12 +138,6 @@ def instrument(
 ) -> Instrument:
     """Return how well the generator did in the measured phase; None where there is nothing to say it from."""
     heard, sent = measured(samples), measured(publishes)
-    # Only seconds that lie wholly inside: the one before ends with the collector's run and the last connections.
-    seconds = [
-        second
-        for second in result.seconds
-        if result.measured_from_ns + _SECOND_NS <= second.t_ns <= result.measured_to_ns + _SECOND_NS
-    ]
     measured_s = (result.measured_to_ns - result.measured_from_ns) / 1e9
     kernel_rx, user_rx = _column(heard, "kernel_rx_ns"), _column(heard, "user_rx_ns")
     stamped = kernel_rx != ABSENT_NS
@@ -154,8 +146,8 @@ def instrument(
         clock=result.clock,
         rx_gap_ms_p99=_p99((user_rx[stamped] - kernel_rx[stamped]) / 1e6),
         batched_fraction=float((batch_sizes > 1).mean()) if len(batch_sizes) else None,
-        publish_lateness_ms_p99=_p99_of_few((_column(sent, "sent_ns") - _column(sent, "scheduled_ns")) / 1e6),
-        hub_lag_ms_p99=_p99(np.array([second.lag_ms for second in seconds])),
+        publish_lateness_ms_p99=_p99((_column(sent, "sent_ns") - _column(sent, "scheduled_ns")) / 1e6),
+        hub_lag_ms_p99=result.hub_lag_ms_p99,
         cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else None,
         foreign_cpu_percent=timeline.foreign_cpu_percent(readings, result.measured_from_ns, result.measured_to_ns),
     )
@@ -172,16 +164,6 @@ def _per(total: float | None, parts: int, scale: float = 1.0) -> float | None:
 
 def _p99(values: npt.NDArray[np.float64]) -> float | None:
     return float(np.percentile(values, 99)) if len(values) else None
-
-
-def _p99_of_few(values: npt.NDArray[np.float64]) -> float | None:
-    """Return the 99th percentile; of fewer than 200 values the second greatest, since one value is no tail.
-
-    What a late publication costs is in the latencies anyway: they count from the schedule.
-    """
-    if not 2 <= len(values) < 200:
-        return _p99(values)
-    return float(np.sort(values)[-2])
 
 
 def _connect(result: GeneratorResult) -> tuple[float | None, float | None]:

@@ -23,35 +23,17 @@ class Threshold:
     doubtful_above: float
     invalid_above: float = math.inf
     pushes_only: bool = False  # polls answer with batches by design
-    holds_a_burst: bool = False  # both bounds grow by the read of each subscriber that one message wakes
 
-    def judge(self, value: float, burst_ms: float) -> tuple[Validity, str]:
+    def judge(self, value: float) -> tuple[Validity, str]:
         """Return the validity that `value` allows, and the reason in words (empty when valid)."""
-        allowance = burst_ms if self.holds_a_burst else 0.0
-        for validity, limit in (
-            (Validity.INVALID, self.invalid_above + allowance),
-            (Validity.DOUBTFUL, self.doubtful_above + allowance),
-        ):
+        for validity, limit in ((Validity.INVALID, self.invalid_above), (Validity.DOUBTFUL, self.doubtful_above)):
             if value > limit:
                 return validity, f"{self.words} is {value:.3g}{self.unit}, more than {limit:g}{self.unit}"
         return Validity.VALID, ""
 
 
-# One message for N subscribers is N reads on one core: the last of them comes N read costs after its kernel stamp,
-# however well the generator does. That moves no stamp; batches, which would, are judged by themselves.
-# What a read may cost on a slow machine (`loadtests.calibration.cost` tells what it does); after a poll comes the next.
-PUSH_READ_MS = 0.025
-POLL_READ_MS = 0.05
-
 THRESHOLDS: tuple[Threshold, ...] = (
-    Threshold(
-        "rx_gap_ms_p99",
-        "p99 from kernel receive to read",
-        " ms",
-        doubtful_above=1,
-        invalid_above=5,
-        holds_a_burst=True,
-    ),
+    Threshold("rx_gap_ms_p99", "p99 from kernel receive to read", " ms", doubtful_above=1, invalid_above=5),
     Threshold(
         "batched_percent",
         "the share of deliveries read together with another of their socket",
@@ -61,7 +43,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         pushes_only=True,
     ),
     Threshold("publish_lateness_ms_p99", "publisher lateness p99", " ms", doubtful_above=1, invalid_above=1),
-    Threshold("hub_lag_ms_p99", "generator hub lag p99", " ms", doubtful_above=2, holds_a_burst=True),
+    Threshold("hub_lag_ms_p99", "generator hub lag p99", " ms", doubtful_above=2),
     Threshold("cpu_percent", "generator CPU", " % of a core", doubtful_above=60),
     Threshold("foreign_cpu_percent", "CPU used by other programs", " % of a core", doubtful_above=25),
 )
@@ -77,7 +59,6 @@ def judge(
     connected: int,
     subscribers: int,
     failure: str = "",
-    rooms: int = 1,
     idle: bool = False,
 ) -> Verdict:
     """Return the verdict over one cell.
@@ -93,8 +74,7 @@ def judge(
     if not idle:
         reasons += _judge_counts(counts)
         if instrument is not None:
-            burst_ms = math.ceil(subscribers / rooms) * (PUSH_READ_MS if pushes else POLL_READ_MS)
-            reasons += _judge_instrument(instrument, pushes=pushes, burst_ms=burst_ms)
+            reasons += _judge_instrument(instrument, pushes=pushes)
     worst = max((validity for validity, _ in reasons), key=_WORSE.__getitem__, default=Validity.VALID)
     return Verdict(worst, tuple(reason for _, reason in reasons))
 
@@ -123,7 +103,7 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
         yield Validity.DOUBTFUL, f"{counts.refused} of {total} publications were refused or never answered"
 
 
-def _judge_instrument(instrument: Instrument, *, pushes: bool, burst_ms: float) -> Iterator[tuple[Validity, str]]:
+def _judge_instrument(instrument: Instrument, *, pushes: bool) -> Iterator[tuple[Validity, str]]:
     if instrument.clock != "kernel":
         yield Validity.DOUBTFUL, "no kernel receive stamps here: latencies hold Python's own wake-up"
     figures = _figures(instrument)
@@ -133,7 +113,7 @@ def _judge_instrument(instrument: Instrument, *, pushes: bool, burst_ms: float) 
         value = figures[threshold.figure]
         if value is None:
             continue
-        validity, reason = threshold.judge(value, burst_ms)
+        validity, reason = threshold.judge(value)
         if validity is not Validity.VALID:
             yield validity, reason
 

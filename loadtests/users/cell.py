@@ -17,6 +17,7 @@ from loadtests.clients.http import Access, parse_endpoint
 from loadtests.scenarios.spec import CellSpec
 from loadtests.users.alarms import Alarms
 from loadtests.users.arrivals import NS_PER_S, instants
+from loadtests.users.inbox import Inbox
 from loadtests.users.link import Address
 from loadtests.users.mirror import Mirror
 from loadtests.users.publisher import Publisher
@@ -56,6 +57,7 @@ class Cell:
         self.endpoint = parse_endpoint(spec.host)
         self.clock = RealtimeOffset()
         self.alarms = Alarms()
+        self.inbox = Inbox()
         self.recorder = Recorder(spec.cell)
         self.mirror = Mirror(environment.events, spec.user_class)
         self.random = random.Random(spec.seed)
@@ -129,10 +131,11 @@ class Cell:
         return tuple(f"{count} x {error}" for error, count in self.errors.most_common(MAX_ERRORS))
 
     def close(self) -> None:
-        """Stop publishing and give the timer back."""
+        """Stop publishing; give timer and watcher back."""
         for publisher in self.publishers:
             publisher.stop()
         self.alarms.close()
+        self.inbox.close()
 
     def _start(self, publisher: Publisher, from_ns: int, to_ns: int) -> None:
         load, publications = self.spec.load, publisher.publications

@@ -1,4 +1,7 @@
-"""A raw socket and its client in gevent's hub: a watcher per socket, no greenlet per message or connection."""
+"""A raw socket and its client in gevent's hub: a watcher per socket, no greenlet per message or connection.
+
+What is read waits in the `Inbox` until no socket has more to read.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from loadtests.clients.clock import RealtimeOffset
 from loadtests.clients.errors import Closed, ConnectFailed, ProtocolError
 from loadtests.clients.events import Arrival
 from loadtests.runs.schema import ABSENT_NS
+from loadtests.users.inbox import Inbox, Read
 
 Address = tuple[int, tuple[str, int]]
 """Address family and host, port."""
@@ -42,17 +46,19 @@ class Link:
     the kernel gave no stamp. `ended` is called once, never after `close`.
     """
 
-    __slots__ = ("_arrived", "_clock", "_ended", "_pending", "_reader", "_sock", "_writer", "client")
+    __slots__ = ("_arrived", "_clock", "_ended", "_inbox", "_pending", "_reader", "_sock", "_writer", "client")
 
     def __init__(
         self,
         client: Client,
         clock: RealtimeOffset,
+        inbox: Inbox,
         arrived: Callable[[list[Arrival], int, int], None],
         ended: Callable[[Closed], None],
     ) -> None:
         self.client = client
         self._clock = clock
+        self._inbox = inbox
         self._arrived = arrived
         self._ended = ended
         self._sock: RawSocket | None = None
@@ -123,24 +129,40 @@ class Link:
         except BlockingIOError:
             return
         except OSError as error:
-            self._end(Closed(0, f"receive failed: {error.strerror}"))
+            self._read_last(f"receive failed: {error.strerror}")
             return
         user_ns = time.monotonic_ns()
+        if size:
+            self._inbox.put(self, Read(bytes(_VIEW[:size]), ancillary, user_ns))
+        else:
+            self._read_last("")
+
+    def _read_last(self, failure: str) -> None:
+        """Read no more; the end's turn comes after what was read before it."""
+        if self._reader is not None:
+            self._reader.stop()
+        self._inbox.put(self, Read(b"", [], time.monotonic_ns(), failure))
+
+    def take(self, read: Read) -> None:
+        """Parse one read, answer the server, pass the events on. The hot path."""
+        if self._sock is None:
+            return
         client = self.client
-        if not size:
-            client.finish()
-            self._end(client.closed or Closed(0, "connection ended by the server"))
+        if not read.data:
+            if not read.failure:
+                client.finish()
+            self._end(client.closed or Closed(0, read.failure or "connection ended by the server"))
             return
         try:
-            arrivals = client.feed(bytes(_VIEW[:size]))
+            arrivals = client.feed(read.data)
         except ProtocolError as error:
             self._end(Closed(1002, str(error)))
             return
         # A held poll's next request before anybody looks at the events: the client's turnaround is part of the latency.
         if client.outgoing:
             self.send(client.take_outgoing())
-        stamp_ns = sockets.realtime_stamp_ns(ancillary)
-        self._arrived(arrivals, stamp_ns - self._clock.offset_ns if stamp_ns else ABSENT_NS, user_ns)
+        stamp_ns = sockets.realtime_stamp_ns(read.ancillary)
+        self._arrived(arrivals, stamp_ns - self._clock.offset_ns if stamp_ns else ABSENT_NS, read.user_ns)
         if client.closed is not None:
             self._end(client.closed)
 

@@ -98,6 +98,7 @@ class Measurement:
             connect_ms=tuple(cell.connect_ms),
             sockets=growth(*self._growth),
             seconds=self._vitals.seconds(self._from_ns, self._to_ns),
+            hub_lag_ms_p99=self._vitals.lag_ms_p99(self._from_ns, self._to_ns),
             cpu_s=self._cpu_s,
             refused=cell.recorder.unanswered(self._from_ns, self._to_ns),
             told_gaps=cell.told_gaps,
@@ -123,7 +124,10 @@ class Measurement:
 
     def _measure(self) -> None:
         before, cpu_s = sum_totals(self.cell.users), time.process_time()
+        # Connecting, the collection and these sums are no lag of the measured phase.
+        self._vitals.new_second()
         self._sleep_until(self._to_ns)
+        self._vitals.new_second()
         self._growth = before, sum_totals(self.cell.users)
         self._cpu_s = time.process_time() - cpu_s
 
@@ -138,5 +142,4 @@ class Measurement:
 def count_users(spec: CellSpec) -> int:
     """Subscribers and publishers of a cell."""
     load = spec.load
-    publishers = load.publishers * load.rooms if load.rate_per_s and not spec.hold_s else 0
-    return load.subscribers + publishers
+    return load.users if load.rate_per_s and not spec.hold_s else load.subscribers

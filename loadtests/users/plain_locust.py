@@ -168,6 +168,7 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
         connect_ms=tuple(cell.connect_ms),
         sockets=growth(None, sum_totals(cell.users)),
         seconds=seconds,
+        hub_lag_ms_p99=vitals.lag_ms_p99(from_ns, to_ns),
         cpu_s=sum(second.cpu_percent for second in seconds) / 100,
         refused=cell.recorder.unanswered(from_ns, to_ns),
         told_gaps=cell.told_gaps,

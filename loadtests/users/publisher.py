@@ -68,13 +68,13 @@ class Publisher:
             self._due_ns = due_ns
             self._alarms.at(due_ns - self._spin_ns, self._publish)
 
-    def answered(self, event: Event) -> None:
-        """Take an `ack` or `error` event; one that answers nothing of ours is left alone."""
+    def answered(self, event: Event, read_ns: int) -> None:
+        """Take an `ack` or `error` event read at `read_ns`; one that answers nothing of ours is left alone."""
         ref = stamp.read_ref(event.ref)
         if ref is None or ref[0] != self.publications.publisher:
             return
         if event.type == "ack":
-            self.publications.accept(ref[1], time.monotonic_ns(), offset_of(event.id))
+            self.publications.accept(ref[1], read_ns, offset_of(event.id))
         else:
             self.refusals += 1
 

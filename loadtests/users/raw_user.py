@@ -35,7 +35,7 @@ class RawUser(RoomUser):
 
     def enter(self, timeout_s: float) -> None:
         """Connect and wait for the welcome, or a poll's first answer."""
-        link = self.link = Link(self.new_client(), self.cell.clock, self._arrived, self._ended)
+        link = self.link = Link(self.new_client(), self.cell.clock, self.cell.inbox, self._arrived, self._ended)
         welcome = self._welcome = Waiter()
         limit = gevent.Timeout(timeout_s)
         limit.start()
@@ -133,8 +133,11 @@ class PostingUser(RawUser):
         self._posts.clear()
 
     def _open_post(self, timeout_s: float) -> Link:
-        link = Link(PublishClient(self.access), self.cell.clock, self.record, lambda closed: self._post_ended(link))
-        link.open(self.cell.address(), timeout_s)
+        cell = self.cell
+        link = Link(
+            PublishClient(self.access), cell.clock, cell.inbox, self.record, lambda closed: self._post_ended(link)
+        )
+        link.open(cell.address(), timeout_s)
         return link
 
     def _post_ended(self, link: Link) -> None:

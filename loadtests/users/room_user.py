@@ -123,7 +123,7 @@ class RoomUser(User):
                     received_ns = user_ns if kernel_ns == ABSENT_NS else kernel_ns
                     cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes)
             elif event.ref and self.publisher is not None:
-                self.publisher.answered(event)
+                self.publisher.answered(event, user_ns)
             elif event.type == "error":
                 cell.note(f"{self.label} error event: {event.code} {event.message}")
 

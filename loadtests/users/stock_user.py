@@ -109,6 +109,8 @@ class StockPostingUser(StockUser, FastHttpUser):
         if self.publisher is None:
             return
         if response.status_code == 202:
-            self.publisher.answered(Event(type="ack", id=decode_event(response.content).id, ref=ref))
+            self.publisher.answered(
+                Event(type="ack", id=decode_event(response.content).id, ref=ref), time.monotonic_ns()
+            )
         else:
-            self.publisher.answered(Event(type="error", code=str(response.status_code), ref=ref))
+            self.publisher.answered(Event(type="error", code=str(response.status_code), ref=ref), time.monotonic_ns())

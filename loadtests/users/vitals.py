@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable
 
+import numpy as np
 import psutil
 
 from loadtests.clients.sockets import SocketTotals as TcpTotals
@@ -26,11 +28,12 @@ class Vitals:
         self._each_second = each_second
         self._process = psutil.Process()
         self._lag_ns = 0
+        self._ticks = array("q")  # when each was due, how late it came
         self._last_cpu_s = time.process_time()
         self._last_deliveries = 0
         self._next_tick_ns = 0
         self._last_second_ns = self._next_second_ns = 0
-        self.rows: list[tuple[int, float, float, float]] = []  # t_ns, CPU %, RSS KiB, lag ms
+        self.rows: list[tuple[int, int, float, float, float]] = []  # began ns, ended ns, CPU %, RSS KiB, lag ms
 
     def start(self) -> None:
         """Begin to sample."""
@@ -39,33 +42,50 @@ class Vitals:
         self._next_second_ns = self._last_second_ns + NS_PER_S
         self._cell.alarms.at(self._next_tick_ns, self._tick)
 
+    def new_second(self) -> None:
+        """End the running second here and now: what went before must not be counted to what comes."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._last_second_ns >= _TICK_NS:  # else it has only just begun
+            self._second(now_ns)
+            self._next_second_ns = now_ns + NS_PER_S
+
     def seconds(self, from_ns: int, to_ns: int) -> tuple[GeneratorSecond, ...]:
-        """The rows so far; a second that ended in (from, to] belongs to the measured phase."""
+        """The rows so far; a second that began in [from, to) belongs to the measured phase."""
         return tuple(
             GeneratorSecond(
                 t_ns=t_ns,
-                phase=Phase.MEASURED if from_ns < t_ns <= to_ns else Phase.WARM_UP,
+                phase=Phase.MEASURED if from_ns <= began_ns < to_ns else Phase.WARM_UP,
                 cpu_percent=cpu_percent,
                 rss_kib=rss_kib,
                 lag_ms=lag_ms,
             )
-            for t_ns, cpu_percent, rss_kib, lag_ms in self.rows
+            for began_ns, t_ns, cpu_percent, rss_kib, lag_ms in self.rows
         )
+
+    def lag_ms_p99(self, from_ns: int, to_ns: int) -> float | None:
+        """99th percentile of the lateness of the ticks due in [from, to); None where none was."""
+        due_ns, late_ns = np.array(self._ticks, dtype=np.int64).reshape(-1, 2).T
+        late_ns = late_ns[(due_ns >= from_ns) & (due_ns < to_ns)]
+        return float(np.percentile(late_ns, 99)) / 1e6 if len(late_ns) else None
 
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
         self._lag_ns = max(self._lag_ns, now_ns - self._next_tick_ns)
         if now_ns >= self._next_second_ns:
             self._second(now_ns)
-        # Ticks that a stall swallowed are not made up for: the first one after it told its whole length.
-        self._next_tick_ns += ((now_ns - self._next_tick_ns) // _TICK_NS + 1) * _TICK_NS
+        # A stall swallows the ticks that fall into it: each of them was late too.
+        while self._next_tick_ns <= now_ns:
+            self._ticks.extend((self._next_tick_ns, now_ns - self._next_tick_ns))
+            self._next_tick_ns += _TICK_NS
         self._cell.alarms.at(self._next_tick_ns, self._tick)
 
     def _second(self, now_ns: int) -> None:
         elapsed_s = (now_ns - self._last_second_ns) / NS_PER_S
         cpu_s = time.process_time()
         rss_kib = self._process.memory_info().rss / 1024
-        self.rows.append((now_ns, 100 * (cpu_s - self._last_cpu_s) / elapsed_s, rss_kib, self._lag_ns / 1e6))
+        self.rows.append(
+            (self._last_second_ns, now_ns, 100 * (cpu_s - self._last_cpu_s) / elapsed_s, rss_kib, self._lag_ns / 1e6)
+        )
         self._last_cpu_s, self._lag_ns = cpu_s, 0
         self._last_second_ns = now_ns
         self._next_second_ns += ((now_ns - self._next_second_ns) // NS_PER_S + 1) * NS_PER_S

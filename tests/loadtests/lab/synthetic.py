@@ -86,6 +86,7 @@ def result(spec: CellSpec, from_ns: int, to_ns: int) -> GeneratorResult:
         connect_ms=(1.0, 2.0, 3.0),
         sockets=SocketTotals(bytes_received=1000, bytes_sent=100, segments_in=10, segments_out=10),
         seconds=(GeneratorSecond(t_ns=to_ns, phase=Phase.MEASURED, cpu_percent=5.0, rss_kib=50_000.0, lag_ms=0.1),),
+        hub_lag_ms_p99=0.1,
         cpu_s=0.01,
         refused=0,
         told_gaps=0,

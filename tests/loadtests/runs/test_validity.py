@@ -44,16 +44,16 @@ def test_a_healthy_cell_is_valid_without_reasons() -> None:
 @pytest.mark.parametrize(
     ("figure", "value", "expected"),
     [
-        ("rx_gap_ms_p99", 1.1, VALID),
-        ("rx_gap_ms_p99", 1.11, DOUBTFUL),
-        ("rx_gap_ms_p99", 5.1, DOUBTFUL),
-        ("rx_gap_ms_p99", 5.11, INVALID),
+        ("rx_gap_ms_p99", 1.0, VALID),
+        ("rx_gap_ms_p99", 1.01, DOUBTFUL),
+        ("rx_gap_ms_p99", 5.0, DOUBTFUL),
+        ("rx_gap_ms_p99", 5.01, INVALID),
         ("batched_fraction", 0.01, VALID),
         ("batched_fraction", 0.0101, INVALID),
         ("publish_lateness_ms_p99", 1.0, VALID),
         ("publish_lateness_ms_p99", 1.01, INVALID),
-        ("hub_lag_ms_p99", 2.1, VALID),
-        ("hub_lag_ms_p99", 1000.0, DOUBTFUL),
+        ("hub_lag_ms_p99", 2.0, VALID),
+        ("hub_lag_ms_p99", 2.01, DOUBTFUL),
         ("cpu_percent", 60.0, VALID),
         ("cpu_percent", 61.0, DOUBTFUL),
         ("foreign_cpu_percent", 25.0, VALID),
@@ -66,21 +66,6 @@ def test_each_threshold_on_both_sides(figure: str, value: float | str, expected:
     verdict = judge(instrument=msgspec.structs.replace(HEALTHY, **{figure: value}))
     assert verdict.validity is expected
     assert len(verdict.reasons) == (0 if expected is VALID else 1)
-
-
-def test_a_poll_is_read_and_asked_anew() -> None:
-    gap = msgspec.structs.replace(HEALTHY, rx_gap_ms_p99=11.0)
-    assert judge(instrument=gap, subscribers=200, connected=200, pushes=False).validity is VALID
-    assert judge(instrument=gap, subscribers=200, connected=200, pushes=True).validity is INVALID
-
-
-@pytest.mark.parametrize(
-    ("rooms", "gap_ms", "expected"),
-    [(1, 6.0, VALID), (1, 6.01, DOUBTFUL), (4, 2.25, VALID), (4, 2.26, DOUBTFUL), (1, 10.01, INVALID)],
-)
-def test_the_gap_may_hold_the_reads_of_one_message(rooms: int, gap_ms: float, expected: Validity) -> None:
-    gap = msgspec.structs.replace(HEALTHY, rx_gap_ms_p99=gap_ms)
-    assert judge(instrument=gap, subscribers=200, connected=200, rooms=rooms).validity is expected
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,10 @@ def test_answers_find_their_message(alarms: FakeAlarms) -> None:
     publisher.start(iter([1000, 2000]), until_ns=9000)
     alarms.ring()
     alarms.ring()
-    publisher.answered(Event(type="ack", ref="7.1", id="abcdefgh:12"))
-    publisher.answered(Event(type="error", ref="7.0", code="rate_limited"))
-    publisher.answered(Event(type="ack", ref="8.0", id="abcdefgh:13"))
-    publisher.answered(Event(type="ack", ref="somebody", id="abcdefgh:13"))
+    publisher.answered(Event(type="ack", ref="7.1", id="abcdefgh:12"), 5000)
+    publisher.answered(Event(type="error", ref="7.0", code="rate_limited"), 5000)
+    publisher.answered(Event(type="ack", ref="8.0", id="abcdefgh:13"), 5000)
+    publisher.answered(Event(type="ack", ref="somebody", id="abcdefgh:13"), 5000)
     assert publisher.publications.table()[:, 3].tolist() == [-1, 12]
     assert publisher.refusals == 1
 
