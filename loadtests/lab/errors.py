@@ -21,3 +21,7 @@ class ServerError(LabError):
 
 class GeneratorError(LabError):
     """The load generator failed, died or never ended."""
+
+
+class LinkError(LabError):
+    """An emulated link can't be had on this machine, or not the one asked for."""

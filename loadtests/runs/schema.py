@@ -143,6 +143,25 @@ class Instrument(msgspec.Struct, frozen=True):
     foreign_cpu_percent: float | None
 
 
+class LinkCheck(msgspec.Struct, frozen=True):
+    """An emulated link as it was asked for and as probes just before the cell found it."""
+
+    mechanism: str  # "netem", "tun" (shuttle between namespaces) or "relay"
+    asked_rtt_ms: float
+    asked_jitter_ms: float
+    asked_loss_percent: float  # of each direction
+    probes: int
+    answered: int
+    rtt_ms_min: float | None  # None: no probe came back
+    rtt_ms_p50: float | None
+    rtt_ms_p99: float | None
+
+    @property
+    def one_way_error_ms(self) -> float | None:
+        """How much longer than asked one direction takes: half of the median round trip's excess."""
+        return None if self.rtt_ms_p50 is None else (self.rtt_ms_p50 - self.asked_rtt_ms) / 2
+
+
 class Cell(msgspec.Struct, frozen=True):
     """One measurement: one transport under one load, in one block."""
 
@@ -168,6 +187,7 @@ class Cell(msgspec.Struct, frozen=True):
     started_utc: str = ""
     arrivals: str = "constant"  # the load's, as `scenarios.spec.Load` has them
     direction: str = "downstream"
+    link_check: LinkCheck | None = None  # None: the loopback
 
 
 class Run(msgspec.Struct, frozen=True):
