@@ -19,6 +19,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stall_after: int = 0  # messages, in all rooms, after which the whole server stops …
     stall_s: float = 1.0  # … for so long, once
     cut_after: int = 0  # messages after which every subscriber is disconnected, once
+    first_byte_ms: float = 0.0  # between a connection's first bytes and the first bytes it is answered with
 
 
 class Delivery(msgspec.Struct, frozen=True, order=True):

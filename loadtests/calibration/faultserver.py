@@ -37,6 +37,7 @@ class FaultServer:
         self._rooms: dict[str, FaultRoom] = {}
         self._connections: dict[int, tuple[socket.socket, Connection]] = {}
         self._held: dict[int, int] = {}  # fd of a held poll -> when it expires
+        self._silent: dict[int, int] = {}  # fd of a connection that was not answered yet -> when it may be
         self._due: list[Delivery] = []
         self._accepted = 0
         self._clock = RealtimeOffset()
@@ -77,15 +78,18 @@ class FaultServer:
                     self._receive(fd)
             self._deliver_due()
             self._expire_polls()
+            self._break_silence()
         for connection_socket, _ in self._connections.values():
             connection_socket.close()
         self._epoll.close()
         self._listener.close()
 
     def _patience_s(self) -> float:
-        if not self._due:
+        next_ns = [delivery.due_ns for delivery in self._due[:1]]
+        next_ns += self._silent.values()
+        if not next_ns:
             return _IDLE_S
-        left_ns = self._due[0].due_ns - time.monotonic_ns() - _SPIN_NS
+        left_ns = min(next_ns) - time.monotonic_ns() - _SPIN_NS
         return min(_IDLE_S, left_ns / 1e9) if left_ns > 0 else 0.0
 
     def _accept(self) -> None:
@@ -114,7 +118,10 @@ class FaultServer:
             return
         stamp_ns = realtime_stamp_ns(ancillary)
         before = self._accepted
-        connection.feed(data, stamp_ns - self._clock.offset_ns if stamp_ns else time.monotonic_ns())
+        received_ns = stamp_ns - self._clock.offset_ns if stamp_ns else time.monotonic_ns()
+        if self._faults.first_byte_ms and not connection.fed:
+            self._silent[fd] = received_ns + int(self._faults.first_byte_ms * 1e6)
+        connection.feed(data, received_ns)
         self._send(fd)
         if connection.kind == "held":
             self._held.setdefault(fd, time.monotonic_ns() + _HELD_POLL_NS)
@@ -148,9 +155,15 @@ class FaultServer:
             self._connections[fd][1].answer_empty()
             self._send(fd)
 
+    def _break_silence(self) -> None:
+        now_ns = time.monotonic_ns()
+        for fd in [fd for fd, until_ns in self._silent.items() if until_ns <= now_ns]:
+            del self._silent[fd]
+            self._send(fd)
+
     def _send(self, fd: int) -> None:
         peer, connection = self._connections[fd]
-        if not connection.outgoing:
+        if not connection.outgoing or fd in self._silent:
             return
         try:
             sent = peer.send(connection.outgoing)
@@ -167,6 +180,7 @@ class FaultServer:
     def _drop(self, fd: int) -> None:
         peer, _ = self._connections.pop(fd)
         self._held.pop(fd, None)
+        self._silent.pop(fd, None)
         self._epoll.unregister(fd)
         peer.close()
 

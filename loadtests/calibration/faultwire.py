@@ -16,6 +16,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from loadtests.calibration import packets
 from loadtests.calibration.faults import EPOCH, Delivery, FaultRoom
 
 REFUSED_TOKEN = "refused"  # noqa: S105 - a bearer of this token gets 401, or close 4401
@@ -46,7 +47,7 @@ class Chat(msgspec.Struct):
 class Connection:
     """One accepted connection: an HTTP/1.1 conversation that may turn into a stream or a WebSocket."""
 
-    __slots__ = ("_buffer", "_host", "_websocket", "blocked", "kind", "outgoing", "room", "since")
+    __slots__ = ("_buffer", "_host", "_websocket", "blocked", "fed", "kind", "outgoing", "room", "since")
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -57,6 +58,7 @@ class Connection:
         self.since = 0  # a held poll's position
         self.outgoing = b""
         self.blocked = False  # the socket takes no more for now
+        self.fed = False  # something was received
 
     @property
     def subscribed(self) -> bool:
@@ -65,6 +67,7 @@ class Connection:
 
     def feed(self, data: bytes, accepted_ns: int) -> None:
         """Take received bytes; answers gather in `outgoing`."""
+        self.fed = True
         if self._websocket is not None:
             self._frames(data, accepted_ns)
             return
@@ -76,7 +79,7 @@ class Connection:
     def deliver(self, delivery: Delivery) -> None:
         """Put one event of the room on the wire."""
         if self.kind == "websocket":
-            self.outgoing += _text_frame(delivery.body)
+            self.outgoing += _text_frame(self._message(delivery.body))
         elif self.kind == "sse":
             self.outgoing += _sse_chunk(delivery)
         else:
@@ -175,6 +178,8 @@ class Connection:
             raise InvalidHandshake(str(websocket.handshake_exc))
         self.kind, self.room = "websocket", ""  # the room is entered by hello
         self._buffer = path.encode()
+        if path == packets.PATH:
+            websocket.send_text(packets.OPENING)
         self._flush(websocket)
 
     def _frames(self, data: bytes, accepted_ns: int) -> None:
@@ -183,19 +188,42 @@ class Connection:
         websocket.receive_data(data)
         for frame in websocket.events_received():
             if isinstance(frame, Frame) and frame.opcode is Opcode.TEXT:
-                self._command(websocket, msgspec.json.decode(frame.data, type=Chat), accepted_ns)
+                if self._speaks_socket_io:
+                    self._packet(websocket, packets.read(bytes(frame.data).decode()), accepted_ns)
+                else:
+                    self._command(websocket, msgspec.json.decode(frame.data, type=Chat), accepted_ns)
         self._flush(websocket)
 
     def _command(self, websocket: ServerProtocol, chat: Chat, accepted_ns: int) -> None:
         if chat.type == "hello" and chat.token == REFUSED_TOKEN:
             websocket.send_close(4401, "unauthorized")
         elif chat.type == "hello":
-            self.room = self._buffer.decode().split("/")[2]
-            websocket.send_text(self._welcome(chat.since))
-            for delivery in self._missed(chat.since):
-                websocket.send_text(delivery.body)
+            self._enter(websocket, self._buffer.decode().split("/")[2], chat.since)
         elif chat.type == "chat":
             websocket.send_text(self._accept(self.room, chat, accepted_ns))
+
+    @property
+    def _speaks_socket_io(self) -> bool:
+        return self._buffer.decode() == packets.PATH
+
+    def _packet(self, websocket: ServerProtocol, command: packets.Command, accepted_ns: int) -> None:
+        if command.auth is not None and command.auth["token"] == REFUSED_TOKEN:
+            websocket.send_text(packets.refusal())
+        elif command.auth is not None:
+            websocket.send_text(packets.CONNECTED)
+            self._enter(websocket, command.auth["room"], command.auth.get("since", ""))
+        elif command.chat is not None:
+            accepted = self._accept(self.room, msgspec.convert(command.chat, Chat), accepted_ns)
+            websocket.send_text(packets.answer(command.number, accepted))
+
+    def _enter(self, websocket: ServerProtocol, room: str, since: str) -> None:
+        self.room = room
+        websocket.send_text(self._message(self._welcome(since)))
+        for delivery in self._missed(since):
+            websocket.send_text(self._message(delivery.body))
+
+    def _message(self, body: bytes) -> bytes:
+        return packets.event(body) if self._speaks_socket_io else body
 
     def _flush(self, websocket: ServerProtocol) -> None:
         self.outgoing += b"".join(websocket.data_to_send())

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,11 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from loadtests.calibration.faults import Faults
+from loadtests.lab.generators import MODULE
 from loadtests.runs.schema import ABSENT_NS, Phase
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load, Progress
 
-RAW_USERS = ("WebSocketUser", "SseUser", "LongPollUser", "ShortPollUser")
+RAW_USERS = ("WebSocketUser", "SseUser", "LongPollUser", "ShortPollUser", "SocketIoUser")
 _STOP_S = 5.0
 
 Column = npt.NDArray[np.int64]
@@ -42,6 +43,7 @@ class Trial:
     progress: tuple[Progress, ...]
     samples: dict[str, Column]
     publishes: dict[str, Column]
+    folder: Path  # where its whole tables lie
 
     @property
     def latencies_ms(self) -> npt.NDArray[np.float64]:
@@ -90,12 +92,17 @@ def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> 
     return msgspec.convert({**fields, "room_names": names, "load": load, **defaults, **settings}, CellSpec)
 
 
-def run_generator(spec: CellSpec, folder: Path) -> Trial:
+def run_generator(spec: CellSpec, folder: Path, module: Sequence[str] = MODULE) -> Trial:
     """Run one generator to its end; raises TrialError where it left nothing."""
+    return run_process(msgspec.json.encode(spec), spec, folder, module)
+
+
+def run_process(told: bytes, spec: CellSpec, folder: Path, module: Sequence[str]) -> Trial:
+    """Run a generator process that is `told` what to do, which is `spec` or holds it; raises TrialError."""
     folder.mkdir(parents=True, exist_ok=True)
     spec_path = folder / "spec.json"
-    spec_path.write_bytes(msgspec.json.encode(spec))
-    command = [sys.executable, "-m", "loadtests.users.generator", str(spec_path), str(folder)]
+    spec_path.write_bytes(told)
+    command = [sys.executable, *module, str(spec_path), str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own module
     pin(process.pid, core=1)
     limit_s = 60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s
@@ -114,6 +121,7 @@ def run_generator(spec: CellSpec, folder: Path) -> Trial:
         progress=progress,
         samples=_measured(folder / "samples.parquet"),
         publishes=_measured(folder / "publishes.parquet"),
+        folder=folder,
     )
 
 

@@ -1,0 +1,57 @@
+"""The fault server's Socket.IO: its packets, read and written by python-socketio, whose reading is not our client's."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+from engineio.packet import MESSAGE
+from engineio.packet import Packet as EnginePacket
+from socketio.packet import ACK, CONNECT, CONNECT_ERROR, EVENT, Packet
+
+PATH = "/socket.io/"
+OPENING = b'0{"sid":"fault-server","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":16384}'
+CONNECTED = b'40{"sid":"fault-server"}'
+
+
+class Command(msgspec.Struct):
+    """What a client's packet asks for: its handshake's `auth`, or a chat with the number its answer is to carry."""
+
+    auth: dict[str, str] | None = None
+    chat: dict[str, str] | None = None
+    number: int = 0
+
+
+def read(text: str) -> Command:
+    """Read one message of a client; an empty command for what asks for nothing (a pong)."""
+    engine = EnginePacket(encoded_packet=text)
+    if engine.packet_type != MESSAGE:
+        return Command()
+    packet = Packet(encoded_packet=engine.data)
+    if packet.packet_type == CONNECT:
+        return Command(auth=packet.data)
+    if packet.packet_type == EVENT and packet.data[0] == "chat":
+        return Command(chat=packet.data[1], number=packet.id)
+    return Command()
+
+
+@lru_cache(maxsize=256)  # made once for all who get it, or the last of them would get it late
+def event(body: bytes) -> bytes:
+    """One event of the room as the packet that emits it."""
+    return _message(Packet(EVENT, data=["event", msgspec.json.decode(body)]))
+
+
+def answer(number: int, body: bytes) -> bytes:
+    """The packet that a publication's callback gets."""
+    return _message(Packet(ACK, data=[msgspec.json.decode(body)], id=number))
+
+
+def refusal() -> bytes:
+    """The packet that refuses a token."""
+    error = {"type": "error", "code": "unauthorized", "message": "refused"}
+    return _message(Packet(CONNECT_ERROR, data={"message": "refused", "data": error}))
+
+
+def _message(packet: Packet) -> bytes:
+    encoded: str = EnginePacket(MESSAGE, packet.encode()).encode()
+    return encoded.encode()

@@ -1,0 +1,118 @@
+"""What is planted in which trial, for each transport, and what came of it: the long form, and the short one.
+
+The long form gives each transport and fault a server and a generator of their own, as cells have. The short form puts
+all transports into one generator against one server, and plants only what a few seconds can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from loadtests.calibration import ensemble, findings
+from loadtests.calibration.bounds import FULL, SHORT
+from loadtests.calibration.ensemble import Ensemble
+from loadtests.calibration.faults import Faults
+from loadtests.calibration.trial import RAW_USERS, Trial, describe_cell, fault_server, run_process, run_trial
+from loadtests.lab.targets import Target
+from loadtests.runs.calibration import Check
+from loadtests.scenarios.spec import CellSpec, Load
+
+_GOLDEN = 1.6180339887498949  # messages so many grids apart meet all phases of the grid evenly, however few they are
+_GRID_S = 0.015
+_RATE_PER_S = 1 / (_GRID_S * _GOLDEN)
+_SHORT_RATE_PER_S = 30.0
+_SUBSCRIBERS = 2  # each further one comes later by what the fault server takes to write to it
+_STALL_AFTER = 100  # of 10 s at 20 messages a second, after half a second of warm-up: in the middle
+
+Hear = Callable[[str], None]
+
+
+def spoken(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Keep the transports whose client the fault server speaks to."""
+    return tuple(target for target in targets if target.user_class in RAW_USERS)
+
+
+def full(targets: Sequence[Target], folder: Path, hear: Hear) -> Iterator[Check]:
+    """Run every trial for every transport; raises TrialError. `hear` is told what is being done."""
+    trials = (_delay, _two_points, _losses, _stall, _first_byte)
+    for target in spoken(targets):
+        for trial in trials:
+            hear(f"{target.name}: {trial.__name__.strip('_').replace('_', ' ')}")
+            yield from trial(target, folder / target.name / trial.__name__)
+
+
+def short(targets: Sequence[Target], folder: Path) -> Iterator[Check]:
+    """Run one trial of some seconds with all transports side by side; raises TrialError."""
+    chosen = spoken(targets)
+    if not chosen:
+        return
+    load = Load(
+        name="short",
+        subscribers=len(chosen),
+        rooms=len(chosen),
+        rate_per_s=_SHORT_RATE_PER_S,
+        poll_interval_s=1 / (_SHORT_RATE_PER_S * _GOLDEN),
+    )
+    faults = Faults(lose_every=20, duplicate_every=33, reorder_every=45)
+    with fault_server(faults) as port:
+        cell = describe_cell(chosen[0].user_class, port, load, warm_up_s=0.2, measured_s=1.8, grace_s=0.2)
+        trial = run_process(told(cell, [target.user_class for target in chosen]), cell, folder, ensemble.MODULE)
+    for room, target in enumerate(chosen):
+        found = findings.of(trial, target, load, faults, room)
+        yield from findings.delay(found, SHORT, percents=(50,))
+        yield from findings.losses(found)
+
+
+def told(cell: CellSpec, user_classes: Sequence[str]) -> bytes:
+    """Return what an ensemble's process is told: the cell, and a user class for each of its rooms."""
+    return msgspec.json.encode(Ensemble(cell=cell, user_classes=tuple(user_classes)))
+
+
+def _delay(target: Target, folder: Path) -> Iterator[Check]:
+    # More than a thousand deliveries: a p99 of fewer has less than ten beyond it.
+    load = _load(rate_per_s=_RATE_PER_S)
+    faults = Faults(delay_ms=5.0)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=12.5)
+    yield from findings.delay(findings.of(trial, target, load, faults), FULL)
+
+
+def _two_points(target: Target, folder: Path) -> Iterator[Check]:
+    # Every third: neither value may have the grid's even phases to itself.
+    load = _load(rate_per_s=_RATE_PER_S)
+    faults = Faults(delay_ms=5.0, late_ms=20.0, late_every=3)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=6.0)
+    yield from findings.two_points(findings.of(trial, target, load, faults), FULL)
+
+
+def _losses(target: Target, folder: Path) -> Iterator[Check]:
+    load = _load(rate_per_s=100.0)
+    faults = Faults(delay_ms=1.0, lose_every=100, duplicate_every=170, reorder_every=230)  # of 300: 3, 1 and 1
+    trial = run_trial(target.user_class, load, faults, folder, warm_up_s=0.0, measured_s=3.0)
+    yield from findings.losses(findings.of(trial, target, load, faults))
+
+
+def _stall(target: Target, folder: Path) -> Iterator[Check]:
+    found, _ = stalled(target, folder)
+    yield from findings.stall(found, FULL)
+
+
+def stalled(target: Target, folder: Path) -> tuple[findings.Found, Trial]:
+    """Measure a server that stops for a second in the middle of ten."""
+    load = _load(rate_per_s=20.0)
+    faults = Faults(delay_ms=0.0, stall_after=_STALL_AFTER, stall_s=1.0)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=10.0)
+    return findings.of(trial, target, load, faults), trial
+
+
+def _first_byte(target: Target, folder: Path) -> Iterator[Check]:
+    load = _load(rate_per_s=20.0)
+    faults = Faults(first_byte_ms=200.0)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=0.5)
+    yield from findings.slow_first_byte(trial, target, faults, FULL)
+
+
+def _load(*, rate_per_s: float) -> Load:
+    return Load(name="calibration", subscribers=_SUBSCRIBERS, rate_per_s=rate_per_s, poll_interval_s=_GRID_S)

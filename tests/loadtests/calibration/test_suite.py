@@ -1,0 +1,54 @@
+"""The short form, all transports in one generator, finds what was planted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.calibration import suite
+from loadtests.calibration.ensemble import MODULE
+from loadtests.calibration.faults import Faults
+from loadtests.calibration.trial import run_trial
+from loadtests.lab.targets import TARGETS, Target
+from loadtests.scenarios.spec import CellSpec, Load
+
+
+def test_the_short_form_counts_every_fault_of_every_transport(tmp_path: Path) -> None:
+    checks = list(suite.short(TARGETS, tmp_path))
+    spoken = [target.name for target in suite.spoken(TARGETS)]
+    assert list(dict.fromkeys(check.transport for check in checks)) == spoken
+    counted = [check for check in checks if not check.unit]
+    assert len(counted) == 3 * len(spoken)
+    assert all(check.planted for check in counted)
+    assert [check for check in counted if not check.within] == []
+
+
+def test_transports_that_no_fault_server_speaks_to_are_left_out(tmp_path: Path) -> None:
+    stranger = Target("carrier-pigeon", "CarrierPigeonUser", pushes=True)
+    assert suite.spoken((stranger, TARGETS[0])) == (TARGETS[0],)
+    assert list(suite.short((stranger,), tmp_path)) == []
+
+
+@pytest.mark.parametrize("user_class", ["WebSocketUser", "LongPollUser"])
+def test_a_slow_first_byte_is_in_the_time_to_connect(user_class: str, tmp_path: Path) -> None:
+    load = Load(name="2x20", subscribers=2, rate_per_s=20.0)
+    faults = Faults(first_byte_ms=300.0)
+    trial = run_trial(user_class, load, faults, tmp_path, warm_up_s=0.0, measured_s=0.3)
+    assert all(300 <= connect_ms < 1000 for connect_ms in trial.result.connect_ms)
+    assert len(trial.result.connect_ms) == 2
+
+
+def test_an_ensemble_without_a_room_for_each_class_is_refused(tmp_path: Path) -> None:
+    load = Load(name="odd", subscribers=3, rooms=2, rate_per_s=1.0)
+    cell = CellSpec(
+        cell="odd", user_class="SseUser", host="http://127.0.0.1:1", load=load, tokens=("t",), room_names=("a", "b")
+    )
+    told = tmp_path / "spec.json"
+    told.write_bytes(suite.told(cell, ["SseUser"]))
+    command = [sys.executable, *MODULE, str(told), str(tmp_path)]  # Locust patches the process that imports it
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "2 rooms, 3 subscribers" in done.stderr
