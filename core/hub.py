@@ -166,6 +166,15 @@ class Hub:
         published = await self._publish(principal, room, chat)
         return wire.accepted(published.position, wire.optional(chat.ref))
 
+    async def chat(self, principal: Principal, room: RoomId, raw: bytes) -> bytes:
+        """Publish what came over a channel of a duplex transport that carries chats only. Returns the ack.
+
+        Raises RoomError.
+        """
+        chat = self.ingress.chat_body(raw)
+        published = await self._publish(principal, room, chat)
+        return wire.ack(published.position, wire.optional(chat.ref))
+
     async def ingest(self, principal: Principal, room: RoomId, raw: bytes) -> bytes | None:
         """Carry out one command of a duplex transport. Returns the reply, None for `leave`. Raises RoomError."""
         command = self.ingress.command(raw)

@@ -58,6 +58,14 @@ class TokenBody(Struct, frozen=True, forbid_unknown_fields=True):
     token: str
 
 
+class Handshake(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `auth` of a Socket.IO handshake: what a hello and a path say elsewhere."""
+
+    room: str
+    token: str | UnsetType = UNSET
+    since: str | UnsetType = UNSET
+
+
 class _ChatBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a POSTed message: a chat command whose `type` may be left out."""
 
@@ -71,6 +79,7 @@ T = TypeVar("T")
 _command: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 _chat_body = msgspec.json.Decoder(_ChatBody)
 _token_body = msgspec.json.Decoder(TokenBody)
+_handshake = msgspec.json.Decoder(Handshake)
 
 # A whole string, with the colon that makes it a key. Strings are matched whole since a value may begin with a colon.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\r\n]*+(:?)')
@@ -107,6 +116,13 @@ def decode_token_body(raw: bytes) -> str:
     body = _decode(_token_body, raw)
     _refuse_repeated_keys(raw, 1)
     return body.token
+
+
+def decode_handshake(raw: bytes) -> Handshake:
+    """Decode the `auth` of a Socket.IO handshake. Raises BadRequest."""
+    handshake = _decode(_handshake, raw)
+    _refuse_repeated_keys(raw, sum(getattr(handshake, field) is not UNSET for field in handshake.__struct_fields__))
+    return handshake
 
 
 def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:

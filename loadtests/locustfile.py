@@ -1,6 +1,6 @@
 """For plain Locust: `RTLAB_SECRET=… locust -f loadtests/locustfile.py WebSocketUser --host http://127.0.0.1:8001`.
 
-Name the user classes you want: the four that measure, or the four on stock libraries (they prove conformance only).
+Name the user classes you want: those that measure, or those on stock libraries (they prove conformance only).
 """
 
 from __future__ import annotations
@@ -9,15 +9,23 @@ from locust import events
 from locust.env import Environment
 
 from loadtests.users.plain_locust import PlainRun, add_options
-from loadtests.users.stock_transports import StockLongPollUser, StockShortPollUser, StockSseUser, StockWebSocketUser
-from loadtests.users.transports import LongPollUser, ShortPollUser, SseUser, WebSocketUser
+from loadtests.users.stock_transports import (
+    StockLongPollUser,
+    StockShortPollUser,
+    StockSocketIoUser,
+    StockSseUser,
+    StockWebSocketUser,
+)
+from loadtests.users.transports import LongPollUser, ShortPollUser, SocketIoUser, SseUser, WebSocketUser
 
 __all__ = [
     "LongPollUser",
     "ShortPollUser",
+    "SocketIoUser",
     "SseUser",
     "StockLongPollUser",
     "StockShortPollUser",
+    "StockSocketIoUser",
     "StockSseUser",
     "StockWebSocketUser",
     "WebSocketUser",

@@ -11,23 +11,26 @@ from core.hub import Hub
 from transports.app import create_app
 from transports.base import Transport, TransportInfo
 from transports.longpoll import LongPollTransport
+from transports.socketio import SocketIoTransport
 from transports.sse import SseTransport
 from transports.websocket import WebSocketTransport
 
 
 class AllTransports:
-    """WebSocket, SSE and polling side by side; a poll that does not wait is a short poll."""
+    """WebSocket, SSE, polling and Socket.IO side by side; a poll that does not wait is a short poll."""
 
     info = TransportInfo("all", "uvicorn", duplex=True, resumes_by="as each transport does")
 
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """Their routes, each path once: the upstream half is common to the HTTP transports."""
-        members: tuple[Transport, ...] = (WebSocketTransport(), SseTransport(), LongPollTransport())
-        unique: dict[str, BaseRoute] = {}
+        members: tuple[Transport, ...] = (
+            WebSocketTransport(), SseTransport(), LongPollTransport(), SocketIoTransport(),
+        )  # fmt: skip
+        unique: dict[tuple[type, str], BaseRoute] = {}
         for member in members:
             for route in member.routes(hub):
                 assert isinstance(route, Route | WebSocketRoute)
-                unique.setdefault(route.path, route)
+                unique.setdefault((type(route), route.path), route)
         return list(unique.values())
 
 

@@ -20,6 +20,7 @@ from core.backplane.memory import MemoryBackplane
 from core.hub import Hub
 from core.settings import SettingError, Settings
 from transports import errors
+from transports.base import TransportInfo
 from transports.frames import direct_http
 from transports.hosting import adopt, hosting_server, tcp_nodelay
 from transports.metrics import Exposition
@@ -45,10 +46,11 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         if server is not None:
             adopt(server, settings, hub.drain)
         app.state.server = server
+        app.state.drain = hub.drain
         async with hub.running():
             yield
 
-    routes: list[BaseRoute] = [*_common_routes(name, hub), *transport.routes(hub)]
+    routes: list[BaseRoute] = [*_common_routes(transport.info, hub), *transport.routes(hub)]
     if name == "all":
         routes = with_page(routes, hub, demo=demo_wanted(os.environ))
     return Starlette(
@@ -70,7 +72,7 @@ def _backplane(settings: Settings) -> Backplane:
         raise SettingError(f"RTLAB_REDIS_URL: {error}") from error
 
 
-def _common_routes(name: str, hub: Hub) -> list[Route]:
+def _common_routes(info: TransportInfo, hub: Hub) -> list[Route]:
     door, exposition = Door(hub), Exposition(hub)
 
     async def health(request: Request) -> Response:
@@ -78,10 +80,10 @@ def _common_routes(name: str, hub: Hub) -> list[Route]:
         state = "ok" if well else "draining" if hub.draining else "unavailable"
         body = {
             "status": state,
-            "transport": name,
+            "transport": info.name,
             "instance": hub.instance,
             "deflate": hub.settings.deflate,
-            "sink": _sink(request, hub.settings),
+            "sink": _sink(request, hub.settings) if info.direct else "portable",
             "tcpNodelay": tcp_nodelay(request.app.state.server, request.scope.get("client")),
         }
         return JSONResponse(body, 200 if well else 503, {"Cache-Control": "no-store"})

@@ -19,6 +19,7 @@ class TransportInfo:
     server: str  # the ASGI server that can carry it
     duplex: bool  # whether commands go up the same connection
     resumes_by: str  # how a client says where it was
+    direct: bool = True  # whether it writes to uvicorn's sockets itself, where it may
 
 
 class Transport(Protocol):

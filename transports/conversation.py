@@ -38,8 +38,7 @@ class Conversation:
             position = None if since is None else Position.parse(since)
             return self._hub.admit(wire.optional(command.token), self.room), position
         except BadRequest as error:
-            self._hub.stats.rejected[error.code] += 1
-            if self._is_last_straw(error):
+            if self.is_last_straw(error):
                 raise
             return error
 
@@ -48,12 +47,11 @@ class Conversation:
         try:
             reply = await self._hub.ingest(principal, self.room, _raw(text))
         except RoomError as error:
-            self._hub.stats.rejected[error.code] += 1
             subscription.send_control(wire.error(error))
-            if self._is_last_straw(error):
+            if self.is_last_straw(error):
                 subscription.end(error)
             return
-        self._bad_requests = self._refusals = 0
+        self.forgive()
         if reply is None:
             subscription.end()
         else:
@@ -68,7 +66,13 @@ class Conversation:
             bodies.append(wire.resync(start.resync, start.position))
         return bodies
 
-    def _is_last_straw(self, error: RoomError) -> bool:
+    def forgive(self) -> None:
+        """Note that a command was carried out: refusals count in a row."""
+        self._bad_requests = self._refusals = 0
+
+    def is_last_straw(self, error: RoomError) -> bool:
+        """Count a refusal. Returns whether the connection is to be ended for it."""
+        self._hub.stats.rejected[error.code] += 1
         if isinstance(error, RateLimited):
             self._refusals += 1
             return self._refusals >= REFUSALS_IN_A_ROW

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from core import wire
 from core.errors import HelloTimeout, NotFound, RoomError
@@ -65,6 +66,14 @@ def http_response(error: RoomError) -> Response:
     if error.retry_after_ms is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
     return Response(wire.error(error), HTTP_STATUS[error.code], headers, "application/json")
+
+
+async def deny(websocket: WebSocket, refusal: RoomError) -> None:
+    """Refuse a WebSocket before it is accepted, with the error's status where the server can say one."""
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(http_response(refusal))
+    else:
+        await websocket.close()  # the server answers 403
 
 
 def handlers(hub: Hub) -> dict[type[Exception], Handler]:

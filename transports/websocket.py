@@ -19,7 +19,7 @@ from transports.app import create_app
 from transports.base import TransportInfo
 from transports.bounds import cut_off_later
 from transports.conversation import Conversation
-from transports.errors import close_code, close_reason, http_response
+from transports.errors import close_code, close_reason, deny
 from transports.frames import direct_websocket
 from transports.frames.websocket import DirectWebSocket
 from transports.frames.websocket import frame as direct_frame
@@ -46,7 +46,7 @@ class WebSocketTransport:
                 room = door.room(websocket)
             except RoomError as refusal:
                 hub.stats.rejected[refusal.code] += 1
-                await _deny(websocket, refusal)
+                await deny(websocket, refusal)
                 return
             await websocket.accept()
             with suppress(WebSocketDisconnect):  # the peer went; run() has cleaned up
@@ -138,13 +138,6 @@ class _Connection:
         self._hub.stats.rejected[reason.code] += 1
         await self._send(wire.error(reason))
         await self._websocket.close(close_code(reason), close_reason(reason))
-
-
-async def _deny(websocket: WebSocket, refusal: RoomError) -> None:
-    if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        await websocket.send_denial_response(http_response(refusal))
-    else:
-        await websocket.close()  # before accept: the server answers 403
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ import msgspec
 from loadtests.clients import frames
 from loadtests.clients.base import Client
 from loadtests.clients.errors import Closed, ProtocolError
-from loadtests.clients.events import Arrival, decode_event
+from loadtests.clients.events import Arrival, Event, decode_event
 from loadtests.clients.http import Access, split_head
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -34,7 +34,7 @@ class WebSocketClient(Client):
     def opening(self) -> bytes:
         """The upgrade request, without a token: the first message carries it, on every WebSocket."""
         return (
-            f"GET /rooms/{self.access.room}/ws HTTP/1.1\r\nHost: {self.access.endpoint.authority}\r\n"
+            f"GET {self._path()} HTTP/1.1\r\nHost: {self.access.endpoint.authority}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {self._key.decode()}\r\n\r\n"
         ).encode("latin-1")
@@ -56,9 +56,12 @@ class WebSocketClient(Client):
         arrivals: list[Arrival] = []
         for opcode, payload, wire_bytes in self._parser.feed(data):
             if opcode == frames.TEXT:
-                event = decode_event(payload)
-                self.follow(event)
-                arrivals.append((event, wire_bytes))
+                event = self._read(payload)
+                if event is not None:
+                    self.follow(event)
+                    arrivals.append((event, wire_bytes))
+                if self.closed is not None:
+                    break
             elif opcode == frames.PING:
                 self.outgoing += frames.build_frame(frames.PONG, payload)
             elif opcode == frames.CLOSE:
@@ -67,6 +70,20 @@ class WebSocketClient(Client):
             elif opcode == frames.BINARY:
                 raise ProtocolError("a binary message; events are text")
         return arrivals
+
+    def _path(self) -> str:
+        return f"/rooms/{self.access.room}/ws"
+
+    def _greet(self) -> None:
+        """Say what comes first once the handshake is over."""
+        hello = {"type": "hello", "token": self.access.token}
+        if self.position:
+            hello["since"] = self.position
+        self.outgoing += frames.build_frame(frames.TEXT, msgspec.json.encode(hello))
+
+    def _read(self, payload: bytes) -> Event | None:
+        """Read one text message; None for one that is no event. May set `closed`. Raises ProtocolError."""
+        return decode_event(payload)
 
     def _shake_hands(self, data: bytes) -> bytes:
         """Take bytes of the handshake's answer; return those that came after it."""
@@ -84,10 +101,7 @@ class WebSocketClient(Client):
             raise ProtocolError("Sec-WebSocket-Accept does not answer our key")
         if b"sec-websocket-extensions" in head.headers:
             raise ProtocolError("the server agreed on an extension that was not offered")
-        hello = {"type": "hello", "token": self.access.token}
-        if self.position:
-            hello["since"] = self.position
-        self.outgoing += frames.build_frame(frames.TEXT, msgspec.json.encode(hello))
+        self._greet()
         return rest
 
     def _close(self, payload: bytes) -> None:

@@ -23,6 +23,7 @@ TARGETS: tuple[Target, ...] = (
     Target("sse", "SseUser", pushes=True),
     Target("longpoll", "LongPollUser", pushes=False),
     Target("shortpoll", "ShortPollUser", pushes=False, on_a_grid=True),
+    Target("socketio", "SocketIoUser", pushes=True),
 )
 
 CLAIMS_MS: dict[str, float] = {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}

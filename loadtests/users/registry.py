@@ -14,10 +14,12 @@ USER_CLASSES = {
     "SseUser": _RAW,
     "LongPollUser": _RAW,
     "ShortPollUser": _RAW,
+    "SocketIoUser": _RAW,
     "StockWebSocketUser": _STOCK,
     "StockSseUser": _STOCK,
     "StockLongPollUser": _STOCK,
     "StockShortPollUser": _STOCK,
+    "StockSocketIoUser": _STOCK,
 }
 """Class name -> module. The locustfile offers the same names; a test holds the two equal."""
 

@@ -10,12 +10,13 @@ from functools import cache
 import gevent
 import httpx
 import msgspec
+import socketio
 import websocket
 from httpx_sse import SSEError, connect_sse
 from locust.env import Environment
 
 from loadtests.clients.errors import Closed, ConnectFailed
-from loadtests.clients.events import Arrival, decode_answer, decode_event
+from loadtests.clients.events import Arrival, Event, decode_answer, decode_event
 from loadtests.users.stock_user import StockPostingUser, StockUser
 
 
@@ -61,6 +62,45 @@ class StockWebSocketUser(StockUser):
     def _send(self, command: dict[str, str]) -> None:
         if self._socket is not None:
             self._socket.send(msgspec.json.encode(command).decode())
+
+
+class StockSocketIoUser(StockUser):
+    """python-socketio's own client."""
+
+    label = "SIO stock"
+    lost_errors = (OSError, socketio.exceptions.SocketIOError)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._client: socketio.SimpleClient | None = None
+
+    def receive(self, timeout_s: float) -> Iterator[list[Arrival]]:
+        """Connect with the token as `auth` and yield each event."""
+        client = socketio.SimpleClient(reconnection=False, handle_sigint=False)
+        auth = {"token": self.access.token, "room": self.access.room}
+        auth |= {"since": self.position} if self.position else {}
+        client.connect(self.cell.spec.host, auth=auth, transports=["websocket"], wait_timeout=timeout_s)
+        self._client = client
+        try:
+            while True:
+                _, event = client.receive()
+                data = msgspec.json.encode(event)
+                yield [(decode_event(data), len(data))]
+        finally:
+            self._client = None
+            client.disconnect()
+
+    def talk(self, content: str, ref: str) -> None:
+        """Emit in a greenlet of its own: the hub cannot wait."""
+        self.greenlets.spawn(self._emit, {"content": content, "ref": ref})
+
+    def _emit(self, command: dict[str, str]) -> None:
+        if self._client is not None:
+            self._client.client.emit("chat", command, callback=self._answered)
+
+    def _answered(self, answer: dict[str, str]) -> None:
+        if self.publisher is not None:
+            self.publisher.answered(msgspec.convert(answer, Event, strict=False))
 
 
 class StockSseUser(StockPostingUser):

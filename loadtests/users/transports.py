@@ -8,6 +8,7 @@ from locust.env import Environment
 
 from loadtests.clients.base import Client
 from loadtests.clients.polls import LongPollClient, ShortPollClient
+from loadtests.clients.socketio import SocketIoClient
 from loadtests.clients.sse import SseClient
 from loadtests.clients.websocket import WebSocketClient
 from loadtests.users.arrivals import NS_PER_S
@@ -29,6 +30,16 @@ class WebSocketUser(RawUser):
         """Publish on the socket that events come from."""
         if self.link is not None and isinstance(self.link.client, WebSocketClient):
             self.link.send(self.link.client.publish(content, ref))
+
+
+class SocketIoUser(WebSocketUser):
+    """Socket.IO both ways, on its WebSocket from the start."""
+
+    label = SocketIoClient.label
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        return SocketIoClient(self.access, self.position)
 
 
 class SseUser(PostingUser):

@@ -41,11 +41,11 @@ def test_every_transport_can_be_measured() -> None:
 
 
 def test_all_serves_every_path_of_the_others_once() -> None:
-    def paths(name: str) -> list[str]:
+    def paths(name: str) -> list[tuple[type, str]]:
         app = import_from_string(f"transports.{name}:app")
-        return [route.path for route in app.routes if isinstance(route, Route | WebSocketRoute)]
+        return [(type(route), route.path) for route in app.routes if isinstance(route, Route | WebSocketRoute)]
 
     together = paths("all")
     assert len(together) == len(set(together))
-    for name in ("websocket", "sse", "longpoll", "shortpoll"):
+    for name in ("websocket", "sse", "longpoll", "shortpoll", "socketio"):
         assert set(paths(name)) <= set(together)

@@ -92,7 +92,7 @@ def _check_kernel_stamps(trial: Trial) -> None:
     assert trial.result.seconds
 
 
-@pytest.mark.parametrize("user_class", [*RAW_USERS[:3], "StockWebSocketUser"])
+@pytest.mark.parametrize("user_class", [*RAW_USERS[:3], "SocketIoUser", "StockWebSocketUser"])
 def test_a_cut_connection_is_resumed_without_loss_or_repeat(user_class: str, tmp_path: Path) -> None:
     load = Load(name="3x40", subscribers=3, rate_per_s=40.0)
     trial = run_trial(user_class, load, Faults(cut_after=30), tmp_path, **(TIMES | {"grace_s": 1.5}))

@@ -1,0 +1,139 @@
+"""Engine.IO, which carries Socket.IO: python-engineio with the bounds that it leaves to its user.
+
+Its queues are unbounded, it logs a traceback for packets that no client should send, and it trusts forwarded headers.
+So what comes in is checked here before it sees it, a connection that leaves too much unread is not read from, and our
+own door decides on origins. It relies on inner names of engineio; `tests/transports/test_engine.py` says which.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final
+
+import engineio
+from engineio.async_drivers.asgi import WebSocket as EngineWebSocket
+from engineio.packet import CLOSE, Packet
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from core.errors import BadRequest, RoomError
+from core.hub import Hub
+from transports.errors import deny
+from transports.session import Door
+
+QUEUED_PACKETS: Final = 64  # unread by a client, before what it sends is left unread too
+MALFORMED: Final = "42"  # a Socket.IO event without its array: answered like any other bad command
+_PACKETS_PER_BODY: Final = 16
+_SEPARATOR: Final = "\x1e"
+
+# What a client may send: a message with a Socket.IO packet (0 connect, 1 disconnect, 2 event, 3 ack) in it, close, the
+# upgrade's probe, pong, upgrade. engineio would try to read the rest as JSON, of any depth.
+_PACKET: Final = re.compile(r"4[0-3]|(?:1|2probe|3|5)\Z")
+_POSTED: Final = re.compile(r"4[0-3]|[13]\Z")
+
+
+class BoundedWebSocket(EngineWebSocket):  # type: ignore[misc]
+    """One WebSocket as engineio's driver sees it: gives it well-formed packets, and none while too many wait."""
+
+    def __init__(self, handler: Any, server: Any) -> None:
+        super().__init__(handler, server)
+        self._socket = handler.__self__
+
+    async def __call__(self, environ: dict[str, Any]) -> Any:
+        """Serve the connection. Its scope is kept for whoever has to cut it off."""
+        self._socket.session["scope"] = environ["asgi.scope"]
+        return await super().__call__(environ)
+
+    async def wait(self) -> str:
+        """Wait for the next packet. Raises OSError when the peer is gone, as the driver's own does."""
+        await let_drain(self._socket)
+        message = await self.asgi_receive()
+        if message["type"] != "websocket.receive":
+            raise OSError("the peer is gone")
+        text: str | None = message.get("text")
+        return text if text is not None and _PACKET.match(text) else MALFORMED
+
+
+class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
+    """engineio's server on the bounded WebSocket."""
+
+    _async: dict[str, Any]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._async = {**self._async, "websocket": BoundedWebSocket}
+
+
+async def let_drain(socket: Any) -> None:
+    """Return when not too many packets wait in a connection's queue. engineio gives up on it in time by itself."""
+    if socket.queue.qsize() >= QUEUED_PACKETS:
+        await socket.queue.join()
+
+
+async def close(socket: Any) -> None:
+    """End a connection after what waits for it; engineio by itself would leave the WebSocket for the peer to close."""
+    await socket.close(wait=False, abort=True, reason=socket.server.reason.SERVER_DISCONNECT)
+    socket.queue.put_nowait(Packet(CLOSE))
+    socket.queue.put_nowait(None)
+
+
+def ping_times(heartbeat_s: float) -> dict[str, Any]:
+    """Options of the engine for a heartbeat. Clients are told whole seconds: they are told to be patient longer."""
+    return {"ping_interval": (heartbeat_s, math.ceil(heartbeat_s) - heartbeat_s), "ping_timeout": heartbeat_s}
+
+
+class EngineEndpoint:
+    """The ASGI app at `/socket.io/`: our door first, then engineio."""
+
+    def __init__(self, hub: Hub, server: Any) -> None:
+        self._hub = hub
+        self._door = Door(hub)
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a WebSocket. Raises RoomError for a request that is refused."""
+        if scope["type"] == "websocket":
+            websocket = WebSocket(scope, receive, send)
+            try:
+                self._check(websocket)
+            except RoomError as refusal:
+                self._hub.stats.rejected[refusal.code] += 1
+                await deny(websocket, refusal)
+                return
+        else:
+            request = Request(scope, receive, send)
+            self._check(request)
+            if request.method == "POST":
+                receive = _replay(await self._posted(request))
+        await self._server.handle_request(scope, receive, send)
+
+    def _check(self, connection: WebSocket | Request) -> None:
+        self._door.check_origin(connection)
+        self._hub.refuse_while_draining()
+        if "j" in connection.query_params:
+            raise BadRequest("JSONP is not served")
+
+    async def _posted(self, request: Request) -> bytes:
+        body = await self._door.body(request)
+        try:
+            packets = body.decode().split(_SEPARATOR)
+        except UnicodeDecodeError:
+            raise BadRequest("not UTF-8") from None
+        if len(packets) > _PACKETS_PER_BODY:
+            raise BadRequest(f"{len(packets)} packets: at most {_PACKETS_PER_BODY} to a body are allowed")
+        for packet in packets:
+            if _POSTED.match(packet) is None:
+                raise BadRequest("the body holds what is no Engine.IO packet that a client may POST")
+        socket = self._server.eio.sockets.get(request.query_params.get("sid"))
+        if socket is not None and socket.queue.qsize() >= QUEUED_PACKETS:
+            raise BadRequest(f"{socket.queue.qsize()} packets wait to be read first")
+        return body
+
+
+def _replay(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
