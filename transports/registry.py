@@ -12,6 +12,7 @@ TRANSPORTS: Final = {
     "sse": "transports.sse:SseTransport",
     "longpoll": "transports.longpoll:LongPollTransport",
     "shortpoll": "transports.shortpoll:ShortPollTransport",
+    "socketio": "transports.socketio:SocketIoTransport",
     "all": "transports.all:AllTransports",
 }
 
