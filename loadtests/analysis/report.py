@@ -73,9 +73,12 @@ _CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callabl
 )
 
 
-def write(run_dir: Path) -> Path:
-    """Write `report.html` and `charts/*.svg` into the run folder and return the report's path. Raises `RunError`."""
-    worked_out = study(run_dir)
+def write(run_dir: Path, worked_out: Study | None = None) -> Path:
+    """Write `report.html` and `charts/*.svg` into the run folder and return the report's path. Raises `RunError`.
+
+    The run is worked out here unless `worked_out` is at hand.
+    """
+    worked_out = worked_out or study(run_dir)
     charts = _draw(worked_out)
     folder = run_dir / "charts"
     folder.mkdir(exist_ok=True)

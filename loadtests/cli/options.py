@@ -16,6 +16,7 @@ exit codes:
   0    done, and every cell can be used (valid or doubtful)
   1    it could not be done; standard error says why
   2    the command line is wrong
+  3    done, but a threshold (--fail-if, or the scenario's slo) is broken
   4    done, but at least one cell is invalid, also when measured again; the table says which and why
   130  stopped by Ctrl-C; what was finished is kept and reported
 """
@@ -31,6 +32,13 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
         "--redis", metavar="URL", help="measure the busiest load also on several processes that share rooms there"
     )
     parser.add_argument("--instances", type=int, metavar="N", help="how many processes, 1 to 64 (default: 2)")
+    parser.add_argument(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="THRESHOLD",
+        help="exit with 3 where it comes true: websocket.p99>20ms, sse@200x10.reach<100%%, *.lost>0; repeatable",
+    )
     add_drawn(parser)
 
 
@@ -43,6 +51,7 @@ def request(options: argparse.Namespace) -> Request:
         deflate=options.deflate,
         redis_url=options.redis,
         instances=options.instances,
+        fail_if=tuple(options.fail_if),
     )
 
 

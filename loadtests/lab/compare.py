@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.analysis.thresholds import Threshold, ThresholdError, judge, of_slo, parse, require_known
 from loadtests.lab import again, experiment, progress, scaling, targets
-from loadtests.lab.errors import LabError
+from loadtests.lab.errors import LabError, UsageError
 from loadtests.lab.experiment import Experiment
 from loadtests.lab.request import Request
 from loadtests.lab.servers import ServerSettings
 from loadtests.runs import store
 from loadtests.runs.schema import Run
 from loadtests.scenarios import scenario as scenarios
+from loadtests.scenarios.scenario import Scenario
 
-OK, FAILED, SOME_INVALID, INTERRUPTED = 0, 1, 4, 130
+OK, FAILED, THRESHOLD_BROKEN, SOME_INVALID, INTERRUPTED = 0, 1, 3, 4, 130
 
 
 def compare(scenario: str, request: Request) -> int:
@@ -30,10 +33,12 @@ def compare(scenario: str, request: Request) -> int:
     if scaled is not None:
         chosen = scenarios.scaled_out(chosen)
     names = request.transports.split(",") if request.transports is not None else chosen.transports or targets.names()
+    selected = targets.select(names)
+    thresholds = _thresholds(request.fail_if, chosen, [target.name for target in selected])
     console = Console()
     made = Experiment(
         scenario=chosen,
-        targets=targets.select(names),
+        targets=selected,
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         runs_folder=request.runs_folder,
         bench=experiment.bench_of(ServerSettings(deflate=request.deflate), scaled),
@@ -42,12 +47,22 @@ def compare(scenario: str, request: Request) -> int:
         scaling.require_redis(scaled.redis_url)
     outcome = experiment.conduct(made, lambda cells: progress.display(console, cells))
     if not outcome.interrupted:
-        return conclude(outcome.folder, outcome.run)
+        return conclude(outcome.folder, outcome.run, thresholds)
     try:
-        conclude(outcome.folder, outcome.run)
+        conclude(outcome.folder, outcome.run, thresholds)
     except LabError as error:
         print(f"rtlab: {error}", file=sys.stderr)
     return INTERRUPTED
+
+
+def _thresholds(texts: Sequence[str], scenario: Scenario, transports: Collection[str]) -> tuple[Threshold, ...]:
+    """Read what the run is held to, the scenario's own objective last; UsageError for what it could not be."""
+    try:
+        asked = tuple(parse(text) for text in texts)
+        require_known(asked, transports, [cell.load.name for cell in scenario.cells])
+    except ThresholdError as error:
+        raise UsageError(str(error)) from None
+    return asked if scenario.slo is None else (*asked, *of_slo(scenario.slo))
 
 
 def report(run: str, runs_folder: Path) -> int:
@@ -56,23 +71,33 @@ def report(run: str, runs_folder: Path) -> int:
     return conclude(folder, store.load(folder))
 
 
-def conclude(folder: Path, run: Run) -> int:
-    """Write the report, print the table, what is against the run, and the report's path; return the exit code.
+def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> int:
+    """Write the report and the exports, print the table, what is against the run, and the report's path.
 
-    LabError if there is nothing to report on.
+    Returns the exit code: a broken threshold counts more than an invalid cell. LabError if there is nothing to report.
     """
     if not any(cell.costs is not None for cell in run.cells):
         reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
         raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
+    from loadtests.analysis import export, table
     from loadtests.analysis import report as reports
-    from loadtests.analysis import table
+    from loadtests.analysis.study import study
 
-    path = reports.write(folder)
-    print(table.render_text(table.rows(folder)), end="\n\n")
+    worked_out = study(folder)
+    path = reports.write(folder, worked_out)
+    export.write(folder, worked_out)
+    print(table.render_text(table.of(worked_out)), end="\n\n")
     if not run.complete:
         print(f"incomplete: {run.note or 'the lab ended before the run did'}")
+    outcomes = judge(worked_out, thresholds)
+    for outcome in outcomes:
+        print(f"{'BROKEN' if outcome.broken else 'kept'}: {outcome.threshold.text} ({outcome.words})")
     print(f"report: {path}")
     invalid = [cell.id for cell in again.unreplaced(run.cells)]
     if invalid:
         print(f"rtlab: {len(invalid)} of {len(run.cells)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
+    broken = dict.fromkeys(outcome.threshold.text for outcome in outcomes if outcome.broken)
+    if broken:
+        print(f"rtlab: broken: {', '.join(broken)}", file=sys.stderr)
+        return THRESHOLD_BROKEN
     return SOME_INVALID if invalid else OK

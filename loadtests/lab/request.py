@@ -16,3 +16,4 @@ class Request:
     deflate: bool = False
     redis_url: str | None = None  # with it the busiest load is also measured on servers of several instances
     instances: int | None = None
+    fail_if: tuple[str, ...] = ()  # thresholds, see `analysis.thresholds`

@@ -66,6 +66,12 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (("report", "nonsense"), 1, "no run 'nonsense'"),
         (("report", "latest"), 1, "there is no run in"),
         (("report", "."), 1, "is not a run folder"),
+        (("compare", "--fail-if", "websocket.p99"), 2, "the threshold 'websocket.p99' can't be read"),
+        (("run", "echo", "--transports", "sse", "--fail-if", "websocket.p99>1ms"), 2, "measured are: sse"),
+        (("run", "echo", "--fail-if", "*@50x10.p99>1ms"), 2, "names the load '50x10'; there are: 1x20"),
+        (("diff", "latest"), 2, "the following arguments are required: B"),
+        (("diff", "latest", "latest"), 1, "there is no run in"),
+        (("export", "latest", "--format", "xml"), 2, "invalid choice: 'xml'"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_its_code(
