@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 _MAX_INSTANCES: Final = 64
+HTTP2_ALWAYS: Final = ("h2push",)
+HTTP2_TOO: Final = ("sse", "longpoll", "shortpoll")  # served by uvicorn, and by Hypercorn with --http2
 _MAX_TTL_S: Final = 315_360_000.0  # ten years
 
 # option, environment variable, what it is
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_race(commands.add_parser("race", help="serve all with --demo, and open the race page in a browser"))
     _add_token(commands.add_parser("token", help="print a token for a user and rooms"))
     _add_demo(commands.choices["all"])
+    for name in HTTP2_ALWAYS + HTTP2_TOO:
+        _add_tls(commands.choices[name], too=name in HTTP2_TOO)
     options = parser.parse_args(arguments)
     if options.name == "token":
         _print_token(options)
@@ -71,6 +75,14 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-level", default="warning", choices=["error", "warning", "info", "debug"])
     for option, variable, text in _SETTINGS:
         parser.add_argument(option, dest=variable, metavar=variable, help=text)
+
+
+def _add_tls(parser: argparse.ArgumentParser, *, too: bool) -> None:
+    if too:
+        parser.add_argument("--http2", action="store_true", help="over TLS by Hypercorn, HTTP/2 or 1.1 as clients like")
+    parser.set_defaults(http2=not too)
+    parser.add_argument("--certfile", metavar="PEM", help="certificate chain (default: one made for localhost)")
+    parser.add_argument("--keyfile", metavar="PEM", help="its private key")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +131,9 @@ def _serve(options: argparse.Namespace) -> None:
         sys.exit(_serve_instances(name, options))
     end_with_parent()
     app = _app(name)
+    if getattr(options, "http2", False):
+        _serve_http2(app, options)
+        return
     config = uvicorn.Config(app, log_level=options.log_level, access_log=options.log_level in ("info", "debug"))
     with _listen(options.host, options.port, shared=options.share_port) as listener:
         host, port = listener.getsockname()[:2]
@@ -126,6 +141,29 @@ def _serve(options: argparse.Namespace) -> None:
         if not getattr(options, "no_browser", True):
             open_when_ready(host, port)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:
+    from transports.http2 import server
+    from transports.http2.certificate import CertificateError, server_context
+
+    try:
+        tls = server_context(options.certfile, options.keyfile)
+    except CertificateError as error:
+        _fail(str(error))
+    with _listen(options.host, options.port, shared=options.share_port) as listener:
+        host, port = listener.getsockname()[:2]
+        print(f"rtlab {options.name} listens on https://{host}:{port}", flush=True)
+        server.run(app, listener, tls, Settings.from_environ(os.environ), options.log_level)
+
+
+def _tls_arguments(options: argparse.Namespace) -> list[str]:
+    """What an instance is to be told of TLS."""
+    arguments = ["--http2"] if options.name in HTTP2_TOO and options.http2 else []
+    for option in ("certfile", "keyfile"):
+        if getattr(options, option, None) is not None:
+            arguments += [f"--{option}", getattr(options, option)]
+    return arguments
 
 
 def _app(name: str) -> Starlette:
@@ -157,7 +195,8 @@ def _serve_instances(name: str, options: argparse.Namespace) -> int:
             ports = [port + number for number in range(options.instances)]
         else:  # bound, not listening: keeps the port ours while no instance listens
             reserved.enter_context(_listen(options.host, port, shared=True))
-        started = commands(name, ["--log-level", options.log_level], options.host, ports)
+        arguments = ["--log-level", options.log_level, *_tls_arguments(options)]
+        started = commands(name, arguments, options.host, ports)
         return Instances(started, settings.drain_s).run()
 
 

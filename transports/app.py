@@ -47,6 +47,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
             adopt(server, settings, hub.drain)
         app.state.server = server
         app.state.drain = hub.drain
+        app.state.drain = hub.drain
         async with hub.running():
             yield
 

@@ -40,7 +40,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        limit_unacknowledged(transport, self.config.ws_ping_timeout)
+        limit_unacknowledged(transport.get_extra_info("socket"), self.config.ws_ping_timeout)
         self._head_timer = self.loop.call_later(HEAD_S, self._head_overdue)
 
     def data_received(self, data: bytes) -> None:
@@ -149,23 +149,23 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
 
-def limit_unacknowledged(transport: asyncio.Transport, heartbeat_s: float | None) -> None:
+def limit_unacknowledged(connection: socket.socket, heartbeat_s: float | None) -> None:
     """Let the kernel end a connection whose peer acknowledges nothing, or reads nothing, for a heartbeat's time; and
     let it take no more than so much that it cannot send: by itself it takes megabytes for a peer that does not read.
 
     Without the first what was written to a peer that vanished is sent again for a quarter of an hour (tcp(7),
     TCP_USER_TIMEOUT). Something is written, or asked, at least once a heartbeat, so such a peer is gone after two.
+    Set on a listening socket it holds for all that are accepted.
     """
-    accepted = transport.get_extra_info("socket")
     user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has both
-    if user_timeout is not None and heartbeat_s is not None and accepted.family in (socket.AF_INET, socket.AF_INET6):
+    if user_timeout is not None and heartbeat_s is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
         timeout_ms = int(max(heartbeat_s, _MIN_USER_TIMEOUT_S) * 1000)
-        accepted.setsockopt(socket.IPPROTO_TCP, user_timeout, timeout_ms)
+        connection.setsockopt(socket.IPPROTO_TCP, user_timeout, timeout_ms)
         # A held poll is silent both ways: the kernel asks after one heartbeat whether the peer is there.
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, math.ceil(timeout_ms / 1000))
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, timeout_ms // 4000))
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, math.ceil(timeout_ms / 1000))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, timeout_ms // 4000))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 
 
 def cut_off_later(scope: Scope, extension: str) -> None:

@@ -18,8 +18,8 @@ from uvicorn import Server
 from core.settings import Settings
 from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
 
-_KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
-_DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is for ending those that will not
+KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
+DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is for ending those that will not
 
 
 def hosting_server() -> Server | None:
@@ -34,8 +34,8 @@ def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None
     config.ws_ping_interval = config.ws_ping_timeout = settings.heartbeat_s
     config.ws_max_size = settings.max_bytes
     config.ws_per_message_deflate = settings.deflate
-    config.timeout_keep_alive = _KEEP_ALIVE_S
-    config.timeout_graceful_shutdown = settings.drain_s * _DRAIN_SHARE  # type: ignore[assignment]
+    config.timeout_keep_alive = KEEP_ALIVE_S
+    config.timeout_graceful_shutdown = settings.drain_s * DRAIN_SHARE  # type: ignore[assignment]
     config.http_protocol_class = LabHttpProtocol
     config.ws_protocol_class = LabWebSocketProtocol
     loop = asyncio.get_running_loop()

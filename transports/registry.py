@@ -12,6 +12,7 @@ TRANSPORTS: Final = {
     "sse": "transports.sse:SseTransport",
     "longpoll": "transports.longpoll:LongPollTransport",
     "shortpoll": "transports.shortpoll:ShortPollTransport",
+    "h2push": "transports.h2push:PushTransport",
     "socketio": "transports.socketio:SocketIoTransport",
     "all": "transports.all:AllTransports",
 }

@@ -1,0 +1,75 @@
+"""The certificate of a TLS server: from files, or made at start for this machine alone."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+LIFE: Final = timedelta(days=397)  # the most that browsers take of anybody
+_CLOCKS_APART: Final = timedelta(hours=1)
+_ALPN: Final = ("h2", "http/1.1")  # the latter for /health, /metrics and POST by plain tools
+
+
+class CertificateError(ValueError):
+    """The certificate or key given cannot be used; the message names the files."""
+
+
+def server_context(certfile: str | None, keyfile: str | None) -> ssl.SSLContext:
+    """TLS 1.2 or later offering HTTP/2 and HTTP/1.1; self-made where no files are given. Raises CertificateError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9113, section 9.2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # what appendix A of it leaves of TLS 1.2
+    context.set_alpn_protocols(list(_ALPN))
+    if certfile is None and keyfile is None:
+        _load_made(context)
+        return context
+    if certfile is None or keyfile is None:
+        raise CertificateError("--certfile and --keyfile belong together: give both, or neither for a self-made pair")
+    try:
+        context.load_cert_chain(certfile, keyfile)
+    except OSError as error:  # ssl.SSLError is one
+        raise CertificateError(f"cannot use --certfile {certfile} with --keyfile {keyfile}: {error}") from error
+    return context
+
+
+def _load_made(context: ssl.SSLContext) -> None:
+    certificate, key = make(datetime.now(UTC))
+    # OpenSSL's binding takes files only; the key is gone from the disk before the first connection.
+    with TemporaryDirectory(prefix="rtlab-tls-") as folder:  # only its owner may enter
+        certfile, keyfile = Path(folder, "certificate.pem"), Path(folder, "key.pem")
+        certfile.write_bytes(certificate)
+        keyfile.write_bytes(key)
+        context.load_cert_chain(certfile, keyfile)
+
+
+def make(now: datetime) -> tuple[bytes, bytes]:
+    """A self-signed certificate for HOSTS and its key, both PEM. Nobody trusts it who was not told to."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rtlab on this machine")])
+    names = [x509.DNSName(host) if host.isalpha() else x509.IPAddress(ip_address(host)) for host in HOSTS]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCKS_APART)
+        .not_valid_after(now + LIFE - _CLOCKS_APART)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), private
