@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +16,18 @@ import pyarrow.parquet as pq
 from core.auth import sign
 from loadtests.lab import counts, generators, instances, procfs, timeline
 from loadtests.lab.cores import Cores
-from loadtests.lab.errors import GeneratorError, ServerError
+from loadtests.lab.errors import GeneratorError, LinkError, ServerError
 from loadtests.lab.generators import Deadline, Generator
 from loadtests.lab.plan import PlannedCell
 from loadtests.lab.sampler import Reading, Sampler
 from loadtests.lab.scaling import Scaling
-from loadtests.lab.servers import HOST, Server, ServerSettings, get
-from loadtests.runs import validity
-from loadtests.runs.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, Validity, Verdict
+from loadtests.lab.servers import HOST, Server, ServerSettings, free_port
+from loadtests.links import probe
+from loadtests.links import route as routes
+from loadtests.links.route import Route
+from loadtests.links.spec import LOOPBACK
+from loadtests.runs import link_validity, validity
+from loadtests.runs.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, LinkCheck, Validity, Verdict
 from loadtests.runs.store import RunStore
 from loadtests.scenarios.scenario import SCALED
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
@@ -62,6 +67,7 @@ class _Outcome:
     server: dict[str, str | int | float | bool]
     before: _Memory
     held: _Memory | None  # memory cells only
+    link_check: LinkCheck | None  # cells over a link only
 
 
 def run(
@@ -81,7 +87,7 @@ def run(
     try:
         outcome = _Measurement(planned, bench, store, folder, check, told).run()
         cell, tables = _judged(planned, outcome, folder, started_utc)
-    except (ServerError, GeneratorError) as error:
+    except (ServerError, GeneratorError, LinkError) as error:
         verdict = Verdict(Validity.INVALID, (str(error),))
         cell, tables = _cell(planned, verdict, started_utc), {}
     store.add(cell, tables)
@@ -104,21 +110,28 @@ class _Measurement:
         attempts_left = _PORT_ATTEMPTS
         while True:
             attempts_left -= 1
-            with self._server() as server:
+            port = free_port()
+            with self._laid(port) as route, self._server(port, route) as server:
                 try:
-                    return self._measure(server)
+                    return self._measure(server, route)
                 except ServerError:
                     # Between finding a free port and listening on it somebody else may take it.
                     if not attempts_left or not server.port_was_taken():
                         raise
 
-    def _server(self) -> Server:
+    def _laid(self, port: int) -> AbstractContextManager[Route]:
+        # What carries packets shares the generator's cores: on the server's it would be taken for the server's cost.
+        return routes.opened(self.planned.link, port, seed=self.planned.seed, on_cores=self.bench.cores.generator)
+
+    def _server(self, port: int, route: Route) -> Server:
         settings = self.bench.settings.with_fanout(self.planned.fanout)
         return Server(
             self.planned.target.name,
             replace(settings, scaling=self.bench.scaling) if self.planned.kind == SCALED else settings,
             log=self.store.log("server", self.planned.id),
             on_cores=self.bench.cores.server,
+            port=port,
+            route=route,
         )
 
     def _generator(self, server: Server) -> Generator:
@@ -130,17 +143,20 @@ class _Measurement:
             module=self.bench.generator_module,
         )
 
-    def _measure(self, server: Server) -> _Outcome:
+    def _measure(self, server: Server, route: Route) -> _Outcome:
         scaled = self.planned.kind == SCALED
-        if scaled or self.planned.kind == "memory":
+        link = self.planned.link
+        if scaled or link is not None or self.planned.kind == "memory":
             # The first reading must precede the first connection, and whoever connects before all instances listen
-            # adds to the first one's load; other cells start both side by side to save time.
+            # adds to the first one's load; over a link a server that starts up would be in the probes' way. Other
+            # cells start both side by side to save time.
             server.wait_ready(self.check)
+        found = probe.check(link, route) if link is not None else None
         before = _memory(server)
         with self._generator(server) as generator:
             server.wait_ready(self.check)
             description = server.describe()
-            with Sampler(server.processes, lambda: (generator.pid,), _scrape(server)) as sampler:
+            with Sampler(server.processes, lambda: (generator.pid, *route.pids), _scrape(server)) as sampler:
                 held = self._listen(server, generator)
                 result = generator.result()
         if held is None and self.planned.kind == "memory":
@@ -148,7 +164,7 @@ class _Measurement:
         if scaled:
             told = instances.deliveries(HOST, server.port, server.instances)
             description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
-        return _Outcome(result, sampler.readings, description, before, held)
+        return _Outcome(result, sampler.readings, description, before, held, found)
 
     def _listen(self, server: Server, generator: Generator) -> _Memory | None:
         """Hear the generator until it ends, watching the server; return the memory held, in a memory cell."""
@@ -182,6 +198,7 @@ def spec_of(planned: PlannedCell, server: Server) -> CellSpec:
         cell=planned.id,
         user_class=planned.target.user_class,
         host=server.url,
+        publish_host=server.near_url if planned.link is not None else "",
         load=planned.load,
         tokens=tuple(sign(secret, f"user-{index}", rooms, expires_at_s) for index in range(planned.users)),
         room_names=rooms,
@@ -209,7 +226,7 @@ def _scrape(server: Server) -> Callable[[], str | None]:
 
 def _metrics(server: Server) -> str | None:
     try:
-        status, body = get(server.port, "/metrics")
+        status, body = server.get("/metrics")
     except OSError:
         return None
     return body.decode("utf-8", errors="replace") if status == 200 else None
@@ -241,7 +258,18 @@ def _judged(
         subscribers=planned.load.subscribers,
         idle=outcome.held is not None,
     )
-    cell = _cell(planned, verdict, started_utc, counts=found, costs=spent, instrument=health, server=outcome.server)
+    if outcome.link_check is not None:
+        verdict = link_validity.judged(verdict, outcome.link_check)
+    cell = _cell(
+        planned,
+        verdict,
+        started_utc,
+        counts=found,
+        costs=spent,
+        instrument=health,
+        server=outcome.server,
+        link_check=outcome.link_check,
+    )
     tables = {
         "samples": samples,
         "publishes": publishes,
@@ -266,6 +294,7 @@ def _cell(
     costs: Costs | None = None,
     instrument: Instrument | None = None,
     server: dict[str, str | int | float | bool] | None = None,
+    link_check: LinkCheck | None = None,
 ) -> Cell:
     load = planned.load
     return Cell(
@@ -282,7 +311,8 @@ def _cell(
         payload_bytes=load.payload_bytes,
         warm_up_s=planned.warm_up_s,
         measured_s=planned.measured_s if planned.kind != "memory" else planned.hold_s,
-        link="loopback",
+        link=LOOPBACK if planned.link is None else str(planned.link),
+        link_check=link_check,
         verdict=verdict,
         counts=counts,
         costs=costs,

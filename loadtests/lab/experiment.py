@@ -132,7 +132,7 @@ def _settings(experiment: Experiment) -> dict[str, Value]:
         "grace_s": experiment.scenario.grace_s,
         "poll_interval_s": _one(load.poll_interval_s for load in loads),
         "poll_wait_s": _one(load.poll_wait_s for load in loads),
-        "link": "loopback",
+        "link": "; ".join(dict.fromkeys(cell.link for cell in experiment.scenario.cells)),
     }
 
 

@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.lab.targets import Target
+from loadtests.links.spec import Link, parse
 from loadtests.scenarios.scenario import CellPlan, Scenario
 from loadtests.scenarios.spec import Load
+
+_RETRANSMITTED_S = 2.0  # Linux' first retransmission timeouts are 0.2 s and more, and double
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class PlannedCell:
     users: int
     fanout: str  # how the server writes to its sockets; empty: as it does by itself
     seed: int  # of the cell's arrivals; the same for every transport of a block and load
+    link: Link | None = None  # None: the loopback
 
     @property
     def measuring_s(self) -> float:
@@ -61,6 +65,7 @@ def _blocks(scenario: Scenario, cell: CellPlan) -> int:
 
 
 def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, order: int, seed: int) -> PlannedCell:
+    link = parse(cell.link)
     return PlannedCell(
         id=f"{block}-{target.name}-{cell.load.name}",
         target=target,
@@ -71,11 +76,19 @@ def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, ord
         warm_up_s=scenario.warm_up_s if cell.warm_up_s is None else cell.warm_up_s,
         measured_s=scenario.measured_s if cell.measured_s is None else cell.measured_s,
         hold_s=cell.hold_s,
-        grace_s=scenario.grace_s + (cell.load.poll_interval_s if target.on_a_grid else 0.0),
+        grace_s=scenario.grace_s + (cell.load.poll_interval_s if target.on_a_grid else 0.0) + _on_the_way_s(link),
         users=scenario.users,
         fanout=cell.fanout,
         seed=_cell_seed(seed, block, cell.load.name),
+        link=link,
     )
+
+
+def _on_the_way_s(link: Link | None) -> float:
+    """Return how long the last message may take over the link: a poll's three transits, and TCP's retransmissions."""
+    if link is None:
+        return 0.0
+    return 2 * (link.rtt_ms + link.jitter_ms) / 1e3 + (_RETRANSMITTED_S if link.loss_percent else 0.0)
 
 
 def _cell_seed(seed: int, block: int, load: str) -> int:

@@ -21,6 +21,7 @@ from loadtests.lab import instances
 from loadtests.lab.errors import ServerError
 from loadtests.lab.process import Child
 from loadtests.lab.scaling import Scaling
+from loadtests.links.route import LOOPBACK_ROUTE, Route
 
 HOST = "127.0.0.1"
 READY_TIMEOUT_S = 20.0
@@ -83,27 +84,39 @@ class Server:
         log: Path,
         on_cores: frozenset[int] = frozenset(),
         port: int | None = None,
+        route: Route = LOOPBACK_ROUTE,
     ) -> None:
-        """Start the server without waiting for it."""
+        """Start the server without waiting for it, where `route` leads."""
         self.transport = transport
         self.port = free_port() if port is None else port
         self.secret = secrets.token_hex(32)
         self.instances: frozenset[str] = frozenset()  # ids; known once the server is ready
         self._settings = settings
+        self._route = route
         self._child = Child(self._command(), log=log, environment=settings.environment(self.secret), on_cores=on_cores)
 
     def _command(self) -> list[str]:
         deflate = ["--deflate"] if self._settings.deflate else []
         scaling = self._settings.scaling.arguments if self._settings.scaling else ()
         return [
-            *self._settings.command, self.transport,
-            "--host", HOST, "--port", str(self.port), *deflate, *self._settings.arguments, *scaling,
+            *self._route.prefix, *self._settings.command, self.transport,
+            "--host", self._route.bind, "--port", str(self.port), *deflate, *self._settings.arguments, *scaling,
         ]  # fmt: skip
 
     @property
+    def near_url(self) -> str:
+        """The server's base URL for whoever stands beside it."""
+        return f"http://{self._route.near}:{self.port}"
+
+    @property
     def url(self) -> str:
-        """The server's base URL."""
-        return f"http://{HOST}:{self.port}"
+        """The server's base URL for those who are to be measured: over the link, where there is one."""
+        host, port = self._route.far or (self._route.near, self.port)
+        return f"http://{host}:{port}"
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Return status and body of a GET beside the link; OSError when the server can't be reached."""
+        return get(self.port, path, self._route.near)
 
     def wait_ready(self, check: Callable[[], None], timeout_s: float = READY_TIMEOUT_S) -> None:
         """Wait until every instance answers `/health` with 200; ServerError when the process ends or time is over.
@@ -118,7 +131,7 @@ class Server:
             check()
             self.check_alive()
             try:
-                status, body = get(self.port, "/health")
+                status, body = self.get("/health")
             except OSError:
                 status = 0
             if status == 200:
@@ -145,7 +158,7 @@ class Server:
     def describe(self) -> dict[str, str | int | float | bool]:
         """Return what `/health` says of the server besides its status, in snake case; empty if it says nothing."""
         try:
-            status, body = get(self.port, "/health")
+            status, body = self.get("/health")
             said = msgspec.json.decode(body, type=dict[str, object])
         except (OSError, msgspec.MsgspecError):
             return {}
@@ -177,9 +190,9 @@ class Server:
         self.stop()
 
 
-def get(port: int, path: str) -> tuple[int, bytes]:
-    """Return status and body of a GET on the local server; OSError when it can't be reached."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=_HTTP_TIMEOUT_S)
+def get(port: int, path: str, host: str = HOST) -> tuple[int, bytes]:
+    """Return status and body of a GET on a server of this machine; OSError when it can't be reached."""
+    connection = http.client.HTTPConnection(host, port, timeout=_HTTP_TIMEOUT_S)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadtests.links.spec import LOOPBACK, canonical
 from loadtests.scenarios.errors import ScenarioError
 from loadtests.scenarios.slo import Slo
 from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, ECHO, Load
@@ -48,6 +49,7 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     measured_s: float | None = None
     hold_s: float = 0.0  # memory cells: how long the idle connections are held
     fanout: str = ""  # one of FANOUTS: how the server writes to its sockets; empty: as it does by itself
+    link: str = LOOPBACK  # between server and subscribers, see `loadtests.links.spec`; a profile's name is spelt out
     sweep: dict[str, tuple[int | float, ...]] = {}  # values for fields of the load: a cell for each combination
 
 
@@ -105,7 +107,9 @@ def read(path: Path) -> Scenario:
 def _spelt_out(scenario: Scenario) -> Scenario:
     """Return the scenario with a cell for each combination of its sweeps, and every cell's publishers counted."""
     loads = [(cell, load) for cell in scenario.cells for load in swept(cell.load, cell.sweep)]
-    cells = (msgspec.structs.replace(cell, load=_peopled(load), sweep={}) for cell, load in loads)
+    cells = (
+        msgspec.structs.replace(cell, load=_peopled(load), sweep={}, link=canonical(cell.link)) for cell, load in loads
+    )
     return msgspec.structs.replace(scenario, cells=tuple(cells))
 
 
@@ -147,9 +151,11 @@ def scaled_out(scenario: Scenario) -> Scenario:
     It is repeated as often as a `stack` cell of the scenario, else as the cell it is made from. ScenarioError when
     there is no such cell, or when the load's name is taken.
     """
-    tabled = [cell for cell in scenario.cells if cell.kind == "latency"]
+    tabled = [cell for cell in scenario.cells if cell.kind == "latency" and cell.link == LOOPBACK]
     if not tabled:
-        raise ScenarioError(f"the scenario {scenario.name} has no cell of the kind latency that could be scaled out")
+        raise ScenarioError(
+            f"the scenario {scenario.name} has no cell of the kind latency without a link that could be scaled out"
+        )
     busiest = max(tabled, key=lambda cell: cell.load.subscribers * cell.load.rate_per_s)
     stacks = [cell.blocks for cell in scenario.cells if cell.kind == "stack"]
     load = msgspec.structs.replace(busiest.load, name=busiest.load.name + SCALED_SUFFIX)
@@ -158,6 +164,21 @@ def scaled_out(scenario: Scenario) -> Scenario:
     extended = msgspec.structs.replace(scenario, cells=(*scenario.cells, added))
     _check_names(extended)
     return extended
+
+
+def over_link(scenario: Scenario, link: str) -> Scenario:
+    """Return the scenario with every cell that has no link of its own put behind `link`, but for memory cells.
+
+    Raises ScenarioError for a text that is no link, and where there is no such cell.
+    """
+    text = canonical(link)
+    if all(cell.kind == "memory" for cell in scenario.cells):
+        raise ScenarioError(f"the scenario {scenario.name} has memory cells only: nothing can be put behind a link")
+    cells = (
+        msgspec.structs.replace(cell, link=text) if cell.link == LOOPBACK and cell.kind != "memory" else cell
+        for cell in scenario.cells
+    )
+    return msgspec.structs.replace(scenario, cells=tuple(cells))
 
 
 def _check_names(scenario: Scenario) -> None:
@@ -179,6 +200,7 @@ def _check_cell(cell: CellPlan) -> None:
     if cell.kind == "memory":
         _seconds("hold_s", cell.hold_s, least=0.5)
         _need(load.rate_per_s == 0, "rate_per_s", load.rate_per_s, "0 in a memory cell")
+        _need(cell.link == LOOPBACK, "link", cell.link, f"{LOOPBACK} in a memory cell")
     else:
         _need(cell.hold_s == 0, "hold_s", cell.hold_s, "0 outside memory cells")
         _need(0 < load.rate_per_s <= 100_000, "rate_per_s", load.rate_per_s, "above 0, at most 100000")

@@ -44,6 +44,7 @@ class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cell: str  # schema.Cell.id
     user_class: str  # class name in loadtests.locustfile, e.g. "WebSocketUser"
     host: str  # "http://127.0.0.1:8001"
+    publish_host: str = ""  # for users who only publish: beside the server, not over its link; empty: as `host`
     load: Load
     tokens: tuple[str, ...]  # one per user, subscribers first, then publishers; repeated if short
     room_names: tuple[str, ...]

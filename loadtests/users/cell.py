@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from locust.env import Environment
 
 from loadtests.clients.clock import RealtimeOffset
-from loadtests.clients.http import Access, parse_endpoint
+from loadtests.clients.http import Access, Endpoint, parse_endpoint
 from loadtests.scenarios.spec import CellSpec
 from loadtests.users.alarms import Alarms
 from loadtests.users.arrivals import NS_PER_S, instants
@@ -55,6 +55,7 @@ class Cell:
         self.spec = spec
         self.environment = environment
         self.endpoint = parse_endpoint(spec.host)
+        self._publish_endpoint = parse_endpoint(spec.publish_host) if spec.publish_host else self.endpoint
         self.clock = RealtimeOffset()
         self.alarms = Alarms()
         self.inbox = Inbox()
@@ -76,7 +77,7 @@ class Cell:
         self._take_seat = take_seat
         self._token_for = token_for
         self._seats = 0
-        self._address: Address | None = None
+        self._addresses: dict[Endpoint, Address] = {}
 
     def next_seat(self) -> Seat:
         """Take the next user's seat."""
@@ -86,15 +87,15 @@ class Cell:
 
     def access(self, seat: Seat) -> Access:
         """The user's way into its room."""
-        return Access(self.endpoint, self.spec.room_names[seat.room], self._token_for(seat))
+        endpoint = self.endpoint if seat.listens else self._publish_endpoint
+        return Access(endpoint, self.spec.room_names[seat.room], self._token_for(seat))
 
-    def address(self) -> Address:
+    def address(self, endpoint: Endpoint) -> Address:
         """The server's address, looked up once; raises OSError."""
-        if self._address is None:
-            host, port = self.endpoint
-            family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self._address = int(family), (str(where[0]), port)
-        return self._address
+        if endpoint not in self._addresses:
+            family, _, _, _, where = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)[0]
+            self._addresses[endpoint] = int(family), (str(where[0]), endpoint.port)
+        return self._addresses[endpoint]
 
     def slot_ns(self, seat: Seat) -> int:
         """When the user is to connect."""

@@ -40,7 +40,7 @@ class RawUser(RoomUser):
         limit = gevent.Timeout(timeout_s)
         limit.start()
         try:
-            link.open(self.cell.address(), timeout_s)
+            link.open(self.cell.address(self.access.endpoint), timeout_s)
             closed = welcome.get()
         except OSError as error:
             raise ConnectFailed(f"{self.access.endpoint.host}: {error}", retryable=True) from error
@@ -137,7 +137,7 @@ class PostingUser(RawUser):
         link = Link(
             PublishClient(self.access), cell.clock, cell.inbox, self.record, lambda closed: self._post_ended(link)
         )
-        link.open(cell.address(), timeout_s)
+        link.open(cell.address(self.access.endpoint), timeout_s)
         return link
 
     def _post_ended(self, link: Link) -> None:
