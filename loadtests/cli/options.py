@@ -24,14 +24,27 @@ exit codes:
 RUNS_FOLDER = Path("results") / "runs"
 
 
-def add_measuring(parser: argparse.ArgumentParser) -> None:
+def add_servers(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that measures servers; `request` reads them."""
     parser.add_argument("--transports", metavar="A,B", help="only these (default: the scenario's, or all)")
     parser.add_argument("--deflate", action="store_true", help="servers compress WebSocket messages")
+    parser.set_defaults(redis=None, instances=None, fail_if=[])
+    add_drawn(parser)
+
+
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that measures a whole scenario: `add_servers`, scaling out, thresholds."""
+    add_servers(parser)
     parser.add_argument(
         "--redis", metavar="URL", help="measure the busiest load also on several processes that share rooms there"
     )
     parser.add_argument("--instances", type=int, metavar="N", help="how many processes, 1 to 64 (default: 2)")
+    parser.add_argument(
+        "--link",
+        metavar="LINK",
+        help="put every cell behind this link: rtt=50ms,jitter=5ms,loss=1%%,rate=10mbit, or a profile: lan, wifi, 4g, "
+        "3g, transcontinental, satellite",
+    )
     parser.add_argument(
         "--fail-if",
         action="append",
@@ -39,11 +52,10 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
         metavar="THRESHOLD",
         help="exit with 3 where it comes true: websocket.p99>20ms, sse@200x10.reach<100%%, *.lost>0; repeatable",
     )
-    add_drawn(parser)
 
 
 def request(options: argparse.Namespace) -> Request:
-    """Return what the options of `add_measuring` ask for."""
+    """Return what the options of `add_servers` or `add_measuring` ask for."""
     return Request(
         transports=options.transports,
         seed=options.seed,
@@ -51,6 +63,7 @@ def request(options: argparse.Namespace) -> Request:
         deflate=options.deflate,
         redis_url=options.redis,
         instances=options.instances,
+        link=options.link,
         fail_if=tuple(options.fail_if),
     )
 

@@ -15,6 +15,7 @@ from loadtests.lab.errors import LabError, UsageError
 from loadtests.lab.experiment import Experiment
 from loadtests.lab.request import Request
 from loadtests.lab.servers import ServerSettings
+from loadtests.links import route as routes
 from loadtests.runs import store
 from loadtests.runs.schema import Run
 from loadtests.scenarios import scenario as scenarios
@@ -30,6 +31,8 @@ def compare(scenario: str, request: Request) -> int:
     """
     scaled = scaling.asked(request.redis_url, request.instances)
     chosen = scenarios.find(scenario)
+    if request.link is not None:
+        chosen = scenarios.over_link(chosen, request.link)
     if scaled is not None:
         chosen = scenarios.scaled_out(chosen)
     names = request.transports.split(",") if request.transports is not None else chosen.transports or targets.names()
@@ -45,7 +48,37 @@ def compare(scenario: str, request: Request) -> int:
     )
     if scaled is not None:
         scaling.require_redis(scaled.redis_url)
+    routes.require({cell.link for cell in chosen.cells})
     outcome = experiment.conduct(made, lambda cells: progress.display(console, cells))
+    return _concluded(outcome, thresholds)
+
+
+def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | None) -> int:
+    """Search the highest rate at which a scenario's one load meets its objective; return the exit code.
+
+    `p99_ms` stands in for the scenario's own. 4 when no rate could be judged for one of the transports.
+    """
+    bounds.check()
+    chosen = scenarios.find(scenario)
+    slo = chosen.slo if p99_ms is None else Slo(p99_ms=p99_ms)
+    if slo is None:
+        raise UsageError(f"the scenario {chosen.name} has no slo: give it one, or --p99 MS")
+    slo.check()
+    chosen, cell = searched.the_load(chosen)
+    names = request.transports.split(",") if request.transports is not None else chosen.transports or targets.names()
+    console = Console()
+    made = Experiment(
+        scenario=chosen,
+        targets=targets.select(names),
+        seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
+        runs_folder=request.runs_folder,
+        bench=experiment.bench_of(ServerSettings(deflate=request.deflate)),
+    )
+    rounds = searched.Rounds(made.cells(), slo, bounds, made.seed)
+    return _concluded(experiment.conduct(made, lambda cells: progress.display(console, cells), rounds))
+
+
+def _concluded(outcome: Outcome, thresholds: Sequence[Threshold] = ()) -> int:
     if not outcome.interrupted:
         return conclude(outcome.folder, outcome.run, thresholds)
     try:

@@ -16,4 +16,5 @@ class Request:
     deflate: bool = False
     redis_url: str | None = None  # with it the busiest load is also measured on servers of several instances
     instances: int | None = None
+    link: str | None = None  # puts the scenario's cells behind this link, see `links.spec`
     fail_if: tuple[str, ...] = ()  # thresholds, see `analysis.thresholds`

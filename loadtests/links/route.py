@@ -10,7 +10,7 @@ import functools
 import select
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from loadtests.lab import cores
 from loadtests.lab.errors import LinkError
 from loadtests.links import netem
 from loadtests.links.namespace import DIES_WITH_LAB, Namespace
-from loadtests.links.spec import Link
+from loadtests.links.spec import Link, parse
 
 LOOPBACK_HOST = "127.0.0.1"
 MECHANISMS = ("netem", "tun", "relay")
@@ -53,7 +53,7 @@ def opened(
         yield LOOPBACK_ROUTE
         return
     mechanism = mechanism or best()[0]
-    require(link, mechanism)
+    _require(link, mechanism)
     with (
         _relayed(link, port, seed, on_cores)
         if mechanism == "relay"
@@ -62,10 +62,14 @@ def opened(
         yield route
 
 
-def require(link: Link, mechanism: str = "") -> None:
-    """Raise LinkError unless this machine can lay `link`."""
-    chosen, why = (mechanism, "") if mechanism else best()
-    if chosen == "relay" and link.loss_percent:
+def require(texts: Iterable[str]) -> None:
+    """Raise LinkError unless this machine can lay all these links."""
+    for link in filter(None, map(parse, sorted(texts))):
+        _require(link, *best())
+
+
+def _require(link: Link, mechanism: str, why: str = "") -> None:
+    if mechanism == "relay" and link.loss_percent:
         raise LinkError(
             f"link {link}: a relay of TCP connections can lose no packet; loss needs network namespaces, that is root "
             "on Linux with iproute2" + (f" (here: {why})" if why else "")
