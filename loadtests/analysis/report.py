@@ -22,6 +22,8 @@ from loadtests.analysis.charts.fan_out import latency_by_fan_out
 from loadtests.analysis.charts.layout import LAYOUTS, Layout, house_style
 from loadtests.analysis.charts.timeline import timeline
 from loadtests.analysis.study import Study, study
+from loadtests.analysis.verdicts import page
+from loadtests.analysis.verdicts.evidence import Evidence, gather
 from loadtests.runs.errors import RunError
 
 _NAME = "report.html"
@@ -87,11 +89,11 @@ def write(run_dir: Path, worked_out: Study | None = None) -> Path:
             name = chart.slug if layout == LAYOUTS[0].name else f"{chart.slug}-{layout}"
             (folder / f"{name}.svg").write_text(vector.standalone(str(drawing)), encoding="utf-8")
     path = run_dir / _NAME
-    path.write_text(render(worked_out, charts), encoding="utf-8")
+    path.write_text(render(worked_out, charts, gather(worked_out, run_dir)), encoding="utf-8")
     return path
 
 
-def render(worked_out: Study, charts: tuple[Chart, ...]) -> str:
+def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> str:
     """Return the page. Every value from the run is escaped; only our own drawings are not."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -128,6 +130,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...]) -> str:
         guide=[(name, claims.GUIDE_LATENCY_MS[name], *words) for name, words in claims.GUIDE_COLUMNS.items()],
         light=Markup(palette.css_variables(dark=False)),  # noqa: S704  # our own constants
         dark=Markup(palette.css_variables(dark=True)),  # noqa: S704
+        **page.context(evidence),
     )
 
 

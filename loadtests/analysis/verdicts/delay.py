@@ -1,0 +1,119 @@
+"""The guide's latency column: `~0 ms`, `~100 ms`, `~500 ms`, and where each figure would be true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadtests.analysis import claims, model
+from loadtests.analysis.claims import RESOLUTION_MS, Ruling, in_prose
+from loadtests.analysis.condition import Result
+from loadtests.analysis.quantity import digits, listed, span
+from loadtests.analysis.settings import poll_interval_ms
+from loadtests.analysis.verdicts import refusal
+from loadtests.analysis.verdicts.evidence import Evidence
+from loadtests.analysis.verdicts.ruling import Finding, Rule, Verdict, not_tested
+from loadtests.runs.schema import Validity
+
+_EXAMPLE_ONE_WAY_MS = 25.0  # for a run without a link: half of the default comparison's round trip
+
+
+def latency(transport: str) -> Rule:
+    """Make the rule for a transport's figure: it must hold in every condition that was measured, or in none."""
+
+    def rule(evidence: Evidence) -> Finding:
+        results = usable(evidence, transport)
+        if not results:
+            return not_tested(f"This run has no valid measurement of {in_prose(transport)}.")
+        claimed = claimed_ms(evidence, transport)
+        verdict = overall([result.claim.ruling for result in results])
+        condition = _where(results) if verdict is Verdict.TRUE_IF else _would_be(evidence, transport, claimed)
+        if verdict is Verdict.TRUE and transport == "h2push" and (refusing := refusal.refusing(evidence)):
+            verdict = Verdict.TRUE_IF
+            condition = f"the receiver is a program of your own: {listed(refusing)} refused every push here"
+        return Finding(verdict, _measured(evidence, transport, results), condition, evidence.run)
+
+    return rule
+
+
+def usable(evidence: Evidence, transport: str) -> tuple[Result, ...]:
+    """Return the conditions of the table that may be judged: not invalid, and with a median."""
+    return tuple(
+        result
+        for result in evidence.study.tabled
+        if result.condition.transport == transport and result.validity is not Validity.INVALID and result.p50
+    )
+
+
+def claimed_ms(evidence: Evidence, transport: str) -> float:
+    """Return the guide's figure for a transport."""
+    return {**claims.GUIDE_LATENCY_MS, **evidence.study.run.claims}[transport]
+
+
+def overall(rulings: Sequence[Ruling]) -> Verdict:
+    """Sum up the rulings of several conditions: all, none, or some of them; undecided ones decide nothing."""
+    decided = {ruling for ruling in rulings if ruling in (Ruling.HOLDS, Ruling.FAILS)}
+    if decided == {Ruling.HOLDS, Ruling.FAILS}:
+        return Verdict.TRUE_IF
+    if not decided:
+        return Verdict.NOT_TESTABLE
+    return Verdict.TRUE if Ruling.HOLDS in decided else Verdict.FALSE
+
+
+def _measured(evidence: Evidence, transport: str, results: Sequence[Result]) -> str:
+    by_link: dict[str, list[float]] = {}
+    for result in results:
+        if result.p50:
+            by_link.setdefault(result.condition.link, []).append(result.p50.value_ms)
+    said = [f"{span(min(found), max(found))} ms {_over(link)}" for link, found in by_link.items()]
+    text = f"Half of all messages arrived within {listed(said)}."
+    if all(not model.link_one_way_ms(link) for link in by_link) and (example := _example(results)):
+        text += f" {example}"
+    return text
+
+
+def _example(results: Sequence[Result]) -> str:
+    """Say what a longer line would make of it, by the model, where none was measured."""
+    here = results[-1]
+    transport, d = here.condition.transport, _EXAMPLE_ONE_WAY_MS
+    if here.p50 is None or transport not in (*model.PUSHING, "longpoll"):
+        return ""
+    added = model.long_poll_mean_ms(d, here.condition.rate_per_s) if transport == "longpoll" else model.push_ms(d)
+    return (
+        f"No longer line was measured; by the model, one of {2 * d:g} ms there and back would make it "
+        f"{digits(here.p50.value_ms + added)} ms."
+    )
+
+
+def _over(link: str) -> str:
+    one_way_ms = model.link_one_way_ms(link)
+    if not one_way_ms:
+        return "on this machine itself" if one_way_ms == 0 else f"over the line {link}"
+    return f"over a line of {2 * one_way_ms:g} ms there and back"
+
+
+def _where(results: Sequence[Result]) -> str:
+    held = [result for result in results if result.claim.ruling is Ruling.HOLDS]
+    return "measured " + listed(
+        [
+            f"{_over(r.condition.link)} with {r.condition.subscribers:,} receivers and "
+            f"{r.condition.rate_per_s:g} messages a second"
+            for r in held
+        ]
+    )
+
+
+def _would_be(evidence: Evidence, transport: str, claimed: float) -> str:
+    """Say by the model on which line the figure comes about."""
+    low, high = max(0.0, claimed - RESOLUTION_MS / 2), claimed + RESOLUTION_MS / 2
+    if transport == "longpoll":
+        grid = poll_interval_ms(evidence.study.run)
+        asked = usable(evidence, "shortpoll")
+        here = f" (measured here: {digits(asked[-1].p50.value_ms)} ms)" if asked and asked[-1].p50 else ""
+        return (
+            f"the line took {span(low / 2, high / 2)} ms one way (busy room) or {span(low, high)} ms (quiet room). "
+            f"On any line, {digits(claimed)} ms is what asking every {2 * claimed / 1e3:g} s gives"
+            + (here if grid == 2 * claimed else "")
+        )
+    if not low:
+        return f"the line takes less than {high:g} ms one way"
+    return f"the line took {low:g} to {high:g} ms one way, and WebSocket would take as long"

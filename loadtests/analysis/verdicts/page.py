@@ -1,0 +1,40 @@
+"""What the report's template is given: the columns, the verdicts, and a word on the facts' age."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from loadtests.analysis.quantity import digits
+from loadtests.analysis.verdicts import columns, guide
+from loadtests.analysis.verdicts.browsers import sources
+from loadtests.analysis.verdicts.evidence import Evidence
+from loadtests.support.facts import stale
+
+
+def context(evidence: Evidence) -> Mapping[str, object]:
+    """Return the names that `claims.html.j2` uses."""
+    found = guide.judged(evidence)
+    return {
+        "claimed_transports": columns.transports(evidence),
+        "properties": columns.properties(evidence),
+        "judged": found,
+        "claims_summary": guide.summary(found),
+        "support_note": support_note(evidence),
+    }
+
+
+def support_note(evidence: Evidence) -> str:
+    """Say whose facts the browser column holds, how much they cover, and, by the run's day, whether they are old."""
+    facts = evidence.support
+    if facts is None:
+        return ""
+    text = (
+        f"Browser support: of the usage whose browser version is known ({digits(facts.attributed_percent)} % of all), "
+        f"by {sources(facts)}; caniuse.com's data are under CC BY 4.0."
+    )
+    try:
+        today = date.fromisoformat(evidence.study.run.started_utc[:10])
+    except ValueError:
+        return text
+    return f"{text} {stale(facts, today)}".rstrip()
