@@ -20,6 +20,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from loadtests.calibration.faults import Faults
+from loadtests.lab import cores
+from loadtests.lab.errors import LabError
 from loadtests.lab.generators import MODULE
 from loadtests.runs.schema import ABSENT_NS, Phase
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load, Progress
@@ -30,7 +32,7 @@ _STOP_S = 5.0
 Column = npt.NDArray[np.int64]
 
 
-class TrialError(Exception):
+class TrialError(LabError):
     """The trial gave no result; the message holds what the process said."""
 
 
@@ -79,9 +81,10 @@ def fault_server(faults: Faults) -> Iterator[int]:
 
 
 def pin(pid: int, core: int) -> None:
-    """Give a process one core, where there are two or more and the system can."""
-    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > core >= 0 and (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(pid, {core})
+    """Give a process one of the cores there are for us, counted from 0; harmless where there are too few."""
+    ours = sorted(cores.available())
+    if 1 < len(ours) > core:
+        os.sched_setaffinity(pid, {ours[core]})
 
 
 def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> CellSpec:
@@ -109,9 +112,11 @@ def run_process(told: bytes, spec: CellSpec, folder: Path, module: Sequence[str]
     try:
         stdout, stderr = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired as error:
-        process.kill()
-        process.communicate()
         raise TrialError(f"the generator did not end within {limit_s:.0f} s") from error
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
     progress = tuple(msgspec.json.decode(line, type=Progress) for line in stdout.splitlines())
     if not (folder / "generator.json").exists():
         raise TrialError(f"the generator left no result (exit code {process.returncode}): {stderr.decode()[-2000:]}")
