@@ -10,27 +10,23 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from core.auth import sign
-from loadtests.lab import counts, generators, instances, procfs, timeline
+from loadtests.lab import generators, instances, procfs
 from loadtests.lab.cores import Cores
 from loadtests.lab.errors import GeneratorError, LinkError, ServerError
 from loadtests.lab.generators import Deadline, Generator
+from loadtests.lab.outcome import Memory, Outcome, cell_of, judged
 from loadtests.lab.plan import PlannedCell
-from loadtests.lab.sampler import Reading, Sampler
+from loadtests.lab.sampler import Sampler
 from loadtests.lab.scaling import Scaling
 from loadtests.lab.servers import HOST, Server, ServerSettings, free_port
 from loadtests.links import probe
 from loadtests.links import route as routes
 from loadtests.links.route import Route
-from loadtests.links.spec import LOOPBACK
-from loadtests.runs import link_validity, validity
-from loadtests.runs.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, LinkCheck, Validity, Verdict
+from loadtests.runs.schema import Cell, Validity, Verdict
 from loadtests.runs.store import RunStore
 from loadtests.scenarios.scenario import SCALED
-from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
+from loadtests.scenarios.spec import CellSpec, Progress
 
 _PORT_ATTEMPTS = 3
 _HEAR_S = 0.1
@@ -50,26 +46,6 @@ class Bench:
     generator_module: tuple[str, ...] = generators.MODULE
 
 
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """Memory at one instant of a memory cell."""
-
-    server_kib: float
-    buffers_kib: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What a cell that got through left behind."""
-
-    result: GeneratorResult
-    readings: tuple[Reading, ...]
-    server: dict[str, str | int | float | bool]
-    before: _Memory
-    held: _Memory | None  # memory cells only
-    link_check: LinkCheck | None  # cells over a link only
-
-
 def run(
     planned: PlannedCell,
     bench: Bench,
@@ -86,10 +62,10 @@ def run(
     started_utc = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         outcome = _Measurement(planned, bench, store, folder, check, told).run()
-        cell, tables = _judged(planned, outcome, folder, started_utc)
+        cell, tables = judged(planned, outcome, folder, started_utc)
     except (ServerError, GeneratorError, LinkError) as error:
         verdict = Verdict(Validity.INVALID, (str(error),))
-        cell, tables = _cell(planned, verdict, started_utc), {}
+        cell, tables = cell_of(planned, verdict, started_utc), {}
     store.add(cell, tables)
     return cell
 
@@ -105,7 +81,7 @@ class _Measurement:
     check: Callable[[], None]
     told: Callable[[Progress], None]
 
-    def run(self) -> _Outcome:
+    def run(self) -> Outcome:
         """Start a server and measure it; another one if its port was taken before it could listen."""
         attempts_left = _PORT_ATTEMPTS
         while True:
@@ -124,9 +100,9 @@ class _Measurement:
         return routes.opened(self.planned.link, port, seed=self.planned.seed, on_cores=self.bench.cores.generator)
 
     def _server(self, port: int, route: Route) -> Server:
-        settings = self.bench.settings.with_fanout(self.planned.fanout)
+        settings = self.bench.settings.of_target(self.planned.target).with_fanout(self.planned.fanout)
         return Server(
-            self.planned.target.name,
+            self.planned.target.server_name,
             replace(settings, scaling=self.bench.scaling) if self.planned.kind == SCALED else settings,
             log=self.store.log("server", self.planned.id),
             on_cores=self.bench.cores.server,
@@ -143,7 +119,7 @@ class _Measurement:
             module=self.bench.generator_module,
         )
 
-    def _measure(self, server: Server, route: Route) -> _Outcome:
+    def _measure(self, server: Server, route: Route) -> Outcome:
         scaled = self.planned.kind == SCALED
         link = self.planned.link
         if scaled or link is not None or self.planned.kind == "memory":
@@ -162,15 +138,15 @@ class _Measurement:
         if held is None and self.planned.kind == "memory":
             raise GeneratorError("the load generator ended before its connections had settled")
         if scaled:
-            told = instances.deliveries(HOST, server.port, server.instances)
+            told = instances.deliveries(HOST, server.port, server.instances, tls=self.planned.target.tls)
             description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
-        return _Outcome(result, sampler.readings, description, before, held, found)
+        return Outcome(result, sampler.readings, description, before, held, found)
 
-    def _listen(self, server: Server, generator: Generator) -> _Memory | None:
+    def _listen(self, server: Server, generator: Generator) -> Memory | None:
         """Hear the generator until it ends, watching the server; return the memory held, in a memory cell."""
         deadline = Deadline(_limit_s(self.planned))
         settled: Deadline | None = None
-        held: _Memory | None = None
+        held: Memory | None = None
         while not generator.ended:
             self.check()
             for progress in generator.hear(_HEAR_S):
@@ -215,8 +191,8 @@ def _limit_s(planned: PlannedCell) -> float:
     return planned.measuring_s + _CONNECT_TIMEOUT_S + planned.load.subscribers / _SLOWEST_CONNECTS_PER_S + _SLACK_S
 
 
-def _memory(server: Server) -> _Memory:
-    return _Memory(procfs.rss_kib(server.processes()), procfs.tcp_buffers_kib())
+def _memory(server: Server) -> Memory:
+    return Memory(procfs.rss_kib(server.processes()), procfs.tcp_buffers_kib())
 
 
 def _scrape(server: Server) -> Callable[[], str | None]:
@@ -230,95 +206,3 @@ def _metrics(server: Server) -> str | None:
     except OSError:
         return None
     return body.decode("utf-8", errors="replace") if status == 200 else None
-
-
-def _judged(
-    planned: PlannedCell, outcome: _Outcome, folder: Path, started_utc: str
-) -> tuple[Cell, dict[str, pa.Table]]:
-    result, readings = outcome.result, outcome.readings
-    samples = _table(folder / "samples.parquet", SAMPLES)
-    publishes = _table(folder / "publishes.parquet", PUBLISHES)
-    if outcome.held is not None:
-        found, health = None, None
-        spent = counts.memory_costs(
-            result,
-            server_kib=(outcome.before.server_kib, outcome.held.server_kib),
-            buffers_kib=(outcome.before.buffers_kib, outcome.held.buffers_kib),
-            objects_kib=procfs.connection_objects_kib(),
-        )
-    else:
-        found = counts.count(samples, publishes, planned.load, result)
-        health = counts.instrument(samples, publishes, result, readings)
-        spent = counts.costs(samples, result, readings)
-    verdict = validity.judge(
-        found,
-        health,
-        pushes=planned.target.pushes,
-        connected=result.subscribers_connected,
-        subscribers=planned.load.subscribers,
-        idle=outcome.held is not None,
-    )
-    if outcome.link_check is not None:
-        verdict = link_validity.judged(verdict, outcome.link_check)
-    cell = _cell(
-        planned,
-        verdict,
-        started_utc,
-        counts=found,
-        costs=spent,
-        instrument=health,
-        server=outcome.server,
-        link_check=outcome.link_check,
-    )
-    tables = {
-        "samples": samples,
-        "publishes": publishes,
-        "timeline": timeline.table(planned.id, readings, result),
-    }
-    return cell, tables
-
-
-def _table(path: Path, schema: pa.Schema) -> pa.Table:
-    try:
-        return pq.read_table(path, schema=schema)
-    except (OSError, pa.ArrowException) as error:
-        raise GeneratorError(f"the load generator left no readable {path.name}: {error}") from None
-
-
-def _cell(
-    planned: PlannedCell,
-    verdict: Verdict,
-    started_utc: str,
-    *,
-    counts: Counts | None = None,
-    costs: Costs | None = None,
-    instrument: Instrument | None = None,
-    server: dict[str, str | int | float | bool] | None = None,
-    link_check: LinkCheck | None = None,
-) -> Cell:
-    load = planned.load
-    return Cell(
-        id=planned.id,
-        transport=planned.target.name,
-        load=load.name,
-        kind=planned.kind,
-        block=planned.block,
-        order=planned.order,
-        subscribers=load.subscribers,
-        publishers=load.publishers,
-        rooms=load.rooms,
-        rate_per_s=load.rate_per_s,
-        payload_bytes=load.payload_bytes,
-        warm_up_s=planned.warm_up_s,
-        measured_s=planned.measured_s if planned.kind != "memory" else planned.hold_s,
-        link=LOOPBACK if planned.link is None else str(planned.link),
-        link_check=link_check,
-        verdict=verdict,
-        counts=counts,
-        costs=costs,
-        instrument=instrument,
-        server=server or {},
-        started_utc=started_utc,
-        arrivals=load.arrivals,
-        direction=load.direction,
-    )

@@ -1,0 +1,132 @@
+"""From what a cell's processes left behind to its row in the run: counts, costs, health and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loadtests.lab import counts, held_back, procfs, timeline
+from loadtests.lab.errors import GeneratorError
+from loadtests.lab.plan import PlannedCell
+from loadtests.lab.sampler import Reading
+from loadtests.links.spec import LOOPBACK
+from loadtests.runs import link_validity, validity
+from loadtests.runs.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, LinkCheck, Verdict
+from loadtests.scenarios.spec import GeneratorResult
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory at one instant of a memory cell."""
+
+    server_kib: float
+    buffers_kib: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a cell that got through left behind."""
+
+    result: GeneratorResult
+    readings: tuple[Reading, ...]
+    server: dict[str, str | int | float | bool]
+    before: Memory
+    held: Memory | None  # memory cells only
+    link_check: LinkCheck | None  # cells over a link only
+
+
+def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: str) -> tuple[Cell, dict[str, pa.Table]]:
+    """Return the cell with its verdict, and its tables; `folder` holds what the generator left. GeneratorError."""
+    result, readings = outcome.result, outcome.readings
+    lossy = planned.link is not None and planned.link.loss_percent > 0
+    samples = _table(folder / "samples.parquet", SAMPLES)
+    samples = held_back.unstamped(samples) if lossy else samples
+    publishes = _table(folder / "publishes.parquet", PUBLISHES)
+    if outcome.held is not None:
+        found, health = None, None
+        spent = counts.memory_costs(
+            result,
+            server_kib=(outcome.before.server_kib, outcome.held.server_kib),
+            buffers_kib=(outcome.before.buffers_kib, outcome.held.buffers_kib),
+            objects_kib=procfs.connection_objects_kib(),
+        )
+    else:
+        found = counts.count(samples, publishes, planned.load, result)
+        health = counts.instrument(samples, publishes, result, readings)
+        spent = counts.costs(samples, result, readings)
+    verdict = validity.judge(
+        found,
+        health,
+        pushes=planned.target.pushes and not lossy,  # what TCP held back comes in one read
+        connected=result.subscribers_connected,
+        subscribers=planned.load.subscribers,
+        idle=outcome.held is not None,
+    )
+    if outcome.link_check is not None:
+        verdict = link_validity.judged(verdict, outcome.link_check)
+    cell = cell_of(
+        planned,
+        verdict,
+        started_utc,
+        counts=found,
+        costs=spent,
+        instrument=health,
+        server=outcome.server,
+        link_check=outcome.link_check,
+    )
+    tables = {
+        "samples": samples,
+        "publishes": publishes,
+        "timeline": timeline.table(planned.id, readings, result),
+    }
+    return cell, tables
+
+
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema)
+    except (OSError, pa.ArrowException) as error:
+        raise GeneratorError(f"the load generator left no readable {path.name}: {error}") from None
+
+
+def cell_of(
+    planned: PlannedCell,
+    verdict: Verdict,
+    started_utc: str,
+    *,
+    counts: Counts | None = None,
+    costs: Costs | None = None,
+    instrument: Instrument | None = None,
+    server: dict[str, str | int | float | bool] | None = None,
+    link_check: LinkCheck | None = None,
+) -> Cell:
+    """Return the run's row of a planned cell."""
+    load = planned.load
+    return Cell(
+        id=planned.id,
+        transport=planned.target.name,
+        load=load.name,
+        kind=planned.kind,
+        block=planned.block,
+        order=planned.order,
+        subscribers=load.subscribers,
+        publishers=load.publishers,
+        rooms=load.rooms,
+        rate_per_s=load.rate_per_s,
+        payload_bytes=load.payload_bytes,
+        warm_up_s=planned.warm_up_s,
+        measured_s=planned.measured_s if planned.kind != "memory" else planned.hold_s,
+        link=LOOPBACK if planned.link is None else str(planned.link),
+        link_check=link_check,
+        verdict=verdict,
+        counts=counts,
+        costs=costs,
+        instrument=instrument,
+        server=server or {},
+        started_utc=started_utc,
+        arrivals=load.arrivals,
+        direction=load.direction,
+    )
