@@ -12,6 +12,7 @@ from core.backplane.base import Backplane
 from core.errors import Unavailable
 from core.fanout import Fanout
 from core.model import Event, Position, ResyncReason, RoomId, Unrecoverable
+from core.rounds import Rounds
 from core.settings import Settings
 from core.stream import merge
 from core.subscription import Answer, Framing, Start, Subscription
@@ -118,15 +119,21 @@ class Channel:
         None when only `add` can tell.
         """
         fanout = subscription.fanout
-        if fanout is None or self._groups.get(subscription.framing) is not fanout:
+        if not isinstance(fanout, Rounds) or self._groups.get(subscription.framing) is not fanout:
             return None  # it belongs to an earlier channel of this room
-        missed = self._missed(since)
-        if missed is not None and not missed:
-            fanout.park(subscription)
-        return missed
+        head, pending = self.head, fanout.pending
+        behind = head.offset - since.offset if head is not None and since.epoch == head.epoch else -1
+        if behind > pending:
+            return self._missed(since, pending)
+        if behind == 0:
+            fanout.flush()  # it was told by other ways what the others still wait for
+        elif behind != pending:
+            return self._missed(since)
+        fanout.park(subscription)
+        return ()
 
-    def _missed(self, since: Position) -> Sequence[Event] | None:
-        """The events after a position, when this instance knows them all."""
+    def _missed(self, since: Position, but_last: int = 0) -> Sequence[Event] | None:
+        """The events after a position, without the last ones, when this instance knows them all."""
         head = self.head
         if head is None or since.epoch != head.epoch:
             return None
@@ -136,7 +143,7 @@ class Channel:
         recent = self._recent
         if not 0 < behind <= len(recent) or self._clock() - recent[-behind][0] > self._recent_s:
             return None
-        return [recent[-back][1] for back in range(behind, 0, -1)]
+        return [recent[-back][1] for back in range(behind, but_last, -1)]
 
     def withdraw(self, subscription: Subscription) -> bool:
         """Take out one that listens, after what this turn brought. Returns whether it still listened then."""

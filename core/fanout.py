@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from core.model import Event, Position
 from core.stats import Stats
-from core.subscription import Answer, Framing, Subscription
+from core.subscription import Framing, Subscription
 
 _BATCH_EVENTS: Final = 64  # in one write at most: the first of them must not wait for ever
 
@@ -23,7 +23,6 @@ class Fanout:
     by joining or leaving the direct ones in the middle of it."""
 
     __slots__ = (
-        "_answer",
         "_batch",
         "_defer",
         "_direct",
@@ -35,9 +34,8 @@ class Fanout:
         "_writes",
     )
 
-    def __init__(self, framing: Framing, stats: Stats, defer: Defer, answer: Answer | None = None) -> None:
+    def __init__(self, framing: Framing, stats: Stats, defer: Defer) -> None:
         self._framing = framing
-        self._answer = answer
         self._stats = stats
         self._defer = defer
         self._queued: dict[Subscription, None] = {}
@@ -67,15 +65,8 @@ class Fanout:
         self.demote(subscription)
         self._queued.pop(subscription, None)
 
-    def park(self, subscription: Subscription) -> None:
-        """Let one that is answered once, and has heard all there is, wait for the next answer."""
-        self.flush()
-        self._direct[subscription] = None
-        self._writes = None
-        self._stats.connections[subscription.transport] += 1
-
     def is_direct(self, subscription: Subscription) -> bool:
-        """Whether a subscriber's socket is written to straight away; of one that is answered once: whether it waits."""
+        """Whether a subscriber's socket is written to straight away."""
         return subscription in self._direct
 
     def rewire(self) -> None:
@@ -105,16 +96,19 @@ class Fanout:
         # A copy: one whose socket takes bytes again may become direct while it is offered a frame.
         full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)]
         if self._direct:
-            if not self._batch:
-                self._defer(self._flush_when_quiet)
-            self._batch.append(frame)
-            if len(self._batch) >= _BATCH_EVENTS:
-                self.flush()
+            self._put(frame)
         return full
 
     def frame(self, body: bytes, position: Position | None) -> Any:
         """What the subscribers of this fan-out are sent for a body."""
         return self._framing(body, position)
+
+    def _put(self, frame: Any) -> None:
+        if not self._batch:
+            self._defer(self._flush_when_quiet)
+        self._batch.append(frame)
+        if len(self._batch) >= _BATCH_EVENTS:
+            self.flush()
 
     def _flush_when_quiet(self) -> None:
         # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
@@ -131,25 +125,30 @@ class Fanout:
             return
         # Taken before the first write: a write may fill its socket, and that demotes, which flushes.
         batch, self._batch, self._seen = self._batch, [], 0
+        if self._direct:
+            self._send(batch)
+        promoting, self._promoting = self._promoting, []
+        for subscription in promoting:
+            if subscription.direct:
+                self.promote(subscription)
+
+    def _send(self, batch: list[Any]) -> None:
+        self._write(batch[0] if len(batch) == 1 else b"".join(batch), len(batch))
+
+    def _write(self, data: bytes, events: int) -> int:
+        """Write to every direct socket; returns how many there are."""
         writes = self._writes
         if writes is None:
             writes = self._writes = [subscription.write for subscription in self._direct]
-        for subscription in self._direct:
-            transport = subscription.transport  # of them all: its framing is what brought them together
-            self._stats.deliveries[transport] += len(batch) * len(writes)
-            break
-        if self._answer is None:
-            data = batch[0] if len(batch) == 1 else b"".join(batch)
-        else:
-            data = self._answer(batch)
-            self._stats.connections[transport] -= len(writes)
-            self._direct, self._writes = {}, []  # each is answered once, and asks again
+        self._stats.deliveries[self._transport] += events * len(writes)
         for write in writes:
             try:
                 write(data)
             except RuntimeError:
                 continue  # uvloop's word for a socket that has died and has not been reported yet
-        promoting, self._promoting = self._promoting, []
-        for subscription in promoting:
-            if subscription.direct:
-                self.promote(subscription)
+        return len(writes)
+
+    @property
+    def _transport(self) -> str:
+        """Of all direct ones: their framing is what brought them together."""
+        return next(iter(self._direct)).transport

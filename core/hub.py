@@ -24,6 +24,7 @@ from core.leases import Leases
 from core.model import Event, Member, Position, Principal, Published, RoomId
 from core.outbox import Outbox
 from core.ratelimit import RateLimiter
+from core.rounds import Rounds
 from core.settings import Settings
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
@@ -279,7 +280,10 @@ class Hub:
         return channel
 
     def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
-        return Fanout(framing, self.stats, asyncio.get_running_loop().call_soon, answer)
+        loop = asyncio.get_running_loop()
+        if answer is None:
+            return Fanout(framing, self.stats, loop.call_soon)
+        return Rounds(framing, self.stats, loop.call_soon, answer, loop.call_later, self._clock)
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
-from core.model import Position
+from core.model import Event, Position
 from core.subscription import Start, Subscription
 from transports.errors import http_response
 from transports.frames import direct_http
@@ -26,6 +26,7 @@ from transports.protocols import LabHttpProtocol
 _SINCE: Final = re.compile(rb"GET [^ \r\n]*?[?&]since=([^& \r\n]*)")
 _RESYNC: Final = b'{"type":"resync"'
 _TICK_S: Final = 0.1
+_KEPT_ANSWERS: Final = 64
 
 Frame = tuple[bytes, Position]
 Respond = Callable[[Start, list[Frame]], Response]  # the ordinary answer of a poll
@@ -42,6 +43,7 @@ class Parking:
         self._timer: asyncio.TimerHandle | None = None
         self.told = Position("", 0)  # by the last common answer, and as its pollers will write it
         self.told_text = b""
+        self._continued: dict[tuple[Position, Position], bytes] = {}
 
     def direct(self, request: Request) -> LabHttpProtocol | None:
         """The protocol behind a poll that may be parked; not if CORS headers are due, which middleware adds."""
@@ -68,6 +70,17 @@ class Parking:
     def continued(self, frames: list[Frame], since: Position) -> bytes:
         """The response for one poller, with what it missed."""
         return self.raw(self._respond(Start(since, recovered=True), frames))
+
+    def caught_up(self, missed: Sequence[Event], since: Position) -> bytes:
+        """The response for one who comes back late: built once for all who come from and to the same place."""
+        key = since, missed[-1].position
+        answer = self._continued.get(key)
+        if answer is None:
+            if len(self._continued) >= _KEPT_ANSWERS:
+                self._continued.clear()
+            answer = self.continued([(event.body, event.position) for event in missed], since)
+            self._continued[key] = answer
+        return answer
 
     def raw(self, response: Response) -> bytes:
         """A whole HTTP/1.1 response, as uvicorn would write it."""
@@ -163,7 +176,7 @@ class DirectPoll:
         self._since = since
         self.deadline_s = self._protocol.loop.time() + self._wait_s
         if missed:
-            self.write(parking.continued([(event.body, event.position) for event in missed], since))
+            self.write(parking.caught_up(missed, since))
         return True
 
     def stand_down(self) -> None:

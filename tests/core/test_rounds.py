@@ -1,0 +1,278 @@
+"""Pollers answered together: who joins which round, how long it is held, and that nobody misses or repeats an event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from core.backplane.base import Lease
+from core.channel import Channel
+from core.fanout import Fanout
+from core.model import Event, Position, Principal, RoomId, UserId
+from core.outbox import Outbox
+from core.rounds import Rounds
+from core.settings import Settings
+from core.stats import Stats
+from core.subscription import Answer, Framing, Subscription
+from tests.core.instances import frame
+
+ALICE = Principal(UserId("alice"), None, 1e12, "k")
+LEASE = Lease(RoomId("lobby"), UserId("alice"), "poll-k")
+EPOCH = "epoch0001"
+WRITE_S = 0.001  # what answering one poller takes
+
+
+class Loop:
+    """Turns and timers of an event loop whose clock moves only when told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self._turn: list[Callable[[], None]] = []
+        self._timers: list[tuple[float, Timer]] = []
+
+    def defer(self, callback: Callable[[], None]) -> None:
+        self._turn.append(callback)
+
+    def later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        timer = Timer(callback)
+        self._timers.append((self.now_s + delay_s, timer))
+        return timer
+
+    def end_turns(self) -> None:
+        while self._turn:
+            due, self._turn = self._turn, []
+            for callback in due:
+                callback()
+
+    def pass_time(self, seconds: float) -> None:
+        self.end_turns()
+        self.now_s += seconds
+        due = [timer for at_s, timer in self._timers if at_s <= self.now_s]
+        self._timers = [(at_s, timer) for at_s, timer in self._timers if at_s > self.now_s]
+        for timer in due:
+            timer.ring()
+        self.end_turns()
+
+
+class Timer:
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self._callback = None
+
+    def ring(self) -> None:
+        if self._callback is not None:
+            self._callback()
+
+
+class Poller:
+    """A client that polls: what it was told, and up to where."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.at = room.head
+        self.told: list[list[int]] = []
+        self.waits = False
+        outbox: Outbox[bytes] = Outbox(1 << 20)
+        self.subscription = Subscription(ALICE, LEASE, "poll", frame, outbox, room.stats, answer=b"".join)
+        self.subscription.start = room.register(self.subscription)
+        self.subscription.connect(self)
+        self.waits = True
+
+    def write(self, data: bytes) -> None:
+        self._room.loop.now_s += WRITE_S
+        self.waits = False
+        self.hear([int(line) for line in data.split()])
+
+    def finish(self, reason: object) -> None:
+        raise AssertionError("nothing ends a poll here")
+
+    def hear(self, offsets: list[int]) -> None:
+        assert offsets == list(range(self.at + 1, self.at + 1 + len(offsets)))
+        assert offsets
+        self.told.append(offsets)
+        self.at = offsets[-1]
+
+    def come_back(self) -> None:
+        assert not self.waits
+        missed = self._room.channel.resume(self.subscription, Position(EPOCH, self.at))
+        assert missed is not None
+        self.waits = not missed
+        if missed:
+            self.hear([event.position.offset for event in missed])
+
+
+class Room:
+    """One channel, with a head, and pollers on it."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.stats = Stats()
+        self.head = 0
+        backplane: Any = _Followed()
+        self.channel = Channel(
+            RoomId("lobby"), backplane, Settings(), lambda: self.loop.now_s, self._rounds, lambda: None
+        )
+        asyncio.run(self.channel.open())
+
+    def _rounds(self, framing: Framing, answer: Answer | None) -> Fanout:
+        assert answer is not None
+        return Rounds(framing, self.stats, self.loop.defer, answer, self.loop.later, lambda: self.loop.now_s)
+
+    def register(self, subscription: Subscription) -> Any:
+        self.stats.connections["poll"] += 1
+        asyncio.run(self.channel.add(subscription, Position(EPOCH, self.head)))
+        return subscription.start
+
+    def publish(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.head += 1
+            self.channel.receive(Event(Position(EPOCH, self.head), b"%d " % self.head))
+
+
+class _Followed:
+    async def subscribe(self, room: RoomId) -> Position:
+        return Position(EPOCH, 0)
+
+
+def told(pollers: list[Poller]) -> list[list[list[int]]]:
+    return [poller.told for poller in pollers]
+
+
+def answered_once(count: int) -> tuple[Room, list[Poller]]:
+    """A room whose pollers have just been told event 1 and are all on their way back."""
+    room = Room()
+    pollers = [Poller(room) for _ in range(count)]
+    room.publish()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1]]] * count
+    return room, pollers
+
+
+def test_a_round_waits_for_those_who_are_on_their_way_back() -> None:
+    room, pollers = answered_once(3)
+    pollers[0].come_back()
+    room.publish(2)
+    room.loop.end_turns()
+    pollers[1].come_back()
+    room.publish()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1]]] * 3
+    pollers[2].come_back()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2, 3, 4]]] * 3
+
+
+def test_a_round_that_begins_with_nobody_back_is_theirs_too() -> None:
+    room, pollers = answered_once(2)
+    room.publish(2)
+    for poller in pollers:
+        poller.come_back()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2, 3]]] * 2
+
+
+def test_it_waits_at_most_twice_as_long_as_the_last_one_took() -> None:
+    room, pollers = answered_once(3)
+    pollers[0].come_back()
+    room.publish()
+    room.loop.pass_time(5.9 * WRITE_S)
+    assert told(pollers) == [[[1]]] * 3
+    room.loop.pass_time(0.2 * WRITE_S)
+    assert told(pollers) == [[[1], [2]], [[1]], [[1]]]
+    pollers[1].come_back()
+    assert told(pollers) == [[[1], [2]], [[1], [2]], [[1]]]
+
+
+def test_nothing_is_held_once_everybody_is_back_or_the_time_is_over() -> None:
+    room, pollers = answered_once(2)
+    for poller in pollers:
+        poller.come_back()
+    room.publish()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2]]] * 2
+    pollers[0].come_back()
+    room.loop.pass_time(1.0)
+    room.publish()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2], [3]], [[1], [2]]]
+
+
+def test_one_that_is_further_behind_is_told_up_to_where_the_others_wait() -> None:
+    room, pollers = answered_once(2)
+    pollers[0].come_back()
+    room.loop.pass_time(0.1)
+    room.publish()
+    room.loop.end_turns()
+    pollers[0].come_back()
+    room.loop.pass_time(0.1)
+    room.publish()
+    pollers[1].come_back()  # at 1, while 3 is still to be told
+    assert told(pollers) == [[[1], [2]], [[1], [2]]]
+    pollers[1].come_back()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2], [3]]] * 2
+
+
+def test_a_room_with_events_by_the_dozen_bounds_a_round() -> None:
+    room, pollers = answered_once(2)
+    pollers[0].come_back()
+    room.publish(64)
+    assert [len(each) for each in pollers[0].told] == [1, 64]
+
+
+class PollMachine(RuleBasedStateMachine):
+    """Pollers come back at any moment. Each hears a run without holes; `Poller.hear` holds every answer to it."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.room = Room()
+        self.pollers: list[Poller] = []
+
+    @rule()
+    def arrive(self) -> None:
+        self.pollers.append(Poller(self.room))
+
+    @rule(events=st.integers(1, 5))
+    def publish(self, events: int) -> None:
+        if self.pollers and self.room.head - min(poller.at for poller in self.pollers) < 50:
+            self.room.publish(events)
+
+    @rule()
+    def end_the_turn(self) -> None:
+        self.room.loop.end_turns()
+
+    @rule(milliseconds=st.integers(1, 30))
+    def pass_time(self, milliseconds: int) -> None:
+        self.room.loop.pass_time(milliseconds / 1000)
+
+    @precondition(lambda self: any(not poller.waits for poller in self.pollers))
+    @rule(data=st.data())
+    def come_back(self, data: st.DataObject) -> None:
+        away = [poller for poller in self.pollers if not poller.waits]
+        if self.room.loop.now_s < 1000.9:  # after a second only the history can tell
+            data.draw(st.sampled_from(away)).come_back()
+
+    @precondition(lambda self: any(poller.waits for poller in self.pollers))
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        poller = data.draw(st.sampled_from([poller for poller in self.pollers if poller.waits]))
+        listened = self.room.channel.withdraw(poller.subscription)
+        assert listened == poller.waits
+        self.pollers.remove(poller)
+
+    @invariant()
+    def nobody_waits_for_long_for_what_has_been_said(self) -> None:
+        if self.pollers and self.room.loop.now_s > 1000.8:
+            self.room.loop.pass_time(0.03)
+            assert all(poller.at == self.room.head for poller in self.pollers if poller.waits)
+
+
+PollMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
+TestPollMachine = PollMachine.TestCase
