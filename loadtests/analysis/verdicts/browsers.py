@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.analysis.quantity import digits, listed
+from loadtests.analysis.quantity import listed
 from loadtests.analysis.verdicts import refusal
 from loadtests.analysis.verdicts.evidence import Browser, Evidence
 from loadtests.analysis.verdicts.limits import SUPPORT_PERCENT
@@ -35,7 +35,7 @@ def support(transport: str, word: str) -> Rule:
         if facts is None or api is None:
             return not_tested("There are no published facts on it beside this run.")
         verdict = fits(word, api.share.full, api.share.full + api.share.partial + api.share.unknown)
-        condition = f"browsers of which nothing is published have it ({digits(api.share.unknown)} % of usage)"
+        condition = f"browsers of which nothing is published have it ({percent(api.share.unknown)} % of usage)"
         lacking = [browser.name.capitalize() for browser in evidence.browsers if browser.found.get(_key(api)) is False]
         if verdict is Verdict.TRUE and lacking:
             verdict, condition = Verdict.TRUE_IF, f"the browser is not {listed(lacking)}: it lacks it here"
@@ -43,7 +43,7 @@ def support(transport: str, word: str) -> Rule:
             verdict,
             f"{_published(api)} {_live(evidence, api)}".rstrip(),
             condition if verdict is Verdict.TRUE_IF else "",
-            sources(facts),
+            listed([f"{source.package} {source.version}" for source in facts.sources]),
         )
 
     return rule
@@ -57,9 +57,14 @@ def fits(word: str, low_percent: float, high_percent: float) -> Verdict:
     return Verdict.TRUE if inside else Verdict.FALSE if outside else Verdict.TRUE_IF
 
 
-def sources(facts: Facts) -> str:
+def publications(facts: Facts) -> str:
     """Name the packages with version and date."""
-    return "; ".join(f"{source.package} {source.version} of {source.date}" for source in facts.sources)
+    return listed([f"{source.package} {source.version} of {source.date}" for source in facts.sources])
+
+
+def percent(value: float) -> str:
+    """Return a share to a tenth of a percent, without the sign: `100`, `99.8`."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def _key(api: Api) -> str:
@@ -68,9 +73,9 @@ def _key(api: Api) -> str:
 
 def _published(api: Api) -> str:
     share, open_ended = api.share, api.share.partial + api.share.unknown
-    text = f"{api.title}: in the browsers of {digits(share.full)} % of usage"
+    text = f"{api.title}: in the browsers of {percent(share.full)} % of usage"
     if open_ended:
-        text += f", of {digits(share.full + open_ended)} % at most"
+        text += f", of {percent(share.full + open_ended)} % at most"
     removed = [f"from {_ENGINES[removal.engine]} with version {removal.version}" for removal in api.removals]
     return f"{text}{f'; removed {listed(removed)}' if removed else ''}."
 

@@ -11,8 +11,8 @@ from loadtests.analysis.condition import Result
 from loadtests.analysis.cost import Cost
 from loadtests.analysis.palette import LOOKS, rank
 from loadtests.analysis.quantity import UNKNOWN, digits
-from loadtests.analysis.verdicts.browsers import APIS
-from loadtests.analysis.verdicts.delay import usable
+from loadtests.analysis.verdicts.browsers import APIS, percent
+from loadtests.analysis.verdicts.delay import EXAMPLE_ONE_WAY_MS, modelled_ms, usable
 from loadtests.analysis.verdicts.effort import branches, size
 from loadtests.analysis.verdicts.evidence import Evidence
 
@@ -79,6 +79,8 @@ def _latency(evidence: Evidence, transport: str) -> str:
 def _far(evidence: Evidence, transport: str) -> str:
     far = [r for r in usable(evidence, transport) if model.link_one_way_ms(r.condition.link) and not _lossy(r)]
     said = [f"{digits(r.p50.value_ms)} ms ({r.condition.link})" for r in far if r.p50]
+    if not far and (here := _here(evidence, transport)) and (by_model_ms := modelled_ms(here)):
+        said = [f"{digits(by_model_ms)} ms (by the model, {2 * EXAMPLE_ONE_WAY_MS:g} ms there and back)"]
     return ", ".join(dict.fromkeys(said))
 
 
@@ -96,8 +98,8 @@ def _browsers(evidence: Evidence, transport: str) -> str:
     if api is None:
         return ""
     most = api.share.full + api.share.partial + api.share.unknown
-    least = f"{digits(api.share.full)} %"
-    return least if digits(most) == digits(api.share.full) else f"{least} to {digits(most)} %"
+    least = percent(api.share.full)
+    return f"{least} %" if percent(most) == least else f"{least} to {percent(most)} %"
 
 
 def _effort(evidence: Evidence, transport: str) -> str:

@@ -14,7 +14,8 @@ from loadtests.analysis.verdicts.evidence import Evidence
 from loadtests.analysis.verdicts.ruling import Finding, Rule, Verdict, not_tested
 from loadtests.runs.schema import Validity
 
-_EXAMPLE_ONE_WAY_MS = 25.0  # for a run without a link: half of the default comparison's round trip
+EXAMPLE_ONE_WAY_MS = 25.0
+"""The line that the model speaks of where a run measured none: half of the default comparison's round trip."""
 
 
 def latency(transport: str) -> Rule:
@@ -66,21 +67,27 @@ def _measured(evidence: Evidence, transport: str, results: Sequence[Result]) -> 
             by_link.setdefault(result.condition.link, []).append(result.p50.value_ms)
     said = [f"{span(min(found), max(found))} ms {_over(link)}" for link, found in by_link.items()]
     text = f"Half of all messages arrived within {listed(said)}."
-    if all(not model.link_one_way_ms(link) for link in by_link) and (example := _example(results)):
+    if all(not model.link_one_way_ms(link) for link in by_link) and (example := _example(results[-1])):
         text += f" {example}"
     return text
 
 
-def _example(results: Sequence[Result]) -> str:
-    """Say what a longer line would make of it, by the model, where none was measured."""
-    here = results[-1]
-    transport, d = here.condition.transport, _EXAMPLE_ONE_WAY_MS
+def modelled_ms(here: Result) -> float | None:
+    """Return the median that the model expects over the example line, from what was measured without one."""
+    transport, d = here.condition.transport, EXAMPLE_ONE_WAY_MS
     if here.p50 is None or transport not in (*model.PUSHING, "longpoll"):
-        return ""
+        return None
     added = model.long_poll_mean_ms(d, here.condition.rate_per_s) if transport == "longpoll" else model.push_ms(d)
+    return here.p50.value_ms + added
+
+
+def _example(here: Result) -> str:
+    by_model_ms = modelled_ms(here)
+    if by_model_ms is None:
+        return ""
     return (
-        f"No longer line was measured; by the model, one of {2 * d:g} ms there and back would make it "
-        f"{digits(here.p50.value_ms + added)} ms."
+        f"No longer line was measured; by the model, one of {2 * EXAMPLE_ONE_WAY_MS:g} ms there and back would make it "
+        f"{digits(by_model_ms)} ms."
     )
 
 

@@ -38,60 +38,98 @@ class Judged:
 
 CLAIMS: tuple[Claim, ...] = (
     *(
-        Claim(f"latency-{t}", f"{title(t)}: latency ~{ms:g} ms", _LATENCY, delay.latency(t))
+        Claim(f"latency-{t}", "Latency", f"{title(t)}: latency ~{ms:g} ms", _LATENCY, delay.latency(t))
         for t, ms in GUIDE_LATENCY_MS.items()
     ),
     *(
-        Claim(f"support-{t}", f"{title(t)}: browser support {word}", _SUPPORT, browsers.support(t, word))
+        Claim(
+            f"support-{t}",
+            "Browser support",
+            f"{title(t)}: browser support {word}",
+            _SUPPORT,
+            browsers.support(t, word),
+        )
         for t, (word, _) in GUIDE_COLUMNS.items()
     ),
     *(
-        Claim(f"complexity-{t}", f"{title(t)}: complexity {word}", _COMPLEX, effort.complexity(t, _COMPLEXITY))
+        Claim(
+            f"complexity-{t}",
+            "Complexity",
+            f"{title(t)}: complexity {word}",
+            _COMPLEX,
+            effort.complexity(t, _COMPLEXITY),
+        )
         for t, word in _COMPLEXITY.items()
     ),
     Claim(
         "full-duplex",
+        "What it can do",
         "WebSocket is full-duplex",
         "A message is sent on the very connection on which messages arrive, without a second one.",
         duplex.full_duplex,
     ),
     Claim(
         "request-response",
+        "What it can do",
         "HTTP request-response is dead",
         "Long polling is measured beside the rest: does everything arrive, and fast enough to feel instant?",
         asking.request_response,
     ),
     Claim(
+        "ease",
+        "What it can do",
+        "Socket.IO for ease of use",
+        "The same room over both: how much code is left to write, and what each message costs.",
+        effort.ease,
+    ),
+    Claim(
         "one-server",
+        "Many users",
         "A single WebSocket server won't scale",
         "One server process gets the heaviest load of this run; its limit follows from the processor time it took.",
         scale.single_server,
     ),
     Claim(
         "redis",
+        "Many users",
         "Redis pub/sub lets servers scale out",
         "Two servers on one Redis under load, their connections to it cut; and the guide's own code the same way.",
         scale.redis,
     ),
     Claim(
         "heartbeat",
+        "Many users",
         "A heartbeat finds dead peers",
         "Clients vanish without a word: their packets are dropped. When does the room say that they left?",
         peers.heartbeat,
     ),
-    *(Claim(slug, sentence, tested, habits.habit(fault)) for slug, sentence, fault, tested in _HABITS),
-    Claim(
-        "ease",
-        "Socket.IO for ease of use",
-        "The same room over both: how much code is left to write, and what each message costs.",
-        effort.ease,
-    ),
+    *(Claim(slug, "Security", sentence, tested, habits.habit(fault)) for slug, sentence, fault, tested in _HABITS),
 )
 
 
 def judged(evidence: Evidence) -> tuple[Judged, ...]:
     """Put every sentence to its rule."""
     return tuple(Judged(claim, claim.rule(evidence)) for claim in CLAIMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The sentences of one topic; `tested` is empty where each has a test of its own."""
+
+    name: str
+    tested: str
+    judged: tuple[Judged, ...]
+
+
+def topics(found: Iterable[Judged]) -> tuple[Topic, ...]:
+    """Group what was judged by topic, in order."""
+    grouped: dict[str, list[Judged]] = {}
+    for one in found:
+        grouped.setdefault(one.claim.topic, []).append(one)
+    return tuple(
+        Topic(name, tests.pop() if len(tests := {one.claim.tested for one in ones}) == 1 else "", tuple(ones))
+        for name, ones in grouped.items()
+    )
 
 
 def summary(found: Iterable[Judged]) -> str:

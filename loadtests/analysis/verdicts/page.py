@@ -7,7 +7,7 @@ from datetime import date
 
 from loadtests.analysis.quantity import digits
 from loadtests.analysis.verdicts import columns, guide
-from loadtests.analysis.verdicts.browsers import sources
+from loadtests.analysis.verdicts.browsers import publications
 from loadtests.analysis.verdicts.evidence import Evidence
 from loadtests.support.facts import stale
 
@@ -18,7 +18,7 @@ def context(evidence: Evidence) -> Mapping[str, object]:
     return {
         "claimed_transports": columns.transports(evidence),
         "properties": columns.properties(evidence),
-        "judged": found,
+        "topics": guide.topics(found),
         "claims_summary": guide.summary(found),
         "support_note": support_note(evidence),
     }
@@ -31,7 +31,7 @@ def support_note(evidence: Evidence) -> str:
         return ""
     text = (
         f"Browser support: of the usage whose browser version is known ({digits(facts.attributed_percent)} % of all), "
-        f"by {sources(facts)}; caniuse.com's data are under CC BY 4.0."
+        f"by {publications(facts)}; caniuse.com's data are under CC BY 4.0."
     )
     try:
         today = date.fromisoformat(evidence.study.run.started_utc[:10])

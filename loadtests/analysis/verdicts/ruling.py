@@ -47,6 +47,7 @@ class Claim:
     """One sentence of the guide and how it is put to the test."""
 
     slug: str
+    topic: str  # sentences of one topic are shown together
     sentence: str
     tested: str
     rule: Rule
