@@ -77,6 +77,7 @@ class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     allowed: int  # so many may come out different by chance
     repeats: tuple[Comparison, ...]
+    left_out: int  # repeats that could not be compared: a side was invalid
     between: tuple[Comparison, ...]
 
     @property

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
-from loadtests.cli.commands import browser, compare, diff, export, listing, report, run
+from loadtests.cli.commands import browser, calibrate, capacity, compare, diff, export, listing, report, run
 
-COMMANDS = (compare.add, run.add, browser.add, report.add, diff.add, export.add, listing.add)
+COMMANDS = (
+    compare.add,
+    run.add,
+    capacity.add,
+    browser.add,
+    calibrate.add,
+    report.add,
+    diff.add,
+    export.add,
+    listing.add,
+)

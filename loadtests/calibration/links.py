@@ -1,0 +1,92 @@
+"""Is theory right over a link? Measures the scenario `links` and holds it to the closed forms.
+
+    python -m loadtests.calibration.links                      # measures first: about 5 minutes
+    python -m loadtests.calibration.links --run results/runs/…
+
+Exit codes: 0 every promise holds; 1 it could not be measured; 4 a promise does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from loadtests.analysis import link_claims
+from loadtests.analysis.link_claims import Promise
+from loadtests.analysis.quantity import digits
+from loadtests.analysis.study import Study, study
+from loadtests.lab.compare import FAILED, INTERRUPTED, OK, SOME_INVALID, compare
+from loadtests.lab.errors import LabError
+from loadtests.lab.request import Request
+from loadtests.runs import store
+from loadtests.runs.errors import RunError
+
+SCENARIO = "links"
+_RUNS = Path("results") / "runs"
+
+
+def lines(worked_out: Study) -> list[str]:
+    """Return one line per link as probed, one per promise, and one on what was lost."""
+    found = link_claims.promises(worked_out)
+    missed = link_claims.counted_out(worked_out)
+    return [
+        *_probed(worked_out),
+        *map(_line, found),
+        f"lost, doubled or reordered: {'; '.join(missed) or 'nothing'}",
+    ]
+
+
+def holds(worked_out: Study) -> bool:
+    """Whether there are promises, each one holds, and no delivery was lost, doubled or reordered."""
+    found = link_claims.promises(worked_out)
+    return bool(found) and all(promise.holds for promise in found) and not link_claims.counted_out(worked_out)
+
+
+def _probed(worked_out: Study) -> list[str]:
+    out = []
+    for link in dict.fromkeys(cell.link for cell in worked_out.run.cells if cell.link_check is not None):
+        checks = [cell.link_check for cell in worked_out.run.cells if cell.link == link and cell.link_check is not None]
+        medians = sorted(check.rtt_ms_p50 for check in checks if check.rtt_ms_p50 is not None)
+        probes, answered = sum(check.probes for check in checks), sum(check.answered for check in checks)
+        span = f"{medians[0]:.2f} to {medians[-1]:.2f} ms" if medians else "unknown"
+        out.append(
+            f"link {link} by {checks[0].mechanism}: median round trip {span} over {len(checks)} cells, "
+            f"{probes - answered} of {probes} probes lost"
+        )
+    return out
+
+
+def _line(promise: Promise) -> str:
+    allowed = f"{digits(promise.least_ms)} to {digits(promise.most_ms)}"
+    if promise.most_ms == float("inf"):
+        allowed = f"at least {digits(promise.least_ms)}"
+    verdict = "holds" if promise.holds else "DOES NOT HOLD" if promise.measured_ms is not None else "NOT MEASURED"
+    return (
+        f"{promise.transport:10} {promise.load:15} {promise.words:32} theory {digits(promise.expected_ms):>5} ms, "
+        f"measured {digits(promise.measured_ms):>5} ms, allowed {allowed} ms: {verdict}"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure unless a run is given, print every line, return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.calibration.links", description=main.__doc__)
+    parser.add_argument("--run", metavar="RUN", help="a run folder, a run id, or latest; without it one is made")
+    parser.add_argument("--runs", type=Path, default=_RUNS, metavar="DIR", help="where runs are kept (%(default)s)")
+    parser.add_argument("--transports", metavar="A,B", help="only these (default: all)")
+    options = parser.parse_args(arguments)
+    try:
+        if options.run is None:
+            code = compare(SCENARIO, Request(runs_folder=options.runs, transports=options.transports))
+            if code not in (OK, SOME_INVALID):
+                return INTERRUPTED if code == INTERRUPTED else FAILED
+        worked_out = study(store.find(options.runs, options.run or "latest"))
+    except (LabError, RunError) as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    sys.stdout.write("\n".join(lines(worked_out)) + "\n")
+    return OK if holds(worked_out) else SOME_INVALID
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
