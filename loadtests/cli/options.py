@@ -28,6 +28,12 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that measures servers; `request` reads them."""
     parser.add_argument("--transports", metavar="A,B", help="only these (default: the scenario's, or all)")
     parser.add_argument("--deflate", action="store_true", help="servers compress WebSocket messages")
+    parser.add_argument(
+        "--link",
+        metavar="LINK",
+        help="put every cell behind this link: rtt=50ms,jitter=5ms,loss=1%%,rate=10mbit, or a profile: lan, wifi, 4g, "
+        "3g, transcontinental, satellite",
+    )
     parser.set_defaults(redis=None, instances=None, fail_if=[])
     add_drawn(parser)
 
@@ -39,12 +45,6 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
         "--redis", metavar="URL", help="measure the busiest load also on several processes that share rooms there"
     )
     parser.add_argument("--instances", type=int, metavar="N", help="how many processes, 1 to 64 (default: 2)")
-    parser.add_argument(
-        "--link",
-        metavar="LINK",
-        help="put every cell behind this link: rtt=50ms,jitter=5ms,loss=1%%,rate=10mbit, or a profile: lan, wifi, 4g, "
-        "3g, transcontinental, satellite",
-    )
     parser.add_argument(
         "--fail-if",
         action="append",

@@ -1,6 +1,6 @@
 """Which cells are measured once more: those that only the circumstances made invalid.
 
-Pure. A cell that lost, doubled or reordered something, or whose server died, is a finding and never repeated away. A
+A cell that lost, doubled or reordered something, or whose server died, is a finding and never repeated away. A
 repeated cell stays in the run beside its repetition, marked invalid and left out of the figures.
 """
 
@@ -10,11 +10,41 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from loadtests.lab.plan import PlannedCell
-from loadtests.runs.schema import Cell, Validity
+from loadtests.runs.schema import Cell, Run, Validity
+from loadtests.runs.store import RunStore
 
 SUFFIX = "-again"
 PASSES = 2
 _SHARE = 5
+
+
+class OnceMore:
+    """Rounds of a run: the planned cells, then at most `passes` times those that the circumstances spoilt."""
+
+    def __init__(self, planned: Sequence[PlannedCell], passes: int = PASSES) -> None:
+        """Plan for `planned`, none of which has run."""
+        self.first = planned
+        self._passes = passes
+        self._todo = planned
+        self._allowed = allowance(len(planned))
+        self._round = 0
+
+    def next(self, store: RunStore) -> Sequence[PlannedCell]:
+        """Return the cells of the next round; none when the run is done."""
+        self._round += 1
+        if self._round == 1:
+            return self._todo
+        if self._round > 1 + self._passes:
+            return ()
+        self._todo = repetitions(self._todo, store.run.cells, self._allowed)
+        self._allowed -= len(self._todo)
+        return self._todo
+
+    def reached(self, run: Run) -> str:
+        """Say how many cells were measured, and name the planned ones that were not."""
+        done = {cell.id for cell in run.cells}
+        missing = [cell.id for cell in self.first if cell.id not in done]
+        return f"after {len(done)} of {len(self.first)} cells; missing: {', '.join(missing)}"
 
 
 def allowance(planned: int) -> int:
@@ -25,7 +55,7 @@ def allowance(planned: int) -> int:
 def repetitions(planned: Sequence[PlannedCell], measured: Iterable[Cell], most: int) -> tuple[PlannedCell, ...]:
     """Return the cells to repeat, at most `most`, in the order in which they first ran."""
     by_id = {cell.id: cell for cell in planned}
-    spoilt = [by_id[cell.id] for cell in measured if cell.id in by_id and _is_spoilt(cell)]
+    spoilt = [by_id[cell.id] for cell in measured if cell.id in by_id and is_spoilt(cell)]
     order = max((cell.order for cell in planned), default=0)
     return tuple(
         replace(cell, id=cell.id + SUFFIX, order=order + index)
@@ -44,7 +74,8 @@ def unreplaced(measured: Sequence[Cell]) -> list[Cell]:
     ]
 
 
-def _is_spoilt(cell: Cell) -> bool:
+def is_spoilt(cell: Cell) -> bool:
+    """Whether only the circumstances made a cell invalid: all arrived, once and in order."""
     counts = cell.counts
     if cell.verdict.validity is not Validity.INVALID or counts is None:
         return False

@@ -11,8 +11,10 @@ from rich.console import Console
 
 from loadtests.analysis.thresholds import Threshold, ThresholdError, judge, of_slo, parse, require_known
 from loadtests.lab import again, experiment, progress, scaling, targets
+from loadtests.lab import capacity as searched
+from loadtests.lab.capacity import Bounds
 from loadtests.lab.errors import LabError, UsageError
-from loadtests.lab.experiment import Experiment
+from loadtests.lab.experiment import Experiment, Outcome
 from loadtests.lab.request import Request
 from loadtests.lab.servers import ServerSettings
 from loadtests.links import route as routes
@@ -20,6 +22,7 @@ from loadtests.runs import store
 from loadtests.runs.schema import Run
 from loadtests.scenarios import scenario as scenarios
 from loadtests.scenarios.scenario import Scenario
+from loadtests.scenarios.slo import Slo
 
 OK, FAILED, THRESHOLD_BROKEN, SOME_INVALID, INTERRUPTED = 0, 1, 3, 4, 130
 
@@ -64,7 +67,9 @@ def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | No
     if slo is None:
         raise UsageError(f"the scenario {chosen.name} has no slo: give it one, or --p99 MS")
     slo.check()
-    chosen, cell = searched.the_load(chosen)
+    chosen = searched.with_the_load(chosen)
+    if request.link is not None:
+        chosen = scenarios.over_link(chosen, request.link)
     names = request.transports.split(",") if request.transports is not None else chosen.transports or targets.names()
     console = Console()
     made = Experiment(
@@ -74,6 +79,7 @@ def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | No
         runs_folder=request.runs_folder,
         bench=experiment.bench_of(ServerSettings(deflate=request.deflate)),
     )
+    routes.require({cell.link for cell in chosen.cells})
     rounds = searched.Rounds(made.cells(), slo, bounds, made.seed)
     return _concluded(experiment.conduct(made, lambda cells: progress.display(console, cells), rounds))
 
@@ -112,6 +118,7 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
     if not any(cell.costs is not None for cell in run.cells):
         reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
         raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
+    from loadtests.analysis import capacity as brackets
     from loadtests.analysis import export, table
     from loadtests.analysis import report as reports
     from loadtests.analysis.study import study
@@ -125,12 +132,18 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
     outcomes = judge(worked_out, thresholds)
     for outcome in outcomes:
         print(f"{'BROKEN' if outcome.broken else 'kept'}: {outcome.threshold.text} ({outcome.words})")
+    if found := brackets.render_text(run):
+        print(found)
     print(f"report: {path}")
-    invalid = [cell.id for cell in again.unreplaced(run.cells)]
+    # A search goes on until cells fail: what speaks against those of its own is in what it found.
+    invalid = [cell.id for cell in again.unreplaced(run.cells) if cell.kind != searched.KIND]
     if invalid:
         print(f"rtlab: {len(invalid)} of {len(run.cells)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
     broken = dict.fromkeys(outcome.threshold.text for outcome in outcomes if outcome.broken)
     if broken:
         print(f"rtlab: broken: {', '.join(broken)}", file=sys.stderr)
         return THRESHOLD_BROKEN
-    return SOME_INVALID if invalid else OK
+    unknown = [
+        bracket.transport for bracket in brackets.brackets(run) if bracket.met_per_s is None and not bracket.told
+    ]
+    return SOME_INVALID if invalid or unknown else OK

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from loadtests.lab import again, cores, plan
 from loadtests.lab import cell as cells
@@ -38,6 +39,7 @@ class Experiment:
     seed: int
     runs_folder: Path
     bench: Bench = field(default_factory=Bench)
+    passes: int = again.PASSES  # how often cells that only the circumstances spoilt are measured again
 
     def cells(self) -> tuple[PlannedCell, ...]:
         """Return the run's cells in order."""
@@ -53,9 +55,29 @@ class Outcome:
     interrupted: bool
 
 
-def conduct(experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Display]) -> Outcome:
-    """Run the experiment; LabError if it can't start, Ctrl-C ends it early with the finished cells kept."""
-    planned = experiment.cells()
+class Rounds(Protocol):
+    """What a run measures: cells by rounds, each drawn from what the rounds before have shown."""
+
+    @property
+    def first(self) -> Sequence[PlannedCell]:
+        """The cells that make the run complete; there may be more."""
+
+    def next(self, store: RunStore) -> Sequence[PlannedCell]:
+        """Return the cells of the next round; none when the run is done."""
+
+    def reached(self, run: Run) -> str:
+        """Say how far the run got, if it ends now: `after 3 of 8 cells; …`."""
+
+
+def conduct(
+    experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Display], rounds: Rounds | None = None
+) -> Outcome:
+    """Run the experiment; LabError if it can't start, Ctrl-C ends it early with the finished cells kept.
+
+    Without `rounds` it is the experiment's cells, then those measured again that the circumstances spoilt.
+    """
+    rounds = again.OnceMore(experiment.cells(), experiment.passes) if rounds is None else rounds
+    planned = rounds.first
     _raise_open_files(max(cell.load.subscribers for cell in planned))
     started = time.monotonic()
     environment = manifest.collect(_settings(experiment), experiment.seed)
@@ -63,17 +85,12 @@ def conduct(experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Disp
     interrupted = False
     # The lab itself stays off the server's core.
     with Interrupt() as interrupt, cores.on(experiment.bench.cores.generator):
-        todo, allowed = planned, again.allowance(len(planned))
         try:
-            for _ in range(1 + again.PASSES):
+            while todo := rounds.next(store):
                 _measure(todo, experiment.bench, store, interrupt, show, started)
-                todo = again.repetitions(todo, store.run.cells, allowed)
-                allowed -= len(todo)
-                if not todo:
-                    break
         except Interrupted as reason:
             interrupted = True
-            store.update(elapsed_s=time.monotonic() - started, note=_missing(str(reason), planned, store.run))
+            store.update(elapsed_s=time.monotonic() - started, note=f"{reason} {rounds.reached(store.run)}")
         finally:
             store.describe("servers", _servers(store.run))
             run = store.finish()
@@ -150,13 +167,6 @@ def _servers(run: Run) -> dict[str, Value]:
     """Return what the servers of one process said of themselves, e.g. `websocket.tcp_nodelay`."""
     alone = [cell for cell in run.cells if cell.kind != SCALED]
     return {f"{cell.transport}.{key}": value for cell in alone for key, value in cell.server.items()}
-
-
-def _missing(reason: str, planned: Sequence[PlannedCell], run: Run) -> str:
-    """Return in words what an interrupted run lacks."""
-    done = {cell.id for cell in run.cells}
-    missing = [cell.id for cell in planned if cell.id not in done]
-    return f"{reason} after {len(done)} of {len(planned)} cells; missing: {', '.join(missing)}"
 
 
 def _raise_open_files(connections: int) -> None:
