@@ -16,9 +16,19 @@ from loadtests.users.stock_transports import (
     StockSseUser,
     StockWebSocketUser,
 )
-from loadtests.users.transports import LongPollUser, ShortPollUser, SocketIoUser, SseUser, WebSocketUser
+from loadtests.users.transports import (
+    Http2PushUser,
+    Http2SseUser,
+    LongPollUser,
+    ShortPollUser,
+    SocketIoUser,
+    SseUser,
+    WebSocketUser,
+)
 
 __all__ = [
+    "Http2PushUser",
+    "Http2SseUser",
     "LongPollUser",
     "ShortPollUser",
     "SocketIoUser",

@@ -21,6 +21,9 @@ class Client:
     label: ClassVar[str]
     """What Locust's tables call this transport."""
 
+    alpn: ClassVar[str] = "http/1.1"
+    """What it speaks inside TLS (RFC 7301)."""
+
     def __init__(self, access: Access, since: str = "") -> None:
         """Prepare to enter `access.room`, resuming after position `since` where it is not empty."""
         self.access = access

@@ -20,6 +20,7 @@ class Endpoint(NamedTuple):
 
     host: str
     port: int
+    secure: bool = False  # TLS
 
     @property
     def authority(self) -> str:
@@ -28,15 +29,15 @@ class Endpoint(NamedTuple):
 
 
 def parse_endpoint(url: str) -> Endpoint:
-    """Read `http://HOST[:PORT]`; raises AddressError that says what is allowed."""
+    """Read `http://HOST[:PORT]`, or `https://`; raises AddressError that says what is allowed."""
     parts = urlsplit(url)
     try:
-        port = parts.port or 80
+        port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
         raise AddressError(f"host {url!r}: {error}") from error
-    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise AddressError(f"host {url!r} is not of the form http://HOST:PORT (the raw clients speak plain HTTP)")
-    return Endpoint(parts.hostname, port)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise AddressError(f"host {url!r} is not of the form http://HOST:PORT or https://HOST:PORT")
+    return Endpoint(parts.hostname, port, parts.scheme == "https")
 
 
 class Access(NamedTuple):

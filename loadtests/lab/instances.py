@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from loadtests.clients.tls import client_context
 from loadtests.lab import procfs
 from loadtests.lab.errors import ServerError
 
@@ -34,7 +35,17 @@ def name(health: bytes) -> str:
         return ""
 
 
-def deliveries(host: str, port: int, instances: AbstractSet[str], timeout_s: float = _TIMEOUT_S) -> dict[str, int]:
+def connection(host: str, port: int, timeout_s: float, *, tls: bool) -> http.client.HTTPConnection:
+    """Return a connection, not yet open, to a server that the lab started; with `tls` its certificate is its own."""
+    if tls:
+        context = client_context(host, "http/1.1")
+        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+    return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+
+def deliveries(
+    host: str, port: int, instances: AbstractSet[str], timeout_s: float = _TIMEOUT_S, *, tls: bool = False
+) -> dict[str, int]:
     """Return how many events each of the `instances` has delivered since it started, in the order of their ids.
 
     ServerError when one of them is not met in time, or when there is one that was not there before: one has died.
@@ -46,7 +57,7 @@ def deliveries(host: str, port: int, instances: AbstractSet[str], timeout_s: flo
             raise ServerError(
                 f"only {len(found)} of {len(instances)} instances told their deliveries within {timeout_s:g} s"
             )
-        answered = _ask(host, port)
+        answered = _ask(host, port, tls=tls)
         if answered is None or answered[0] in found:
             time.sleep(_POLL_S)
             continue
@@ -57,15 +68,15 @@ def deliveries(host: str, port: int, instances: AbstractSet[str], timeout_s: flo
     return dict(sorted(found.items()))
 
 
-def _ask(host: str, port: int) -> tuple[str, int] | None:
+def _ask(host: str, port: int, *, tls: bool) -> tuple[str, int] | None:
     """Return id and deliveries of whoever answers; None when nobody does, or not both questions."""
-    with contextlib.closing(http.client.HTTPConnection(host, port, timeout=_HTTP_TIMEOUT_S)) as connection:
+    with contextlib.closing(connection(host, port, _HTTP_TIMEOUT_S, tls=tls)) as asked:
         try:
-            connection.connect()
+            asked.connect()
             # Connecting again by itself could reach another instance for the second question.
-            connection.auto_open = 0
-            instance = name(_body(connection, "/health"))
-            text = _body(connection, "/metrics").decode("utf-8", errors="replace")
+            asked.auto_open = 0
+            instance = name(_body(asked, "/health"))
+            text = _body(asked, "/metrics").decode("utf-8", errors="replace")
         except (OSError, http.client.HTTPException):
             return None
     # A labelled metric has no line until its first value: absent is nought.

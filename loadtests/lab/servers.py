@@ -21,6 +21,7 @@ from loadtests.lab import instances
 from loadtests.lab.errors import ServerError
 from loadtests.lab.process import Child
 from loadtests.lab.scaling import Scaling
+from loadtests.lab.targets import Target
 from loadtests.links.route import LOOPBACK_ROUTE, Route
 
 HOST = "127.0.0.1"
@@ -41,6 +42,7 @@ class ServerSettings:
     command: tuple[str, ...] = (sys.executable, "-m", "transports")
     arguments: tuple[str, ...] = ()  # further arguments of the command
     scaling: Scaling | None = None  # None: one process with rooms in its own memory
+    tls: bool = False
 
     def environment(self, secret: str) -> dict[str, str]:
         """Return the server's whole environment.
@@ -55,6 +57,10 @@ class ServerSettings:
     def instances(self) -> int:
         """How many processes answer."""
         return 1 if self.scaling is None else self.scaling.instances
+
+    def of_target(self, target: Target) -> ServerSettings:
+        """Return these settings with what a target asks for."""
+        return replace(self, arguments=(*self.arguments, *target.arguments), tls=target.tls)
 
     def with_fanout(self, fanout: str) -> ServerSettings:
         """Return these settings for a server that writes by the given sink; empty: by its own choice."""
@@ -106,17 +112,21 @@ class Server:
     @property
     def near_url(self) -> str:
         """The server's base URL for whoever stands beside it."""
-        return f"http://{self._route.near}:{self.port}"
+        return f"{self._scheme}://{self._route.near}:{self.port}"
 
     @property
     def url(self) -> str:
         """The server's base URL for those who are to be measured: over the link, where there is one."""
         host, port = self._route.far or (self._route.near, self.port)
-        return f"http://{host}:{port}"
+        return f"{self._scheme}://{host}:{port}"
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Return status and body of a GET beside the link; OSError when the server can't be reached."""
-        return get(self.port, path, self._route.near)
+        return get(self.port, path, self._route.near, tls=self._settings.tls)
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._settings.tls else "http"
 
     def wait_ready(self, check: Callable[[], None], timeout_s: float = READY_TIMEOUT_S) -> None:
         """Wait until every instance answers `/health` with 200; ServerError when the process ends or time is over.
@@ -190,9 +200,9 @@ class Server:
         self.stop()
 
 
-def get(port: int, path: str, host: str = HOST) -> tuple[int, bytes]:
+def get(port: int, path: str, host: str = HOST, *, tls: bool = False) -> tuple[int, bytes]:
     """Return status and body of a GET on a server of this machine; OSError when it can't be reached."""
-    connection = http.client.HTTPConnection(host, port, timeout=_HTTP_TIMEOUT_S)
+    connection = instances.connection(host, port, _HTTP_TIMEOUT_S, tls=tls)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -12,10 +12,18 @@ from loadtests.lab.errors import UsageError
 class Target:
     """One transport as the lab knows it: how to start it and who speaks it."""
 
-    name: str  # registry name of the server
+    name: str  # registry name of the server, unless `server` says another
     user_class: str  # class in loadtests.locustfile
     pushes: bool  # one delivery per message; polls answer with batches by design
     on_a_grid: bool = False  # asks every `poll_interval_s`: the last message is heard up to that much later
+    server: str = ""  # registry name of the server, where it is another
+    arguments: tuple[str, ...] = ()  # what the server is told beside the common ones
+    tls: bool = False
+
+    @property
+    def server_name(self) -> str:
+        """The registry name of the server."""
+        return self.server or self.name
 
 
 TARGETS: tuple[Target, ...] = (
@@ -24,6 +32,8 @@ TARGETS: tuple[Target, ...] = (
     Target("longpoll", "LongPollUser", pushes=False),
     Target("shortpoll", "ShortPollUser", pushes=False, on_a_grid=True),
     Target("socketio", "SocketIoUser", pushes=True),
+    Target("h2push", "Http2PushUser", pushes=True, tls=True),
+    Target("sse-h2", "Http2SseUser", pushes=True, server="sse", arguments=("--http2",), tls=True),
 )
 
 CLAIMS_MS: dict[str, float] = {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}

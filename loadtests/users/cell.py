@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from ssl import SSLContext
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ from locust.env import Environment
 
 from loadtests.clients.clock import RealtimeOffset
 from loadtests.clients.http import Access, Endpoint, parse_endpoint
+from loadtests.clients.tls import client_context
 from loadtests.scenarios.spec import CellSpec
 from loadtests.users.alarms import Alarms
 from loadtests.users.arrivals import NS_PER_S, instants
@@ -78,6 +80,7 @@ class Cell:
         self._token_for = token_for
         self._seats = 0
         self._addresses: dict[Endpoint, Address] = {}
+        self._tls: dict[tuple[str, str], SSLContext] = {}  # by host and ALPN
 
     def next_seat(self) -> Seat:
         """Take the next user's seat."""
@@ -96,6 +99,12 @@ class Cell:
             family, _, _, _, where = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)[0]
             self._addresses[endpoint] = int(family), (str(where[0]), endpoint.port)
         return self._addresses[endpoint]
+
+    def tls(self, endpoint: Endpoint, alpn: str) -> SSLContext:
+        """The TLS context of all connections to `endpoint`; raises OSError."""
+        if (endpoint.host, alpn) not in self._tls:
+            self._tls[endpoint.host, alpn] = client_context(endpoint.host, alpn)
+        return self._tls[endpoint.host, alpn]
 
     def slot_ns(self, seat: Seat) -> int:
         """When the user is to connect."""

@@ -18,6 +18,7 @@ from loadtests.clients.base import Client
 from loadtests.clients.clock import RealtimeOffset
 from loadtests.clients.errors import Closed, ConnectFailed, ProtocolError
 from loadtests.clients.events import Arrival
+from loadtests.clients.tls import TlsPipe
 from loadtests.runs.schema import ABSENT_NS
 from loadtests.users.inbox import Inbox, Read
 
@@ -46,7 +47,7 @@ class Link:
     the kernel gave no stamp. `ended` is called once, never after `close`.
     """
 
-    __slots__ = ("_arrived", "_clock", "_ended", "_inbox", "_pending", "_reader", "_sock", "_writer", "client")
+    __slots__ = ("_arrived", "_clock", "_ended", "_inbox", "_pending", "_reader", "_sock", "_tls", "_writer", "client")
 
     def __init__(
         self,
@@ -55,8 +56,10 @@ class Link:
         inbox: Inbox,
         arrived: Callable[[list[Arrival], int, int], None],
         ended: Callable[[Closed], None],
+        tls: TlsPipe | None = None,
     ) -> None:
         self.client = client
+        self._tls = tls
         self._clock = clock
         self._inbox = inbox
         self._arrived = arrived
@@ -88,6 +91,15 @@ class Link:
 
     def send(self, data: bytes) -> None:
         """Send without waiting; what the socket does not take follows when it can. A no-op once closed."""
+        if self._tls is None:
+            self._transmit(data)
+            return
+        try:
+            self._transmit(self._tls.send(data))
+        except ProtocolError as error:
+            self._end(Closed(1002, str(error)))
+
+    def _transmit(self, data: bytes) -> None:
         if self._sock is None or not data:
             return
         if self._pending:
@@ -154,7 +166,7 @@ class Link:
             self._end(client.closed or Closed(0, read.failure or "connection ended by the server"))
             return
         try:
-            arrivals = client.feed(read.data)
+            arrivals = client.feed(read.data if self._tls is None else self._decrypt(self._tls, read.data))
         except ProtocolError as error:
             self._end(Closed(1002, str(error)))
             return
@@ -166,13 +178,18 @@ class Link:
         if client.closed is not None:
             self._end(client.closed)
 
+    def _decrypt(self, tls: TlsPipe, data: bytes) -> bytes:
+        plain = tls.receive(data)
+        self._transmit(tls.take_outgoing())
+        return plain
+
     def _writable(self) -> None:
         pending, self._pending = self._pending, b""
         if self._writer is not None:
             self._writer.stop()
             self._writer.close()
             self._writer = None
-        self.send(pending)
+        self._transmit(pending)
 
     def _end(self, closed: Closed) -> None:
         if self._sock is not None:

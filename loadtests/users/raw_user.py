@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gevent
 from gevent.hub import Waiter
 from locust.env import Environment
@@ -9,8 +11,10 @@ from locust.env import Environment
 from loadtests.clients.base import Client
 from loadtests.clients.errors import Closed, ConnectFailed
 from loadtests.clients.events import Arrival
+from loadtests.clients.http2_publish import Http2PublishClient
 from loadtests.clients.publish import PublishClient
 from loadtests.clients.sockets import SocketTotals
+from loadtests.clients.tls import TlsPipe
 from loadtests.users.link import Link
 from loadtests.users.room_user import RoomUser
 
@@ -33,9 +37,17 @@ class RawUser(RoomUser):
         """Make the client of the next connection."""
         raise NotImplementedError
 
+    def new_link(
+        self, client: Client, arrived: Callable[[list[Arrival], int, int], None], ended: Callable[[Closed], None]
+    ) -> Link:
+        """Make the link of a client, over TLS where the server's address says so."""
+        endpoint = self.access.endpoint
+        tls = TlsPipe(self.cell.tls(endpoint, client.alpn), endpoint.host, client.alpn) if endpoint.secure else None
+        return Link(client, self.cell.clock, self.cell.inbox, arrived, ended, tls)
+
     def enter(self, timeout_s: float) -> None:
         """Connect and wait for the welcome, or a poll's first answer."""
-        link = self.link = Link(self.new_client(), self.cell.clock, self.cell.inbox, self._arrived, self._ended)
+        link = self.link = self.new_link(self.new_client(), self._arrived, self._ended)
         welcome = self._welcome = Waiter()
         limit = gevent.Timeout(timeout_s)
         limit.start()
@@ -105,6 +117,10 @@ class PostingUser(RawUser):
         self._posts: list[Link] = []
         self._opening = 0
 
+    def new_post_client(self) -> PublishClient | Http2PublishClient:
+        """Make the client of the next connection to publish on."""
+        return PublishClient(self.access)
+
     def enter(self, timeout_s: float) -> None:
         """Open the stream where this user listens, and a connection to publish on where it talks."""
         if self.seat.listens:
@@ -119,7 +135,7 @@ class PostingUser(RawUser):
             link = min(self._posts, key=_unanswered)
             idle_at_best = _unanswered(link)
             client = link.client
-            assert isinstance(client, PublishClient)
+            assert isinstance(client, PublishClient | Http2PublishClient)
             link.send(client.publish(content, ref))
         if idle_at_best and len(self._posts) + self._opening < _MAX_POST_LINKS:
             self._opening += 1
@@ -133,11 +149,8 @@ class PostingUser(RawUser):
         self._posts.clear()
 
     def _open_post(self, timeout_s: float) -> Link:
-        cell = self.cell
-        link = Link(
-            PublishClient(self.access), cell.clock, cell.inbox, self.record, lambda closed: self._post_ended(link)
-        )
-        link.open(cell.address(self.access.endpoint), timeout_s)
+        link = self.new_link(self.new_post_client(), self.record, lambda closed: self._post_ended(link))
+        link.open(self.cell.address(self.access.endpoint), timeout_s)
         return link
 
     def _post_ended(self, link: Link) -> None:
@@ -155,7 +168,7 @@ class PostingUser(RawUser):
 
 
 def _unanswered(link: Link) -> int:
-    assert isinstance(link.client, PublishClient)
+    assert isinstance(link.client, PublishClient | Http2PublishClient)
     return link.client.unanswered
 
 

@@ -15,6 +15,8 @@ USER_CLASSES = {
     "LongPollUser": _RAW,
     "ShortPollUser": _RAW,
     "SocketIoUser": _RAW,
+    "Http2PushUser": _RAW,
+    "Http2SseUser": _RAW,
     "StockWebSocketUser": _STOCK,
     "StockSseUser": _STOCK,
     "StockLongPollUser": _STOCK,

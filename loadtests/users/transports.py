@@ -7,6 +7,9 @@ import time
 from locust.env import Environment
 
 from loadtests.clients.base import Client
+from loadtests.clients.http2_publish import Http2PublishClient
+from loadtests.clients.http2_push import Http2PushClient
+from loadtests.clients.http2_sse import Http2SseClient
 from loadtests.clients.polls import LongPollClient, ShortPollClient
 from loadtests.clients.socketio import SocketIoClient
 from loadtests.clients.sse import SseClient
@@ -60,6 +63,36 @@ class LongPollUser(PostingUser):
     def new_client(self) -> Client:
         """Make the client of the next connection."""
         return LongPollClient(self.access, self.position, self.cell.spec.load.poll_wait_s)
+
+
+class Http2User(PostingUser):
+    """A user of a transport over HTTP/2: POSTs are streams of one connection."""
+
+    abstract = True
+
+    def new_post_client(self) -> Http2PublishClient:
+        """Make the client of the next connection to publish on."""
+        return Http2PublishClient(self.access)
+
+
+class Http2PushUser(Http2User):
+    """HTTP/2 server push down, POST up."""
+
+    label = Http2PushClient.label
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        return Http2PushClient(self.access, self.position)
+
+
+class Http2SseUser(Http2User):
+    """Server-Sent Events over HTTP/2 down, POST up."""
+
+    label = Http2SseClient.label
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        return Http2SseClient(self.access, self.position)
 
 
 class ShortPollUser(PostingUser):
