@@ -21,7 +21,8 @@ async def load(run: Run) -> list[Row]:
 
 
 async def _load(run: Run, transport: str) -> Row:
-    members, per_s, for_s = run.of(1000, 60), 10, run.of(10, 2)
+    # A little more is offered than is asked for: the seconds until the last delivery count too.
+    members, bar_per_s, per_s, for_s = run.of(1000, 60), 10, 11, run.of(10, 2)
     async with fleet(run.sub(transport), settings={"PRESENCE_TTL_SECONDS": "30", "HEARTBEAT_SECONDS": "15"}) as running:
         crowd = await gather_members(running, "crowd", transport, members)
         publisher = Publisher("load", lambda n: running.access(n, "crowd", "publisher", proxied=False), Books())
@@ -38,13 +39,13 @@ async def _load(run: Run, transport: str) -> Row:
         took_s = time.monotonic() - began_s
         publisher.close()
         disperse(crowd)
-    delivered = sum(member.chats for member in crowd)
-    lost = members * (count + 1) - delivered
+    delivered = sum(member.chats for member in crowd) - members  # but for the first message
+    lost = members * count - delivered
     faults = sum(member.faults for member in crowd)
     measured: Measured = {"connections": members, "instances": len(running.servers), "deliveries": delivered}
     measured |= {"lost": lost, "faults": faults}
     measured |= {"deliveries_per_s": round(delivered / took_s), "log_offences": len(running.offences)}
     passed = caught_up and not lost and not faults and not running.offences
-    passed = passed and delivered / took_s >= 0.9 * members * per_s
-    bar = f"{members} connections, {members * per_s} deliveries/s, 0 lost"
+    passed = passed and delivered / took_s >= members * bar_per_s
+    bar = f"{members} connections, {members * bar_per_s} deliveries/s, 0 lost"
     return Row("load", transport, bar, measured, passed)
