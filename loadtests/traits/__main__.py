@@ -1,0 +1,91 @@
+"""`python -m loadtests.traits [--out FILE]`: try out what each transport's connection can do; about ten seconds.
+
+Without nginx the questions about it stay open, and standard error says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from core.auth import sign
+from loadtests.lab.errors import LabError
+from loadtests.lab.servers import Server, ServerSettings
+from loadtests.runs import manifest
+from loadtests.traits import proxy
+from loadtests.traits.speakers import SPEAKERS
+from loadtests.traits.trial import Door, duplex, passage
+
+_TOKEN_S = 600.0
+
+
+class Trait(msgspec.Struct, frozen=True):
+    """One transport's answers; the proxy's are empty where there was none."""
+
+    transport: str
+    duplex: bool
+    proxy: str
+    proxy_told: str
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """The file that is written."""
+
+    schema: int
+    commit: str
+    nginx: str  # version; empty: there was none
+    rows: tuple[Trait, ...]
+
+
+def examine(folder: Path) -> Traits:
+    """Start a server (and nginx before it) and ask every transport. Raises LabError and ProxyError."""
+    with Server("all", ServerSettings(), log=folder / "server.log") as server:
+        server.wait_ready(lambda: None)
+        token = sign(server.secret.encode(), "trial", ["*"], time.time() + _TOKEN_S)
+        door = Door(server.port, token)
+        able = {speaker.transport: duplex(speaker, door) for speaker in SPEAKERS}
+        passages = _passages(door, folder) if (version := proxy.version()) else {}
+    rows = [Trait(name, able[name], *passages.get(name, ("", ""))) for name in able]
+    commit = manifest.git(Path(__file__).parents[2])["commit"]
+    return Traits(1, str(commit)[:7] if commit else "not in git", version, tuple(rows))
+
+
+def _passages(door: Door, folder: Path) -> dict[str, tuple[str, str]]:
+    with proxy.proxies(door.port, folder) as ports:
+        return {
+            speaker.transport: (
+                str(passage(speaker, door, ports.plain_port)),
+                str(passage(speaker, door, ports.told_port)),
+            )
+            for speaker in SPEAKERS
+        }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0, or 1 with a sentence on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.traits", description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the answers there as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        with TemporaryDirectory(prefix="rtlab-traits-") as folder:
+            found = examine(Path(folder))
+    except (LabError, proxy.ProxyError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if not found.nginx:
+        sys.stderr.write("nginx was not found: nothing is said of proxies\n")
+    for row in found.rows:
+        proxied = f"nginx {found.nginx}: {row.proxy}; told how: {row.proxy_told}" if row.proxy else ""
+        sys.stdout.write(f"{row.transport:<10} duplex {'yes' if row.duplex else 'no':<4} {proxied}".rstrip() + "\n")
+    if options.out is not None:
+        options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
