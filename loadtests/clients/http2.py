@@ -9,7 +9,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, Event
 from h2.exceptions import ProtocolError as H2Error
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 from loadtests.clients.base import Client
 from loadtests.clients.errors import Closed, ProtocolError
@@ -35,7 +35,9 @@ class Http2Client(Client):
 
     def connect(self) -> None:
         """Say the preface, the settings, and how much may come at once."""
-        self._h2.local_settings[SettingCodes.ENABLE_PUSH] = int(self.takes_pushes)
+        self._h2.local_settings = Settings(
+            client=True, initial_values={**self._h2.local_settings, SettingCodes.ENABLE_PUSH: int(self.takes_pushes)}
+        )
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW_BYTES)
 

@@ -37,7 +37,7 @@ def test_unknown_transport_is_told_which_there_are() -> None:
 
 
 def test_every_transport_can_be_measured() -> None:
-    assert {target.name for target in TARGETS} == set(TRANSPORTS) - {"all"}
+    assert {target.server_name for target in TARGETS} == set(TRANSPORTS) - {"all"}
 
 
 def test_all_serves_every_path_of_the_others_once() -> None:

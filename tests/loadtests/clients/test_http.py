@@ -102,6 +102,8 @@ def test_retry_after_is_read_in_seconds(value: bytes, expected_ms: int) -> None:
         ("http://127.0.0.1:8001", Endpoint("127.0.0.1", 8001)),
         ("http://example.test/", Endpoint("example.test", 80)),
         ("http://[::1]:9", Endpoint("::1", 9)),
+        ("https://a:8443", Endpoint("a", 8443, secure=True)),
+        ("https://a", Endpoint("a", 443, secure=True)),
     ],
 )
 def test_a_host_is_read(url: str, endpoint: Endpoint) -> None:
@@ -109,7 +111,7 @@ def test_a_host_is_read(url: str, endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8001", "https://a", "http://", "http://a:99999", "http://a/b", "http://a?b"]
+    "url", ["", "127.0.0.1:8001", "ws://a", "http://", "http://a:99999", "http://a/b", "http://a?b"]
 )
 def test_a_host_that_cannot_be_used_is_named_with_what_is_allowed(url: str) -> None:
     with pytest.raises(AddressError, match="host"):
