@@ -1,6 +1,6 @@
-"""Print a pytest run's counts from its JUnit file as one plain line; exit with 1 unless tests passed and none failed.
+"""Print what pytest runs counted in their JUnit files as one line; exit with 1 unless tests passed and none failed.
 
-Usage: count_tests.py JUNIT_XML
+Usage: count_tests.py FOLDER
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 
-def count(junit: Path) -> tuple[int, int, int]:
-    """Tests (passed, failed, skipped); errors in set-up or tear-down count as failed."""
+def count(folder: Path) -> tuple[int, int, int]:
+    """Tests (passed, failed, skipped) of all runs; errors in set-up or tear-down count as failed."""
     passed = failed = skipped = 0
-    for suite in ElementTree.parse(junit).getroot().iter("testsuite"):  # noqa: S314 - pytest wrote it just now
+    roots = [ElementTree.parse(path).getroot() for path in folder.glob("*.xml")]  # noqa: S314 - pytest wrote them just now
+    for suite in (suite for root in roots for suite in root.iter("testsuite")):
         suite_failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
         suite_skipped = int(suite.get("skipped", 0))
         passed += int(suite.get("tests", 0)) - suite_failed - suite_skipped

@@ -25,6 +25,7 @@ QUICK = (
 )
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", QUICK)
 async def test_fault(name: str, tmp_path: Path) -> None:
     if find_redis() is None:

@@ -18,16 +18,21 @@ FAILING = "def test_d(): raise ValueError\n"
 BROKEN_SETUP = "import pytest\n@pytest.fixture\ndef x(): raise ValueError\ndef test_e(x): pass\n"
 
 
-def closing_line(folder: Path, source: str) -> tuple[str, int]:
-    """Run `source` as a test file of its own, then count; the printed line and the exit code."""
+def closing_line(folder: Path, *sources: str) -> tuple[str, int]:
+    """Run each of `sources` as a test run of its own, then count; the printed line and the exit code."""
+    for number, source in enumerate(sources):
+        run_tests(folder / str(number), source, folder / "results" / f"{number}.xml")
+    counter = [sys.executable, str(ROOT / ".ci" / "count_tests.py"), str(folder / "results")]
+    counted = subprocess.run(counter, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+    return counted.stdout.strip(), counted.returncode
+
+
+def run_tests(folder: Path, source: str, junit: Path) -> None:
+    folder.mkdir()
     (folder / "test_it.py").write_text(source)
-    junit = folder / "junit.xml"
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", str(folder), str(folder)]
     bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     subprocess.run([*pytest_run, f"--junitxml={junit}"], env=bare, capture_output=True, timeout=_LIMIT_S, check=False)
-    counter = [sys.executable, str(ROOT / ".ci" / "count_tests.py"), str(junit)]
-    counted = subprocess.run(counter, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
-    return counted.stdout.strip(), counted.returncode
 
 
 @pytest.mark.parametrize(
@@ -44,3 +49,7 @@ def closing_line(folder: Path, source: str) -> tuple[str, int]:
 )
 def test_closing_line(tmp_path: Path, source: str, line: str, exit_code: int) -> None:
     assert closing_line(tmp_path, source) == (line, exit_code)
+
+
+def test_several_runs_are_counted_together(tmp_path: Path) -> None:
+    assert closing_line(tmp_path, PASSING, FAILING, SKIPPING) == ("2 passed, 1 failed, 1 skipped", 1)

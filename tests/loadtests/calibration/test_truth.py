@@ -17,6 +17,8 @@ from loadtests.scenarios.spec import Load
 
 ATTEMPTS = 3
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.skipif(not HAS_KERNEL_STAMPS, reason="kernel receive stamps are Linux's")
 @pytest.mark.parametrize("user_class", ["WebSocketUser", "SseUser", "LongPollUser"])
