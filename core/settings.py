@@ -35,6 +35,7 @@ class Settings:
     drain_s: float = 5.0
     deflate: bool = False
     fanout: str = "direct"
+    stamps_folder: str | None = None  # where the steps of events are written down at the end; None: not stamped
 
     @staticmethod
     def from_environ(environ: Mapping[str, str]) -> Settings:
@@ -58,6 +59,7 @@ class Settings:
             drain_s=read.number("RTLAB_DRAIN_SECONDS", 5.0, 0.1, 3600.0),
             deflate=read.flag("RTLAB_DEFLATE"),
             fanout=read.choice("RTLAB_FANOUT", ("direct", "portable")),
+            stamps_folder=environ.get("RTLAB_STAMPS") or None,
         )
 
 

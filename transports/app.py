@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -38,7 +39,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     """
     transport = load(name)
     settings = settings or Settings.from_environ(os.environ)
-    hub = Hub(_backplane(settings), settings, secret=settings.secret or _random_secret())
+    hub = _hub(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -46,7 +47,6 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         if server is not None:
             adopt(server, settings, hub.drain)
         app.state.server = server
-        app.state.drain = hub.drain
         app.state.drain = hub.drain
         async with hub.running():
             yield
@@ -60,6 +60,18 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         middleware=_middleware(settings),
         exception_handlers=errors.handlers(hub),
     )
+
+
+def _hub(settings: Settings) -> Hub:
+    secret = settings.secret or _random_secret()
+    if settings.stamps_folder is None:
+        return Hub(_backplane(settings), settings, secret=secret)
+    folder = Path(settings.stamps_folder)
+    if not folder.is_dir():
+        raise SettingError(f"RTLAB_STAMPS={settings.stamps_folder!r}: a folder that is there is allowed")
+    from core.stamped import StampedHub
+
+    return StampedHub(_backplane(settings), settings, secret=secret, folder=folder)
 
 
 def _backplane(settings: Settings) -> Backplane:

@@ -1,0 +1,104 @@
+"""The hub that stamps behaves as the ordinary one, and writes down the steps of each event."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from core.auth import sign
+from core.backplane.memory import MemoryBackplane
+from core.model import Position
+from core.stamped import StampedHub
+from core.subscription import Answer, Subscription
+from tests.core.instances import FREE, ROOM, SECRET, decoded, frame, now_s, settled, wall_s
+from tests.core.sink import FakeSink
+
+STEPS = ("accepted_ns", "appended_ns", "heard_ns", "writing_ns", "written_ns")
+
+
+@asynccontextmanager
+async def stamped(folder: Path) -> AsyncIterator[StampedHub]:
+    """A hub whose nanoseconds are counted: each look at the clock is one later."""
+    hub = StampedHub(
+        MemoryBackplane(FREE, clock=now_s, wall_clock=wall_s),
+        FREE,
+        secret=SECRET,
+        folder=folder,
+        clock=now_s,
+        wall_clock=wall_s,
+        now_ns=itertools.count(1).__next__,
+    )
+    async with hub.running():
+        yield hub
+
+
+async def joined(hub: StampedHub, user: str, answer: Answer | None = None) -> Subscription:
+    principal = hub.admit(sign(SECRET, user, ["*"], wall_s() + 3600), ROOM)
+    return await hub.attach(principal, ROOM, "test", frame, poller=answer is not None, answer=answer)
+
+
+async def said(hub: StampedHub, content: str) -> int:
+    principal = hub.admit(sign(SECRET, "speaker", ["*"], wall_s() + 3600), ROOM)
+    answer = json.loads(await hub.post(principal, ROOM, json.dumps({"content": content}).encode()))
+    return int(answer["id"].rpartition(":")[2])
+
+
+def rows(folder: Path) -> dict[int, dict[str, int]]:
+    (path,) = folder.glob("stamps-*.csv")
+    with path.open(newline="") as file:
+        return {int(row["offset"]): {step: int(row[step]) for step in STEPS} for row in csv.DictReader(file)}
+
+
+async def test_steps_of_a_direct_subscriber_s_events_are_in_order(tmp_path: Path) -> None:
+    async with stamped(tmp_path) as hub:
+        alice = await joined(hub, "alice")
+        sink = FakeSink(alice)
+        alice.connect(sink)
+        offset = await said(hub, "hello")
+        await settled()
+        assert [event["content"] for event in decoded(sink.written) if event["type"] == "chat"] == ["hello"]
+    steps = rows(tmp_path)[offset]
+    assert 0 < steps["accepted_ns"] < steps["appended_ns"] == steps["heard_ns"] < steps["writing_ns"]
+    assert steps["writing_ns"] < steps["written_ns"]
+
+
+async def test_what_goes_to_outboxes_is_stamped_as_it_is_put_there(tmp_path: Path) -> None:
+    async with stamped(tmp_path) as hub:
+        alice = await joined(hub, "alice")
+        offset = await said(hub, "hello")
+        assert alice.take_now()
+    steps = rows(tmp_path)[offset]
+    assert steps["heard_ns"] < steps["writing_ns"] < steps["written_ns"]
+
+
+async def test_pollers_are_answered_and_their_round_is_stamped(tmp_path: Path) -> None:
+    async with stamped(tmp_path) as hub:
+        answer: Callable[[list[bytes]], bytes] = b"".join
+        alice = await joined(hub, "alice", answer)
+        sink = FakeSink(alice)
+        alice.connect(sink)
+        (joined_event,) = decoded(sink.written)  # an answer, too: the poller asks again
+        assert hub.resume(alice, Position.parse(joined_event["id"])) == ()
+        offset = await said(hub, "hello")
+        await settled()
+        assert b"hello" in b"".join(sink.written)
+    steps = rows(tmp_path)[offset]
+    assert steps["heard_ns"] < steps["writing_ns"] < steps["written_ns"]
+
+
+async def test_nobody_there_leaves_no_write(tmp_path: Path) -> None:
+    async with stamped(tmp_path) as hub:
+        offset = await said(hub, "into the void")
+    assert offset not in rows(tmp_path) or rows(tmp_path)[offset]["writing_ns"] == -1
+
+
+async def test_a_folder_that_can_t_be_written_to_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        async with stamped(tmp_path / "nowhere"):
+            pass
