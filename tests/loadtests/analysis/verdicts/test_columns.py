@@ -1,0 +1,62 @@
+"""Every column is filled from evidence, and dashes stand where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loadtests.analysis.quantity import UNKNOWN
+from loadtests.analysis.study import Study
+from loadtests.analysis.verdicts import columns
+from loadtests.analysis.verdicts.evidence import Browser, Evidence
+from tests.loadtests.analysis.verdicts import made
+
+
+def _found(evidence: Evidence, name: str, transport: str) -> str:
+    row = next(row for row in columns.properties(evidence) if row.name == name)
+    return row.entries[columns.transports(evidence).index(transport)].found
+
+
+def test_the_guides_transports_are_there_measured_or_not(worked_out: Study) -> None:
+    assert columns.transports(made.evidence(worked_out)) == ("websocket", "sse", "longpoll", "shortpoll", "h2push")
+
+
+def test_the_guides_words_stand_beside_what_was_found(worked_out: Study) -> None:
+    rows = {row.name: row.entries for row in columns.properties(made.evidence(worked_out))}
+    assert [entry.guide for entry in rows["Latency"]] == ["~0 ms", "~100 ms", "~500 ms", "", "~0 ms"]
+    assert [entry.guide for entry in rows["Complexity"]] == ["medium", "low", "low", "", "medium"]
+    assert not any(entry.guide for entry in rows["Bytes"])
+
+
+def test_cells_say_what_the_evidence_says(worked_out: Study) -> None:
+    browser = Browser(
+        "chromium",
+        {
+            "sse.lost_in_outage": 0,
+            "sse.resume_ms": 12.0,
+            "event_streams_held_at_once": 6,
+            "event_streams_tried": 8,
+        },
+    )
+    evidence = replace(made.evidence(worked_out), browser_run=made.browser_run(worked_out.run, browser))
+    assert _found(evidence, "Complexity", "sse") == "300 lines with 30 branches"
+    assert _found(evidence, "Sending", "websocket") == "on the same connection"
+    assert _found(evidence, "Sending", "sse") == "a request of its own"
+    assert _found(evidence, "Through a proxy", "websocket") == "refused; passes once told how"
+    assert _found(evidence, "Through a proxy", "sse") == "passes"
+    assert _found(evidence, "After a cut", "sse") == "0 lost, back after 12.0 ms (Chromium)"
+    assert _found(evidence, "Connections", "sse") == "6 of 8 (Chromium)"
+    assert _found(evidence, "Connections", "websocket") == UNKNOWN
+
+
+def test_a_far_line_is_measured_or_said_to_be_by_the_model(worked_out: Study) -> None:
+    near = replace(made.evidence(worked_out), study=made.with_medians(worked_out, "sse", [1.0]))
+    assert _found(near, "Latency, far away", "sse") == "26.0 ms (by the model, 50 ms there and back)"
+    study = made.with_medians(worked_out, "sse", [1.0, 25.7, 26.0], ["loopback", "rtt=50ms", "rtt=50ms,loss=2%"])
+    far = replace(near, study=study)
+    assert _found(far, "Latency, far away", "sse") == "25.7 ms (rtt=50ms)"
+    assert _found(far, "A lost packet", "sse").endswith("(rtt=50ms,loss=2%)")
+
+
+def test_without_evidence_there_are_dashes(worked_out: Study) -> None:
+    bare = Evidence(replace(worked_out, results=(), memory={}))
+    assert {entry.found for row in columns.properties(bare) for entry in row.entries} == {UNKNOWN}
