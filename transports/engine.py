@@ -7,6 +7,7 @@ own door decides on origins. It relies on inner names of engineio; `tests/transp
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from typing import Any, Final
@@ -40,6 +41,7 @@ class BoundedWebSocket(EngineWebSocket):  # type: ignore[misc]
     def __init__(self, handler: Any, server: Any) -> None:
         super().__init__(handler, server)
         self._socket = handler.__self__
+        self._unwritable = asyncio.Event()
 
     async def __call__(self, environ: dict[str, Any]) -> Any:
         """Serve the connection. Its scope is kept for whoever has to cut it off."""
@@ -48,12 +50,33 @@ class BoundedWebSocket(EngineWebSocket):  # type: ignore[misc]
 
     async def wait(self) -> str:
         """Wait for the next packet. Raises OSError when the peer is gone, as the driver's own does."""
-        await let_drain(self._socket)
+        if _is_full(self._socket.queue):
+            await self._let_drain()
         message = await self.asgi_receive()
         if message["type"] != "websocket.receive":
             raise OSError("the peer is gone")
         text: str | None = message.get("text")
         return text if text is not None and _PACKET.match(text) else MALFORMED
+
+    async def send(self, message: str) -> None:
+        """Send one packet. Raises when the peer is gone."""
+        try:
+            await super().send(message)
+        except BaseException:
+            self._unwritable.set()
+            raise
+
+    async def _let_drain(self) -> None:
+        # With its reader gone nobody empties the queue any more, and what would tell us is not read meanwhile.
+        drained = asyncio.ensure_future(self._socket.queue.join())
+        unwritable = asyncio.ensure_future(self._unwritable.wait())
+        try:
+            await asyncio.wait({drained, unwritable}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            drained.cancel()
+            unwritable.cancel()
+        if self._unwritable.is_set():
+            raise OSError("the peer is gone")
 
 
 class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
@@ -67,8 +90,8 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
 
 
 async def let_drain(socket: Any) -> None:
-    """Return when not too many packets wait in a connection's queue. engineio gives up on it in time by itself."""
-    if socket.queue.qsize() >= QUEUED_PACKETS:
+    """Return when not too many packets wait in a connection's queue; never, once the connection is gone."""
+    if _is_full(socket.queue):
         await socket.queue.join()
 
 
@@ -127,9 +150,13 @@ class EngineEndpoint:
             if _POSTED.match(packet) is None:
                 raise BadRequest("the body holds what is no Engine.IO packet that a client may POST")
         socket = self._server.eio.sockets.get(request.query_params.get("sid"))
-        if socket is not None and socket.queue.qsize() >= QUEUED_PACKETS:
+        if socket is not None and _is_full(socket.queue):
             raise BadRequest(f"{socket.queue.qsize()} packets wait to be read first")
         return body
+
+
+def _is_full(queue: asyncio.Queue[Any]) -> bool:
+    return queue.qsize() >= QUEUED_PACKETS
 
 
 def _replay(body: bytes) -> Receive:

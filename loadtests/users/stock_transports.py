@@ -100,7 +100,7 @@ class StockSocketIoUser(StockUser):
 
     def _answered(self, answer: dict[str, str]) -> None:
         if self.publisher is not None:
-            self.publisher.answered(msgspec.convert(answer, Event, strict=False))
+            self.publisher.answered(msgspec.convert(answer, Event), time.monotonic_ns())
 
 
 class StockSseUser(StockPostingUser):

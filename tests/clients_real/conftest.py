@@ -31,7 +31,7 @@ def curl() -> str:
 
 @pytest.fixture(scope="session")
 def node() -> Path:
-    """The folder that holds `ws`, `eventsource` and our scripts."""
+    """The folder that holds `ws`, `eventsource`, `socket.io-client` and our scripts."""
     try:
         return node_folder()
     except FileNotFoundError as error:

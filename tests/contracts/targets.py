@@ -11,7 +11,7 @@ from tests.contracts.kit.clients import CLIENTS, RoomClient
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
 
-TRANSPORTS = ("websocket", "sse", "longpoll", "shortpoll")
+TRANSPORTS = ("websocket", "sse", "longpoll", "shortpoll", "socketio")
 HTTP_TRANSPORTS = ("sse", "longpoll", "shortpoll")
 
 
@@ -26,8 +26,14 @@ class Target:
         return self.transport if self.server == self.transport else f"{self.server}-{self.transport}"
 
 
-TARGETS = tuple(Target(name, name) for name in TRANSPORTS) + tuple(Target("all", name) for name in TRANSPORTS)
-HTTP_TARGETS = tuple(target for target in TARGETS if target.transport in HTTP_TRANSPORTS)
+HTTP2_TARGETS = (Target("h2push", "h2push"), Target("sse-h2", "sse"))
+"""Those that Hypercorn serves: what holds of uvicorn need not hold of another server."""
+TARGETS = (
+    *(Target(name, name) for name in TRANSPORTS),
+    *(Target("all", name) for name in TRANSPORTS),
+    *HTTP2_TARGETS,
+)
+HTTP_TARGETS = tuple(target for target in TARGETS if target.transport in (*HTTP_TRANSPORTS, "h2push"))
 
 
 TokenOf = Callable[[str], str]

@@ -34,6 +34,9 @@ def _ways() -> list[Way]:
         if target.transport == "websocket":
             ways.append(Way(target, "GET", "/rooms/{room}/ws"))
             continue
+        if target.transport == "socketio":
+            ways.append(Way(target, "GET", "/socket.io/?EIO=4&transport=polling"))
+            continue
         downstream = "/rooms/{room}/events" if target.transport == "sse" else "/rooms/{room}/poll"
         ways.append(Way(target, "GET", downstream))
         if target.server != "all" or target.transport == "sse":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.contracts.kit.clients import WebSocketClient
+from tests.contracts.kit.clients import RefusedError, WebSocketClient
 from tests.contracts.kit.clients.http import http_client, refusal
 from tests.contracts.kit.limits import ROOM_MAX_CHARS
 from tests.contracts.kit.server import ServerProcess
@@ -42,6 +44,11 @@ async def test_bad_room_name_is_not_found(server: ServerProcess, target: Target,
         with pytest.raises(InvalidStatus) as refused:
             await client.open()
         assert refused.value.response.status_code in {403, 404}
+        return
+    if target.transport == "socketio":
+        with pytest.raises(RefusedError) as told:
+            await connect("alice", room=unquote(name))
+        assert told.value.code == "not_found"
         return
     async with http_client(server.base_url, sign("alice")) as http:
         for method, path in PATHS[target.transport]:

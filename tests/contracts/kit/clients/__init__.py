@@ -13,6 +13,8 @@ from tests.contracts.kit.clients.base import (
 )
 from tests.contracts.kit.clients.http import HttpRoomClient
 from tests.contracts.kit.clients.poll import LongPollClient, PollClient, ShortPollClient
+from tests.contracts.kit.clients.socketio import SocketIoClient
+from tests.contracts.kit.clients.push import PushClient
 from tests.contracts.kit.clients.sse import SseClient
 from tests.contracts.kit.clients.websocket import WebSocketClient
 
@@ -21,6 +23,8 @@ CLIENTS: dict[str, type[RoomClient]] = {
     "sse": SseClient,
     "longpoll": LongPollClient,
     "shortpoll": ShortPollClient,
+    "h2push": PushClient,
+    "socketio": SocketIoClient,
 }
 
 __all__ = [
@@ -32,9 +36,11 @@ __all__ = [
     "Joined",
     "LongPollClient",
     "PollClient",
+    "PushClient",
     "RefusedError",
     "RoomClient",
     "ShortPollClient",
+    "SocketIoClient",
     "SseClient",
     "WebSocketClient",
     "ending",

@@ -27,24 +27,34 @@ STATUS_OF_CODE = {
 
 def refusal(response: httpx.Response) -> RefusedError:
     """The error that a read response carries, held against the contract's status for its code."""
-    media_type = response.headers.get("content-type", "").partition(";")[0]
+    return refusal_of(response.status_code, dict(response.headers), response.content)
+
+
+def refusal_of(status: int, headers: dict[str, str], body: bytes) -> RefusedError:
+    """The error in a response of any client's, held against the contract's status for its code."""
+    media_type = headers.get("content-type", "").partition(";")[0]
     if media_type != "application/json":
-        raise ContractViolationError(f"{response.status_code} with {media_type!r}: {response.text!r}")
-    error = check_event(parse_object(response.content))
-    if error.type != "error" or STATUS_OF_CODE.get(error.text("code")) != response.status_code:
-        raise ContractViolationError(f"{response.status_code} does not go with {error}")
-    return RefusedError(error, response.status_code, dict(response.headers))
+        raise ContractViolationError(f"{status} with {media_type!r}: {body!r}")
+    error = check_event(parse_object(body))
+    if error.type != "error" or STATUS_OF_CODE.get(error.text("code")) != status:
+        raise ContractViolationError(f"{status} does not go with {error}")
+    return RefusedError(error, status, headers)
 
 
-# One context for all clients: each would load the machine's certificates anew, for plain HTTP.
-_TLS = ssl.create_default_context()
+# One context for all clients: each would load the machine's certificates anew. Servers under test make their own.
+TLS = ssl.create_default_context()
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
 
 def http_client(base_url: str, token: str | None = None, **options: Any) -> httpx.AsyncClient:
     """A client without the machine's proxies; `token` goes into the Authorization header."""
     headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     headers |= options.pop("headers", {})
-    settings: dict[str, Any] = {"timeout": httpx.Timeout(EVENT_S), "verify": _TLS} | options
+    settings: dict[str, Any] = {
+        "timeout": httpx.Timeout(EVENT_S),
+        "verify": TLS,
+        "http2": base_url.startswith("https"),
+    } | options
     return httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False, **settings)
 
 
