@@ -1,0 +1,105 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Each sentence of the guide, put to the test
+#
+# The guide has a table with three columns, latency, browser support and complexity, and some sentences of advice. Here
+# each that can be tested meets the data: this run, the fault run, what was tried out on servers and in browsers, the
+# guide's own server, and published browser facts. Nobody types a verdict; what was not measured is not judged.
+
+# %%
+import os
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown
+
+from loadtests.analysis import sentences
+from loadtests.analysis.claims import RESOLUTION_MS
+from loadtests.analysis.study import study
+from loadtests.analysis.verdicts import evidence, frames, guide, limits, page
+
+run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
+found = evidence.gather(study(run_dir), run_dir)
+judged = guide.judged(found)
+pd.set_option("display.max_colwidth", None)
+Markdown(f"Run `{found.study.run.run_id}`: {sentences.state(found.study)}")
+
+# %% [markdown]
+# ## What the verdicts are made from
+
+# %%
+frames.sources(found)
+
+# %% [markdown]
+# ## The verdicts
+#
+# *True if*: it depends on what follows. *Not testable here*: what was measured lies on the limit.
+
+# %%
+Markdown(guide.summary(judged))
+
+# %%
+frames.verdicts(judged)
+
+# %% [markdown]
+# ## Why
+#
+# What was measured for each, and where it can be looked up.
+
+# %%
+frames.reasons(judged)
+
+# %% [markdown]
+# ## The whole table
+#
+# The guide's columns, filled from data (its own word in brackets), and those that it leaves out. A dash: not tested.
+
+# %%
+frames.columns(found)
+
+# %% [markdown]
+# ## Browser support
+#
+# Share of the world's usage, by published facts about each browser version. *Unknown*: nothing is published of it.
+
+# %%
+frames.support(found)
+
+# %%
+Markdown(page.support_note(found))
+
+# %% [markdown]
+# ## The limits
+#
+# Every figure that a verdict depends on. A latency figure of the guide is read to the nearest so many milliseconds:
+
+# %%
+RESOLUTION_MS
+
+# %% [markdown]
+# Browser support: what share of usage, in percent, each of the guide's words stands for.
+
+# %%
+pd.DataFrame(limits.SUPPORT_PERCENT, index=["from", "to"]).T
+
+# %% [markdown]
+# Up to here a reaction feels instant, and beyond here it breaks the flow of thought (ms); and Socket.IO is called
+# easier with at most this share of the branches.
+
+# %%
+pd.Series(
+    {
+        "instant, ms": limits.INSTANT_MS,
+        "distracting, ms": limits.DISTRACTING_MS,
+        "easier, share of branches": limits.EASIER_RATIO,
+    }
+)
