@@ -101,6 +101,8 @@ class _Measurement:
 
     def _server(self, port: int, route: Route) -> Server:
         settings = self.bench.settings.of_target(self.planned.target).with_fanout(self.planned.fanout)
+        if self.planned.stamps:
+            settings = settings.stamping(self.folder)
         return Server(
             self.planned.target.server_name,
             replace(settings, scaling=self.bench.scaling) if self.planned.kind == SCALED else settings,

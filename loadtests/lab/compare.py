@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -52,8 +53,19 @@ def compare(scenario: str, request: Request) -> int:
     if scaled is not None:
         scaling.require_redis(scaled.redis_url)
     routes.require({cell.link for cell in chosen.cells})
+    if chosen.calibrate:
+        made = _calibrated(made)
     outcome = experiment.conduct(made, lambda cells: progress.display(console, cells))
     return _concluded(outcome, thresholds)
+
+
+def _calibrated(made: Experiment) -> Experiment:
+    """Calibrate the experiment's clients, say what came of it, and let the run hold it."""
+    from loadtests.calibration.preflight import preflight
+
+    found = preflight(made.targets)
+    print(found.sentence(), flush=True)
+    return replace(made, checks=found.checks, sections={**made.sections, "calibration": found.section()})
 
 
 def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from loadtests.lab.scaling import Scaling
 from loadtests.lab.servers import ServerSettings
 from loadtests.lab.targets import CLAIMS_MS, Target
 from loadtests.runs import manifest
+from loadtests.runs.calibration import Check
 from loadtests.runs.manifest import Manifest, Value
 from loadtests.runs.schema import SCHEMA_VERSION, Run
 from loadtests.runs.store import RunStore
@@ -40,6 +41,8 @@ class Experiment:
     runs_folder: Path
     bench: Bench = field(default_factory=Bench)
     passes: int = again.PASSES  # how often cells that only the circumstances spoilt are measured again
+    checks: Sequence[Check] = ()  # what a calibration before the run found
+    sections: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)  # of the manifest, beside its own
 
     def cells(self) -> tuple[PlannedCell, ...]:
         """Return the run's cells in order."""
@@ -81,6 +84,7 @@ def conduct(
     _raise_open_files(max(cell.load.subscribers for cell in planned))
     started = time.monotonic()
     environment = manifest.collect(_settings(experiment), experiment.seed)
+    environment |= {name: dict(values) for name, values in experiment.sections.items()}
     store = RunStore.create(experiment.runs_folder, _run(experiment, environment, len(planned)))
     interrupted = False
     # The lab itself stays off the server's core.
@@ -129,6 +133,7 @@ def _run(experiment: Experiment, environment: Manifest, planned_cells: int) -> R
         manifest=environment,
         protected=manifest.protected(environment),
         claims=CLAIMS_MS,
+        calibration=tuple(experiment.checks),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loadtests.lab import counts, held_back, procfs, timeline
+from loadtests.lab import counts, held_back, procfs, stamps, timeline
 from loadtests.lab.errors import GeneratorError
 from loadtests.lab.plan import PlannedCell
 from loadtests.lab.sampler import Reading
@@ -82,6 +82,8 @@ def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: st
         "publishes": publishes,
         "timeline": timeline.table(planned.id, readings, result),
     }
+    if planned.stamps:
+        tables["stamps"] = stamps.table(planned.id, folder)
     return cell, tables
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from loadtests.lab.targets import Target
 from loadtests.links.spec import Link, parse
-from loadtests.scenarios.scenario import CellPlan, Scenario
+from loadtests.scenarios.scenario import BUDGET, CellPlan, Scenario
 from loadtests.scenarios.spec import Load
 
 _RETRANSMITTED_S = 2.0  # Linux' first retransmission timeouts are 0.2 s and more, and double
@@ -37,6 +37,7 @@ class PlannedCell:
     fanout: str  # how the server writes to its sockets; empty: as it does by itself
     seed: int  # of the cell's arrivals; the same for every transport of a block and load
     link: Link | None = None  # None: the loopback
+    stamps: bool = False  # its server writes down when each event took which step
 
     @property
     def measuring_s(self) -> float:
@@ -81,6 +82,7 @@ def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, ord
         fanout=cell.fanout,
         seed=_cell_seed(seed, block, cell.load.name),
         link=link,
+        stamps=cell.stamps or cell.kind == BUDGET,
     )
 
 

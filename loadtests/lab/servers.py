@@ -66,6 +66,10 @@ class ServerSettings:
         """Return these settings for a server that writes by the given sink; empty: by its own choice."""
         return replace(self, variables={**self.variables, "RTLAB_FANOUT": fanout}) if fanout else self
 
+    def stamping(self, folder: Path) -> ServerSettings:
+        """Return these settings for a server that writes the steps of its events into `folder` when it ends."""
+        return replace(self, variables={**self.variables, "RTLAB_STAMPS": str(folder.resolve())})
+
     def recorded(self) -> dict[str, str]:
         """Return the RTLAB_* settings as they stand in the manifest (without the secret)."""
         return {"RTLAB_RATE": "0", "RTLAB_DRAIN_SECONDS": f"{self.drain_s:g}", **self.variables}

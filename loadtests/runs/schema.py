@@ -9,6 +9,7 @@ A run folder is `results/runs/<UTC>-<scenario>-<commit>/`:
 - `samples.parquet`    one row per delivery (`SAMPLES`), all cells
 - `publishes.parquet`  one row per publication (`PUBLISHES`), all cells
 - `timeline.parquet`   one row per second and cell (`TIMELINE`)
+- `stamps.parquet`     one row per event (`STAMPS`), of cells whose server stamped; there only if a cell's did
 - `server-<cell>.log`, `generator-<cell>.log`, `report.html`, `charts/*.svg`
 
 While a run goes on, each cell's tables lie in `cells/<cell>/…parquet`; they are merged at the end.
@@ -20,6 +21,8 @@ from enum import StrEnum
 
 import msgspec
 import pyarrow as pa
+
+from loadtests.runs.calibration import Check
 
 SCHEMA_VERSION = 1
 
@@ -56,6 +59,19 @@ PUBLISHES = pa.schema(
         ("accepted_ns", pa.int64()),  # when the ack / 202 was read; ABSENT_NS if never
         ("offset", pa.int64()),  # from the ack; -1 if never acknowledged
         ("phase", pa.int8()),
+    ]
+)
+
+STAMPS = pa.schema(
+    [
+        ("cell", pa.dictionary(pa.int16(), pa.string())),
+        ("room", pa.int32()),
+        ("offset", pa.int64()),
+        ("accepted_ns", pa.int64()),  # the server had the valid message; ABSENT_NS where it was none of a client
+        ("appended_ns", pa.int64()),  # its offset was assigned
+        ("heard_ns", pa.int64()),  # the server that fans out was told of it: through Redis, or at once
+        ("writing_ns", pa.int64()),  # the first write to the sockets of those who waited; ABSENT_NS if nobody did
+        ("written_ns", pa.int64()),  # the last one
     ]
 )
 
@@ -205,3 +221,4 @@ class Run(msgspec.Struct, frozen=True):
     claims: dict[str, float]  # the guide's claimed latency in ms, by transport
     cells: tuple[Cell, ...] = ()
     note: str = ""  # why it is incomplete, in words
+    calibration: tuple[Check, ...] = ()  # what the short calibration before the first cell found; empty: none was made

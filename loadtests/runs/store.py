@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests.runs.errors import RunError
-from loadtests.runs.schema import PUBLISHES, SAMPLES, SCHEMA_VERSION, TIMELINE, Cell, Run
+from loadtests.runs.schema import PUBLISHES, SAMPLES, SCHEMA_VERSION, STAMPS, TIMELINE, Cell, Run
 
-TABLES: Mapping[str, pa.Schema] = {"samples": SAMPLES, "publishes": PUBLISHES, "timeline": TIMELINE}
+TABLES: Mapping[str, pa.Schema] = {"samples": SAMPLES, "publishes": PUBLISHES, "timeline": TIMELINE, "stamps": STAMPS}
+OPTIONAL = ("stamps",)  # no file where no cell has rows
 RUN_FILE = "run.json"
 
 _CELLS = "cells"
@@ -114,6 +115,8 @@ class RunStore:
 
     def _merge(self, name: str, schema: pa.Schema) -> None:
         target = self.folder / f"{name}.parquet"
+        if name in OPTIONAL and not any((self.folder / _CELLS).glob(f"*/{target.name}")):
+            return
         staged = self.folder / _SCRATCH / f"{name}.parquet"
         with pq.ParquetWriter(staged, schema, **_writer_options(schema)) as writer:
             for cell in self._run.cells:

@@ -31,7 +31,8 @@ from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, ECHO, Load
 from loadtests.scenarios.sweep import swept
 
 ARRIVALS = ("constant", "poisson", "burst")
-KINDS = ("latency", "fan-out", "memory", "stack")
+BUDGET = "budget"  # cells whose server stamps the steps of each event
+KINDS = ("latency", "fan-out", "memory", "stack", "sweep", BUDGET)
 SCALED = "scaled"  # a kind that no file asks for: `scaled_out` adds its cells
 SCALED_SUFFIX = "-redis"
 FANOUTS = ("", "direct", "portable")
@@ -49,6 +50,7 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     measured_s: float | None = None
     hold_s: float = 0.0  # memory cells: how long the idle connections are held
     fanout: str = ""  # one of FANOUTS: how the server writes to its sockets; empty: as it does by itself
+    stamps: bool = False  # its servers stamp, though it is not of the kind BUDGET; no file may ask for it
     link: str = LOOPBACK  # between server and subscribers, see `loadtests.links.spec`; a profile's name is spelt out
     sweep: dict[str, tuple[int | float, ...]] = {}  # values for fields of the load: a cell for each combination
 
@@ -66,6 +68,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     grace_s: float = 0.5
     users: int = 10  # user ids the connections share, so that joining does not make N^2 presence events
     slo: Slo | None = None  # what every tabled condition is held to
+    calibrate: bool = False  # a short calibration precedes the first cell
 
 
 def named() -> dict[str, Path]:
@@ -159,7 +162,9 @@ def scaled_out(scenario: Scenario) -> Scenario:
     busiest = max(tabled, key=lambda cell: cell.load.subscribers * cell.load.rate_per_s)
     stacks = [cell.blocks for cell in scenario.cells if cell.kind == "stack"]
     load = msgspec.structs.replace(busiest.load, name=busiest.load.name + SCALED_SUFFIX)
-    added = msgspec.structs.replace(busiest, kind=SCALED, load=load, blocks=stacks[0] if stacks else busiest.blocks)
+    stamps = any(cell.kind == BUDGET for cell in scenario.cells)
+    blocks = stacks[0] if stacks else busiest.blocks
+    added = msgspec.structs.replace(busiest, kind=SCALED, load=load, blocks=blocks, stamps=stamps)
     _check_load(load)
     extended = msgspec.structs.replace(scenario, cells=(*scenario.cells, added))
     _check_names(extended)
@@ -189,6 +194,7 @@ def _check_names(scenario: Scenario) -> None:
 
 def _check_cell(cell: CellPlan) -> None:
     _need(cell.kind in KINDS, "kind", cell.kind, ", ".join(KINDS))
+    _need(not cell.stamps, "stamps", cell.stamps, f"left out: servers stamp in cells of the kind {BUDGET}")
     _need(cell.fanout in FANOUTS, "fanout", cell.fanout, ", ".join(filter(None, FANOUTS)))
     if cell.blocks is not None:
         _need(1 <= cell.blocks <= 1000, "blocks", cell.blocks, "1..1000")
