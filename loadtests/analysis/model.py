@@ -32,6 +32,45 @@ def long_poll_mean_ms(one_way_ms: float, rate_per_s: float, turnaround_ms: float
     return one_way_ms + (arrivals * blind_ms / 2) / (arrivals + math.exp(-arrivals))
 
 
+def long_poll_percentile_ms(one_way_ms: float, rate_per_s: float, percent: float, turnaround_ms: float = 0.0) -> float:
+    """Percentile of the latencies whose mean is `long_poll_mean_ms`.
+
+    A share e^(-r w) / (r w + e^(-r w)) of the messages finds a request waiting and takes d; the others come at an even
+    distance from the blind time's end and take d plus that.
+    """
+    blind_ms = 2 * one_way_ms + turnaround_ms
+    arrivals = rate_per_s * blind_ms / 1e3
+    awaited = math.exp(-arrivals) / (arrivals + math.exp(-arrivals))
+    beyond = percent / 100 - awaited
+    return one_way_ms + (blind_ms * beyond / (1 - awaited) if beyond > 0 else 0.0)
+
+
+def percentile_ms(transport: str, one_way_ms: float, rate_per_s: float, interval_ms: float, percent: float) -> float:
+    """Percentile that the link, the polling grid and random arrivals would give by themselves; NaN without a model."""
+    if transport in PUSHING:
+        return push_ms(one_way_ms)
+    if transport == "longpoll":
+        return long_poll_percentile_ms(one_way_ms, rate_per_s, percent)
+    if transport == "shortpoll":
+        return one_way_ms + interval_ms * percent / 100
+    return math.nan
+
+
+def longest_rtt_ms(transport: str, budget_ms: float, rate_per_s: float, interval_ms: float, percent: float) -> float:
+    """Round trip up to which the percentile stays within the budget; 0 where no link is short enough, NaN as above.
+
+    Every model's percentile grows with the delay, so bisection finds it, to a thousandth of the budget.
+    """
+    low_ms, high_ms = 0.0, 2 * budget_ms
+    if not percentile_ms(transport, 0.0, rate_per_s, interval_ms, percent) <= budget_ms:
+        return math.nan if transport not in (*PUSHING, "longpoll", "shortpoll") else 0.0
+    while high_ms - low_ms > budget_ms / 1000:
+        middle_ms = (low_ms + high_ms) / 2
+        within = percentile_ms(transport, middle_ms / 2, rate_per_s, interval_ms, percent) <= budget_ms
+        low_ms, high_ms = (middle_ms, high_ms) if within else (low_ms, middle_ms)
+    return low_ms
+
+
 def long_poll_max_ms(one_way_ms: float, turnaround_ms: float = 0.0) -> float:
     """Worst case of a long poll: d + w = 3d + t, published just after an answer left."""
     return 3 * one_way_ms + turnaround_ms

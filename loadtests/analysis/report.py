@@ -15,10 +15,22 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from loadtests.analysis import claims, palette, quantity, sentences, table, variants, vector
+from loadtests.analysis import (
+    claims,
+    frontier,
+    link_quality,
+    palette,
+    quantity,
+    residuals,
+    sentences,
+    table,
+    variants,
+    vector,
+)
 from loadtests.analysis.charts.cost import costs
 from loadtests.analysis.charts.ecdf import latency_ecdf
 from loadtests.analysis.charts.fan_out import latency_by_fan_out
+from loadtests.analysis.charts.frontier import cheapest_in_time
 from loadtests.analysis.charts.layout import LAYOUTS, Layout, house_style
 from loadtests.analysis.charts.timeline import timeline
 from loadtests.analysis.study import Study, study
@@ -56,6 +68,16 @@ _CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callabl
         sentences.fan_out,
         "Solid: median with its 95 % interval. Dashed: p99, where enough samples lie beyond it. Dotted: half the grid "
         "of short polling.",
+    ),
+    (
+        "cheapest",
+        "The cheapest transport in time, by link and message rate",
+        cheapest_in_time,
+        frontier.sentence,
+        "Colour and mark: of the transports whose 90th percentile is within the budget, the one with the least server "
+        "CPU per delivery, in µs; behind =: who costs at most a tenth more. Where colours meet, the cheapest changes. "
+        "Dotted: the longest round trip at which, by the closed forms alone, pushes, long polls and short polls stay "
+        "within the budget.",
     ),
     (
         "costs",
@@ -121,6 +143,9 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         marks=table.MARKS,
         state=sentences.state(worked_out),
         headline=sentences.headline(worked_out),
+        residuals=residuals.residuals(worked_out),
+        slack_ms=residuals.SLACK_MS,
+        links=link_quality.link_qualities(worked_out.run),
         five_hundred=sentences.five_hundred(worked_out),
         share=quantity.share,
         stacks=stacks,
@@ -147,6 +172,8 @@ def _draw(worked_out: Study) -> tuple[Chart, ...]:
     with house_style():
         for slug, heading, draw, say, reading in _CHARTS:
             sentence = say(worked_out)
+            if not sentence:  # the run was not made for this chart
+                continue
             drawings = []
             for layout in LAYOUTS:
                 figure = draw(worked_out, layout)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from loadtests.analysis import link_claims
 from loadtests.analysis.link_claims import Promise
+from loadtests.analysis.link_quality import link_qualities
 from loadtests.analysis.quantity import digits
 from loadtests.analysis.study import Study, study
 from loadtests.lab.compare import FAILED, INTERRUPTED, OK, SOME_INVALID, compare
@@ -44,17 +45,11 @@ def holds(worked_out: Study) -> bool:
 
 
 def _probed(worked_out: Study) -> list[str]:
-    out = []
-    for link in dict.fromkeys(cell.link for cell in worked_out.run.cells if cell.link_check is not None):
-        checks = [cell.link_check for cell in worked_out.run.cells if cell.link == link and cell.link_check is not None]
-        medians = sorted(check.rtt_ms_p50 for check in checks if check.rtt_ms_p50 is not None)
-        probes, answered = sum(check.probes for check in checks), sum(check.answered for check in checks)
-        span = f"{medians[0]:.2f} to {medians[-1]:.2f} ms" if medians else "unknown"
-        out.append(
-            f"link {link} by {checks[0].mechanism}: median round trip {span} over {len(checks)} cells, "
-            f"{probes - answered} of {probes} probes lost"
-        )
-    return out
+    return [
+        f"link {found.link}, {found.mechanism}; median round trip {digits(found.median_low_ms, 4)} to "
+        f"{digits(found.median_high_ms, 4)} ms over {found.cells} cells, {found.lost} of {found.probes} probes lost"
+        for found in link_qualities(worked_out.run)
+    ]
 
 
 def _line(promise: Promise) -> str:
