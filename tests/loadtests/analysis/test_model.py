@@ -95,3 +95,21 @@ def test_expected_distributions() -> None:
     assert np.interp(0.5, poll.fraction, poll.latency_ms) == pytest.approx(525.0)
     assert held.latency_ms[0] == 25.0
     assert 25.0 < held.latency_ms[-1] <= 75.0
+
+
+@pytest.mark.parametrize("rate_per_s", [1.0, 10.0, 40.0])
+@pytest.mark.parametrize("percent", [20.0, 50.0, 90.0, 99.0])
+def test_long_poll_percentiles_agree_with_the_cycle(rate_per_s: float, percent: float) -> None:
+    played = model.long_poll_latencies_ms(_poisson_ms(rate_per_s), 25.0)
+    theory = model.long_poll_percentile_ms(25.0, rate_per_s, percent)
+    assert np.percentile(played, percent) == pytest.approx(theory, abs=1.2)
+
+
+def test_the_longest_round_trip_within_a_budget() -> None:
+    assert model.longest_rtt_ms("websocket", 100.0, 10.0, 1000.0, 90.0) == pytest.approx(200.0, abs=0.2)
+    assert model.longest_rtt_ms("shortpoll", 1000.0, 10.0, 1000.0, 90.0) == pytest.approx(200.0, abs=2.0)
+    assert model.longest_rtt_ms("shortpoll", 800.0, 10.0, 1000.0, 90.0) == 0.0
+    assert np.isnan(model.longest_rtt_ms("pigeon", 100.0, 10.0, 1000.0, 90.0))
+    held_ms = model.longest_rtt_ms("longpoll", 100.0, 40.0, 1000.0, 90.0)
+    assert model.long_poll_percentile_ms(held_ms / 2, 40.0, 90.0) == pytest.approx(100.0, abs=0.2)
+    assert held_ms < model.longest_rtt_ms("longpoll", 100.0, 2.0, 1000.0, 90.0) <= 200.0
