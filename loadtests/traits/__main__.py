@@ -8,17 +8,20 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
 from core.auth import sign
+from loadtests.lab import targets
 from loadtests.lab.errors import LabError
 from loadtests.lab.servers import Server, ServerSettings
 from loadtests.runs import manifest
 from loadtests.traits import proxy
-from loadtests.traits.speakers import SPEAKERS
+from loadtests.traits.speakers import MULTIPLEXED, SPEAKERS
 from loadtests.traits.trial import Door, duplex, passage
 
 _TOKEN_S = 600.0
@@ -43,16 +46,24 @@ class Traits(msgspec.Struct, frozen=True):
 
 
 def examine(folder: Path) -> Traits:
-    """Start a server (and nginx before it) and ask every transport. Raises LabError and ProxyError."""
-    with Server("all", ServerSettings(), log=folder / "server.log") as server:
-        server.wait_ready(lambda: None)
-        token = sign(server.secret.encode(), "trial", ["*"], time.time() + _TOKEN_S)
-        door = Door(server.port, token)
+    """Start the servers (and nginx before one) and ask every transport. Raises LabError and ProxyError."""
+    with _served("all", ServerSettings(), folder) as door:
         able = {speaker.transport: duplex(speaker, door) for speaker in SPEAKERS}
         passages = _passages(door, folder) if (version := proxy.version()) else {}
+    for speaker in MULTIPLEXED:
+        target = targets.target(speaker.transport)
+        with _served(target.server_name, ServerSettings().of_target(target), folder) as door:
+            able[speaker.transport] = duplex(speaker, door)
     rows = [Trait(name, able[name], *passages.get(name, ("", ""))) for name in able]
     commit = manifest.git(Path(__file__).parents[2])["commit"]
     return Traits(1, str(commit)[:7] if commit else "not in git", version, tuple(rows))
+
+
+@contextmanager
+def _served(name: str, settings: ServerSettings, folder: Path) -> Iterator[Door]:
+    with Server(name, settings, log=folder / f"{name}.log") as server:
+        server.wait_ready(lambda: None)
+        yield Door(server.port, sign(server.secret.encode(), "trial", ["*"], time.time() + _TOKEN_S))
 
 
 def _passages(door: Door, folder: Path) -> dict[str, tuple[str, str]]:

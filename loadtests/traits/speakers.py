@@ -12,20 +12,28 @@ from loadtests.clients.http import Access, build_post
 from loadtests.clients.polls import LongPollClient
 from loadtests.clients.socketio import SocketIoClient
 from loadtests.clients.sse import SseClient
+from loadtests.clients.tls import TlsPipe, client_context
 from loadtests.clients.websocket import WebSocketClient
+from loadtests.lab.servers import HOST
+from loadtests.traits.multiplexed import DuplexPushClient, DuplexSseClient, Upstream
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """One transport on HTTP/1.1 or WebSocket. `publish(client, content, ref)` builds what is sent on its connection."""
+    """One transport. `publish(client, content, ref)` builds what is sent on its connection."""
 
     transport: str
     client: Callable[[Access], Client]
     publish: Callable[[Client, str, str], bytes]
+    alpn: str = ""  # what it speaks over TLS; empty: no TLS
+
+    def tls(self) -> TlsPipe | None:
+        """TLS for a new connection to this machine, where the transport needs it."""
+        return TlsPipe(client_context(HOST, self.alpn), HOST, self.alpn) if self.alpn else None
 
 
-def _frame(client: Client, content: str, ref: str) -> bytes:
-    assert isinstance(client, WebSocketClient)
+def _own(client: Client, content: str, ref: str) -> bytes:
+    assert isinstance(client, WebSocketClient | Upstream)
     return client.publish(content, ref)
 
 
@@ -34,9 +42,15 @@ def _post(client: Client, content: str, ref: str) -> bytes:
 
 
 SPEAKERS = (
-    Speaker("websocket", WebSocketClient, _frame),
+    Speaker("websocket", WebSocketClient, _own),
     Speaker("sse", SseClient, _post),
     Speaker("longpoll", LongPollClient, _post),
-    Speaker("socketio", SocketIoClient, _frame),
+    Speaker("socketio", SocketIoClient, _own),
 )
-"""Short polling is not among them: between two questions its connection waits for nothing."""
+"""What `all` serves. Short polling is not among them: between two questions its connection waits for nothing."""
+
+MULTIPLEXED = (
+    Speaker("h2push", DuplexPushClient, _own, alpn=DuplexPushClient.alpn),
+    Speaker("sse-h2", DuplexSseClient, _own, alpn=DuplexSseClient.alpn),
+)
+"""On HTTP/2, each with a server of its own."""

@@ -44,7 +44,7 @@ def duplex(speaker: Speaker, door: Door, patience_s: float = PATIENCE_S) -> bool
     room, ref = f"duplex-{speaker.transport}", f"t{next(_refs)}"
     client = speaker.client(door.access(room))
     try:
-        with Wire(client, door.port) as wire:
+        with Wire(client, door.port, speaker.tls()) as wire:
             if not wire.joins(patience_s):
                 return False
             wire.send(speaker.publish(client, "on the same connection", ref))

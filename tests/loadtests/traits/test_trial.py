@@ -14,7 +14,7 @@ import pytest
 from loadtests.analysis.verdicts.evidence import Traits
 from loadtests.traits import __main__ as command
 from loadtests.traits import proxy
-from loadtests.traits.speakers import SPEAKERS, Speaker
+from loadtests.traits.speakers import MULTIPLEXED, SPEAKERS, Speaker
 from loadtests.traits.trial import Door, Passage, duplex, passage
 from tests.conftest import missing
 
@@ -57,10 +57,11 @@ def test_a_proxy_that_refuses_is_told_from_one_that_keeps_silent(
         assert passage(speaker, Door(port, "token"), port, BRIEF_S) is outcome
 
 
+@pytest.mark.parametrize("speaker", [SPEAKERS[0], MULTIPLEXED[0]], ids=lambda speaker: speaker.transport)
 @pytest.mark.parametrize("answer", [REFUSAL, b"", b"no HTTP at all\r\n\r\n"])
-def test_who_is_not_let_in_is_not_duplex(answer: bytes) -> None:
+def test_who_is_not_let_in_is_not_duplex(speaker: Speaker, answer: bytes) -> None:
     with answering(answer) as port:
-        assert duplex(SPEAKERS[0], Door(port, "token"), BRIEF_S) is False
+        assert duplex(speaker, Door(port, "token"), BRIEF_S) is False
 
 
 def test_nobody_there_is_a_refusal() -> None:
@@ -75,9 +76,9 @@ def test_our_servers_are_asked_and_the_answers_are_evidence(tmp_path: Path, caps
     assert command.main(["--out", str(tmp_path / "traits.json")]) == 0, capsys.readouterr().err
     traits = msgspec.json.decode((tmp_path / "traits.json").read_bytes(), type=Traits)
     assert {row.transport: row.duplex for row in traits.rows} == {
-        "websocket": True, "sse": False, "longpoll": False, "socketio": True,
+        "websocket": True, "sse": False, "longpoll": False, "socketio": True, "h2push": True, "sse-h2": True,
     }  # fmt: skip
-    assert {row.proxy_told for row in traits.rows} == {"passes"}
+    assert {row.proxy_told for row in traits.rows} == {"passes", ""}
     assert [row.proxy for row in traits.rows if row.transport in ("sse", "longpoll")] == ["passes", "passes"]
 
 
@@ -90,6 +91,7 @@ def test_without_nginx_the_rest_is_still_answered(
     monkeypatch.setattr(proxy, "version", lambda: "")
     monkeypatch.setattr(proxy, "proxies", no_proxies)
     monkeypatch.setattr(command, "SPEAKERS", SPEAKERS[:1])
+    monkeypatch.setattr(command, "MULTIPLEXED", ())
     assert command.main([]) == 0
     said = capsys.readouterr()
     assert said.out == "websocket  duplex yes\n"
