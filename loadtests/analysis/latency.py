@@ -21,7 +21,7 @@ IntArray = npt.NDArray[np.int64]
 MIN_BEYOND = 10
 """A percentile is stated only with at least this many samples beyond it."""
 
-SAMPLE_COLUMNS = ("cell", "scheduled_ns", "kernel_rx_ns", "user_rx_ns", "room", "offset", "phase")
+SAMPLE_COLUMNS = ("cell", "scheduled_ns", "sent_ns", "kernel_rx_ns", "user_rx_ns", "room", "offset", "phase")
 """What the analysis reads of `samples.parquet`."""
 
 _NS_PER_MS = 1e6

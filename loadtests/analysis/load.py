@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from loadtests.runs import store
 from loadtests.runs.errors import RunError
-from loadtests.runs.schema import PUBLISHES, SAMPLES, TIMELINE, Run
+from loadtests.runs.schema import PUBLISHES, SAMPLES, STAMPS, TIMELINE, Run
 
 
 class RunFormatError(RunError):
@@ -35,6 +35,7 @@ class RunTables:
     samples: pd.DataFrame
     publishes: pd.DataFrame
     timeline: pd.DataFrame
+    stamps: pd.DataFrame  # columns of `schema.STAMPS`; no rows unless a cell's servers stamped
 
 
 def load(run_dir: Path, sample_columns: Sequence[str] | None = None) -> RunTables:
@@ -49,6 +50,7 @@ def load(run_dir: Path, sample_columns: Sequence[str] | None = None) -> RunTable
         samples=_table(run_dir, run, "samples", _subset(SAMPLES, sample_columns)),
         publishes=_table(run_dir, run, "publishes", PUBLISHES),
         timeline=_table(run_dir, run, "timeline", TIMELINE),
+        stamps=_table(run_dir, run, "stamps", STAMPS, optional=True),
     )
 
 
@@ -69,13 +71,13 @@ def _subset(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
     return pa.schema([schema.field(name) for name in columns])
 
 
-def _table(run_dir: Path, run: Run, name: str, schema: pa.Schema) -> pd.DataFrame:
+def _table(run_dir: Path, run: Run, name: str, schema: pa.Schema, *, optional: bool = False) -> pd.DataFrame:
     known = {cell.id for cell in run.cells}
     merged = run_dir / f"{name}.parquet"
     paths = [merged] if merged.exists() else [run_dir / "cells" / cell.id / merged.name for cell in run.cells]
     tables = [_read(path, schema) for path in paths if path.exists()]
     if not tables:
-        if any(cell.counts is not None and cell.counts.received for cell in run.cells):
+        if not optional and any(cell.counts is not None and cell.counts.received for cell in run.cells):
             raise RunFormatError(
                 f"{run_dir} counts deliveries but holds neither {merged.name} nor cells/*/{merged.name}"
             )

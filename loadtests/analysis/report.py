@@ -16,6 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from loadtests.analysis import (
+    budget,
     claims,
     frontier,
     link_quality,
@@ -27,6 +28,7 @@ from loadtests.analysis import (
     variants,
     vector,
 )
+from loadtests.analysis.charts.budget import latency_budget
 from loadtests.analysis.charts.cost import costs
 from loadtests.analysis.charts.ecdf import latency_ecdf
 from loadtests.analysis.charts.fan_out import latency_by_fan_out
@@ -78,6 +80,15 @@ _CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callabl
         "CPU per delivery, in µs; behind =: who costs at most a tenth more. Where colours meet, the cheapest changes. "
         "Dotted: the longest round trip at which, by the closed forms alone, pushes, long polls and short polls stay "
         "within the budget.",
+    ),
+    (
+        "budget",
+        "Where the time goes",
+        latency_budget,
+        lambda worked_out: budget.sentence(worked_out.budgets),
+        "From stamps of the servers, in cells of their own. A bar: the mean steps of the deliveries around the median, "
+        "and around p99; the figure: their delivery latency, which ends before the last step. Its turn: the receivers "
+        "before it, and for polls the wait until it asks.",
     ),
     (
         "costs",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from loadtests.analysis import bootstrap, claims, cost, latency, load
+from loadtests.analysis import bootstrap, budget, claims, cost, latency, load
 from loadtests.analysis.condition import (
     Condition,
     Result,
@@ -56,6 +56,7 @@ class Study:
     contrasts: tuple[Contrast, ...]
     timeline: pd.DataFrame
     deliveries: int  # measured phase, all cells
+    budgets: tuple[budget.Budget, ...] = ()  # of conditions whose servers stamped
 
     @property
     def lacks_kernel_stamps(self) -> bool:
@@ -97,6 +98,7 @@ def study(run_dir: Path) -> Study:
         contrasts=tuple(_contrasts([r for r in results if r.condition.kind in TABLE_KINDS])),
         timeline=_timeline(tables),
         deliveries=len(samples),
+        budgets=budget.budgets(results, rows.samples, tables.stamps),
     )
 
 
