@@ -19,10 +19,12 @@ from core.subscription import Answer, Framing, Start, Subscription
 
 NewFanout = Callable[[Framing, Answer | None], Fanout]
 
-# What is kept here for pollers that come straight back. Both within the bounds of the history, so that a position
-# which must be refused is never honoured from here.
-_RECENT_EVENTS: Final = 64
-_RECENT_S: Final = 1.0
+# What is kept here for pollers that come back. Both within the bounds of the history, so that a position which must be
+# refused is never honoured from here. Wide enough for a crowd that a stall has thrown behind: if everyone in it had to
+# ask the history, the next ones would come later still, and the room would never recover.
+_RECENT_EVENTS: Final = 256
+_RECENT_S: Final = 30.0
+_TOLD_AT_ONCE: Final = 64
 
 
 class Channel:
@@ -121,10 +123,12 @@ class Channel:
         fanout = subscription.fanout
         if not isinstance(fanout, Rounds) or self._groups.get(subscription.framing) is not fanout:
             return None  # it belongs to an earlier channel of this room
+        self.idle_since_s = self._clock()  # pollers who are all on their way back are nobody who has left
         head, pending = self.head, fanout.pending
         behind = head.offset - since.offset if head is not None and since.epoch == head.epoch else -1
         if behind > pending:
-            return self._missed(since, pending)
+            missed = self._missed(since, pending)
+            return missed and missed[:_TOLD_AT_ONCE]
         if behind == 0:
             fanout.flush()  # it was told by other ways what the others still wait for
         elif behind != pending:

@@ -67,7 +67,7 @@ class Rounds(Fanout):
     def push(self, event: Any, frame: Any) -> list[Subscription]:
         """Hand on an event, also to those who are just on their way back."""
         full = super().push(event, frame)
-        if not self._direct and self._holds():
+        if not self._direct and (self._batch or self._holds()):  # a round that has begun has no hole
             self._put(frame)
         return full
 

@@ -105,11 +105,12 @@ async def test_poll_withdrawn_as_something_comes_has_been_told_it() -> None:
 
 @pytest.mark.parametrize("case", ["foreign", "ahead", "far behind", "long ago", "expired", "draining", "stale lease"])
 async def test_only_a_new_attach_can_tell(case: str) -> None:
-    async with instance(SHORT) as one:
+    limits = Settings(rate_per_s=0.0, presence_ttl_s=6.0, history_s=1.0) if case == "long ago" else SHORT
+    async with instance(limits) as one:
         subscription, _ = await parked(one)
         at = await one.say("1")
         await settled()
-        for number in range(100 if case == "far behind" else 1):
+        for number in range(300 if case == "far behind" else 1):
             await one.say(str(number))
         if case == "foreign":
             at = Position("foreign00", at.offset)
@@ -118,7 +119,7 @@ async def test_only_a_new_attach_can_tell(case: str) -> None:
         elif case == "long ago":
             await asyncio.sleep(0.95)
             await one.hub.attach(one.who(), ROOM, "poll", frame, poller=True)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # the history is one second long then
         elif case == "expired":
             await asyncio.sleep(4000.0)
         elif case == "draining":
@@ -127,6 +128,34 @@ async def test_only_a_new_attach_can_tell(case: str) -> None:
             await asyncio.sleep(1.5)
             at, _ = await one.hub.members(ROOM)
         assert one.hub.resume(subscription, at) is None
+
+
+async def test_one_far_behind_is_told_in_portions() -> None:
+    async with instance() as one:
+        subscription, _ = await parked(one)
+        at = await one.say("1")
+        await settled()
+        for number in range(100):
+            await one.say(str(number))
+        portions = []
+        while missed := one.hub.resume(subscription, at):
+            portions.append(len(missed))
+            at = missed[-1].position
+        assert portions == [64, 36]
+
+
+async def test_room_whose_pollers_are_always_on_their_way_back_stays_followed() -> None:
+    async with instance(Settings(rate_per_s=0.0, presence_ttl_s=600.0)) as one:
+        subscription, _ = await parked(one)
+        at = await one.say("0")
+        await settled()
+        for number in range(12):
+            await one.say(str(number))
+            await asyncio.sleep(0.5)
+            missed = one.hub.resume(subscription, at)
+            assert missed
+            at = missed[-1].position
+        assert one.link.followed[ROOM] == 1
 
 
 async def test_poll_of_a_room_that_was_unfollowed_is_not_resumed() -> None:

@@ -190,6 +190,16 @@ def test_it_waits_at_most_twice_as_long_as_the_last_one_took() -> None:
     assert told(pollers) == [[[1], [2]], [[1], [2]], [[1]]]
 
 
+def test_a_round_has_no_hole_when_the_time_runs_out_before_anybody_is_back() -> None:
+    room, pollers = answered_once(1)
+    room.publish()
+    room.loop.now_s += 1.0  # before the timer rings
+    room.publish()
+    pollers[0].come_back()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2, 3]]]
+
+
 def test_nothing_is_held_once_everybody_is_back_or_the_time_is_over() -> None:
     room, pollers = answered_once(2)
     for poller in pollers:
@@ -274,5 +284,5 @@ class PollMachine(RuleBasedStateMachine):
             assert all(poller.at == self.room.head for poller in self.pollers if poller.waits)
 
 
-PollMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
+PollMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
 TestPollMachine = PollMachine.TestCase
