@@ -34,7 +34,7 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
         help="put every cell behind this link: rtt=50ms,jitter=5ms,loss=1%%,rate=10mbit, or a profile: lan, wifi, 4g, "
         "3g, transcontinental, satellite",
     )
-    parser.set_defaults(redis=None, instances=None, fail_if=[])
+    parser.set_defaults(redis=None, instances=None, fail_if=[], target=None, adapter=[])
     add_drawn(parser)
 
 
@@ -54,6 +54,23 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_foreign(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a server which is not ours."""
+    parser.add_argument(
+        "--target",
+        metavar="URL",
+        help="measure the server that runs there, alone or beside --transports; it needs --adapter",
+    )
+    parser.add_argument(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="how to speak to the target: nchan-websocket, nchan-sse, nchan-longpoll, nchan for all three, or a TOML "
+        "file; repeatable",
+    )
+
+
 def request(options: argparse.Namespace) -> Request:
     """Return what the options of `add_servers` or `add_measuring` ask for."""
     return Request(
@@ -65,6 +82,8 @@ def request(options: argparse.Namespace) -> Request:
         instances=options.instances,
         link=options.link,
         fail_if=tuple(options.fail_if),
+        target_url=options.target,
+        adapters=tuple(options.adapter),
     )
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from loadtests.clients.base import Client
 from loadtests.clients.errors import Closed, ProtocolError
-from loadtests.clients.events import Arrival, decode_answer
+from loadtests.clients.events import Arrival, Event, decode_answer
 from loadtests.clients.http import Access, Answer, AnswerParser, build_get
 
 
-class PollClient(Client):
-    """One keep-alive connection, one GET on the way at most.
+def shared(events: Sequence[Event], wire_bytes: int) -> list[Arrival]:
+    """Share bytes out evenly over the events that came in them; the first takes what does not divide."""
+    if not events:
+        return []
+    share, remainder = divmod(wire_bytes, len(events))
+    return [(events[0], share + remainder), *((event, share) for event in events[1:])]
 
-    An answer's bytes are shared out evenly over its events; the first takes what does not divide.
-    """
+
+class PollClient(Client):
+    """One keep-alive connection, one GET on the way at most."""
 
     __slots__ = ("_answers", "waiting")
 
@@ -46,12 +53,7 @@ class PollClient(Client):
             self.follow(event)
         self.position = body.position
         self.welcomed = True
-        if not body.events:
-            return []
-        share, remainder = divmod(answer.wire_bytes, len(body.events))
-        arrivals = [(event, share) for event in body.events]
-        arrivals[0] = (body.events[0], share + remainder)
-        return arrivals
+        return shared(body.events, answer.wire_bytes)
 
     def _poll(self, wait_s: float) -> bytes:
         self.waiting = True

@@ -49,6 +49,9 @@ class PublishClient(Client):
         ref = self._refs.popleft()
         if answer.head.headers.get(b"connection", b"").lower() == b"close":
             self.closed = Closed(answer.head.status, "connection closed after an answer")
+        return self._said(answer, ref)
+
+    def _said(self, answer: Answer, ref: str) -> Event:
         if answer.head.status == 202:
             return Event(type="ack", id=decode_event(answer.body).id, ref=ref)
         code = decode_event(answer.body).code if answer.body[:1] == b"{" else ""

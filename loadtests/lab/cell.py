@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from core.auth import sign
 from loadtests.lab import generators, instances, procfs
 from loadtests.lab.cores import Cores
 from loadtests.lab.errors import GeneratorError, LinkError, ServerError
+from loadtests.lab.foreign import ForeignServer
 from loadtests.lab.generators import Deadline, Generator
 from loadtests.lab.outcome import Memory, Outcome, cell_of, judged
 from loadtests.lab.plan import PlannedCell
@@ -99,7 +100,9 @@ class _Measurement:
         # What carries packets shares the generator's cores: on the server's it would be taken for the server's cost.
         return routes.opened(self.planned.link, port, seed=self.planned.seed, on_cores=self.bench.cores.generator)
 
-    def _server(self, port: int, route: Route) -> Server:
+    def _server(self, port: int, route: Route) -> Server | ForeignServer:
+        if self.planned.target.foreign is not None:
+            return ForeignServer(self.planned.target.foreign)
         settings = self.bench.settings.of_target(self.planned.target).with_fanout(self.planned.fanout)
         if self.planned.stamps:
             settings = settings.stamping(self.folder)
@@ -112,7 +115,7 @@ class _Measurement:
             route=route,
         )
 
-    def _generator(self, server: Server) -> Generator:
+    def _generator(self, server: Server | ForeignServer) -> Generator:
         return Generator(
             spec_of(self.planned, server),
             self.folder,
@@ -121,7 +124,7 @@ class _Measurement:
             module=self.bench.generator_module,
         )
 
-    def _measure(self, server: Server, route: Route) -> Outcome:
+    def _measure(self, server: Server | ForeignServer, route: Route) -> Outcome:
         scaled = self.planned.kind == SCALED
         link = self.planned.link
         if scaled or link is not None or self.planned.kind == "memory":
@@ -144,7 +147,7 @@ class _Measurement:
             description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
         return Outcome(result, sampler.readings, description, before, held, found)
 
-    def _listen(self, server: Server, generator: Generator) -> Memory | None:
+    def _listen(self, server: Server | ForeignServer, generator: Generator) -> Memory | None:
         """Hear the generator until it ends, watching the server; return the memory held, in a memory cell."""
         deadline = Deadline(_limit_s(self.planned))
         settled: Deadline | None = None
@@ -165,20 +168,19 @@ class _Measurement:
         return held
 
 
-def spec_of(planned: PlannedCell, server: Server) -> CellSpec:
+def spec_of(planned: PlannedCell, server: Server | ForeignServer) -> CellSpec:
     """Return what the generator is asked for, with tokens that outlive the cell."""
-    # A Redis outlives the cell's server: rooms of its own keep an earlier cell's history and members out.
-    stem = f"room-{secrets.token_hex(4)}" if planned.kind == SCALED else "room"
+    foreign = planned.target.foreign
+    # A Redis or a foreign server outlives the cell: rooms of its own keep an earlier cell's history and members out.
+    stem = f"room-{secrets.token_hex(4)}" if foreign is not None or planned.kind == SCALED else "room"
     rooms = tuple(f"{stem}-{index}" for index in range(planned.load.rooms))
-    expires_at_s = int(time.time() + _limit_s(planned) + 600)
-    secret = server.secret.encode()
     return CellSpec(
         cell=planned.id,
         user_class=planned.target.user_class,
         host=server.url,
         publish_host=server.near_url if planned.link is not None else "",
         load=planned.load,
-        tokens=tuple(sign(secret, f"user-{index}", rooms, expires_at_s) for index in range(planned.users)),
+        tokens=(server.foreign.token,) if isinstance(server, ForeignServer) else _tokens(planned, server, rooms),
         room_names=rooms,
         warm_up_s=planned.warm_up_s,
         measured_s=planned.measured_s,
@@ -186,23 +188,30 @@ def spec_of(planned: PlannedCell, server: Server) -> CellSpec:
         grace_s=planned.grace_s,
         seed=planned.seed,
         hold_s=planned.hold_s,
+        adapter=None if foreign is None else foreign.adapter,
     )
+
+
+def _tokens(planned: PlannedCell, server: Server, rooms: Sequence[str]) -> tuple[str, ...]:
+    expires_at_s = int(time.time() + _limit_s(planned) + 600)
+    secret = server.secret.encode()
+    return tuple(sign(secret, f"user-{index}", rooms, expires_at_s) for index in range(planned.users))
 
 
 def _limit_s(planned: PlannedCell) -> float:
     return planned.measuring_s + _CONNECT_TIMEOUT_S + planned.load.subscribers / _SLOWEST_CONNECTS_PER_S + _SLACK_S
 
 
-def _memory(server: Server) -> Memory:
+def _memory(server: Server | ForeignServer) -> Memory:
     return Memory(procfs.rss_kib(server.processes()), procfs.tcp_buffers_kib())
 
 
-def _scrape(server: Server) -> Callable[[], str | None]:
+def _scrape(server: Server | ForeignServer) -> Callable[[], str | None]:
     """Return the sampler's source of metrics; of several instances one alone would answer, which says nothing."""
     return (lambda: None) if len(server.instances) > 1 else (lambda: _metrics(server))
 
 
-def _metrics(server: Server) -> str | None:
+def _metrics(server: Server | ForeignServer) -> str | None:
     try:
         status, body = server.get("/metrics")
     except OSError:

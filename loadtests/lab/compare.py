@@ -11,13 +11,14 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.analysis.thresholds import Threshold, ThresholdError, judge, of_slo, parse, require_known
-from loadtests.lab import again, experiment, progress, scaling, targets
+from loadtests.lab import again, experiment, foreign, progress, scaling, targets
 from loadtests.lab import capacity as searched
 from loadtests.lab.capacity import Bounds
 from loadtests.lab.errors import LabError, UsageError
 from loadtests.lab.experiment import Experiment, Outcome
 from loadtests.lab.request import Request
 from loadtests.lab.servers import ServerSettings
+from loadtests.lab.targets import Target
 from loadtests.links import route as routes
 from loadtests.runs import store
 from loadtests.runs.schema import Run
@@ -39,8 +40,7 @@ def compare(scenario: str, request: Request) -> int:
         chosen = scenarios.over_link(chosen, request.link)
     if scaled is not None:
         chosen = scenarios.scaled_out(chosen)
-    names = request.transports.split(",") if request.transports is not None else chosen.transports or targets.names()
-    selected = targets.select(names)
+    selected = _selected(request, chosen)
     thresholds = _thresholds(request.fail_if, chosen, [target.name for target in selected])
     console = Console()
     made = Experiment(
@@ -82,11 +82,11 @@ def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | No
     chosen = searched.with_the_load(chosen)
     if request.link is not None:
         chosen = scenarios.over_link(chosen, request.link)
-    names = request.transports.split(",") if request.transports is not None else chosen.transports or targets.names()
+    selected = _selected(request, chosen)
     console = Console()
     made = Experiment(
         scenario=chosen,
-        targets=targets.select(names),
+        targets=selected,
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         runs_folder=request.runs_folder,
         bench=experiment.bench_of(ServerSettings(deflate=request.deflate)),
@@ -94,6 +94,17 @@ def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | No
     routes.require({cell.link for cell in chosen.cells})
     rounds = searched.Rounds(made.cells(), slo, bounds, made.seed)
     return _concluded(experiment.conduct(made, lambda cells: progress.display(console, cells), rounds))
+
+
+def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
+    """Return what is measured: a foreign server alone or beside `--transports`, else those, else the scenario's."""
+    strangers = foreign.selected(request.target_url, request.adapters)
+    if strangers:
+        foreign.require_measurable(scenario, strangers)
+    if strangers and request.transports is None:
+        return tuple(map(targets.of_foreign, strangers))
+    names = request.transports.split(",") if request.transports is not None else scenario.transports or targets.names()
+    return (*targets.select(names), *map(targets.of_foreign, strangers))
 
 
 def _concluded(outcome: Outcome, thresholds: Sequence[Threshold] = ()) -> int:

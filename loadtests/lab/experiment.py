@@ -154,8 +154,18 @@ def _settings(experiment: Experiment) -> dict[str, Value]:
         "grace_s": experiment.scenario.grace_s,
         "poll_interval_s": _one(load.poll_interval_s for load in loads),
         "poll_wait_s": _one(load.poll_wait_s for load in loads),
+        **_foreign(experiment.targets),
         "link": "; ".join(dict.fromkeys(cell.link for cell in experiment.scenario.cells)),
     }
+
+
+def _foreign(targets: Sequence[Target]) -> dict[str, Value]:
+    """Return where servers that are not ours stand, without their address, and how they were spoken to."""
+    foreign = [target.foreign for target in targets if target.foreign is not None]
+    if not foreign:
+        return {}
+    places = {"this machine" if each.is_here else "another machine" for each in foreign}
+    return {"target": ", ".join(places), "adapters": ", ".join(each.adapter.name for each in foreign)}
 
 
 def _one(values: Iterable[float]) -> float | None:

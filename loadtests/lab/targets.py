@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from loadtests.adapters.adapter import LONGPOLL
 from loadtests.lab.errors import UsageError
+from loadtests.lab.foreign import Foreign
+from loadtests.scenarios.spec import FOREIGN_USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Target:
     server: str = ""  # registry name of the server, where it is another
     arguments: tuple[str, ...] = ()  # what the server is told beside the common ones
     tls: bool = False
+    foreign: Foreign | None = None  # a server that is not ours, and is running already
 
     @property
     def server_name(self) -> str:
@@ -54,6 +58,12 @@ def select(names: Iterable[str]) -> tuple[Target, ...]:
     if not chosen:
         raise UsageError(f"no transport chosen; there are: {', '.join(t.name for t in TARGETS)}")
     return chosen
+
+
+def of_foreign(foreign: Foreign) -> Target:
+    """Return a foreign server as a target, named like its adapter."""
+    pushes = foreign.adapter.protocol != LONGPOLL
+    return Target(foreign.adapter.name, FOREIGN_USER, pushes=pushes, foreign=foreign)
 
 
 def names() -> tuple[str, ...]:

@@ -62,7 +62,12 @@ def _lag_ms(from_ns: int, to_ns: int, seconds: Sequence[GeneratorSecond]) -> flo
 
 
 def server_cpu_ns(readings: Sequence[Reading], from_ns: int, to_ns: int) -> float | None:
-    """Return the server's CPU between two instants, interpolated between readings; None without readings around."""
+    """Return the server's CPU between two instants, interpolated between readings.
+
+    None without readings around, and where no process of the server could be seen.
+    """
+    if not any(reading.server_cpu_ns for reading in readings):
+        return None
     return _between(readings, from_ns, to_ns, [float(reading.server_cpu_ns) for reading in readings])
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import msgspec
 
+from loadtests.adapters.adapter import Adapter
+
 DOWNSTREAM, CHAT, ECHO = "downstream", "chat", "echo"
 DIRECTIONS = (DOWNSTREAM, CHAT, ECHO)
 """Publishers apart from those who listen; every listener of a room publishes too; each alone in a room with itself."""
@@ -38,6 +40,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.subscribers + (self.publishers * self.rooms if self.direction == DOWNSTREAM else 0)
 
 
+FOREIGN_USER = "ForeignUser"
+"""The user class of every server that is not ours: what it says is in the cell's adapter."""
+
+
 class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One cell, as the generator gets it."""
 
@@ -55,6 +61,7 @@ class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     grace_s: float = 1.0  # how long stragglers are awaited after the last publication
     seed: int = 1
     hold_s: float = 0.0  # memory cells: keep everybody connected this long, and publish nothing
+    adapter: Adapter | None = None  # of a server that is not ours
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

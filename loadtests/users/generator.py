@@ -16,7 +16,7 @@ import gevent
 import msgspec
 from locust.env import Environment
 
-from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, CellSpec, Progress
+from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, FOREIGN_USER, CellSpec, Progress
 from loadtests.users.arrivals import KINDS
 from loadtests.users.cell import Cell, Seat, attach
 from loadtests.users.measurement import Failed, Measurement, count_users
@@ -77,7 +77,11 @@ def read_spec(path: Path) -> CellSpec:
         raise ValueError(f"{path}: {error}") from error
     load = spec.load
     rules = (
-        (spec.user_class in USER_CLASSES, f"user_class {spec.user_class!r}; expected one of {', '.join(USER_CLASSES)}"),
+        (
+            spec.user_class in USER_CLASSES or (spec.user_class == FOREIGN_USER and spec.adapter is not None),
+            f"user_class {spec.user_class!r}; expected one of {', '.join(USER_CLASSES)}, or "
+            f"{FOREIGN_USER} with an adapter",
+        ),
         (load.subscribers >= 1, f"subscribers {load.subscribers}; expected 1 or more"),
         (load.rate_per_s >= 0, f"rate_per_s {load.rate_per_s}; expected 0 or more"),
         (load.rooms >= 1, f"rooms {load.rooms}; expected 1 or more"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import gevent
 from gevent.hub import Waiter
@@ -18,7 +19,6 @@ from loadtests.clients.tls import TlsPipe
 from loadtests.users.link import Link
 from loadtests.users.room_user import RoomUser
 
-_MAX_POST_LINKS = 4
 _REOPEN_S = 0.2
 
 
@@ -107,10 +107,11 @@ class PostingUser(RawUser):
     """A user of a transport that only receives: it publishes by POST.
 
     A message goes to the connection with the fewest unanswered ones; while none is idle, another connection is opened
-    behind the scenes, up to four. Past that POSTs queue behind each other in the server, never here.
+    behind the scenes, up to `max_post_links`. Past that POSTs queue behind each other in the server, never here.
     """
 
     abstract = True
+    max_post_links: ClassVar[int] = 4
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -137,7 +138,7 @@ class PostingUser(RawUser):
             client = link.client
             assert isinstance(client, PublishClient | Http2PublishClient)
             link.send(client.publish(content, ref))
-        if idle_at_best and len(self._posts) + self._opening < _MAX_POST_LINKS:
+        if idle_at_best and len(self._posts) + self._opening < self.max_post_links:
             self._opening += 1
             gevent.spawn(self._reinforce)
 

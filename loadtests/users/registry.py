@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from loadtests.scenarios.spec import FOREIGN_USER
 from loadtests.users.room_user import RoomUser
 
 _RAW = "loadtests.users.transports"
@@ -23,11 +24,15 @@ USER_CLASSES = {
     "StockShortPollUser": _STOCK,
     "StockSocketIoUser": _STOCK,
 }
-"""Class name -> module. The locustfile offers the same names; a test holds the two equal."""
+"""Class name -> module. The locustfile offers the same names; a test holds the two equal.
+
+FOREIGN_USER is none of them: it needs a cell with an adapter.
+"""
 
 
 def load_user_class(name: str) -> type[RoomUser]:
-    """Import a user class; raises KeyError for a name that USER_CLASSES does not have."""
-    user_class: type[RoomUser] = getattr(import_module(USER_CLASSES[name]), name)
+    """Import a user class; raises KeyError for a name that is neither FOREIGN_USER nor in USER_CLASSES."""
+    module = "loadtests.users.foreign" if name == FOREIGN_USER else USER_CLASSES[name]
+    user_class: type[RoomUser] = getattr(import_module(module), name)
     assert issubclass(user_class, RoomUser)
     return user_class

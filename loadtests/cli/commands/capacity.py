@@ -30,6 +30,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="cells per transport at most (%(default)s)")
     parser.add_argument("--minutes", type=float, default=10.0, metavar="M", help="begin no step later (%(default)g)")
     blocks.add_servers(parser)
+    blocks.add_foreign(parser)
     parser.set_defaults(command=_command)
 
 

@@ -16,6 +16,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("run", help="measure one scenario")
     parser.add_argument("scenario", metavar="SCENARIO", help="a name (see rtlab list) or a TOML file")
     blocks.add_measuring(parser)
+    blocks.add_foreign(parser)
     parser.set_defaults(command=_command)
 
 

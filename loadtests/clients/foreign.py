@@ -1,0 +1,197 @@
+"""Clients of servers that are not ours, told by an adapter what to say: the same parsers, no contract.
+
+A foreign server has no `epoch:offset`. A message's place is made from the publisher's own count, which is the order of
+the room as long as one publisher speaks there on one connection; acknowledgement and delivery give it the same id.
+"""
+
+from __future__ import annotations
+
+import re
+
+from loadtests.adapters.adapter import LONGPOLL, SSE, Adapter, filled
+from loadtests.clients import frames, stamp
+from loadtests.clients.base import Client
+from loadtests.clients.errors import Closed, ProtocolError
+from loadtests.clients.events import Arrival, Event
+from loadtests.clients.http import Access, Answer, Head
+from loadtests.clients.polls import LongPollClient, shared
+from loadtests.clients.publish import PublishClient
+from loadtests.clients.sse import SseClient
+from loadtests.clients.websocket import WebSocketClient
+
+_STAMPED = re.compile(rb"T\d+\.\d+\.\d+\.\d+\.x*")
+_NO_NEWS = frozenset({204, 304, 408})
+
+
+def client(adapter: Adapter, access: Access, since: str = "") -> Client:
+    """Make a client that listens by the adapter's protocol."""
+    if adapter.protocol == SSE:
+        return ForeignSseClient(adapter, access, since)
+    if adapter.protocol == LONGPOLL:
+        return ForeignPollClient(adapter, access, since)
+    return ForeignWebSocketClient(adapter, access, since)
+
+
+def message_id(message: int) -> str:
+    """The id of a publisher's message, counted from 0."""
+    return f"foreign:{message + 1}"
+
+
+def found(data: bytes) -> list[Event]:
+    """Return the lab's messages in the bytes, in their order."""
+    events: list[Event] = []
+    for match in _STAMPED.finditer(data):
+        content = match[0].decode("ascii")
+        stamped = stamp.read(content)
+        if stamped is not None:
+            events.append(Event(type="chat", id=message_id(stamped[1]), content=content))
+    return events
+
+
+class ForeignWebSocketClient(WebSocketClient):
+    """Welcome once the handshake is over; at most one message of the lab's in each of the server's."""
+
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: Adapter, access: Access, since: str = "") -> None:
+        super().__init__(access, since)
+        self._adapter = adapter
+
+    def opening(self) -> bytes:
+        """The upgrade request."""
+        upgrade = (
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {self._key.decode()}\r\n"
+        )
+        return _get(self._adapter, self.access, self._adapter.subscribe.path, upgrade)
+
+    def publish(self, content: str, ref: str) -> bytes:
+        """Build the frame of one message; nothing answers it."""
+        return frames.build_frame(frames.TEXT, _body(self._adapter, self.access, content))
+
+    def _greet(self) -> None:
+        self.welcomed = True
+        first = self._adapter.subscribe.first_message
+        if first:
+            self.outgoing += frames.build_frame(frames.TEXT, _fill(first, self.access).encode())
+
+    def _read(self, payload: bytes) -> Event | None:
+        events = found(payload)
+        if len(events) > 1:
+            raise ProtocolError(f"{len(events)} messages in one WebSocket message, whose share of it is not known")
+        return events[0] if events else None
+
+
+class ForeignSseClient(SseClient):
+    """Welcome once the stream's head is there; resumes by the last event's id, as an EventSource does."""
+
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: Adapter, access: Access, since: str = "") -> None:
+        super().__init__(access, since)
+        self._adapter = adapter
+
+    def opening(self) -> bytes:
+        """The GET that opens the stream."""
+        resume = f"Last-Event-ID: {self.position}\r\n" if self.position else ""
+        return _get(self._adapter, self.access, self._adapter.subscribe.path, resume)
+
+    def _take(self, data: bytes, wire_bytes: int, arrivals: list[Arrival]) -> None:
+        self.position = self._parser.last_id
+        arrivals += shared(found(data), wire_bytes)
+
+    def _accept(self, head: Head) -> None:
+        super()._accept(head)
+        self.welcomed = True
+
+
+class ForeignPollClient(LongPollClient):
+    """Proves the connection by a request that is answered at once, then polls; the place is in the answers' headers."""
+
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: Adapter, access: Access, since: str = "") -> None:
+        super().__init__(access, since)
+        self._adapter = adapter
+
+    def feed(self, data: bytes) -> list[Arrival]:
+        """Take received bytes; return the events completed by them. Raises ProtocolError."""
+        arrivals: list[Arrival] = []
+        for answer in self._answers.feed(data):
+            if not self.waiting:
+                raise ProtocolError(f"an answer ({answer.head.status}) that nothing was asked for")
+            self.waiting = False
+            if not self.welcomed:
+                self.welcomed = True
+            elif answer.head.status == 200:
+                arrivals += self._read(answer)
+            elif answer.head.status not in _NO_NEWS:
+                self.retry_ms = answer.head.retry_after_ms
+                self.closed = Closed(answer.head.status, "poll refused")
+                break
+            self._answered()
+        return arrivals
+
+    def _read(self, answer: Answer) -> list[Arrival]:
+        told = answer.head.headers
+        resume = self._adapter.subscribe.resume_headers.items()
+        self.position = "".join(
+            f"{name}: {told[source].decode('latin-1')}\r\n"
+            for name, source in ((name, source.lower().encode()) for name, source in resume)
+            if source in told
+        )
+        return shared(found(answer.body), answer.wire_bytes)
+
+    def _poll(self, wait_s: float) -> bytes:
+        self.waiting = True
+        subscribe = self._adapter.subscribe
+        if not self.welcomed:
+            return _get(self._adapter, self.access, subscribe.probe_path, "")
+        return _get(self._adapter, self.access, subscribe.path, self.position)
+
+
+class ForeignPublishClient(PublishClient):
+    """POSTs to a foreign server, pipelined on one connection; any 2xx is an acknowledgement."""
+
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: Adapter, access: Access) -> None:
+        super().__init__(access)
+        self._adapter = adapter
+
+    def publish(self, content: str, ref: str) -> bytes:
+        """Build one POST."""
+        self._refs.append(ref)
+        body = _body(self._adapter, self.access, content)
+        publish = self._adapter.publish
+        lines = _lines(publish.headers, self.access)
+        head = (
+            f"POST {_fill(publish.path, self.access)} HTTP/1.1\r\nHost: {self.access.endpoint.authority}\r\n"
+            f"{lines}Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode("latin-1") + body
+
+    def _said(self, answer: Answer, ref: str) -> Event:
+        sent = stamp.read_ref(ref)
+        if 200 <= answer.head.status < 300 and sent is not None:
+            return Event(type="ack", id=message_id(sent[1]), ref=ref)
+        return Event(type="error", code=str(answer.head.status), ref=ref)
+
+
+def _get(adapter: Adapter, access: Access, path: str, further: str) -> bytes:
+    lines = _lines(adapter.subscribe.headers, access)
+    return (f"GET {_fill(path, access)} HTTP/1.1\r\nHost: {access.endpoint.authority}\r\n{lines}{further}\r\n").encode(
+        "latin-1"
+    )
+
+
+def _lines(headers: dict[str, str], access: Access) -> str:
+    return "".join(f"{name}: {_fill(value, access)}\r\n" for name, value in headers.items())
+
+
+def _body(adapter: Adapter, access: Access, content: str) -> bytes:
+    return filled(adapter.publish.body, room=access.room, token=access.token, content=content).encode()
+
+
+def _fill(template: str, access: Access) -> str:
+    return filled(template, room=access.room, token=access.token)

@@ -1,0 +1,141 @@
+"""Servers that are not ours, for real: Debian's nchan over its three transports, and a chat server by a file.
+
+How healthy the instrument was depends on what else this machine does, so an invalid cell (exit code 4) is let pass
+here; what was delivered does not, and is asserted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.auth import sign
+from loadtests.adapters import adapter
+from loadtests.lab.servers import free_port
+from loadtests.runs import store
+from loadtests.runs.schema import Cell, Run
+from tests.conftest import missing
+
+NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+SECRET = "a-secret-of-this-test-alone-0123456789"
+
+TINY = """
+name = "tiny"
+about = "as little as will do"
+blocks = 1
+warm_up_s = 0.3
+measured_s = 1.0
+grace_s = 0.5
+[[cells]]
+load = { name = "6x10", subscribers = 6, rate_per_s = 10.0, rooms = 2 }
+"""
+
+CHAT_SERVER = """
+name = "chat-server"
+about = "a server with a first message, and no way in but the socket"
+protocol = "websocket"
+[subscribe]
+path = "/rooms/{room}/ws"
+first_message = '{"type":"hello","token":"{token}"}'
+[publish]
+body = '{"type":"chat","content":"{content}"}'
+"""
+
+
+@contextmanager
+def running(command: list[str], port: int, log: Path, environment: dict[str, str] | None = None) -> Iterator[None]:
+    """Start a server and wait until it listens; end it by its pid."""
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, stdout=sink, stderr=sink, env=environment)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            assert process.poll() is None, log.read_text()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+@pytest.fixture
+def nchan(tmp_path: Path) -> Iterator[str]:
+    """Debian's nginx with nchan, by the configuration that the adapters name."""
+    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not Path(nginx).exists() or not NCHAN_MODULE.exists():
+        missing("nginx with libnginx-mod-nchan")
+    port = free_port()
+    config = (Path(adapter.__file__).parent / "nchan.conf").read_text().replace("127.0.0.1:8090", f"127.0.0.1:{port}")
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    user = "user root;\n" if os.geteuid() == 0 else ""  # its worker must reach the folder of this test
+    (folder / "nchan.conf").write_text(user + config)
+    with running([nginx, "-p", str(folder), "-c", str(folder / "nchan.conf")], port, tmp_path / "nginx.log"):
+        yield f"http://127.0.0.1:{port}"
+
+
+def measure(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> Run:
+    scenario, out = folder / "tiny.toml", folder / "runs"
+    scenario.write_text(TINY)
+    done = subprocess.run(
+        (sys.executable, "-m", "loadtests.cli", "run", str(scenario), "--out", str(out), *arguments),
+        capture_output=True, text=True, timeout=180, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode in (0, 4), done.stderr
+    (run,) = store.listed(out)
+    return store.load(run)
+
+
+def check_delivered(cell: Cell) -> None:
+    counts = cell.counts
+    assert counts is not None, cell.verdict
+    assert (counts.published, counts.refused) == (20, 0)
+    assert (counts.received, counts.lost, counts.duplicates, counts.out_of_order) == (60, 0, 0, 0)
+    assert cell.instrument is not None
+    assert cell.instrument.clock == ("kernel" if sys.platform == "linux" else "user")
+
+
+def test_nchan_is_measured_on_its_three_transports(nchan: str, tmp_path: Path) -> None:
+    run = measure(tmp_path, "--target", nchan, "--adapter", "nchan")
+    settings = run.manifest["settings"]
+    assert (settings["target"], settings["adapters"]) == ("this machine", "nchan-longpoll, nchan-sse, nchan-websocket")
+    measured = [cell for cell in run.cells if not cell.id.endswith("-again")]
+    assert {cell.transport for cell in measured} == {"nchan-longpoll", "nchan-sse", "nchan-websocket"}
+    for cell in measured:
+        check_delivered(cell)
+        assert str(cell.server["software"]).startswith("nginx/")
+        assert cell.costs is not None
+        assert cell.costs.server_cpu_us_per_delivery is not None
+
+
+def test_a_server_that_is_told_everything_over_one_socket_is_measured_beside_ours(tmp_path: Path) -> None:
+    port = free_port()
+    described = tmp_path / "chat.toml"
+    described.write_text(CHAT_SERVER)
+    token = sign(SECRET.encode(), "stranger", ["*"], time.time() + 600)
+    serve = [sys.executable, "-m", "transports", "websocket", "--port", str(port)]
+    environment = os.environ | {"RTLAB_SECRET": SECRET, "RTLAB_RATE": "0"}
+    with running(serve, port, tmp_path / "server.log", environment):
+        run = measure(
+            tmp_path,
+            *("--target", f"http://127.0.0.1:{port}", "--adapter", str(described), "--transports", "sse"),
+            environment=os.environ | {"RTLAB_TARGET_TOKEN": token},
+        )
+    assert token not in (tmp_path / "runs" / run.run_id / "run.json").read_text()
+    measured = [cell for cell in run.cells if not cell.id.endswith("-again")]
+    assert {cell.transport for cell in measured} == {"chat-server", "sse"}
+    for cell in measured:
+        check_delivered(cell)
