@@ -25,6 +25,7 @@ from transports.base import TransportInfo
 from transports.frames import direct_http
 from transports.hosting import adopt, hosting_server, tcp_nodelay
 from transports.metrics import Exposition
+from transports.protocols import EXTENSION
 from transports.race import demo_wanted, with_page
 from transports.registry import load
 from transports.session import Door, get_route
@@ -96,8 +97,8 @@ def _common_routes(info: TransportInfo, hub: Hub) -> list[Route]:
             "transport": info.name,
             "instance": hub.instance,
             "deflate": hub.settings.deflate,
-            "sink": _sink(request, hub.settings) if info.direct else "portable",
-            "tcpNodelay": tcp_nodelay(request.app.state.server, request.scope.get("client")),
+            "sink": _sink(request, info, hub.settings.fanout),
+            "tcpNodelay": _tcp_nodelay(request),
         }
         return JSONResponse(body, 200 if well else 503, {"Cache-Control": "no-store"})
 
@@ -118,8 +119,16 @@ def _common_routes(info: TransportInfo, hub: Hub) -> list[Route]:
     ]
 
 
-def _sink(request: Request, settings: Settings) -> str:
-    return "direct" if direct_http(request.scope, settings.fanout) is not None else "portable"
+def _sink(request: Request, info: TransportInfo, fanout: str) -> str:
+    if info.name == "h2push":
+        return fanout  # promises are written by h2 itself, whatever asks for its health
+    return "direct" if info.direct and direct_http(request.scope, fanout) is not None else "portable"
+
+
+def _tcp_nodelay(request: Request) -> bool | None:
+    peer = request.scope.get("extensions", {}).get(EXTENSION, {}).get("protocol")
+    told: bool | None = getattr(peer, "tcp_nodelay", None)  # under Hypercorn
+    return tcp_nodelay(request.app.state.server, request.scope.get("client")) if told is None else told
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

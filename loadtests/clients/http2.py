@@ -13,10 +13,11 @@ from h2.settings import SettingCodes, Settings
 
 from loadtests.clients.base import Client
 from loadtests.clients.errors import Closed, ProtocolError
-from loadtests.clients.http import Access
+from loadtests.clients.http import MAX_HEAD_BYTES, Access
 
 FRAME_HEAD_BYTES = 9
 _WINDOW_BYTES = 1 << 24  # of the connection: bursts must meet a reader's limits, never the window's
+_STREAMS = 100  # that the server may have open at a time
 _FORGET_EVERY = 64  # reads
 
 
@@ -35,9 +36,12 @@ class Http2Client(Client):
 
     def connect(self) -> None:
         """Say the preface, the settings, and how much may come at once."""
-        self._h2.local_settings = Settings(
-            client=True, initial_values={**self._h2.local_settings, SettingCodes.ENABLE_PUSH: int(self.takes_pushes)}
-        )
+        settings = {
+            SettingCodes.ENABLE_PUSH: int(self.takes_pushes),
+            SettingCodes.MAX_CONCURRENT_STREAMS: _STREAMS,
+            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
+        }
+        self._h2.local_settings = Settings(client=True, initial_values=settings)
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW_BYTES)
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.contracts.kit.clients import WebSocketClient
+from tests.contracts.kit.clients import PushClient, RefusedError, WebSocketClient
 from tests.contracts.kit.clients.http import http_client, refusal
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
@@ -37,8 +37,8 @@ def _ways() -> list[Way]:
         if target.transport == "socketio":
             ways.append(Way(target, "GET", "/socket.io/?EIO=4&transport=polling"))
             continue
-        downstream = "/rooms/{room}/events" if target.transport == "sse" else "/rooms/{room}/poll"
-        ways.append(Way(target, "GET", downstream))
+        downstream = {"sse": "events", "h2push": "push"}.get(target.transport, "poll")
+        ways.append(Way(target, "GET", f"/rooms/{{room}}/{downstream}"))
         if target.server != "all" or target.transport == "sse":
             ways += [Way(target, "POST", f"/rooms/{{room}}/{last}") for last in ("messages", "leave")]
             ways.append(Way(target, "POST", "/session"))
@@ -53,6 +53,8 @@ async def status_of(server: ServerProcess, way: Way, headers: dict[str, str]) ->
     room, user = unique("room"), unique("alice")
     if way.path.endswith("/ws"):
         return await _upgrade_status(server, room, user, headers)
+    if way.path.endswith("/push"):
+        return await _push_status(server, room, user, headers)
     bodies: dict[str, dict[str, str]] = {"messages": {"content": "x"}, "session": {"token": sign(user)}}
     async with http_client(server.base_url, sign(user), headers=headers) as http:
         body = bodies.get(way.path.rpartition("/")[2])
@@ -85,8 +87,21 @@ async def _upgrade_status(server: ServerProcess, room: str, user: str, headers: 
     return 101
 
 
+async def _push_status(server: ServerProcess, room: str, user: str, headers: dict[str, str]) -> int:
+    client = make_client(server, "h2push", room, user)
+    assert isinstance(client, PushClient)
+    client.headers |= headers
+    try:
+        await client.open(f"/rooms/{room}/push")
+    except RefusedError as error:
+        return error.status or 0
+    finally:
+        await client.close()
+    return client.status
+
+
 def origin_headers(server: ServerProcess, host: str) -> dict[str, str]:
-    return {"Host": f"{host}:{server.port}", "Origin": f"http://{host}:{server.port}"}
+    return {"Host": f"{host}:{server.port}", "Origin": f"{server.scheme}://{host}:{server.port}"}
 
 
 @every_way
@@ -104,11 +119,11 @@ async def test_own_loopback_origin_passes(servers: ServerPool, way: Way, host: s
 @every_way
 async def test_other_origins_are_forbidden(servers: ServerPool, way: Way) -> None:
     server = servers.shared(way.target.server)
-    own = f"127.0.0.1:{server.port}"
+    own, other_scheme = f"127.0.0.1:{server.port}", {"http": "https", "https": "http"}[server.scheme]
     for origin in (
         "http://evil.example",
         f"http://evil.example:{server.port}",
-        f"https://{own}",
+        f"{other_scheme}://{own}",
         "http://127.0.0.1",
         "http://127.0.0.1:1",
         f"http://{own}.evil.example",

@@ -30,6 +30,7 @@ BAD_NAMES = {
 PATHS = {
     "websocket": [("GET", "/ws")],
     "sse": [("GET", "/events"), ("POST", "/messages"), ("POST", "/leave"), ("GET", "")],
+    "h2push": [("GET", "/push"), ("POST", "/messages"), ("POST", "/leave"), ("GET", "")],
     "longpoll": [("GET", "/poll"), ("POST", "/messages"), ("POST", "/leave"), ("GET", "")],
     "shortpoll": [("GET", "/poll"), ("POST", "/messages"), ("POST", "/leave"), ("GET", "")],
 }

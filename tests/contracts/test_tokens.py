@@ -108,7 +108,7 @@ async def test_bad_token_neither_publishes_nor_looks(server: ServerProcess, room
 
 @pytest.mark.parametrize("target", HTTP_TARGETS, ids=str)
 async def test_missing_token_is_unauthorized(server: ServerProcess, room: str, target: Target) -> None:
-    path = "events" if target.transport == "sse" else "poll"
+    path = {"sse": "events", "h2push": "push"}.get(target.transport, "poll")
     async with http_client(server.base_url) as http:
         response = await http.get(f"/rooms/{room}/{path}")
         assert (response.status_code, refusal(response).code) == (401, "unauthorized")

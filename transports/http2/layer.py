@@ -9,8 +9,10 @@ they need to push and to be cut off.
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any, Final
 
+import h2.events
 import hypercorn.protocol
 from hypercorn.events import Closed, Event
 from hypercorn.protocol.h2 import H2Protocol
@@ -25,17 +27,29 @@ PUSHER: Final = "rtlab.pusher"
 
 
 class LabH2Protocol(H2Protocol):
-    """Hypercorn's, but a connection that ends also ends what waits for its flow-control window.
-
-    Else a response that the window holds back waits for ever, and with it the connection's task and memory.
-    """
+    """Hypercorn's, without two of its faults that a client can call forth."""
 
     async def handle(self, event: Event) -> None:
-        """Take bytes, or the end."""
+        """Take bytes, or the end, which also ends what waits for a flow-control window.
+
+        Else a response that the window holds back waits for ever, and with it the connection's task and memory.
+        """
         await super().handle(event)
         if isinstance(event, Closed):
             for buffer in tuple(self.stream_buffers.values()):
                 await buffer.close()
+
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        """Pass over the body of a request that was answered before it came.
+
+        Else an early refusal is a KeyError that takes the connection with it.
+        """
+        for event in events:
+            if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
+                self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            else:
+                await super()._handle_events([event])
+        await self._flush()
 
 
 class Peer:
@@ -55,9 +69,11 @@ class Peer:
         """Itself: what is cut off is a request; its connection may be others' too."""
         return self
 
-    def get_extra_info(self, name: str) -> Any:
-        """As a transport's."""
-        return self._tcp.writer.get_extra_info(name)
+    @property
+    def tcp_nodelay(self) -> bool:
+        """Whether Nagle's algorithm is off on the accepted socket, asked of the kernel."""
+        accepted: socket.socket = self._tcp.writer.get_extra_info("socket")
+        return bool(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     def get_write_buffer_size(self) -> int:
         """Bytes that wait for the socket, or for the stream's flow-control window."""

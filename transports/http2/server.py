@@ -1,17 +1,21 @@
-"""Run an app by Hypercorn as `transports.hosting` lets uvicorn run it: same bounds, same drain, same exit."""
+"""Run an app by Hypercorn's protocols as `transports.hosting` lets uvicorn run it: same bounds, same drain, same exit.
+
+Hypercorn's own `serve` is not used: its shutdown waits for clients that never go, and says so in tracebacks.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, Final
 
 import uvloop
-from hypercorn.asyncio import serve
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from starlette.applications import Starlette
 
@@ -31,61 +35,73 @@ def run(app: Starlette, listener: socket.socket, tls: ssl.SSLContext, settings: 
     with_http2(app)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     limit_unacknowledged(listener, settings.heartbeat_s)  # accepted sockets inherit it
-    config = _config(listener, tls, settings, log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(app, config, lambda: app.state.drain(), settings.drain_s))
+        runner.run(_serve(app, listener, tls, _config(log_level), settings.drain_s))
 
 
-async def _serve(app: Starlette, config: Config, drain: Callable[[], None], drain_s: float) -> None:
+async def _serve(app: Starlette, listener: socket.socket, tls: ssl.SSLContext, config: Config, drain_s: float) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_quiet_about_clients)
     ending = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, ending.set)
-
-    async def drained() -> None:
+    connections = _Connections(app, config)
+    async with app.router.lifespan_context(app):
+        server = await asyncio.start_server(
+            connections.hold, sock=listener, ssl=tls, backlog=_BACKLOG, ssl_handshake_timeout=_HANDSHAKE_S
+        )
         await ending.wait()
-        drain()  # streams are ended first: Hypercorn would only wait for them
-
-    served: Any = app  # Hypercorn spells the types of ASGI otherwise than Starlette
-    serving = asyncio.ensure_future(serve(served, config, shutdown_trigger=drained))
-    told = asyncio.ensure_future(ending.wait())
-    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-    # Closing TLS politely takes a peer that answers, and nobody is waited for longer than the drain.
-    await asyncio.wait({serving}, timeout=drain_s)
-    told.cancel()
-    serving.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
+        server.close()
+        app.state.drain()  # streams are told why they end
+        await connections.end(drain_s)
 
 
-class _TlsConfig(Config):
-    """Hypercorn's settings with a TLS context that is there already."""
+class _Connections:
+    """Hypercorn's connections, so that they can be ended."""
 
-    tls: ssl.SSLContext
+    def __init__(self, app: Starlette, config: Config) -> None:
+        served: Any = app  # Hypercorn spells the types of ASGI otherwise than Starlette
+        self._app = ASGIWrapper(served)
+        self._config = config
+        self._context = WorkerContext(None)
+        self._writers: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
-    @property
-    def ssl_enabled(self) -> bool:
-        """Always."""
-        return True
+    async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection to its end."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._writers[task] = writer
+        try:
+            await TCPServer(self._app, asyncio.get_running_loop(), self._config, self._context, {}, reader, writer)
+        except* (OSError, ssl.SSLError, TimeoutError):
+            pass  # the peer's affair
+        finally:
+            del self._writers[task]
 
-    def create_ssl_context(self) -> ssl.SSLContext:
-        """As it was given."""
-        return self.tls
+    async def end(self, within_s: float) -> None:
+        """Let idle connections go and the others finish; cut off who has not in most of the time, then do not ask."""
+        await self._context.terminated.set()
+        await _wait(self._writers, within_s * DRAIN_SHARE)
+        for writer in tuple(self._writers.values()):
+            writer.transport.abort()
+        await _wait(self._writers, within_s * (1 - DRAIN_SHARE) / 2)
+        for task in tuple(self._writers):
+            task.cancel()
+        await _wait(self._writers, within_s * (1 - DRAIN_SHARE) / 2)
 
 
-def _config(listener: socket.socket, tls: ssl.SSLContext, settings: Settings, log_level: str) -> Config:
-    config = _TlsConfig()
-    config.tls = tls
-    config.bind = f"fd://{listener.detach()}"
+async def _wait(tasks: Iterable[asyncio.Task[Any]], timeout_s: float) -> None:
+    if waited := tuple(tasks):
+        await asyncio.wait(waited, timeout=timeout_s)
+
+
+def _config(log_level: str) -> Config:
+    config = Config()
     config.loglevel = log_level
     config.accesslog = "-" if log_level in ("info", "debug") else None
-    config.backlog = _BACKLOG
-    config.ssl_handshake_timeout = _HANDSHAKE_S
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.keep_alive_max_requests = _NO_LIMIT
     config.h2_max_concurrent_streams = _STREAMS
-    config.graceful_timeout = settings.drain_s * DRAIN_SHARE
     config.include_server_header = False
     config.include_date_header = False  # it would stand in every promise too, as a header of the request
     return config
@@ -93,5 +109,5 @@ def _config(listener: socket.socket, tls: ssl.SSLContext, settings: Settings, lo
 
 def _quiet_about_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what went wrong here; a failed handshake or a reset is the client's affair."""
-    if not isinstance(context.get("exception"), ssl.SSLError | ConnectionError | TimeoutError):
+    if not isinstance(context.get("exception"), ssl.SSLError | OSError):
         loop.default_exception_handler(context)

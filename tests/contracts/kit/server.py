@@ -16,6 +16,7 @@ from typing import Literal
 
 import httpx
 
+from tests.contracts.kit.clients.http import TLS
 from tests.contracts.kit.limits import GONE_S, READY_S
 from tests.contracts.kit.tokens import SECRET
 
@@ -41,7 +42,15 @@ class ServerSpec:
     settings: tuple[tuple[str, str], ...] = ()
     launcher: Launcher = "module"
 
+    @property
+    def http2(self) -> bool:
+        """Whether Hypercorn serves it, over TLS: `h2push`, or any other as `NAME-h2`."""
+        return self.name == "h2push" or self.name.endswith("-h2")
+
     def command(self, port: int) -> list[str]:
+        if self.name.endswith("-h2"):
+            served = ["transports", self.name.removesuffix("-h2"), "--http2"]
+            return [sys.executable, "-m", *served, "--host", "127.0.0.1", "--port", str(port)]
         uvicorn = ["uvicorn", f"transports.{self.name}:app"]
         target = uvicorn if self.launcher == "uvicorn" else ["transports", self.name]
         return [sys.executable, "-m", *target, "--host", "127.0.0.1", "--port", str(port)]
@@ -71,8 +80,12 @@ class ServerProcess:
     _process: subprocess.Popen[bytes] | None = None
 
     @property
+    def scheme(self) -> str:
+        return "https" if self.spec.http2 else "http"
+
+    @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def ws_base_url(self) -> str:
@@ -102,7 +115,7 @@ class ServerProcess:
         """Start and wait until `GET /health` answers 200; raises RuntimeError with the log if it never does."""
         self.launch()
         deadline = time.monotonic() + READY_S
-        with httpx.Client(trust_env=False, timeout=READY_S) as client:
+        with httpx.Client(trust_env=False, timeout=READY_S, verify=TLS) as client:
             while time.monotonic() < deadline and self.process.poll() is None:
                 try:
                     if client.get(f"{self.base_url}/health").status_code == httpx.codes.OK:

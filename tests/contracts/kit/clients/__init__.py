@@ -13,8 +13,8 @@ from tests.contracts.kit.clients.base import (
 )
 from tests.contracts.kit.clients.http import HttpRoomClient
 from tests.contracts.kit.clients.poll import LongPollClient, PollClient, ShortPollClient
-from tests.contracts.kit.clients.socketio import SocketIoClient
 from tests.contracts.kit.clients.push import PushClient
+from tests.contracts.kit.clients.socketio import SocketIoClient
 from tests.contracts.kit.clients.sse import SseClient
 from tests.contracts.kit.clients.websocket import WebSocketClient
 
