@@ -37,6 +37,7 @@ TITLES: Mapping[str, str] = {
     "shortpoll": "Short polling",
     "h2push": "HTTP/2 push",
     "socketio": "Socket.IO",
+    "sse-h2": "SSE over HTTP/2",
 }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from loadtests.analysis.latency import Ecdf, FloatArray, ecdf
 
-PUSHING = ("websocket", "sse", "h2push", "socketio")
+PUSHING = ("websocket", "sse", "h2push", "socketio", "sse-h2")
 
 
 def push_ms(one_way_ms: float) -> float:

@@ -26,6 +26,7 @@ LOOKS: dict[str, Look] = {
     "shortpoll": Look("shortpoll", "#b4578f", "#d98cb9", "^"),
     "h2push": Look("h2push", "#a87900", "#e0a92e", "v"),
     "socketio": Look("socketio", "#5b5bb8", "#9d9df0", "P"),
+    "sse-h2": Look("sse-h2", "#a4243b", "#f07a8a", "h"),
 }
 
 OTHER = Look("other", "#56606b", "#a3adb8", "X")

@@ -16,6 +16,7 @@ APIS = {
     "shortpoll": "xhr",
     "h2push": "h2push",
     "socketio": "websocket",
+    "sse-h2": "eventsource",
 }
 """Transport -> the API it needs of a browser: polling needs no more than XMLHttpRequest."""
 

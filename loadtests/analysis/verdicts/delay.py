@@ -99,14 +99,16 @@ def _over(link: str) -> str:
 
 
 def _where(results: Sequence[Result]) -> str:
-    held = [result for result in results if result.claim.ruling is Ruling.HOLDS]
-    return "measured " + listed(
-        [
-            f"{_over(r.condition.link)} with {r.condition.subscribers:,} receivers and "
-            f"{r.condition.rate_per_s:g} messages a second"
-            for r in held
-        ]
-    )
+    """Name the lines over which the figure held; the loads too where it held under some of them only."""
+    said: dict[str, None] = {}
+    for result in results:
+        c = result.condition
+        if result.claim.ruling is not Ruling.HOLDS:
+            continue
+        whole = all(r.claim.ruling is Ruling.HOLDS for r in results if r.condition.link == c.link)
+        load = "" if whole else f" with {c.subscribers:,} receivers and {c.rate_per_s:g} messages a second"
+        said[f"{_over(c.link)}{load}"] = None
+    return f"measured {listed(list(said))}"
 
 
 def _would_be(evidence: Evidence, transport: str, claimed: float) -> str:

@@ -194,6 +194,14 @@ def test_words_hold_the_figures_that_decided(worked_out: Study) -> None:
     assert "by the model, one of 50 ms there and back would make it 26.2 ms" in near.measured
 
 
+def test_a_figure_that_holds_in_places_says_where(worked_out: Study) -> None:
+    by_line = _rule("latency-websocket", _medians("websocket", 1.0, 76.0)(made.evidence(worked_out)))
+    assert by_line.condition == "measured on this machine itself"
+    mixed = made.with_medians(worked_out, "websocket", [1.0, 76.0])
+    by_load = _rule("latency-websocket", made.evidence(mixed))
+    assert by_load.condition == "measured on this machine itself with 20 receivers and 10 messages a second"
+
+
 def test_the_500_ms_are_shown_to_be_short_polling(worked_out: Study) -> None:
     found = _rule("latency-longpoll", _medians("shortpoll", 501.0)(made.evidence(worked_out)))
     assert "500 ms is what asking every 1 s gives (measured here: 501 ms)" in found.condition
