@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from loadtests.analysis.quantity import UNKNOWN
+from loadtests.analysis.claims import in_prose
+from loadtests.analysis.quantity import UNKNOWN, listed
 from loadtests.runs.calibration import Calibration, Check, Comparison, Omission, SelfTest
 
 _COLUMNS = "{:10} {:22} {:13} {:>12} {:>12} {:>11} {:>11}  {}"
@@ -46,6 +47,22 @@ def summary(calibration: Calibration) -> Iterator[str]:
         yield f"a generator with {weakened.means}: {word}, its cell is {weakened.validity} ({reasons})"
     if calibration.self_test is not None:
         yield from repeated(calibration.self_test)
+
+
+def passed(checks: Sequence[Check]) -> bool:
+    """Tell whether everything planted was found within what is stated."""
+    return all(check.within for check in checks)
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """Say in a sentence what a run's short calibration found."""
+    transports = listed([in_prose(transport) for transport in dict.fromkeys(check.transport for check in checks)])
+    outside = [
+        f"{check.fault} ({check.figure}) over {in_prose(check.transport)}" for check in checks if not check.within
+    ]
+    if not outside:
+        return f"Yes: all {len(checks)} planted truths, over {transports}, within what is stated."
+    return f"Not all of it: {len(outside)} of {len(checks)} outside of what is stated: {listed(outside)}."
 
 
 def omitted(found: Omission) -> str:

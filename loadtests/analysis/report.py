@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from loadtests.analysis import (
-    budget,
+    calibration,
     claims,
     frontier,
     link_quality,
@@ -85,7 +85,7 @@ _CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callabl
         "budget",
         "Where the time goes",
         latency_budget,
-        lambda worked_out: budget.sentence(worked_out.budgets),
+        sentences.budgets,
         "From stamps of the servers, in cells of their own. A bar: the mean steps of the deliveries around the median, "
         "and around p99; the figure: their delivery latency, which ends before the last step. Its turn: the receivers "
         "before it, and for polls the wait until it asks.",
@@ -159,6 +159,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         links=link_quality.link_qualities(worked_out.run),
         five_hundred=sentences.five_hundred(worked_out),
         share=quantity.share,
+        calibration=calibration,
         stacks=stacks,
         stack_sentence=variants.stack_sentence(stacks),
         scaled=scaled,

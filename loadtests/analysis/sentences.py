@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.analysis import claims, model
+from loadtests.analysis import budget, claims, model
 from loadtests.analysis.bootstrap import Difference
 from loadtests.analysis.charts.cost import heaviest
 from loadtests.analysis.charts.fan_out import fan_out_results
@@ -12,6 +12,7 @@ from loadtests.analysis.cost import Cost
 from loadtests.analysis.quantity import count, digits, listed, with_unit
 from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.study import Contrast, Study
+from loadtests.analysis.variants import stamped, stamped_sentence
 from loadtests.runs.schema import Validity
 
 NOTHING = "This run holds nothing to draw here."
@@ -84,6 +85,11 @@ def costs(study: Study) -> str:
         return NOTHING
     prefix = f"With {_load(results[0])}, " if results else ""
     return f"{prefix}{'; '.join(parts)}."
+
+
+def budgets(study: Study) -> str:
+    """Say where a median delivery's time goes, and what it costs to know; empty where no server stamped."""
+    return " ".join(filter(None, (budget.sentence(study.budgets), stamped_sentence(stamped(study)))))
 
 
 def timeline(study: Study) -> str:

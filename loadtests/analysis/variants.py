@@ -1,7 +1,8 @@
 """One transport, one load, two ways to serve it: what each other way costs beside the ordinary one.
 
-Two kinds of pair. `stack`: plain ASGI beside frames written straight to the sockets. `scaled`: several processes that
-share their rooms in Redis beside one process with rooms in its memory.
+Three kinds of pair. `stack`: plain ASGI beside frames written straight to the sockets. `scaled`: several processes
+that share their rooms in Redis beside one process with rooms in its memory. `budget`: a server that stamps each event's
+steps beside one that does not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from loadtests.analysis.quantity import count, digits, listed, span
 from loadtests.analysis.study import TABLE_KINDS, Study
 from loadtests.runs.schema import Validity
 
-STACK, SCALED = "stack", "scaled"
+STACK, SCALED, BUDGET = "stack", "scaled", "budget"
 
 _DELIVERIES = "deliveries_instance_"
 _SHOWN_EACH = 4  # instances of a cell whose figures are shown one by one
@@ -100,6 +101,22 @@ def scaled(study: Study) -> list[Pair]:
         return other.condition.load == f"{plain.condition.load}-redis"
 
     return list(_pairs(study, SCALED, belong))
+
+
+def stamped(study: Study) -> list[Pair]:
+    """Return the pairs that tell what stamping costs: cells of kind `budget`, each with the ordinary ones."""
+    return list(_pairs(study, BUDGET, lambda plain, other: _sinks(plain) == _sinks(other)))
+
+
+def stamped_sentence(found: list[Pair]) -> str:
+    """Say in one sentence what stamping the steps costs; empty without any pair that can be compared."""
+    parts = []
+    for pair in found:
+        ratio = f", server CPU {digits(pair.cpu_ratio)} times" if pair.cpu_ratio else ""
+        if pair.added_ms is not None:
+            interval = f" [{span(pair.added.low_ms, pair.added.high_ms, 'ms')}]" if pair.added else ""
+            parts.append(f"half of all deliveries {_hop(pair)}{interval}{ratio} over {in_prose(pair.transport)}")
+    return f"What stamping itself costs: {'; '.join(parts)}." if parts else ""
 
 
 def stack_sentence(found: list[Pair]) -> str:
