@@ -16,9 +16,9 @@ def full_duplex(evidence: Evidence) -> Finding:
         return not_tested("Sending on the receiving connection was not tried beside this run.")
     able = [in_prose(row.transport) for row in traits.rows if row.duplex]
     unable = [in_prose(row.transport) for row in traits.rows if not row.duplex]
-    parts = [f"could over {listed(able)}" if able else "", f"could not over {listed(unable)}" if unable else ""]
+    parts = [f"worked over {listed(able)}" if able else "", f"did not over {listed(unable)}" if unable else ""]
     return Finding(
         Verdict.TRUE if own.duplex else Verdict.FALSE,
-        f"To send on the same connection while messages arrive on it: {'; '.join(part for part in parts if part)}.",
+        f"Sending on the connection on which messages arrive {', and '.join(part for part in parts if part)}.",
         source=f"traits.json, commit {traits.commit}",
     )

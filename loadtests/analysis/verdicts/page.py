@@ -11,6 +11,19 @@ from loadtests.analysis.verdicts.browsers import publications
 from loadtests.analysis.verdicts.evidence import Evidence
 from loadtests.support.facts import stale
 
+FAULTS: Mapping[str, str] = {
+    "delivered_twice": "Messages come twice",
+    "second_tab_closes_first": "A second tab closes the first",
+    "rooms_never_freed": "Empty rooms are never freed",
+    "any_user_id": "Anybody can be anybody",
+    "markup_relayed": "Scripts are passed on",
+    "stuck_reader": "One stuck reader holds up all",
+    "malformed_json_kills": "Bad JSON ends the connection",
+    "foreign_origin": "Any web page may connect",
+    "no_rate_limit": "One user may flood a room",
+}
+"""Headings of what the guide's own server is looked at for."""
+
 
 def context(evidence: Evidence) -> Mapping[str, object]:
     """Return the names that `claims.html.j2` uses."""
@@ -21,6 +34,8 @@ def context(evidence: Evidence) -> Mapping[str, object]:
         "topics": guide.topics(found),
         "claims_summary": guide.summary(found),
         "support_note": support_note(evidence),
+        "foil": evidence.foil,
+        "foil_faults": FAULTS,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadtests.analysis import variants
 from loadtests.analysis.condition import Result
-from loadtests.analysis.quantity import count, digits, listed
+from loadtests.analysis.quantity import count, digits
 from loadtests.analysis.verdicts.evidence import Evidence, Fault
 from loadtests.analysis.verdicts.limits import CORE_US
 from loadtests.analysis.verdicts.ruling import Finding, Verdict, not_tested
@@ -58,7 +58,7 @@ def redis(evidence: Evidence) -> Finding:
     return Finding(
         verdict,
         f"{measured} {_hop(evidence)}".rstrip(),
-        listed(conditions) if verdict is Verdict.TRUE_IF else "",
+        ", and ".join(conditions) if verdict is Verdict.TRUE_IF else "",
         source,
     )
 

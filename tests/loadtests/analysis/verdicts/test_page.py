@@ -46,6 +46,13 @@ def test_every_sentence_stands_there_with_verdict_and_source(worked_out: Study) 
     assert guide.summary(guide.judged(evidence)) in text
 
 
+def test_the_guides_own_server_is_shown_beside_ours(worked_out: Study) -> None:
+    text = " ".join("".join(_Text(_page(made.evidence(worked_out))).parts).split())
+    assert "5 of 5 faults showed" in text
+    assert "Messages come twice ✗ came to harm ✓ stood" in text
+    assert "h-foil" not in _page(Evidence(worked_out))
+
+
 def test_the_summary_counts_every_verdict_once(worked_out: Study) -> None:
     said = guide.summary(guide.judged(Evidence(replace(worked_out, results=()))))
     assert said == "Of 22 sentences of the guide that can be tested: 22 not tested in this run."
