@@ -24,6 +24,7 @@ class Fanout:
 
     __slots__ = (
         "_batch",
+        "_coalesce",
         "_defer",
         "_direct",
         "_framing",
@@ -34,10 +35,12 @@ class Fanout:
         "_writes",
     )
 
-    def __init__(self, framing: Framing, stats: Stats, defer: Defer) -> None:
+    def __init__(self, framing: Framing, stats: Stats, defer: Defer, coalesce: Defer | None = None) -> None:
+        """`coalesce` runs a callback when a batch has waited for its fixed time; without it a quiet turn ends it."""
         self._framing = framing
         self._stats = stats
         self._defer = defer
+        self._coalesce = coalesce
         self._queued: dict[Subscription, None] = {}
         self._direct: dict[Subscription, None] = {}
         self._writes: list[Callable[[bytes], object]] | None = []  # of the direct ones; None: to be made anew
@@ -105,10 +108,17 @@ class Fanout:
 
     def _put(self, frame: Any) -> None:
         if not self._batch:
-            self._defer(self._flush_when_quiet)
+            self._begin(self._batch)
         self._batch.append(frame)
         if len(self._batch) >= _BATCH_EVENTS:
             self.flush()
+
+    def _begin(self, batch: list[Any]) -> None:
+        """Have the batch that begins now written in time."""
+        if self._coalesce is None:
+            self._defer(self._flush_when_quiet)
+        else:  # unless it was written before: then another batch's time is not over
+            self._coalesce(lambda: self.flush() if self._batch is batch else None)
 
     def _flush_when_quiet(self) -> None:
         # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 from core import wire
@@ -18,7 +19,7 @@ from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channel import Channel
 from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unauthorized, Unavailable
-from core.fanout import Fanout
+from core.fanout import Defer, Fanout
 from core.ingress import Ingress
 from core.leases import Leases
 from core.model import Event, Member, Position, Principal, Published, RoomId
@@ -280,10 +281,14 @@ class Hub:
         return channel
 
     def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
-        loop = asyncio.get_running_loop()
+        loop, coalesce = asyncio.get_running_loop(), self._coalesce()
         if answer is None:
-            return Fanout(framing, self.stats, loop.call_soon)
-        return Rounds(framing, self.stats, loop.call_soon, answer, loop.call_later, self._clock)
+            return Fanout(framing, self.stats, loop.call_soon, coalesce)
+        return Rounds(framing, self.stats, loop.call_soon, answer, loop.call_later, self._clock, coalesce)
+
+    def _coalesce(self) -> Defer | None:
+        coalesce_s = self.settings.coalesce_s
+        return partial(asyncio.get_running_loop().call_later, coalesce_s) if coalesce_s else None
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1

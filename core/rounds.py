@@ -41,8 +41,9 @@ class Rounds(Fanout):
         answer: Answer,
         later: Later,
         clock: Callable[[], float],
+        coalesce: Defer | None = None,
     ) -> None:
-        super().__init__(framing, stats, defer)
+        super().__init__(framing, stats, defer, coalesce)
         self._answer = answer
         self._later = later
         self._clock = clock

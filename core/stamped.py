@@ -68,9 +68,11 @@ class StampedHub(Hub):
         loop = asyncio.get_running_loop()
         made: _Stamped
         if answer is None:
-            made = _StampedFanout(framing, self.stats, loop.call_soon)
+            made = _StampedFanout(framing, self.stats, loop.call_soon, self._coalesce())
         else:
-            made = _StampedRounds(framing, self.stats, loop.call_soon, answer, loop.call_later, self._clock)
+            made = _StampedRounds(
+                framing, self.stats, loop.call_soon, answer, loop.call_later, self._clock, self._coalesce()
+            )
         made.stamps, made.now_ns, made.waiting = self.stamps, self._now_ns, []
         return made
 

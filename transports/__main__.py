@@ -44,6 +44,7 @@ _SETTINGS: Final = (
     ("--max-bytes", "RTLAB_MAX_BYTES", "largest frame or body (default 16384)"),
     ("--fanout", "RTLAB_FANOUT", "direct: write frames straight to the sockets (default); portable: plain ASGI"),
     ("--stamps", "RTLAB_STAMPS", "a folder: note there when each event took which step (default: not noted)"),
+    ("--coalesce-ms", "RTLAB_COALESCE_MS", "the direct fan-out collects events so long before it writes (default 0)"),
     ("--drain-seconds", "RTLAB_DRAIN_SECONDS", "SIGTERM to exit (default 5)"),
 )
 

@@ -56,6 +56,7 @@ BAD_SETTINGS = {
     "ORIGINS": "https://a.example/path",
     "REQUIRE_ORIGIN": "maybe",
     "FANOUT": "magic",
+    "COALESCE_MS": "1001",
 }
 """One of each: which values are good is for the unit tests of the settings."""
 

@@ -99,6 +99,44 @@ def test_event_alone_is_written_at_the_end_of_its_turn() -> None:
     assert sink.written == [b"1\n", b"2\n"]
 
 
+class Coalescing(Room):
+    """A fan-out that collects events for a fixed time; `time_over` ends the oldest wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[Callable[[], None]] = []
+        self.fanout = Fanout(frame, self.stats, self.turns.defer, self._waiting.append)
+
+    def time_over(self) -> None:
+        self._waiting.pop(0)()
+
+
+def test_a_coalescing_time_joins_the_events_of_many_turns() -> None:
+    room = Coalescing()
+    sink = room.direct()
+    for _ in range(3):
+        room.publish()
+        room.turns.end()
+    assert sink.written == []
+    room.time_over()
+    assert sink.written == [b"1\n2\n3\n"]
+    room.publish()
+    room.time_over()
+    assert sink.written == [b"1\n2\n3\n", b"4\n"]
+
+
+def test_a_coalescing_time_is_that_of_its_own_batch() -> None:
+    room = Coalescing()
+    sink, other = room.direct(), room.direct()
+    room.publish()
+    room.fanout.remove(other.subscription)  # writes the batch before its time
+    room.publish()
+    room.time_over()
+    assert sink.written == [b"1\n"], "the first batch's time says nothing of the second"
+    room.time_over()
+    assert sink.written == [b"1\n", b"2\n"]
+
+
 def test_long_turn_is_written_in_portions() -> None:
     room = Room()
     sink = room.direct()

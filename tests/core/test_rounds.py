@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import settings
@@ -111,8 +112,9 @@ class Poller:
 class Room:
     """One channel, with a head, and pollers on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, coalesce_s: float = 0.0) -> None:
         self.loop = Loop()
+        self._coalesce = partial(self.loop.later, coalesce_s) if coalesce_s else None
         self.stats = Stats()
         self.head = 0
         backplane: Any = _Followed()
@@ -123,7 +125,8 @@ class Room:
 
     def _rounds(self, framing: Framing, answer: Answer | None) -> Fanout:
         assert answer is not None
-        return Rounds(framing, self.stats, self.loop.defer, answer, self.loop.later, lambda: self.loop.now_s)
+        loop = self.loop
+        return Rounds(framing, self.stats, loop.defer, answer, loop.later, lambda: loop.now_s, self._coalesce)
 
     def register(self, subscription: Subscription) -> Any:
         self.stats.connections["poll"] += 1
@@ -153,6 +156,24 @@ def answered_once(count: int) -> tuple[Room, list[Poller]]:
     room.loop.end_turns()
     assert told(pollers) == [[[1]]] * count
     return room, pollers
+
+
+def test_a_coalescing_time_answers_with_all_it_brought() -> None:
+    room = Room(coalesce_s=0.01)
+    pollers = [Poller(room) for _ in range(2)]
+    for _ in range(3):
+        room.publish()
+        room.loop.pass_time(0.003)
+    assert told(pollers) == [[], []]
+    room.loop.pass_time(0.003)
+    assert told(pollers) == [[[1, 2, 3]]] * 2
+    room.publish()
+    for poller in pollers:
+        poller.come_back()
+    room.loop.pass_time(0.003)
+    assert told(pollers) == [[[1, 2, 3]]] * 2
+    room.loop.pass_time(0.01)
+    assert told(pollers) == [[[1, 2, 3], [4]]] * 2
 
 
 def test_a_round_waits_for_those_who_are_on_their_way_back() -> None:

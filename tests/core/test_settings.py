@@ -112,3 +112,10 @@ def test_fan_out_is_one_of_its_kinds() -> None:
     assert Settings.from_environ({}).fanout == Settings().fanout
     with pytest.raises(SettingError, match="RTLAB_FANOUT='both'"):
         Settings.from_environ({"RTLAB_FANOUT": "both"})
+
+
+def test_the_coalescing_time_is_given_in_milliseconds() -> None:
+    assert Settings.from_environ({}).coalesce_s == 0
+    assert Settings.from_environ({"RTLAB_COALESCE_MS": "2.5"}).coalesce_s == 0.0025
+    with pytest.raises(SettingError, match="RTLAB_COALESCE_MS='1001': a number from 0 to 1000 is allowed"):
+        Settings.from_environ({"RTLAB_COALESCE_MS": "1001"})
