@@ -30,7 +30,6 @@ from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
 
 _RESYNC: Final = b'{"type":"resync"'
-_NO_PUSH: Final = "server push needs HTTP/2 and a client that takes it: this one said SETTINGS_ENABLE_PUSH 0"
 
 
 def frame(body: bytes, position: Position | None) -> tuple[bytes, int | None]:
@@ -55,7 +54,7 @@ class PushTransport:
             if pusher is None:
                 raise BadRequest(f"server push needs HTTP/2; this is HTTP/{request.scope['http_version']}")
             if not pusher.accepted:
-                raise BadRequest(_NO_PUSH)
+                raise BadRequest(pusher.refusal)
             pusher.direct = hub.settings.fanout == "direct"
             subscription = await hub.attach(principal, room, self.info.name, frame, since=since)
             return _PushStream(hub, subscription, pusher)
@@ -101,7 +100,7 @@ class _PushStream(Response):
         except RoomError as ending:
             await self._say(send, wire.error(ending))
         except PushRefusedError:
-            await self._say(send, wire.error(BadRequest(_NO_PUSH)))
+            await self._say(send, wire.error(BadRequest(self._pusher.refusal)))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _push_all(self, send: Send) -> None:

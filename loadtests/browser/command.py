@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests.browser import findings, tables
+from loadtests.browser import findings, http2, tables
 from loadtests.browser.engines import ENGINES, Engine
 from loadtests.browser.errors import BrowserError
 from loadtests.browser.findings import LANES, PAGE, Durations
@@ -22,6 +22,7 @@ from loadtests.lab.errors import Interrupted, LabError, ServerError
 from loadtests.lab.interrupt import Interrupt
 from loadtests.lab.plan import PlannedCell
 from loadtests.lab.servers import Server, ServerSettings
+from loadtests.lab.targets import Target
 from loadtests.runs import manifest
 from loadtests.runs.manifest import Value
 from loadtests.runs.schema import SCHEMA_VERSION, Cell, Costs, Run, Validity, Verdict
@@ -119,7 +120,7 @@ def measure(planned: Plan) -> int:
                 print(f"{number + 1}/{len(order)} {done.id}: {done.verdict.validity}", flush=True)
             for engine in planned.engines:
                 interrupt.check()
-                print(f"{engine.name}: connections, outages, hidden tab, flood", flush=True)
+                print(f"{engine.name}: connections, outages, hidden tab, flood, HTTP/2", flush=True)
                 store.describe(f"browser_{engine.name}", _examine(engine, planned, bench, store))
         except Interrupted as reason:
             note = f"{reason} after {len(store.run.cells)} of {len(order)} cells"
@@ -227,13 +228,24 @@ def _examine(engine: Engine, planned: Plan, bench: cells.Bench, store: RunStore)
     name = f"findings-{engine.name}"
     try:
         with _server(name, bench, store) as server, engine.started(store.log("browser", name)) as browser:
-            return findings.examine(browser, server.url, planned.durations)
+            found = findings.examine(browser, server.url, planned.durations)
+            return found | http2.examine(browser, _servers_of(name, bench, store))
     except (BrowserError, ServerError) as error:
         return {"failed": str(error)}
 
 
-def _server(name: str, bench: cells.Bench, store: RunStore) -> Server:
-    server = Server("all", bench.settings, log=store.log("server", name), on_cores=bench.cores.server)
+def _servers_of(name: str, bench: cells.Bench, store: RunStore) -> http2.ServerOf:
+    def started(target: str) -> Server:
+        wanted = targets.target(target)
+        return _server(f"{name}-{target}", bench, store, wanted)
+
+    return started
+
+
+def _server(name: str, bench: cells.Bench, store: RunStore, target: Target | None = None) -> Server:
+    settings = bench.settings if target is None else bench.settings.of_target(target)
+    served = "all" if target is None else target.server_name
+    server = Server(served, settings, log=store.log("server", name), on_cores=bench.cores.server)
     try:
         server.wait_ready(lambda: None)
     except BaseException:

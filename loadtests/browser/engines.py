@@ -118,7 +118,9 @@ ENGINES = (
         ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
         (
             *_sandbox(), "--headless=new", "--remote-debugging-port=0", "--user-data-dir={profile}", "--no-first-run",
-            "--no-proxy-server", "--disable-extensions", "about:blank",
+            "--no-proxy-server", "--disable-extensions",
+            "--ignore-certificate-errors",  # the lab's servers make their own
+            "about:blank",
         ),
         r"DevTools listening on (ws://\S+)",
         "",

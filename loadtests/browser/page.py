@@ -61,6 +61,21 @@ class Connections(msgspec.Struct, frozen=True):
     tried: int
 
 
+class Streams(msgspec.Struct, frozen=True, rename="camel"):
+    """Answer of `streams`: what one page got of one server at once."""
+
+    held: int
+    fetch_ms: float | None  # None: it was still waiting when patience ended
+    protocol: str  # of the fetch (ALPN's name); empty where it never came
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Answer of `push`."""
+
+    status: int
+    said: str  # the server's words
+
+
 class Outage(msgspec.Struct, frozen=True, rename="camel"):
     """One lane's answer of `outage`.
 

@@ -78,6 +78,34 @@
     return { held, tried };
   },
 
+  /** Hold so many event streams to one server, and fetch something beside them; `streamsEnd` lets them go. */
+  async streams({ token, room, tried, patienceMs }) {
+    await fetch("/session", { method: "POST", body: JSON.stringify({ token }) });
+    const sources = Array.from({ length: tried }, () => new EventSource(`/rooms/${room}/events`));
+    window.heldStreams = sources;
+    const opened = () => sources.filter(({ readyState }) => readyState === EventSource.OPEN).length;
+    const deadline = performance.now() + patienceMs;
+    while (opened() < tried && performance.now() < deadline) await new Promise((wake) => setTimeout(wake, 10));
+    const began = performance.now();
+    const answer = await fetch(`/health?beside=${tried}`, { signal: AbortSignal.timeout(patienceMs) }).catch(() => null);
+    if (answer !== null) await answer.text();
+    const fetchMs = answer === null ? null : performance.now() - began;
+    const entry = performance.getEntriesByName(new URL(`/health?beside=${tried}`, location.href).href)[0];
+    return { held: opened(), fetchMs, protocol: answer === null ? "" : (entry?.nextHopProtocol ?? "") };
+  },
+
+  async streamsEnd() {
+    for (const source of window.heldStreams) source.close();
+    return {};
+  },
+
+  /** Ask for pushes, and hear what the server makes of this browser's settings. */
+  async push({ token, room }) {
+    const answer = await fetch(`/rooms/${room}/push`, { headers: { Authorization: `Bearer ${token}` } });
+    const said = await answer.json();
+    return { status: answer.status, said: said.message };
+  },
+
   /** Cut every connection of each lane, one lane after another, with messages on the way. */
   async outage({ lanes, room, outageS, ratePerS, patienceMs }) {
     const { open, settled } = await this.kit();

@@ -13,6 +13,7 @@ from loadtests.browser.engines import ENGINES, Engine
 from loadtests.browser.errors import BrowserError
 from loadtests.browser.findings import Durations
 from loadtests.browser.page import Latency
+from loadtests.lab import targets
 from loadtests.lab.errors import LabError
 from loadtests.runs import store
 from loadtests.runs.schema import ABSENT_NS, Phase, Validity
@@ -116,9 +117,7 @@ def test_a_run_holds_browser_and_synthetic_cells_and_a_report(tmp_path: Path) ->
     assert run.complete
     name = measured[0].name
     by_transport = {cell.transport: cell for cell in run.cells}
-    assert {f"{name}-websocket", f"{name}-fetch-stream", "websocket", "sse", "longpoll", "shortpoll"} == set(
-        by_transport
-    )
+    assert {f"{name}-websocket", f"{name}-fetch-stream", *targets.names()} == set(by_transport)
     for lane in ("websocket", "fetch-stream"):
         counts = by_transport[f"{name}-{lane}"].counts
         assert counts is not None
@@ -127,6 +126,12 @@ def test_a_run_holds_browser_and_synthetic_cells_and_a_report(tmp_path: Path) ->
     found = run.manifest[f"browser_{name}"]
     assert "failed" not in found
     assert found["event_streams_held_at_once"] == 6
+    # HTTP/1.1: six connections, and whatever is asked for beside them waits. HTTP/2: one carries it all.
+    assert found["streams_tried"] == 30
+    assert (found["http1.streams_held"], found["http1.connections"], found["http1.fetch_ms"]) == (6, 6, None)
+    assert (found["http2.streams_held"], found["http2.connections"], found["http2.protocol"]) == (30, 1, "h2")
+    assert isinstance(found["http2.fetch_ms"], float)
+    assert (found["push.status"], found["push.settings_enable_push"]) == (400, 0)
     assert found["hidden_tab.visibility"] == "hidden"
     assert found["hidden_tab.received"] == found["hidden_tab.sent"] == 20
     assert found["hidden_tab.timer_got_ms"] > found["hidden_tab.timer_asked_ms"]  # type: ignore[operator]

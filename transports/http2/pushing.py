@@ -117,6 +117,15 @@ class Pusher:
         allowed = settings.max_concurrent_streams  # what the client leaves unsaid is no limit
         return bool(settings.enable_push) and (allowed is None or allowed > 0)
 
+    @property
+    def refusal(self) -> str:
+        """What the client said instead, for people and for whoever measures clients."""
+        settings = self._connection.remote_settings
+        said = f"SETTINGS_ENABLE_PUSH {settings.enable_push}"
+        if settings.enable_push:
+            said += f" and SETTINGS_MAX_CONCURRENT_STREAMS {settings.max_concurrent_streams}"
+        return f"server push needs a client that takes it: this one said {said}"
+
     async def push(self, path: str, body: bytes, send: Send) -> None:
         """Promise `path`, answer with `body`, and return once that is handed over. Raises PushRefusedError."""
         if not self.accepted:
