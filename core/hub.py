@@ -198,19 +198,16 @@ class Hub:
             raise RateLimited("too many pings", retry_after_ms=math.ceil(wait_s * 1000))
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
-        """End the membership that a token has in a room, with the streams and polls it holds here.
+        """End the membership that a token has in a room, with the streams and polls it holds, here and elsewhere.
 
         Raises Unavailable.
         """
         poll = Lease(room, principal.user_id, f"poll-{principal.token_key}")
         self._leases.forget(poll)
-        channel = self._channels.get(room)
-        for subscription in list(channel or ()):
-            if subscription.principal.token_key == principal.token_key:
-                subscription.linger = False
-                subscription.end()
-                await self.backplane.release(subscription.lease)
+        for subscription in self._dismiss(room, principal.token_key):
+            await self.backplane.release(subscription.lease)
         await self.backplane.release(poll)
+        await self.backplane.dismiss(room, principal.token_key)
 
     async def members(self, room: RoomId) -> tuple[Position, tuple[Member, ...]]:
         """A room's head and members, over all instances. Raises Unavailable."""
@@ -243,10 +240,21 @@ class Hub:
         for followed in self._channels if room is None else [room]:
             self._repair_soon(followed)
 
+    def dismiss(self, room: RoomId, token_key: str) -> None:
+        """See `Listener.dismiss`."""
+        self._dismiss(room, token_key)
+
     @property
     def outbox_bytes(self) -> int:
         """Bytes that wait in all outboxes."""
         return sum(subscription.outbox.waiting_bytes for channel in self._channels.values() for subscription in channel)
+
+    def _dismiss(self, room: RoomId, token_key: str) -> list[Subscription]:
+        held = [each for each in self._channels.get(room) or () if each.principal.token_key == token_key]
+        for subscription in held:
+            subscription.linger = False
+            subscription.end()
+        return held
 
     def _shutting_down(self) -> ShuttingDown:
         return ShuttingDown("the server is shutting down", retry_after_ms=self._rng.randint(*_RETRY_MS))

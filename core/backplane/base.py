@@ -40,6 +40,10 @@ class Listener(Protocol):
         """Deliveries of a room (None: of any) may have been missed; compare with `history`."""
         ...
 
+    def dismiss(self, room: RoomId, token_key: str) -> None:
+        """The holder of a token has left a room: what it holds there at this instance ends."""
+        ...
+
 
 class Backplane(Protocol):
     """Rooms shared by instances. Any method may raise Unavailable, and then has done nothing."""
@@ -96,6 +100,10 @@ class Backplane(Protocol):
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back; a user's last one appends `user_left`."""
+        ...
+
+    async def dismiss(self, room: RoomId, token_key: str) -> None:
+        """Tell every instance that follows a room, this one too, that a token's holder has left it. It may get lost."""
         ...
 
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:

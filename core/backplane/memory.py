@@ -123,6 +123,11 @@ class MemoryBackplane:
         if here is not None and here.presence.release(lease.user_id, lease.name):
             self._announce(lease.room, here, "user_left", lease.user_id)
 
+    async def dismiss(self, room: RoomId, token_key: str) -> None:
+        """See `Backplane.dismiss`."""
+        for listener in self._listeners:
+            listener.dismiss(room, token_key)
+
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
         """See `Backplane.members`."""
         here = self._room(room)

@@ -40,6 +40,7 @@ _CLAIM_MS: Final = 3000
 _BATCH: Final = 200  # leases per script
 _DAY_MS: Final = 86_400_000
 _LOOK_S: Final = 0.01
+_DISMISS: Final = "dismiss"  # in place of an event's position
 _OPENING_S: Final = 2.0  # how long a start waits for Redis before it goes on without
 
 
@@ -149,6 +150,10 @@ class RedisBackplane:
         """See `Backplane.release`."""
         await self._run("release", lease.room, _member(lease))
 
+    async def dismiss(self, room: RoomId, token_key: str) -> None:
+        """See `Backplane.dismiss`."""
+        await self._caller.plain("tell", (), (channel(self._database, room), f"{_DISMISS} {token_key}"))
+
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
         """See `Backplane.members`."""
         answer = await self._run("members", room)
@@ -220,6 +225,9 @@ class RedisBackplane:
         if room is None or self._listener is None:
             return  # on its way when we stopped following
         place, _, payload = data.partition(b" ")
+        if place == _DISMISS.encode():
+            self._listener.dismiss(room, payload.decode())
+            return
         self._listener.deliver(room, _event(room, Position.parse(place.decode()), payload))
 
     def _doubt(self) -> None:

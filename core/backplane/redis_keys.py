@@ -13,7 +13,7 @@ cluster would do. `lua/room.lua` says what is in a room's keys.
 | `rtlab:{user:USER}:bucket` | hash: tokens, as of when | when it is full again |
 | `rtlab:due` | zset: room -> when a lease there may run out | a day after the last look |
 | `rtlab:life` | hash: life, run id of the server | a day after the last look, and history |
-| channel `rtlab:DB:{ROOM}:wake` | each event as it is stored | |
+| channel `rtlab:DB:{ROOM}:wake` | each event as it is stored; `dismiss TOKEN_KEY` when that token's holder has left | |
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _PING_S: Final = 0.5
 
 _LUA = files("core.backplane").joinpath("lua")
 _ROOM_SCRIPTS: Final = ("publish", "find", "history", "head", "hold", "release", "expire", "members")
-_OTHER_SCRIPTS: Final = ("limit", "life", "due", "claim", "settle")
+_OTHER_SCRIPTS: Final = ("limit", "life", "due", "claim", "settle", "tell")
 
 
 class LinkLostError(Exception):

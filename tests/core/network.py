@@ -39,6 +39,10 @@ class Store:
         for link in self.links:
             link.carry(room, event)
 
+    def dismiss(self, room: RoomId, token_key: str) -> None:
+        for link in self.links:
+            link.dismissed(room, token_key)
+
     def doubt(self, room: RoomId | None) -> None:
         raise AssertionError("the memory backplane never doubts")
 
@@ -86,6 +90,11 @@ class Link:
         if self._listener is not None:
             for room, event in arriving:
                 self._listener.deliver(room, event)
+
+    def dismissed(self, room: RoomId, token_key: str) -> None:
+        """Take word from the store that somebody left."""
+        if self.followed[room] > 0 and self._listener is not None:
+            self._listener.dismiss(room, token_key)
 
     def reconnected(self) -> None:
         """Say that something may have been missed, as every backplane must after it may have been."""
@@ -136,6 +145,9 @@ class Link:
 
     async def release(self, lease: Lease) -> None:
         await self._call("release").release(lease)
+
+    async def dismiss(self, room: RoomId, token_key: str) -> None:
+        await self._call("dismiss").dismiss(room, token_key)
 
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
         return await self._call("members").members(room)

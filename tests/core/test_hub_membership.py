@@ -192,6 +192,15 @@ async def test_leave_ends_the_tokens_streams_and_polls_but_no_one_elses() -> Non
         assert await stream.take() == []
 
 
+async def test_leave_ends_what_the_token_holds_on_other_instances_too() -> None:
+    async with instances(2) as (here, there):
+        stream, bob = await there.join("alice"), await there.join("bob")
+        await here.hub.leave(here.who("alice"), ROOM)
+        assert (stream.ended, bob.ended) == (True, False)
+        await there.hub.detach(stream)
+        assert await present(here) == {"bob": 1}
+
+
 async def test_leave_between_polls_ends_the_membership_now() -> None:
     async with instance() as one:
         bob, poll = await one.join("bob"), await one.join("alice", poller=True)

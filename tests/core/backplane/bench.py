@@ -23,6 +23,7 @@ class Recorder:
 
     delivered: list[tuple[RoomId, Event]] = field(default_factory=list)
     doubted: list[RoomId | None] = field(default_factory=list)
+    dismissed: list[tuple[RoomId, str]] = field(default_factory=list)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     def deliver(self, room: RoomId, event: Event) -> None:
@@ -32,6 +33,18 @@ class Recorder:
     def doubt(self, room: RoomId | None) -> None:
         self.doubted.append(room)
         self._heard.set()
+
+    def dismiss(self, room: RoomId, token_key: str) -> None:
+        self.dismissed.append((room, token_key))
+        self._heard.set()
+
+    async def dismissals(self) -> list[tuple[RoomId, str]]:
+        """Wait until somebody has been dismissed."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not self.dismissed:
+                self._heard.clear()
+                await self._heard.wait()
+        return self.dismissed
 
     async def offsets(self, room: RoomId, count: int) -> list[int]:
         """Wait until `count` distinct events of a room came; their offsets in the order of first delivery."""

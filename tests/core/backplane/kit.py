@@ -98,6 +98,16 @@ async def subscribe_returns_the_head_that_deliveries_continue(bench: Bench) -> N
 
 
 @check
+async def every_instance_hears_who_has_left(bench: Bench) -> None:
+    here, there = bench.instance(FREE), bench.instance(FREE)
+    async with listening(here, ROOM) as one, listening(there, ROOM) as other:
+        await here.dismiss(ROOM, "0123abcd")
+        assert set(await one.dismissals()) == set(await other.dismissals()) == {(ROOM, "0123abcd")}
+        await here.publish(ROOM, chat("goes on"))
+        assert await other.offsets(ROOM, 1) == [1]
+
+
+@check
 async def rooms_have_their_own_offsets_and_epochs(bench: Bench) -> None:
     backplane = bench.instance(FREE)
     async with listening(backplane, ROOM, ATTIC):
