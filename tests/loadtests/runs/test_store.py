@@ -80,8 +80,19 @@ def test_a_finished_run_has_the_merged_tables_of_all_cells(tmp_path: Path) -> No
         "publishes.parquet",
         "run.json",
         "samples.parquet",
+        "stamps.parquet",
         "timeline.parquet",
     ]
+
+
+def test_a_run_whose_servers_did_not_stamp_has_no_table_of_stamps(tmp_path: Path) -> None:
+    writing = RunStore.create(tmp_path, new_run(1))
+    made = tables("0-a")
+    del made["stamps"]
+    writing.add(cell("0-a"), made)
+    assert writing.finish().complete
+    assert not (writing.folder / "stamps.parquet").exists()
+    assert (writing.folder / "samples.parquet").is_file()
 
 
 def test_a_run_is_readable_and_incomplete_after_every_step(tmp_path: Path) -> None:

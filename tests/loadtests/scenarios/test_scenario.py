@@ -63,6 +63,7 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         ("[[cells]]", "[[cells]]\nkind = 'odd'", "kind is odd; allowed: latency, fan-out, memory"),
         ("[[cells]]", "[[cells]]\nhold_s = 1.0", "hold_s is 1.0; allowed: 0 outside memory cells"),
         ("[[cells]]", "[[cells]]\nblocks = 2000", "blocks is 2000"),
+        ("[[cells]]", "[[cells]]\nstamps = true", "stamps is True; allowed: left out: servers stamp in cells of the"),
         ("[[cells]]", "[[cells]]\nwarm_up_s = -2.0", "warm_up_s is -2.0"),
         ("[[cells]]", "[[cells]]\nmeasured_s = 0.0", "measured_s is 0.0"),
         ("subscribers = 5", "subscribers = 0", "subscribers is 0; allowed: 1..100000"),
@@ -81,6 +82,9 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         ("subscribers = 5", "subscribers = 5, direction = 'chat', rooms = 0", "subscribers is 5"),
         ("subscribers = 5", "subscribers = 5, direction = 'echo', rooms = 2", "rooms is 2; allowed: left out, or 5"),
         ("subscribers = 5", "subscribers = 5, direction = 'chat', publishers = 2", "publishers is 2; .* is chat"),
+        ("[[cells]]", "[[cells]]\ncoalesce_ms = 1001.0", "coalesce_ms is 1001.0; allowed: 0..1000"),
+        ("[[cells]]", "[[cells]]\nagainst = '5x1'", "against is 5x1; allowed: left out in cells of the kind latency"),
+        ("[[cells]]", "[[cells]]\nkind = 'ablation'", "against is left out; allowed: one of"),
         ("blocks = 2", "slo = { p99_ms = 0 }", "slo.p99_ms is 0; allowed: above 0"),
         ("blocks = 2", "slo = { p99_ms = 9, reach_percent = 101 }", "slo.reach_percent is 101; .* at most 100"),
         ("blocks = 2", "slo = { p95_ms = 9 }", "unknown field `p95_ms`"),
@@ -122,6 +126,11 @@ def test_scaling_out_adds_the_busiest_latency_load_as_often_as_the_stack() -> No
     assert (added.load.subscribers, added.load.rate_per_s) == (200, 10.0)
 
 
+def test_scaling_out_a_budget_stamps_the_scaled_cell_too() -> None:
+    assert scenario.scaled_out(scenario.find("budget")).cells[-1].stamps
+    assert not scenario.scaled_out(scenario.find("compare")).cells[-1].stamps
+
+
 def test_without_a_stack_the_scaled_cell_is_repeated_like_the_one_it_is_made_from(tmp_path: Path) -> None:
     more = '[[cells]]\nblocks = 7\nload = { name = "3x9", subscribers = 3, rate_per_s = 9.0 }\n'
     added = scenario.scaled_out(read(tmp_path, GOOD + more)).cells[-1]
@@ -157,7 +166,7 @@ def test_a_scenario_without_cells_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("nonsense", "give the path of a TOML file or one of burst, compare"), ("no/where.toml", "can't read")],
+    [("nonsense", "give the path of a TOML file or one of budget, burst,"), ("no/where.toml", "can't read")],
 )
 def test_a_scenario_that_is_not_there_is_said_to_be_missing(name: str, said: str) -> None:
     with pytest.raises(ScenarioError, match=said):
@@ -184,3 +193,11 @@ def test_a_sweep_is_a_cell_for_each_combination(tmp_path: Path) -> None:
         ("fan-out", 4, 2.5, {}),
     ]
     assert cells[1].load.name == "5x1-subscribers2-rate_per_s2.5"
+
+
+def test_an_ablation_changes_nothing_of_the_load_but_its_name(tmp_path: Path) -> None:
+    other = GOOD[GOOD.index("[[cells]]") :].replace("[[cells]]", "[[cells]]\nkind = 'ablation'\nagainst = '5x1'")
+    text = GOOD + other.replace('"5x1"', '"5x1-b"')
+    assert read(tmp_path, text).cells[1].against == "5x1"
+    with pytest.raises(ScenarioError, match="the load 5x1-b is another load; allowed: that of 5x1, but for the name"):
+        read(tmp_path, text.replace('"5x1-b", subscribers = 5', '"5x1-b", subscribers = 6'))
