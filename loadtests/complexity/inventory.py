@@ -1,0 +1,130 @@
+"""Which code belongs to which transport, and what it comes to."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from loadtests.complexity import javascript_source, python_source
+from loadtests.complexity.counts import Counts
+from loadtests.complexity.modules import Imports, source_path
+
+SERVERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "websocket": ("transports.websocket",),
+    "sse": ("transports.sse",),
+    "longpoll": ("transports.longpoll",),
+    "shortpoll": ("transports.shortpoll",),
+    "socketio": ("transports.socketio",),
+    "h2push": ("transports.h2push", "transports.http2.server"),
+    "sse-h2": ("transports.sse", "transports.http2.server"),
+}
+"""The modules that serve a transport; what they import comes with them."""
+
+CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "websocket": ("loadtests.clients.websocket",),
+    "sse": ("loadtests.clients.sse", "loadtests.clients.publish"),
+    "longpoll": ("loadtests.clients.polls", "loadtests.clients.publish"),
+    "shortpoll": ("loadtests.clients.polls", "loadtests.clients.publish"),
+    "socketio": ("loadtests.clients.socketio",),
+    "h2push": ("loadtests.clients.http2_push", "loadtests.clients.http2_publish"),
+    "sse-h2": ("loadtests.clients.http2_sse", "loadtests.clients.http2_publish"),
+}
+"""The lab's clients, which speak each protocol from its bytes up."""
+
+STOCK_CLIENTS: Final[Mapping[str, str]] = {
+    "websocket": "StockWebSocketUser",
+    "sse": "StockSseUser",
+    "longpoll": "StockLongPollUser",
+    "shortpoll": "StockShortPollUser",
+    "socketio": "StockSocketIoUser",
+}
+"""Classes on the library that everybody takes: what is left to write."""
+
+PAGE_CLIENTS: Final[Mapping[str, str]] = {
+    "websocket": "websocket.js",
+    "sse": "sse.js",
+    "longpoll": "polls.js",
+    "shortpoll": "polls.js",
+}
+"""The page's clients, in `transports/page/clients/`."""
+
+_DIRECT: Final = "transports.frames"  # the direct sink: faster, but the portable one serves without it
+_STOCK: Final = "loadtests.users.stock_transports"
+_IMPORTED: Final = re.compile(r'\bfrom\s+"\./([\w-]+\.js)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file, or class, of a transport. `transport` is empty for what all of them share."""
+
+    transport: str
+    part: str  # "server", "client", "direct sink", "stock client", "page client"
+    file: str
+    lines: int
+    branches: int
+    states: int
+
+
+def parts(base: Path) -> tuple[list[Part], list[Part]]:
+    """Each transport's own servers and clients: what its modules import beyond what all transports' do; and the rest,
+    which is what they share, the direct sink, the clients on stock libraries and the page's.
+
+    `base` is the repository. Raises UnreadableSourceError.
+    """
+    found = [*_separate(SERVERS, "server", "transports", base), *_separate(CLIENTS, "client", "loadtests", base)]
+    own = [part for part in found if part.transport and part.part in ("server", "client")]
+    rest = [part for part in found if part not in own]
+    return own, [*rest, *_stock_clients(base), *_page_clients(base)]
+
+
+def _separate(roots: Mapping[str, Iterable[str]], part: str, package: str, base: Path) -> Iterator[Part]:
+    imports = Imports(package, base)
+    needed = {transport: imports.closure(modules) for transport, modules in roots.items()}
+    shared = set.intersection(*needed.values())
+    for transport, modules in ({"": shared} | {name: found - shared for name, found in needed.items()}).items():
+        for module in sorted(modules):
+            path = source_path(module, base)
+            name = path.relative_to(base).as_posix()
+            counts = python_source.count(path.read_text(encoding="utf-8"), name)
+            kind = "direct sink" if module == _DIRECT or module.startswith(f"{_DIRECT}.") else part
+            if counts.lines:
+                yield _part(transport, kind, name, counts)
+
+
+def _stock_clients(base: Path) -> Iterator[Part]:
+    path = source_path(_STOCK, base)
+    source, name = path.read_text(encoding="utf-8"), path.relative_to(base).as_posix()
+    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    for transport, wanted in STOCK_CLIENTS.items():
+        code = ast.get_source_segment(source, classes[wanted]) or ""
+        yield _part(transport, "stock client", f"{name}:{wanted}", python_source.count(code, name))
+
+
+def _page_clients(base: Path) -> Iterator[Part]:
+    folder = base / "transports" / "page" / "clients"
+    needed = {transport: _scripts(folder, first) for transport, first in PAGE_CLIENTS.items()}
+    shared = set.intersection(*needed.values())
+    for transport, scripts in ({"": shared} | {name: found - shared for name, found in needed.items()}).items():
+        for script in sorted(scripts):
+            name = (folder / script).relative_to(base).as_posix()
+            counts = javascript_source.count((folder / script).read_text(encoding="utf-8"), name)
+            yield _part(transport, "page client", name, counts)
+
+
+def _scripts(folder: Path, first: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [first]
+    while waiting:
+        script = waiting.pop()
+        if script not in found:
+            found.add(script)
+            waiting += _IMPORTED.findall((folder / script).read_text(encoding="utf-8"))
+    return found
+
+
+def _part(transport: str, part: str, file: str, counts: Counts) -> Part:
+    return Part(transport, part, file, counts.lines, counts.branches, counts.states)
