@@ -30,8 +30,9 @@ def test_a_link_has_a_row_over_all_its_cells(swept: Study) -> None:
     frame = link_frames.links(swept)
 
     assert list(frame.index) == ["rtt=20ms"]
-    assert frame.loc["rtt=20ms", "cells"] == 2 * len(RATES_PER_S)
-    assert frame.loc["rtt=20ms", "lost"] == frame.loc["rtt=20ms", "cells"]
+    cells = 2 * len(RATES_PER_S)
+    row = frame.iloc[0].to_dict()
+    assert (row["cells"], row["lost"], row["probes"]) == (cells, cells, 150 * cells)
 
 
 def test_every_condition_over_a_link_has_its_promise_and_every_one_its_residual(swept: Study) -> None:
