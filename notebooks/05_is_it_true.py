@@ -1,0 +1,112 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Is it true?
+#
+# An instrument that is only ever pointed at unknown things cannot be checked. Here it is pointed at known ones: faults
+# that were planted, a transport compared with itself, a generator too weak to measure, a stall that other tools hide.
+# Everything below comes from `rtlab calibrate`, whose JSON files lie beside the run, and from a run whose servers
+# stamped each step of a message's way.
+
+# %%
+import os
+from pathlib import Path
+
+from IPython.display import Image, Markdown
+
+from loadtests.analysis import calibration, calibrations, sentences
+from loadtests.analysis.charts.budget import latency_budget
+from loadtests.analysis.charts.calibration import against_itself, coordinated_omission
+from loadtests.analysis.charts.picture import png
+from loadtests.analysis.study import study
+
+run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
+found = study(run_dir)
+told = calibrations.beside(run_dir)
+missing = Markdown("*Not measured beside this run: `rtlab calibrate`, `rtlab calibrate --aa 20`, `rtlab run budget`.*")
+Markdown(f"Run `{found.run.run_id}`, with {len(told)} calibrations beside it.")
+
+# %% [markdown]
+# ## Planted and found
+#
+# A server delays each message by exactly 5 ms, or by one of two delays; it stops for a second; it loses, doubles and
+# swaps messages; it is slow to answer at first. Each transport's own client measures it, and the lab's own code counts.
+# A grid's own wait is taken off short polling. One column per calibration.
+
+# %%
+calibrations.checks(told).round(3) if any(each.checks for each in told) else missing
+
+# %% [markdown]
+# The short form, in the seconds before this run's first cell:
+
+# %%
+Markdown(calibration.verdict(found.run.calibration) if found.run.calibration else "*This run was not calibrated.*")
+
+# %% [markdown]
+# ## A generator that is too weak
+#
+# Given a fraction of the processor time that it needs, a load generator reads late and publishes late, and a naive
+# report would show a slow server. The lab must refuse the cell.
+
+# %%
+weak = calibrations.weakened(told)
+Markdown(
+    f"Held back by {weak.means}: the cell is **{weak.validity}** ({'; '.join(weak.reasons)})."
+) if weak else missing
+
+# %% [markdown]
+# ## A transport against itself
+#
+# The same transport under two names, in interleaved run blocks, compared by the same code as everything else. At 95 %
+# one of twenty may differ by chance. Hollow marks: called different. The last line compares two transports.
+
+# %%
+same = calibrations.self_test(told)
+Markdown("\n\n".join(list(calibration.repeated(same))[len(same.repeats) :])) if same else missing
+
+# %%
+Image(png(against_itself, same), alt="Each repeat's difference with its interval") if same else missing
+
+# %%
+calibrations.comparisons((*same.repeats, *same.between)).round(3) if same else missing
+
+# %% [markdown]
+# ## Coordinated omission
+#
+# The server stops for one second of ten. Measured from the schedule, every message that was due in that second is late.
+# A closed loop, which sends the next message when the last one has come back, sends nothing while it waits: one message
+# tells of the stall, and the percentiles forget it.
+
+# %%
+omitted = calibrations.omission(told)
+Image(png(coordinated_omission, omitted), alt=calibration.omitted(omitted)) if omitted else missing
+
+# %%
+Markdown(calibration.omitted(omitted)) if omitted else missing
+
+# %% [markdown]
+# ## Where the time goes
+#
+# Servers stamp each step on demand (`RTLAB_STAMPS`), in cells of their own, beside cells that do not: the difference is
+# what stamping costs. A bar stands for the deliveries around the median, and around p99; means of their steps add up.
+
+# %%
+stamped = study(calibrations.stamped_run(run_dir))
+Image(png(latency_budget, stamped), alt=sentences.budgets(stamped)) if stamped.budgets else missing
+
+# %%
+Markdown(sentences.budgets(stamped)) if stamped.budgets else missing
+
+# %%
+calibrations.budgets(stamped).round(3) if stamped.budgets else missing
+
+# %%
+calibrations.steps()
