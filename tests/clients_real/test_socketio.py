@@ -67,4 +67,5 @@ async def test_comes_back_by_itself_and_misses_nothing(
 async def test_refusal_reaches_connect_error(every: ServerProcess, start: Start, node: Path, room: str) -> None:
     client = await socket_io_client(start, node, every.base_url, room, token="forged", transports=["websocket"])
     refused = (await client.value())["refused"]
+    assert isinstance(refused, dict)
     assert (refused["type"], refused["code"]) == ("error", "unauthorized")

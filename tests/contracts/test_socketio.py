@@ -129,6 +129,18 @@ async def test_draining_server_lets_clients_come_back_by_themselves(
     assert await asyncio.to_thread(server.wait) == 0
 
 
+async def test_peer_that_answers_no_ping_leaves_and_one_that_does_stays(
+    servers: ServerPool, target: Target, connect: Connect, room: str
+) -> None:
+    server = servers.shared("socketio", {"PRESENCE_TTL_SECONDS": "1", "HEARTBEAT_SECONDS": "0.3"})
+    observer = await connect("observer", server=server)
+    silent = socket_io(await connect("silent", server=server))
+    # `websockets` answers the pings of RFC 6455 by itself; the engine's are answered only where packets are read.
+    assert (await observer.presence_of(silent.user_id)).type == "user_joined"
+    left = await observer.presence_of(silent.user_id, observer.user_id)
+    assert (left.type, left.text("userId")) == ("user_left", silent.user_id)
+
+
 async def test_stalled_reader_is_cut_and_resumes(servers: ServerPool, target: Target, connect: Connect) -> None:
     server = servers.shared("socketio", {"OUTBOX_BYTES": "65536", "RATE": "0"})
     publisher = await connect("publisher", server=server)
