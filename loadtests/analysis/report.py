@@ -16,7 +16,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from loadtests.analysis import (
+    ablation,
     calibration,
+    capacity,
     claims,
     frontier,
     link_quality,
@@ -160,6 +162,8 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         five_hundred=sentences.five_hundred(worked_out),
         share=quantity.share,
         calibration=calibration,
+        ablation=ablation,
+        capacity=capacity,
         stacks=stacks,
         stack_sentence=variants.stack_sentence(stacks),
         scaled=scaled,

@@ -36,7 +36,7 @@ class WebSocketClient(Client):
         return (
             f"GET {self._path()} HTTP/1.1\r\nHost: {self.access.endpoint.authority}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: {self._key.decode()}\r\n\r\n"
+            f"Sec-WebSocket-Key: {self._key.decode()}\r\n{self._offer()}\r\n"
         ).encode("latin-1")
 
     def publish(self, content: str, ref: str) -> bytes:
@@ -74,6 +74,15 @@ class WebSocketClient(Client):
     def _path(self) -> str:
         return f"/rooms/{self.access.room}/ws"
 
+    def _offer(self) -> str:
+        """Header lines of the upgrade request that offer extensions."""
+        return ""
+
+    def _agree(self, extensions: bytes | None) -> None:
+        """Take the extensions that the server agreed on. Raises ProtocolError."""
+        if extensions is not None:
+            raise ProtocolError("the server agreed on an extension that was not offered")
+
     def _greet(self) -> None:
         """Say what comes first once the handshake is over."""
         hello = {"type": "hello", "token": self.access.token}
@@ -99,8 +108,7 @@ class WebSocketClient(Client):
         expected = base64.b64encode(hashlib.sha1(self._key + _GUID, usedforsecurity=False).digest())
         if head.headers.get(b"sec-websocket-accept") != expected:
             raise ProtocolError("Sec-WebSocket-Accept does not answer our key")
-        if b"sec-websocket-extensions" in head.headers:
-            raise ProtocolError("the server agreed on an extension that was not offered")
+        self._agree(head.headers.get(b"sec-websocket-extensions"))
         self._greet()
         return rest
 

@@ -103,7 +103,7 @@ class _Measurement:
     def _server(self, port: int, route: Route) -> Server | ForeignServer:
         if self.planned.target.foreign is not None:
             return ForeignServer(self.planned.target.foreign)
-        settings = self.bench.settings.of_target(self.planned.target).with_fanout(self.planned.fanout)
+        settings = self.bench.settings.of_target(self.planned.target).of_cell(self.planned)
         if self.planned.stamps:
             settings = settings.stamping(self.folder)
         return Server(
@@ -117,7 +117,7 @@ class _Measurement:
 
     def _generator(self, server: Server | ForeignServer) -> Generator:
         return Generator(
-            spec_of(self.planned, server),
+            spec_of(self.planned, server, deflate=self.bench.settings.deflate),
             self.folder,
             log=self.store.log("generator", self.planned.id),
             on_cores=self.bench.cores.generator,
@@ -168,7 +168,7 @@ class _Measurement:
         return held
 
 
-def spec_of(planned: PlannedCell, server: Server | ForeignServer) -> CellSpec:
+def spec_of(planned: PlannedCell, server: Server | ForeignServer, *, deflate: bool = False) -> CellSpec:
     """Return what the generator is asked for, with tokens that outlive the cell."""
     foreign = planned.target.foreign
     # A Redis or a foreign server outlives the cell: rooms of its own keep an earlier cell's history and members out.
@@ -189,6 +189,7 @@ def spec_of(planned: PlannedCell, server: Server | ForeignServer) -> CellSpec:
         seed=planned.seed,
         hold_s=planned.hold_s,
         adapter=None if foreign is None else foreign.adapter,
+        deflate=deflate or planned.deflate,
     )
 
 

@@ -60,7 +60,8 @@ def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: st
     verdict = validity.judge(
         found,
         health,
-        pushes=planned.target.pushes and not lossy,  # what TCP held back comes in one read
+        # What TCP held back comes in one read; so does what the server was told to collect.
+        pushes=planned.target.pushes and not lossy and not planned.coalesce_ms,
         connected=result.subscribers_connected,
         subscribers=planned.load.subscribers,
         idle=outcome.held is not None,
@@ -131,4 +132,6 @@ def cell_of(
         started_utc=started_utc,
         arrivals=load.arrivals,
         direction=load.direction,
+        variant=planned.variant,
+        against=planned.against,
     )

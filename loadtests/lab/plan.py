@@ -37,6 +37,20 @@ class PlannedCell:
     fanout: str  # how the server writes to its sockets; empty: as it does by itself
     seed: int  # of the cell's arrivals; the same for every transport of a block and load
     link: Link | None = None  # None: the loopback
+    coalesce_ms: float = 0.0  # how long the server collects events; 0: as it does by itself
+    deflate: bool = False  # WebSocket messages are compressed
+    against: str = ""  # the load's name of which this one changes one thing
+
+    @property
+    def variant(self) -> str:
+        """What the server was told beside the run's settings, in words; empty for nothing."""
+        told = (
+            f"fanout={self.fanout}" if self.fanout else "",
+            f"coalesce={self.coalesce_ms:g}ms" if self.coalesce_ms else "",
+            "deflate" if self.deflate else "",
+        )
+        return ",".join(filter(None, told))
+
     stamps: bool = False  # its server writes down when each event took which step
 
     @property
@@ -52,7 +66,13 @@ def draw(scenario: Scenario, targets: Sequence[Target], seed: int) -> tuple[Plan
     rng = random.Random(seed)
     planned: list[PlannedCell] = []
     for block in range(max(_blocks(scenario, cell) for cell in scenario.cells)):
-        pairs = [(target, cell) for cell in scenario.cells if block < _blocks(scenario, cell) for target in targets]
+        pairs = [
+            (target, cell)
+            for cell in scenario.cells
+            if block < _blocks(scenario, cell)
+            for target in targets
+            if not cell.transports or target.name in cell.transports
+        ]
         rng.shuffle(pairs)
         planned += [
             _planned(scenario, target, cell, block, len(planned) + index, seed)
@@ -82,6 +102,9 @@ def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, ord
         fanout=cell.fanout,
         seed=_cell_seed(seed, block, cell.load.name),
         link=link,
+        coalesce_ms=cell.coalesce_ms,
+        deflate=cell.deflate,
+        against=cell.against,
         stamps=cell.stamps or cell.kind == BUDGET,
     )
 

@@ -19,6 +19,7 @@ import psutil
 
 from loadtests.lab import instances
 from loadtests.lab.errors import ServerError
+from loadtests.lab.plan import PlannedCell
 from loadtests.lab.process import Child
 from loadtests.lab.scaling import Scaling
 from loadtests.lab.targets import Target
@@ -62,9 +63,14 @@ class ServerSettings:
         """Return these settings with what a target asks for."""
         return replace(self, arguments=(*self.arguments, *target.arguments), tls=target.tls)
 
-    def with_fanout(self, fanout: str) -> ServerSettings:
-        """Return these settings for a server that writes by the given sink; empty: by its own choice."""
-        return replace(self, variables={**self.variables, "RTLAB_FANOUT": fanout}) if fanout else self
+    def of_cell(self, planned: PlannedCell) -> ServerSettings:
+        """Return these settings with what a cell asks for; what it leaves open stays the server's own choice."""
+        told = {
+            "RTLAB_FANOUT": planned.fanout,
+            "RTLAB_COALESCE_MS": f"{planned.coalesce_ms:g}" if planned.coalesce_ms else "",
+        }
+        variables = {**self.variables, **{name: value for name, value in told.items() if value}}
+        return replace(self, variables=variables, deflate=self.deflate or planned.deflate)
 
     def stamping(self, folder: Path) -> ServerSettings:
         """Return these settings for a server that writes the steps of its events into `folder` when it ends."""

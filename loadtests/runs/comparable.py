@@ -12,6 +12,7 @@ _ABSENT = "nothing"
 # Of cells of one name; how long they were measured moves the intervals and not what is measured.
 _LOAD_FIELDS = (
     "kind", "subscribers", "publishers", "rooms", "rate_per_s", "payload_bytes", "arrivals", "direction", "link",
+    "variant",
 )  # fmt: skip
 
 

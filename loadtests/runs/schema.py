@@ -203,6 +203,8 @@ class Cell(msgspec.Struct, frozen=True):
     started_utc: str = ""
     arrivals: str = "constant"  # the load's, as `scenarios.spec.Load` has them
     direction: str = "downstream"
+    variant: str = ""  # what the server was told beside the run's settings, e.g. "coalesce=20ms"
+    against: str = ""  # cells of the kind "ablation": the load's name of which this one changes one thing
     link_check: LinkCheck | None = None  # None: the loopback
 
 

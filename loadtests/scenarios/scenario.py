@@ -32,7 +32,8 @@ from loadtests.scenarios.sweep import swept
 
 ARRIVALS = ("constant", "poisson", "burst")
 BUDGET = "budget"  # cells whose server stamps the steps of each event
-KINDS = ("latency", "fan-out", "memory", "stack", "sweep", BUDGET)
+ABLATION = "ablation"  # a load as another one, but for one thing about the server
+KINDS = ("latency", "fan-out", "memory", "stack", "sweep", BUDGET, ABLATION)
 SCALED = "scaled"  # a kind that no file asks for: `scaled_out` adds its cells
 SCALED_SUFFIX = "-redis"
 FANOUTS = ("", "direct", "portable")
@@ -51,6 +52,10 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hold_s: float = 0.0  # memory cells: how long the idle connections are held
     fanout: str = ""  # one of FANOUTS: how the server writes to its sockets; empty: as it does by itself
     stamps: bool = False  # its servers stamp, though it is not of the kind BUDGET; no file may ask for it
+    coalesce_ms: float = 0.0  # how long the server collects a room's events before it writes them; 0: as by itself
+    deflate: bool = False  # the server compresses WebSocket messages, and the clients ask for it
+    against: str = ""  # cells of the kind ABLATION: the name of the load that they change one thing of
+    transports: tuple[str, ...] = ()  # only these of the scenario's; empty: all
     link: str = LOOPBACK  # between server and subscribers, see `loadtests.links.spec`; a profile's name is spelt out
     sweep: dict[str, tuple[int | float, ...]] = {}  # values for fields of the load: a cell for each combination
 
@@ -145,6 +150,7 @@ def check(scenario: Scenario) -> None:
         scenario.slo.check()
     for cell in scenario.cells:
         _check_cell(cell)
+        _check_against(cell, scenario)
     _check_names(scenario)
 
 
@@ -192,10 +198,22 @@ def _check_names(scenario: Scenario) -> None:
     _need(not twice, "load.name", ", ".join(twice), "a name of its own for each load")
 
 
+def _check_against(cell: CellPlan, scenario: Scenario) -> None:
+    """Hold a cell of the kind ABLATION to a load that is the same but for its name."""
+    if cell.kind != ABLATION:
+        _need(not cell.against, "against", cell.against, f"left out in cells of the kind {cell.kind}")
+        return
+    others = {other.load.name: other.load for other in scenario.cells if other.kind != ABLATION}
+    _need(cell.against in others, "against", cell.against or "left out", f"one of {', '.join(others)}")
+    named = msgspec.structs.replace(others[cell.against], name=cell.load.name)
+    _need(named == cell.load, f"the load {cell.load.name}", "another load", f"that of {cell.against}, but for the name")
+
+
 def _check_cell(cell: CellPlan) -> None:
     _need(cell.kind in KINDS, "kind", cell.kind, ", ".join(KINDS))
     _need(not cell.stamps, "stamps", cell.stamps, f"left out: servers stamp in cells of the kind {BUDGET}")
     _need(cell.fanout in FANOUTS, "fanout", cell.fanout, ", ".join(filter(None, FANOUTS)))
+    _need(0 <= cell.coalesce_ms <= 1000, "coalesce_ms", cell.coalesce_ms, "0..1000")
     if cell.blocks is not None:
         _need(1 <= cell.blocks <= 1000, "blocks", cell.blocks, "1..1000")
     if cell.warm_up_s is not None:

@@ -62,6 +62,7 @@ class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: int = 1
     hold_s: float = 0.0  # memory cells: keep everybody connected this long, and publish nothing
     adapter: Adapter | None = None  # of a server that is not ours
+    deflate: bool = False  # WebSocket clients offer permessage-deflate
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import time
 from locust.env import Environment
 
 from loadtests.clients.base import Client
+from loadtests.clients.deflate import DeflateWebSocketClient
 from loadtests.clients.http2_publish import Http2PublishClient
 from loadtests.clients.http2_push import Http2PushClient
 from loadtests.clients.http2_sse import Http2SseClient
@@ -27,7 +28,8 @@ class WebSocketUser(RawUser):
 
     def new_client(self) -> Client:
         """Make the client of the next connection."""
-        return WebSocketClient(self.access, self.position)
+        made = DeflateWebSocketClient if self.cell.spec.deflate else WebSocketClient
+        return made(self.access, self.position)
 
     def talk(self, content: str, ref: str) -> None:
         """Publish on the socket that events come from."""

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.lab import plan, targets
+from loadtests.lab.servers import ServerSettings
 from loadtests.lab.targets import TARGETS, Target
 from loadtests.scenarios.scenario import CellPlan, Scenario
 from loadtests.scenarios.spec import Load
@@ -101,3 +102,15 @@ def test_a_poll_on_a_grid_is_awaited_one_interval_longer() -> None:
     scenario = Scenario(name="s", about="", blocks=1, cells=(CellPlan(load=load),), grace_s=0.5)
     planned = plan.draw(scenario, targets.select(["longpoll", "shortpoll"]), 1)
     assert {cell.target.name: cell.grace_s for cell in planned} == {"longpoll": 0.5, "shortpoll": 2.5}
+
+
+def test_a_cell_may_be_for_some_transports_only_and_says_what_its_server_is_told() -> None:
+    load = Load(name="a", subscribers=1, rate_per_s=1.0)
+    cell = CellPlan(load=load, transports=("sse",), fanout="portable", coalesce_ms=2.5, deflate=True)
+    scenario = Scenario(name="test", about="", cells=(cell,), blocks=1)
+    (planned,) = plan.draw(scenario, targets.select(["websocket", "sse"]), seed=1)
+    assert planned.target.name == "sse"
+    assert planned.variant == "fanout=portable,coalesce=2.5ms,deflate"
+    told = ServerSettings().of_cell(planned)
+    assert told.deflate
+    assert told.recorded() | {"RTLAB_FANOUT": "portable", "RTLAB_COALESCE_MS": "2.5"} == told.recorded()

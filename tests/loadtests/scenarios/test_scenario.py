@@ -166,7 +166,7 @@ def test_a_scenario_without_cells_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("nonsense", "give the path of a TOML file or one of budget, burst,"), ("no/where.toml", "can't read")],
+    [("nonsense", "give the path of a TOML file or one of ablation, "), ("no/where.toml", "can't read")],
 )
 def test_a_scenario_that_is_not_there_is_said_to_be_missing(name: str, said: str) -> None:
     with pytest.raises(ScenarioError, match=said):
