@@ -25,6 +25,7 @@ from core.leases import Leases
 from core.model import Event, Member, Position, Principal, Published, RoomId
 from core.outbox import Outbox
 from core.ratelimit import RateLimiter
+from core.repairs import Repairs
 from core.rounds import Rounds
 from core.settings import Settings
 from core.stats import Stats
@@ -66,24 +67,22 @@ class Hub:
         self._wall_clock = wall_clock
         self._rng = rng or random.Random()
         self._channels: dict[RoomId, Channel] = {}
-        self._repairing: set[RoomId] = set()
-        self._repairs: set[asyncio.Task[None]] = set()
+        self._repairs = Repairs(self._repair)
         self._leases = Leases(backplane, settings.presence_ttl_s, clock, self._timed)
         self._connection_ids = itertools.count(1)
         self._pings = RateLimiter(_PINGS_PER_S, 2 * _PINGS_PER_S)
-        self._tasks: asyncio.TaskGroup | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the backplane and keep time while entered; drain on leaving."""
         async with self.backplane.running(self), asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
             keeping = [tasks.create_task(self._keep_time()), tasks.create_task(self._keep_leases())]
             try:
-                yield
+                with self._repairs.running(tasks):
+                    yield
             finally:
                 self.drain()
-                for task in (*keeping, *self._repairs):
+                for task in keeping:
                     task.cancel()
 
     def admit(self, token: str | None, room: RoomId) -> Principal:
@@ -238,7 +237,7 @@ class Hub:
         """See `Listener.doubt`."""
         self._leases.doubt()
         for followed in self._channels if room is None else [room]:
-            self._repair_soon(followed)
+            self._repairs.soon(followed)
 
     def dismiss(self, room: RoomId, token_key: str) -> None:
         """See `Listener.dismiss`."""
@@ -280,7 +279,7 @@ class Hub:
         channel = self._channels.get(room)
         if channel is None:
             channel = self._channels[room] = Channel(
-                room, self.backplane, self.settings, self._clock, self._fanout, lambda: self._repair_soon(room)
+                room, self.backplane, self.settings, self._clock, self._fanout, lambda: self._repairs.soon(room)
             )
         if channel.head is None:
             async with channel.opening:
@@ -305,24 +304,9 @@ class Hub:
         if channel is not None:
             channel.remove(subscription)
 
-    def _repair_soon(self, room: RoomId) -> None:
-        if room not in self._repairing and self._tasks is not None:
-            self._repairing.add(room)
-            repair = self._tasks.create_task(self._repair(room))
-            self._repairs.add(repair)
-            repair.add_done_callback(self._repairs.discard)
-
-    async def _repair(self, room: RoomId) -> None:
-        try:
-            while not self.draining and (channel := self._channels.get(room)) is not None:
-                try:
-                    self._repairing.discard(room)  # a hole seen from here on asks anew
-                    return await channel.repair()
-                except Unavailable:
-                    self._repairing.add(room)
-                    await asyncio.sleep(_TICK_S)
-        finally:
-            self._repairing.discard(room)
+    def _repair(self, room: RoomId) -> Awaitable[None] | None:
+        channel = self._channels.get(room)
+        return None if channel is None or self.draining else channel.repair()
 
     async def _keep_time(self) -> None:
         while True:

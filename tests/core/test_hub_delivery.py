@@ -11,7 +11,7 @@ from core.model import Position
 from core.settings import Settings
 from tests.core.instances import ATTIC, decoded, gist, instance, instances, settled, waiting
 
-A_WHILE_S = 10.0  # after which an instance asks the store, and not its own memory, for what came since a position
+A_WHILE_S = 31.0  # after which an instance asks the store, and not its own memory, for what came since a position
 SMALL = Settings(rate_per_s=0.0, outbox_bytes=1024)
 
 

@@ -115,7 +115,7 @@ class HubMachine(RuleBasedStateMachine):
         link = self.instances[there].link
 
         async def arrive() -> None:
-            await asyncio.sleep(2.0 * meanwhile)  # long enough for the history to be asked
+            await asyncio.sleep(31.0 * meanwhile)  # long enough for the history to be asked
             hanging = link.answering = link.answering or asyncio.Event()
             self.joining.append(asyncio.create_task(self.attach(there, "mover", follower.position, direct)))
             await settled()

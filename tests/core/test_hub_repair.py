@@ -8,7 +8,7 @@ from core.model import Event, Position
 from core.settings import Settings
 from tests.core.instances import ROOM, Follower, gist, instance, instances, settled, waiting
 
-A_WHILE_S = 10.0  # after which an instance asks the store, and not its own memory, for what came since a position
+A_WHILE_S = 31.0  # after which an instance asks the store, and not its own memory, for what came since a position
 
 
 async def test_store_lost_while_history_is_read_is_told() -> None:
