@@ -27,10 +27,11 @@ ServerOf = Callable[[str], AbstractContextManager[Server]]
 
 def examine(browser: Browser, server_of: ServerOf) -> dict[str, Value]:
     """Return the findings over HTTP/1.1 and HTTP/2 side by side. Raises BrowserError, ServerError."""
-    findings: dict[str, Value] = {"streams_tried": STREAMS_TRIED}
-    for version, target in (("http1", "sse"), ("http2", "sse-h2")):
+    findings: dict[str, Value] = {}
+    for version, target in (("h1", "sse"), ("h2", "sse-h2")):
         with server_of(target) as server:
-            findings |= {f"{version}.{name}": value for name, value in _streams(browser, server).items()}
+            found = _streams(browser, server)
+            findings |= {f"{version}_event_streams_{name}": value for name, value in found.items()}
     with server_of("h2push") as server:
         return findings | _push(browser, server)
 
@@ -43,9 +44,10 @@ def _streams(browser: Browser, server: Server) -> dict[str, Value]:
     probe(browser, tab, "streamsEnd", {}, Nothing)
     browser.close(tab)
     return {
-        "streams_held": answer.held,
-        "fetch_ms": answer.fetch_ms,  # None: it waited for a connection until patience ended
-        "protocol": answer.protocol,
+        "tried": STREAMS_TRIED,
+        "held_at_once": answer.held,
+        "fetch_beside_ms": answer.fetch_ms,  # None: it waited for a connection until patience ended
+        "protocol": answer.protocol,  # of that fetch
         "connections": connections,
     }
 
@@ -65,9 +67,9 @@ def _push(browser: Browser, server: Server) -> dict[str, Value]:
     browser.close(tab)
     setting = re.search(r"SETTINGS_ENABLE_PUSH (\d+)", answer.said)
     return {
-        "push.status": answer.status,
-        "push.settings_enable_push": int(setting[1]) if setting else None,  # as the server was told
-        "push.server_said": answer.said,
+        "h2push.status": answer.status,
+        "h2push.enable_push": int(setting[1]) if setting else None,  # SETTINGS_ENABLE_PUSH, as the server got it
+        "h2push.server_said": answer.said,
     }
 
 

@@ -80,7 +80,9 @@
 
   /** Hold so many event streams to one server, and fetch something beside them; `streamsEnd` lets them go. */
   async streams({ token, room, tried, patienceMs }) {
-    await fetch("/session", { method: "POST", body: JSON.stringify({ token }) });
+    const enter = () => fetch("/session", { method: "POST", body: JSON.stringify({ token }) });
+    // Chromium drops a request when a network interface comes or goes on the machine; EventSource tries again by itself.
+    await enter().catch(enter);
     const sources = Array.from({ length: tried }, () => new EventSource(`/rooms/${room}/events`));
     window.heldStreams = sources;
     const opened = () => sources.filter(({ readyState }) => readyState === EventSource.OPEN).length;
