@@ -10,7 +10,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.contracts.kit.clients import RefusedError, SocketIoClient, ending
+from tests.contracts.kit.clients import RefusedError, RoomClient, SocketIoClient, ending
 from tests.contracts.kit.clients.http import http_client
 from tests.contracts.kit.limits import EVENT_S, FRAME_MAX_BYTES
 from tests.contracts.kit.metrics import until_total
@@ -129,16 +129,27 @@ async def test_draining_server_lets_clients_come_back_by_themselves(
     assert await asyncio.to_thread(server.wait) == 0
 
 
-async def test_peer_that_answers_no_ping_leaves_and_one_that_does_stays(
+async def test_peers_that_answer_no_ping_leave(
     servers: ServerPool, target: Target, connect: Connect, room: str
 ) -> None:
+    """One on a WebSocket, whose library answers RFC 6455's pings but not the engine's, and one that polled once."""
     server = servers.shared("socketio", {"PRESENCE_TTL_SECONDS": "1", "HEARTBEAT_SECONDS": "0.3"})
     observer = await connect("observer", server=server)
+    watching = asyncio.create_task(_leavers(observer, 2))
     silent = socket_io(await connect("silent", server=server))
-    # `websockets` answers the pings of RFC 6455 by itself; the engine's are answered only where packets are read.
-    assert (await observer.presence_of(silent.user_id)).type == "user_joined"
-    left = await observer.presence_of(silent.user_id, observer.user_id)
-    assert (left.type, left.text("userId")) == ("user_left", silent.user_id)
+    async with http_client(server.base_url) as http:
+        user = unique("polled")
+        await open_polled(http, room, user)
+        assert await watching >= {silent.user_id, user}
+
+
+async def _leavers(observer: RoomClient, count: int) -> set[str]:
+    """The users whom an observer sees leave; it reads all the time, so it stays itself."""
+    left: set[str] = set()
+    while len(left) < count:
+        event = await observer.next_event()
+        left |= {event.text("userId")} if event.type == "user_left" else set()
+    return left
 
 
 async def test_stalled_reader_is_cut_and_resumes(servers: ServerPool, target: Target, connect: Connect) -> None:
@@ -168,7 +179,7 @@ async def _slow_consumers(server: ServerProcess) -> float:
 
 async def test_writer_who_reads_nothing_is_not_read_from(servers: ServerPool, target: Target, connect: Connect) -> None:
     """Each command brings an answer: unread answers must not pile up in the server."""
-    server = servers.shared("socketio", {"RATE": "0", "OUTBOX_BYTES": "65536"}, purpose="greedy")
+    server = servers.shared("socketio", {"RATE": "0", "OUTBOX_BYTES": "65536"})
     greedy = socket_io(await connect("greedy", server=server))
     greedy.socket.transport.pause_reading()
     command = '["chat",' + json.dumps({"content": "x" * 2000, "ref": "r"}) + "]"
@@ -194,12 +205,12 @@ async def polled(server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def open_polled(http: httpx.AsyncClient, room: str) -> str:
+async def open_polled(http: httpx.AsyncClient, room: str, user: str = "") -> str:
     """The engine's and the room's handshake over long polling; the address of the session."""
     opening = await http.get(POLLING)
     assert opening.status_code == 200
     address = f"{POLLING}&sid={json.loads(opening.text[1:])['sid']}"
-    auth = {"token": sign(unique("alice")), "room": room}
+    auth = {"token": sign(user or unique("alice")), "room": room}
     assert (await http.post(address, content="40" + json.dumps(auth))).text == "OK"
     return address
 
