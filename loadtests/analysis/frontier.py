@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from loadtests.analysis import model
 from loadtests.analysis.claims import in_prose
 from loadtests.analysis.condition import Result
-from loadtests.analysis.quantity import count, digits, listed
+from loadtests.analysis.quantity import count, listed
 from loadtests.analysis.study import Study
 from loadtests.runs.schema import Validity
 
@@ -85,11 +85,9 @@ def _budget_sentence(found: Sequence[Point], budget_ms: float) -> str:
         if point.best is not None:
             won[point.best.transport] = won.get(point.best.transport, 0) + 1
     if not won:
-        return f"Within {digits(budget_ms)} ms at p90 nobody is in time anywhere."
+        return f"Within {budget_ms:g} ms at p90 nobody is in time anywhere."
     ranked = sorted(won.items(), key=lambda pair: -pair[1])
     parts = [f"{in_prose(transport)} at {number}" for transport, number in ranked]
     nobody = len(found) - sum(won.values())
     rest = f", nobody is in time at {nobody}" if nobody else ""
-    return (
-        f"Within {digits(budget_ms)} ms at p90, of {count(len(found), 'point')} the cheapest is {listed(parts)}{rest}."
-    )
+    return f"Within {budget_ms:g} ms at p90, of {count(len(found), 'point')} the cheapest is {listed(parts)}{rest}."

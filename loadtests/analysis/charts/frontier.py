@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
 from loadtests.analysis import frontier, model, palette
-from loadtests.analysis.charts.layout import Layout, legend, short_title, sign
+from loadtests.analysis.charts.layout import Layout, legend, sign
 from loadtests.analysis.frontier import Point
 from loadtests.analysis.latency import FloatArray
 from loadtests.analysis.quantity import digits
@@ -17,6 +17,7 @@ from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.study import Study
 
 _MODELLED = ("websocket", "longpoll", "shortpoll")  # one for all that push
+_MARKS_ABOVE, _MARKS_APART = 0.22, 0.1  # of a tile's height over its middle; of its width from each other
 _LOOPBACK_BELOW = 4.0  # on a log axis no delay has no place: it is drawn this factor below the shortest link
 
 
@@ -84,16 +85,20 @@ def _tile(axis: Axes, point: Point, x: FloatArray, y: FloatArray) -> None:
             lw=1.5,
         )
     )
-    centre = float(np.sqrt(x[0] * x[1])), float(np.sqrt(y[0] * y[1]))
-    ink = palette.ink("paper" if best else "muted")
-    words = "nobody"
-    if best:
-        words = f"{digits(best.cpu_us, 2)} µs"
-        if point.as_cheap:
-            words += "\n= " + ", ".join(short_title(other) for other in point.as_cheap[:2])
-        if look:
-            axis.plot([centre[0]], [centre[1] * (y[1] / y[0]) ** 0.28], marker=look.marker, ms=5, color=ink)
-    axis.text(*centre, words, ha="center", va="top" if best else "center", fontsize=6.5, color=ink, zorder=4)
+    middle = float(np.sqrt(x[0] * x[1])), float(np.sqrt(y[0] * y[1]))
+    if best is None:
+        axis.text(*middle, "nobody", ha="center", va="center", fontsize=6.5, color=palette.ink("muted"), zorder=4)
+        return
+    ink = palette.ink("paper")
+    axis.text(*middle, f"{digits(best.cpu_us, 2)} µs", ha="center", va="top", fontsize=7, color=ink, zorder=4)
+    for place, transport in enumerate((best.transport, *point.as_cheap)):
+        axis.plot(
+            [middle[0] * (x[1] / x[0]) ** (_MARKS_APART * place)],
+            [middle[1] * (y[1] / y[0]) ** _MARKS_ABOVE],
+            marker=palette.look(transport).marker,
+            ms=3 if place else 5,
+            color=ink,
+        )
 
 
 def _limits(axis: Axes, budget_ms: float, interval_ms: float, x: FloatArray) -> None:

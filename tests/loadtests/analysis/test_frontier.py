@@ -56,8 +56,8 @@ def test_who_costs_about_as_much_is_named() -> None:
 def test_the_sentence_counts_the_points_of_each_winner(swept: Study) -> None:
     said = frontier.sentence(swept)
 
-    assert "Within 30.0 ms at p90, of 12 points the cheapest is WebSocket at 4 and long polling at 2, nobody" in said
-    assert "Within 1,200 ms at p90, of 12 points the cheapest is short polling at 12." in said
+    assert "Within 30 ms at p90, of 12 points the cheapest is WebSocket at 4 and long polling at 2, nobody" in said
+    assert "Within 1200 ms at p90, of 12 points the cheapest is short polling at 12." in said
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
