@@ -10,11 +10,11 @@ from loadtests.analysis.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS
 from loadtests.analysis.condition import Result
 from loadtests.analysis.cost import Cost
 from loadtests.analysis.palette import LOOKS, rank
-from loadtests.analysis.quantity import UNKNOWN, digits
+from loadtests.analysis.quantity import UNKNOWN, count, digits
 from loadtests.analysis.verdicts.browsers import APIS, percent
 from loadtests.analysis.verdicts.delay import EXAMPLE_ONE_WAY_MS, modelled_ms, usable
 from loadtests.analysis.verdicts.effort import branches, size
-from loadtests.analysis.verdicts.evidence import Evidence
+from loadtests.analysis.verdicts.evidence import Browser, Evidence, Need
 
 _LANES = {"websocket": "websocket", "sse": "sse", "longpoll": "longpoll", "shortpoll": "shortpoll"}
 """Transport -> the lane of the browser page that speaks it."""
@@ -127,7 +127,24 @@ def _cost(cost: Cost | None, unit: str) -> str:
 
 def _upstream(evidence: Evidence, transport: str) -> str:
     row = evidence.traits.row(transport) if evidence.traits else None
-    return "" if row is None else "on the same connection" if row.duplex else "a request of its own"
+    if row is None:
+        need = _need(evidence, transport)
+        return need.upstream if need else ""
+    return "on the connection it receives on" if row.duplex else "a request on another connection"
+
+
+def _reconnect(evidence: Evidence, transport: str) -> str:
+    need = _need(evidence, transport)
+    return need.reconnect if need else ""
+
+
+def _proxy_needs(evidence: Evidence, transport: str) -> str:
+    need = _need(evidence, transport)
+    return need.proxy if need else ""
+
+
+def _need(evidence: Evidence, transport: str) -> Need | None:
+    return evidence.complexity.need(transport) if evidence.complexity else None
 
 
 def _resume(evidence: Evidence, transport: str) -> str:
@@ -149,16 +166,25 @@ def _proxy(evidence: Evidence, transport: str) -> str:
 
 
 def _limit(evidence: Evidence, transport: str) -> str:
-    said = []
-    for browser in evidence.browsers:
-        held, tried = (browser.found.get(f"{_STREAMS.get(transport, '')}{what}") for what in ("held_at_once", "tried"))
-        if isinstance(held, int) and isinstance(tried, int):
-            said.append(f"{held} of {tried} ({browser.name.capitalize()})")
-    return "; ".join(said)
+    said = [_streams(browser, prefix) for browser in evidence.browsers for prefix in _STREAMS.get(transport, ())]
+    return "; ".join(dict.fromkeys(filter(None, said)))
 
 
-_STREAMS = {"sse": "event_streams_", "sse-h2": "h2_event_streams_"}
-"""Transport -> the beginning of the browser findings that say how many of its streams one server may have."""
+def _streams(browser: Browser, prefix: str) -> str:
+    found = {what: browser.found.get(f"{prefix}{what}") for what in ("held_at_once", "tried", "connections")}
+    held, tried, connections = found.values()
+    if not isinstance(held, int) or not isinstance(tried, int):
+        return ""
+    text = f"{held} of {tried} streams"
+    if isinstance(connections, int):
+        text += f" on {count(connections, 'connection')}"
+    if browser.found.get(f"{prefix}fetch_beside_ms", 0) is None:
+        text += ", and a request beside them waits"
+    return f"{text} ({browser.name.capitalize()})"
+
+
+_STREAMS = {"sse": ("h1_event_streams_",), "sse-h2": ("h2_event_streams_",)}
+"""Transport -> how the browser findings begin that say how many of its streams one server may have."""
 
 _ROWS: tuple[tuple[str, str, Find], ...] = (
     ("Latency", "half of all messages are faster, on this machine itself", _latency),
@@ -169,8 +195,10 @@ _ROWS: tuple[tuple[str, str, Find], ...] = (
     ("Processor time", "of the server per message delivered", _cpu),
     ("Memory", "of the server per idle connection", _memory),
     ("Sending", "how a client sends while it receives", _upstream),
+    ("Reconnecting", "who does it", _reconnect),
     ("After a cut", "what the page missed when its connection broke", _resume),
     ("Through a proxy", "nginx as it comes; and set up for it", _proxy),
+    ("The proxy's settings", "what it must be told", _proxy_needs),
     ("A lost packet", "the slowest hundredth, when what is behind it must wait", _loss),
     ("Connections", "streams that a browser opens to one server", _limit),
 )

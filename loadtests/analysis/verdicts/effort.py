@@ -5,16 +5,17 @@ Branches, not lines: how many ways there are through the code is what has to be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loadtests.analysis.claims import in_prose
 from loadtests.analysis.quantity import digits, listed
 from loadtests.analysis.verdicts.delay import usable
-from loadtests.analysis.verdicts.evidence import Complexity, Evidence
+from loadtests.analysis.verdicts.evidence import Complexity, Evidence, Part
 from loadtests.analysis.verdicts.limits import EASIER_RATIO
 from loadtests.analysis.verdicts.ruling import Finding, Rule, Verdict, not_tested
 
 _MISSING = "No count of this code lies beside this run."
+_COMPARED = ("socketio", "websocket")
 
 
 def complexity(transport: str, words: Mapping[str, str]) -> Rule:
@@ -40,25 +41,33 @@ def complexity(transport: str, words: Mapping[str, str]) -> Rule:
             verdict,
             f"{size(counted, transport)}. Branches of those the guide calls {'medium' if low else 'low'}: {against}.",
             f"compared with {listed([in_prose(t) for t in fitting])}" if verdict is Verdict.TRUE_IF else "",
-            _source(counted),
+            f"complexity.json, commit {counted.commit}",
         )
 
     return rule
 
 
 def ease(evidence: Evidence) -> Finding:
-    """Judge "Socket.IO for ease of use" by the code that it leaves to write, and name its price from the run."""
+    """Judge "Socket.IO for ease of use" by the code that it leaves to write, and name its price from the run.
+
+    Client and server by themselves: the client on each side's usual library, the server as ours is. Easier on both is
+    true, on neither false; on one it depends on which of the two is yours to write.
+    """
     counted = evidence.complexity
-    if counted is None or not (own := branches(counted, "socketio")) or not (plain := branches(counted, "websocket")):
+    if counted is None:
         return not_tested(_MISSING)
-    ratio = own / plain
-    verdict = Verdict.TRUE if ratio <= EASIER_RATIO else Verdict.FALSE if ratio >= 1 else Verdict.TRUE_IF
-    measured = f"Socket.IO leaves {size(counted, 'socketio')} to write, WebSocket {size(counted, 'websocket')}."
+    sides = {"client": (counted.others, "stock client"), "server": (counted.rows, "server")}
+    own, plain = ({side: _of(*where, transport) for side, where in sides.items()} for transport in _COMPARED)
+    if not all((*own.values(), *plain.values())):
+        return not_tested(_MISSING)
+    easier = [side for side in sides if _branches(own[side]) <= EASIER_RATIO * _branches(plain[side])]
+    verdict = Verdict.TRUE if len(easier) == len(sides) else Verdict.TRUE_IF if easier else Verdict.FALSE
+    said = [f"its {side} {_size(own[side])}, WebSocket's {_size(plain[side])}" for side in sides]
     return Finding(
         verdict,
-        f"{measured} {price(evidence)}".rstrip(),
-        "little less code counts as ease" if verdict is Verdict.TRUE_IF else "",
-        f"{_source(counted)}; {evidence.run}",
+        f"What Socket.IO leaves to write: {'; '.join(said)}. {price(evidence)}".rstrip(),
+        f"only the {easier[0]} is yours to write" if verdict is Verdict.TRUE_IF else "",
+        f"complexity.json, commit {counted.commit}; {evidence.run}",
     )
 
 
@@ -85,14 +94,21 @@ def price(evidence: Evidence) -> str:
 def branches(counted: Complexity, transport: str) -> int:
     """Sum the branches of a transport's server and client; 0 unless both were counted."""
     parts = [part for part in counted.rows if part.transport == transport]
-    return sum(part.branches for part in parts) if {"server", "client"} <= {part.part for part in parts} else 0
+    return _branches(parts) if {"server", "client"} <= {part.part for part in parts} else 0
 
 
 def size(counted: Complexity, transport: str) -> str:
     """Return lines and branches of server and client together, in words."""
-    parts = [part for part in counted.rows if part.transport == transport]
-    return f"{sum(part.lines for part in parts):,} lines with {sum(part.branches for part in parts):,} branches"
+    return _size([part for part in counted.rows if part.transport == transport])
 
 
-def _source(counted: Complexity) -> str:
-    return f"complexity.json, commit {counted.commit}"
+def _of(parts: Sequence[Part], kind: str, transport: str) -> list[Part]:
+    return [part for part in parts if part.part == kind and part.transport == transport]
+
+
+def _branches(parts: Sequence[Part]) -> int:
+    return sum(part.branches for part in parts)
+
+
+def _size(parts: Sequence[Part]) -> str:
+    return f"{sum(part.lines for part in parts):,} lines with {_branches(parts):,} branches"

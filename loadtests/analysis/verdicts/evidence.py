@@ -91,7 +91,12 @@ class Complexity(msgspec.Struct, frozen=True):
 
     commit: str
     rows: tuple[Part, ...]
+    others: tuple[Part, ...] = ()  # what several share, and clients on stock libraries
     needs: tuple[Need, ...] = ()
+
+    def need(self, transport: str) -> Need | None:
+        """Return what one transport needs around it."""
+        return next((need for need in self.needs if need.transport == transport), None)
 
 
 class Trait(msgspec.Struct, frozen=True):

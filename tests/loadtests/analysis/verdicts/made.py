@@ -20,6 +20,7 @@ from loadtests.analysis.verdicts.evidence import (
     Faults,
     Foil,
     FoilRow,
+    Need,
     Part,
     Trait,
     Traits,
@@ -54,6 +55,11 @@ COMPLEXITY = Complexity(
         for transport, found in BRANCHES.items()
         for part in ("server", "client")
     ),
+    others=(
+        Part("websocket", "stock client", "users.py:WebSocket", 30, 10, 1),
+        Part("socketio", "stock client", "users.py:SocketIo", 20, 5, 1),
+    ),
+    needs=(Need("sse", "the browser", "Last-Event-ID", "a POST beside it", "no buffering"),),
 )
 TRAITS = Traits("abc1234", (Trait("websocket", True, "refused", "passes"), Trait("sse", False, "passes", "passes")))
 
@@ -126,6 +132,16 @@ def with_branches(found: Evidence, transport: str, branches: int) -> Evidence:
         for row in COMPLEXITY.rows
     )
     return replace(found, complexity=msgspec.structs.replace(COMPLEXITY, rows=rows))
+
+
+def with_stock_client(found: Evidence, transport: str, branches: int) -> Evidence:
+    """Return the evidence with the branches of a transport's client on its usual library changed."""
+    assert found.complexity is not None
+    others = tuple(
+        msgspec.structs.replace(part, branches=branches) if part.transport == transport else part
+        for part in found.complexity.others
+    )
+    return replace(found, complexity=msgspec.structs.replace(found.complexity, others=others))
 
 
 def with_share(found: Evidence, api: str, share: Share) -> Evidence:

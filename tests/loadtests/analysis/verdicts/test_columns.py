@@ -33,18 +33,24 @@ def test_cells_say_what_the_evidence_says(worked_out: Study) -> None:
         {
             "sse.lost_in_outage": 0,
             "sse.resume_ms": 12.0,
-            "event_streams_held_at_once": 6,
-            "event_streams_tried": 8,
+            "h1_event_streams_held_at_once": 6,
+            "h1_event_streams_tried": 30,
+            "h1_event_streams_connections": 6,
+            "h1_event_streams_fetch_beside_ms": None,
         },
     )
     evidence = replace(made.evidence(worked_out), browser_run=made.browser_run(worked_out.run, browser))
     assert _found(evidence, "Complexity", "sse") == "300 lines with 30 branches"
-    assert _found(evidence, "Sending", "websocket") == "on the same connection"
-    assert _found(evidence, "Sending", "sse") == "a request of its own"
+    assert _found(evidence, "Sending", "websocket") == "on the connection it receives on"
+    assert _found(evidence, "Sending", "sse") == "a request on another connection"
     assert _found(evidence, "Through a proxy", "websocket") == "refused; passes once told how"
     assert _found(evidence, "Through a proxy", "sse") == "passes"
     assert _found(evidence, "After a cut", "sse") == "0 lost, back after 12.0 ms (Chromium)"
-    assert _found(evidence, "Connections", "sse") == "6 of 8 (Chromium)"
+    assert _found(evidence, "Connections", "sse") == (
+        "6 of 30 streams on 6 connections, and a request beside them waits (Chromium)"
+    )
+    assert _found(evidence, "Reconnecting", "sse") == "the browser"
+    assert _found(evidence, "The proxy's settings", "sse") == "no buffering"
     assert _found(evidence, "Connections", "websocket") == UNKNOWN
 
 

@@ -39,6 +39,10 @@ def _branches(transport: str, number: int) -> Change:
     return lambda e: made.with_branches(e, transport, number)
 
 
+def _stock_client(number: int) -> Change:
+    return lambda e: made.with_stock_client(e, "socketio", number)
+
+
 def _fault(scenario: str, measured: Mapping[str, float], *, passed: bool = True) -> Change:
     return lambda e: made.with_fault(e, scenario, measured, passed=passed)
 
@@ -140,7 +144,8 @@ TURNS: list[tuple[str, Change, Verdict]] = [
     ),
     ("ease", _branches("socketio", 40), TRUE),
     ("ease", _branches("socketio", 56), TRUE_IF),
-    ("ease", _branches("socketio", 60), FALSE),
+    ("ease", _both(_branches("socketio", 40), _stock_client(9)), TRUE_IF),
+    ("ease", _both(_branches("socketio", 60), _stock_client(10)), FALSE),
 ]
 
 
