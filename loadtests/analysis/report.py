@@ -80,8 +80,8 @@ _CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callabl
         frontier.sentence,
         "Colour and mark: of the transports whose 90th percentile is within the budget, the one with the least server "
         "CPU per delivery, in µs; small marks: who costs at most a tenth more. Where colours meet, the cheapest "
-        "changes. Dotted: the longest round trip at which, by the closed forms alone, pushes, long polls and short polls stay "
-        "within the budget.",
+        "changes. Dotted: the longest round trip at which, by the closed forms alone, pushes, long polls and short "
+        "polls stay within the budget.",
     ),
     (
         "budget",
