@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.lab import plan, targets
 from loadtests.lab.servers import ServerSettings
 from loadtests.lab.targets import TARGETS, Target
+from loadtests.scenarios import scenario
 from loadtests.scenarios.scenario import CellPlan, Scenario
 from loadtests.scenarios.spec import Load
 
@@ -114,3 +116,14 @@ def test_a_cell_may_be_for_some_transports_only_and_says_what_its_server_is_told
     told = ServerSettings().of_cell(planned)
     assert told.deflate
     assert told.recorded() | {"RTLAB_FANOUT": "portable", "RTLAB_COALESCE_MS": "2.5"} == told.recorded()
+
+
+@pytest.mark.parametrize(("name", "at_most_s"), [("compare", 210.0), ("compare-quick", 60.0)])
+def test_a_comparison_holds_the_guides_rows_in_the_time_it_promises(name: str, at_most_s: float) -> None:
+    """Beside its measuring a cell takes 2.55 s in the reference run: two processes started, connected and ended."""
+    chosen = scenario.find(name)
+    cells = plan.draw(chosen, targets.select(chosen.transports), seed=1)
+    assert sum(cell.measuring_s + 2.55 for cell in cells) <= at_most_s - 10.0  # for the calibration, and starting up
+    tabled = {(cell.target.name, cell.load.name) for cell in cells if cell.kind == "latency"}
+    six = {"websocket", "sse", "longpoll", "shortpoll", "h2push", "socketio"}
+    assert {transport for transport, load in tabled if load == "50x10"} == six
