@@ -33,6 +33,7 @@ def held_back(percent: int) -> Iterator[str]:
     for controller in _controllers(_CONTROL_GROUPS):
         group = controller / f"{_NAME}{os.getpid()}"
         try:
+            group.mkdir()
             _limit(group, percent)
         except OSError:
             _remove(group)
@@ -58,8 +59,7 @@ def _controllers(root: Path) -> Iterator[Path]:
 
 
 def _limit(group: Path, percent: int) -> None:
-    """Make the group, set its quota and enter it; raises OSError where that is not allowed."""
-    group.mkdir()
+    """Set a new group's quota and enter it; raises OSError where that is not allowed."""
     quota_us = _PERIOD_US * percent // 100
     # Control files appear with the group; opening one that did not must not make a file.
     if (group / "cpu.max").is_file():

@@ -38,6 +38,12 @@ def test_every_nth_message_follows_its_successor() -> None:
     assert _offsets(Faults(reorder_every=3), 7) == [1, 2, 4, 3, 5, 7, 6]
 
 
+def test_a_message_that_the_kernel_had_before_its_predecessor_is_not_delivered_before_it() -> None:
+    room = FaultRoom("lobby", Faults())
+    first, second = (room.publish("user", "content", "", accepted_ns)[1] for accepted_ns in (2_000_000, 1_000_000))
+    assert [delivery.offset for delivery in sorted([*second, *first])] == [1, 2]
+
+
 def test_the_two_point_delay_has_two_points() -> None:
     deliveries = _deliveries(Faults(delay_ms=5, late_ms=20, late_every=2), 4)
     delays_ms = [(delivery.due_ns - (delivery.offset - 1) * 1_000_000_000) / 1e6 for delivery in deliveries]

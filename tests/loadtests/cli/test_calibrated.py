@@ -1,0 +1,53 @@
+"""A scenario that is calibrated first and has its servers stamp: both reach the run folder and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from loadtests.analysis.study import study
+from tests.loadtests.cli.test_compare import only_run, rtlab
+
+SCENARIO = """
+name = "stamped"
+about = "as little as will do"
+calibrate = true
+blocks = 1
+warm_up_s = 0.2
+measured_s = 2.5
+grace_s = 0.5
+
+[[cells]]
+load = { name = "8x10", subscribers = 8, rate_per_s = 10.0 }
+
+[[cells]]
+kind = "budget"
+load = { name = "8x10-stamped", subscribers = 8, rate_per_s = 10.0 }
+"""
+
+
+@pytest.mark.alone
+def test_calibration_and_stamps_reach_the_run_and_the_report(tmp_path: Path) -> None:
+    scenario = tmp_path / "stamped.toml"
+    scenario.write_text(SCENARIO)
+    runs = tmp_path / "runs"
+    with rtlab("run", str(scenario), "--transports", "longpoll", "--out", str(runs)) as process:
+        said, complained = process.communicate(timeout=180)
+    # How healthy the instrument was depends on what else this machine does: an invalid cell is let pass.
+    assert process.returncode in (0, 4), complained
+    assert "calibration: " in said
+    folder, run = only_run(runs)
+    assert {check.transport for check in run.calibration} == {"longpoll"}
+    assert all(check.within for check in run.calibration if not check.unit)
+    assert run.manifest["calibration"]["failure"] == "none"
+    stamped = {cell.id for cell in run.cells if cell.kind == "budget"}
+    assert set(pq.read_table(folder / "stamps.parquet")["cell"].to_pylist()) == stamped
+    for budget in study(folder).budgets:
+        assert budget.unstamped == 0
+        assert budget.slices[0].step_ms["to the server"] > 0
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Does it find what was planted?" in page
+    assert "Where the time goes" in page
+    assert "RTLAB_STAMPS" not in page, "a folder of this machine is nobody's business"
