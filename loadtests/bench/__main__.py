@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from loadtests.bench import bars, chart, summary
+from loadtests.bench import bars, chart, growth, summary
 from loadtests.bench.build import BenchError
-from loadtests.bench.matrix import Case, cases, half_rate_cases
+from loadtests.bench.joins import Joins, join_once
+from loadtests.bench.matrix import Case, cases, expected_s, half_rate_cases
 from loadtests.bench.runs import run_once
 from loadtests.bench.systems import TRANSPORTS, System, systems
 
@@ -24,13 +25,14 @@ def main() -> None:
     """Exit with 1 when anything was lost or a system could not be run."""
     options = _options()
     found = {system.name: system for system in systems()}
-    print(f"systems: {', '.join(found)}", flush=True)
+    print(f"systems: {', '.join(found)}; about {_expected_minutes(options):.0f} minutes on a quiet machine", flush=True)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     server_core, client_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
     bench = _Bench(found, options.repeats, server_core, client_core)
     for repeat in range(options.repeats):
         for case in cases(options.extent):
-            bench.run(case, repeat)
+            if not (case.once and repeat):
+                bench.run(case, repeat)
     if options.extent != "quick":
         half_rates = _half_rates(bench.rows)
         for repeat in range(options.repeats):
@@ -38,7 +40,7 @@ def main() -> None:
                 bench.run(case, repeat)
     options.out.mkdir(parents=True, exist_ok=True)
     _write(options.out, bench, options)
-    print(f"{bars.markdown(bench.rows)}\n\n{summary.markdown(bench.rows)}")
+    print(_report(bench.rows))
     print(f"lost deliveries: {summary.lost(bench.rows)}; written to {options.out}/bench.json")
     for failure in bench.failures:
         print(f"failed: {failure}", file=sys.stderr)
@@ -60,7 +62,7 @@ class _Bench:
             if name not in self._found:
                 continue
             try:
-                result = run_once(self._found[name], case.transport, case.load, *self._cores)
+                result = self._once(self._found[name], case)
             except BenchError as error:
                 self.failures.append(str(error))
                 continue
@@ -70,6 +72,27 @@ class _Bench:
                 f"{repeat + 1}/{self._repeats} {case.name:28} {name:18} {result.get(key, 0):,.{digits}f} {unit}",
                 flush=True,
             )
+
+    def _once(self, system: System, case: Case) -> dict[str, Any]:
+        if isinstance(case.load, Joins):
+            return join_once(system, case.transport, case.load, *self._cores)
+        return run_once(system, case.transport, case.load, *self._cores)
+
+
+def _expected_minutes(options: argparse.Namespace) -> float:
+    planned = list(cases(options.extent))
+    if options.extent != "quick":
+        for transport in TRANSPORTS:
+            planned += half_rate_cases(transport, 100_000.0, 1000)  # how long they take does not depend on the rate
+    return expected_s(planned, options.repeats) / 60
+
+
+def _report(rows: list[summary.Row]) -> str:
+    grown = growth.markdown(rows)
+    parts = ["### Bars", bars.markdown(rows)]
+    if grown:
+        parts += ["### How cost grows", grown]
+    return "\n\n".join([*parts, summary.markdown(rows)])
 
 
 def _half_rates(rows: list[summary.Row]) -> list[Case]:
@@ -98,8 +121,7 @@ def _write(folder: Path, bench: _Bench, options: argparse.Namespace) -> None:
     path = folder / "bench.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
     chart.draw(bench.rows, folder / "bench.svg", 100 if options.extent == "quick" else 1000)
-    text = f"{bars.markdown(bench.rows)}\n\n{summary.markdown(bench.rows)}\n"
-    (folder / "bench.md").write_text(text, encoding="utf-8")
+    (folder / "bench.md").write_text(f"{_report(bench.rows).rstrip()}\n", encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loadtests.bench.joins import Joins
 from loadtests.bench.summary import Row, paired_ratio, spread
+from loadtests.bench.systems import TRANSPORTS
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ def _against(transport: str, window: int, theirs: str, bound: float) -> Bar:
     return Bar(f"{transport}, {regime}: throughput against {theirs}", case, "dps", bound, theirs)
 
 
+def _joins(transport: str, tabs: bool) -> Bar:
+    whose = "tabs of one user" if tabs else "as many users, each told to everybody"
+    load = Joins(2000, tabs=tabs)
+    return Bar(f"{transport}: joins per second, 2,000 {whose}", f"{transport}/{load.name}", "connects_per_s", 2000.0)
+
+
 BARS: Final = (
     _against("websocket", 1, "floor", 0.8),
     _against("websocket", 1, "nchan", 1.1),
@@ -52,6 +60,7 @@ BARS: Final = (
     Bar("websocket: KiB per idle connection", "websocket/memory-5000", "kib_per_conn", 20.0, at_least=False),
     Bar("sse: KiB per idle connection", "sse/memory-5000", "kib_per_conn", 15.0, at_least=False),
     Bar("longpoll: KiB per idle connection", "longpoll/memory-5000", "kib_per_conn", 10.0, at_least=False),
+    *(_joins(transport, tabs) for transport in TRANSPORTS for tabs in (False, True)),
 )
 
 
@@ -61,7 +70,7 @@ def half_rate_bars(rows: Sequence[Row]) -> list[Bar]:
     made: list[Bar] = []
     for case in cases:
         transport = case.partition("/")[0]
-        if case.endswith("stalled"):
+        if case.endswith(("stalled", "rooms")):
             continue
         made.append(
             Bar(f"{transport}: p99 at half the floor's rate, against the floor", case, "p99us", 1.3, "floor", False)
@@ -80,7 +89,9 @@ def markdown(rows: Sequence[Row]) -> str:
             continue
         middle, least, most = found
         kept = "yes" if bar.kept(middle) else "**no**"
-        lines.append(f"| {bar.words} | {sign} {bar.bound:g} | {middle:.2f} ({least:.2f} to {most:.2f}) | {kept} |")
+        digits = 0 if bar.bound >= 100 else 2
+        values = f"{middle:,.{digits}f} ({least:,.{digits}f} to {most:,.{digits}f})"
+        lines.append(f"| {bar.words} | {sign} {bar.bound:,g} | {values} | {kept} |")
     lines += _stalled(rows)
     return "\n".join(lines)
 

@@ -2,7 +2,9 @@
 // It is known not to be the bottleneck by `client_busy` in what it prints (the share of its time with work in hand).
 // Either --window W (W messages in flight: the next is sent when the last has reached everybody) or --rate R (open
 // loop). A payload holds its scheduled time as ~T<18 digits>; receivers look for that mark only, so parsing costs them
-// little. Busy-polls (epoll_wait timeout 0). Timestamps: CLOCK_MONOTONIC ns; latency is from *scheduled* send time.
+// little. With --rooms R connection i is in room i % R, `%R` in paths is the room's number, and windows and losses are
+// kept per room. With --joins nothing is published: it times N connections from the first SYN to the last welcome, after
+// --before M that are there already; line i of --tokens FILE replaces `%T` for connection i. Busy-polls (epoll_wait timeout 0). Timestamps: CLOCK_MONOTONIC ns; latency is from *scheduled* send time.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -30,17 +32,19 @@ static inline u64 now(void) {
 }
 enum { WS, SSE, LP, SP };
 struct conn {
-  int fd, idx, state, wantinit;
+  int fd, idx, state, wantinit, room, joined;
   char *carry;
   int clen, ccap;
   u64 nmsg;
   char etag[40], lm[40], cur[96];
   int inflight;
+  u64 born;
 };
 static int mode, N = 100, port = 8000, pubport = 0, W = 8, win = 0, deflate = 0, memtest = 0, connrate = 0,
                  pollms = 1000, paylen = 128, pubws = 0, debug = 0, verify = 1;
 static double rate = 0, dur = 3, warm = 1;
-static const char *path = "/ws", *pubpath = "/pub", *wrap = "%s", *wsinit = NULL, *pids = NULL, *label = "", *hdr = "",
+static const char *path_template = "/ws", *pubpath_template = "/pub", *wrap = "%s", *wsinit = NULL, *pids = NULL, *label = "",
+                  *hdr_template = "",
                   *waitfor = NULL, *curq = NULL;
 static int text = 0;
 static struct conn *C;
@@ -50,6 +54,15 @@ static u64 t_ms, t_me; // measurement start/end
 static u64 reqs, resps, resp_err;
 #define TSN (1 << 20)
 static u64 *tsr;
+// ---- rooms: connection i is in room i % rooms
+static int rooms = 1, fan;
+static u64 *rsent, *rtotal;
+static int *rleft, *credit, ncredit; // deliveries until a room's next message is through; rooms that may send one more
+static char **tokens;
+static int ntokens;
+// ---- joins
+static int joins = 0, before = 0, joinflight = 256, njoined;
+static u64 lastread, seen_joined;
 // ---- histogram
 #define HB 4096
 static u64 hist[HB];
@@ -83,11 +96,46 @@ static double pct(double p) {
   }
   return hmax / 1e3;
 }
+static const char *filled(char *o, int on, const char *t, int room, int idx) {
+  if (!strstr(t, "%R") && !strstr(t, "%T"))
+    return t;
+  int k = 0;
+  for (; *t && k < on - 1; t++) {
+    if (t[0] == '%' && t[1] == 'R') {
+      k += snprintf(o + k, on - k, "%d", room);
+      t++;
+    } else if (t[0] == '%' && t[1] == 'T') {
+      k += snprintf(o + k, on - k, "%s", ntokens ? tokens[idx % ntokens] : "");
+      t++;
+    } else
+      o[k++] = *t;
+    if (k > on - 1)
+      k = on - 1;
+  }
+  o[k] = 0;
+  return o;
+}
+static void count_joined(struct conn *c, const char *b, int n) {
+  static const char mark[] = "\"user_joined\"";
+  const char *e = b + n;
+  if (!joins || c->idx)
+    return;
+  while (b < e && (b = memmem(b, e - b, mark, sizeof mark - 1))) {
+    seen_joined++;
+    b += sizeof mark - 1;
+  }
+}
 static u64 delivered_win; // delivered inside window (by arrival)
 static u64 curt;          // time of current batch
 static inline void got(struct conn *c, u64 ts) {
   c->nmsg++;
   total++;
+  rtotal[c->room]++;
+  if (rooms > 1 && --rleft[c->room] == 0) {
+    rleft[c->room] = fan;
+    if (win && ncredit < W * rooms) // more were a server's repeats
+      credit[ncredit++] = c->room;
+  }
   if (curt >= t_ms && curt < t_me)
     delivered_win++;
   if (ts >= t_ms + 20000000ull && ts < t_me) {
@@ -156,9 +204,19 @@ static int mkframe(char *o, int op, const char *p, int n) {
     o[i + k] = p[k] ^ mk[k & 3];
   return i + n;
 }
+static void joined(struct conn *c) {
+  if (c->joined)
+    return;
+  c->joined = 1;
+  njoined++;
+  if (joins)
+    rec(now() - c->born);
+}
 static void lp_req(struct conn *c) {
-  char b[1024];
+  char b[2048], pa[256], ha[1024];
   int n;
+  const char *path = filled(pa, sizeof pa, path_template, c->room, c->idx);
+  const char *hdr = filled(ha, sizeof ha, hdr_template, c->room, c->idx);
   char sep = strchr(path, '?') ? '&' : '?';
   if (c->etag[0])
     n = snprintf(b, sizeof b,
@@ -174,8 +232,10 @@ static void lp_req(struct conn *c) {
   sendall(c, b, n);
 }
 static void hs(struct conn *c) {
-  char b[1024];
+  char b[2048], pa[256], ha[1024];
   int n;
+  const char *path = filled(pa, sizeof pa, path_template, c->room, c->idx);
+  const char *hdr = filled(ha, sizeof ha, hdr_template, c->room, c->idx);
   if (mode == WS) {
     n = snprintf(b, sizeof b,
                  "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: "
@@ -241,13 +301,25 @@ static int process(struct conn *c, char *b, int n) {
     used = q + 4 - b;
     c->state = 2;
     if (wsinit) {
-      char f[4096];
-      sendall(c, f, mkframe(f, 1, wsinit, strlen(wsinit)));
+      char f[4096], in[4096];
+      const char *init = filled(in, sizeof in, wsinit, c->room, c->idx);
+      sendall(c, f, mkframe(f, 1, init, strlen(init)));
     }
     nready++;
   }
   if (mode == SSE) {
-    return used + scan(c, b + used, n - used, 0);
+    int m = n - used;
+    if (joins && !c->idx) { // it counts: whole lines only
+      char *z = memrchr(b + used, '\n', m);
+      m = z ? z + 1 - (b + used) : 0;
+    }
+    if (joins && !c->joined) {
+      if (!memmem(b + used, m, "\"welcome\"", 9))
+        return used;
+      joined(c);
+    }
+    count_joined(c, b + used, m);
+    return used + scan(c, b + used, m, 0);
   }
   if (mode == WS) {
     while (n - used >= 2) {
@@ -278,8 +350,12 @@ static int process(struct conn *c, char *b, int n) {
           if (wsinit && l == 1 && p[hl] == '2') {
             char f[16];
             sendall(c, f, mkframe(f, 1, "3", 1));
-          } else
+          } else {
+            if (!c->joined && memmem(p + hl, l, "\"welcome\"", 9))
+              joined(c);
+            count_joined(c, (char *)p + hl, l);
             scan(c, (char *)p + hl, l, 1);
+          }
         }
       } else if (op == 9) {
         char f[200];
@@ -323,6 +399,9 @@ static int process(struct conn *c, char *b, int n) {
     resps++;
     if (st != 200 && st != 304 && st != 204)
       resp_err++;
+    else
+      joined(c);
+    count_joined(c, s + hl, bl);
     scan(c, s + hl, bl, 1);
     if (hget(s, hl, "x-cursor:", v, 32))
       strcpy(c->cur, v);
@@ -369,6 +448,7 @@ static void onread(struct conn *c) {
       fprintf(stderr, "closed %d\n", c->idx);
     return;
   }
+  lastread = curt;
   int n = cl + r;
   int u = process(c, rb, n);
   int left = n - u;
@@ -531,8 +611,10 @@ static void padd(const char *b, int n) {
   memcpy(pb + pbl, b, n);
   pbl += n;
 }
-static void publish(u64 ts) {
-  char pay[16384], body[32768], o[65536];
+static void publish(int room, u64 ts) {
+  char pay[16384], body[32768], o[65536], pa[256];
+  const char *pubpath = filled(pa, sizeof pa, pubpath_template, room, 0), *hdr = hdr_template;
+  rsent[room]++;
   int n = snprintf(pay, sizeof pay,
                    "{\"type\":\"chat\",\"room\":\"lab\",\"user\":\"u0042\",\"id\":\"%08llx\",\"text\":\"~T%018llu ",
                    (unsigned long long)sent, (unsigned long long)ts);
@@ -625,14 +707,17 @@ static int pub_on;
 static inline void pubpoll(void) {
   if (!pub_on)
     return;
-  if (win) {
+  if (win && rooms > 1) {
+    while (ncredit)
+      publish(credit[--ncredit], now());
+  } else if (win) {
     while (sent - total / N < (u64)W) {
-      publish(now());
+      publish(0, now());
     }
   } else if (step > 0) {
     u64 t = now();
     while (next_s <= t && next_s < t_me) {
-      publish(next_s);
+      publish(sidx % rooms, next_s);
       sidx++;
       next_s = s0 + (u64)(sidx * step);
     }
@@ -705,6 +790,67 @@ static int loop1(int tmo) {
   loops++;
   return n;
 }
+static void read_tokens(const char *name) {
+  FILE *q = fopen(name, "r");
+  char l[1024];
+  if (!q)
+    die("tokens");
+  while (fgets(l, sizeof l, q)) {
+    l[strcspn(l, "\r\n")] = 0;
+    tokens = realloc(tokens, (ntokens + 1) * sizeof *tokens);
+    tokens[ntokens++] = strdup(l);
+  }
+  fclose(q);
+}
+static void open_one(int i) {
+  struct conn *c = &C[i];
+  c->idx = i;
+  c->room = i % rooms;
+  c->born = now();
+  c->fd = mksock(i, port);
+  c->state = 0;
+  struct epoll_event e = {.events = EPOLLOUT, .data.ptr = c};
+  epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
+}
+// Until nothing has come for so long; at most 30 s.
+static void until_quiet(u64 ns) {
+  u64 t = lastread = now();
+  while (now() - lastread < ns && now() - t < 30000000000ull)
+    loop1(0);
+}
+static void join_up_to(int target) {
+  static int opened;
+  u64 t = now();
+  while (njoined < target) {
+    while (opened < target && opened - njoined < joinflight)
+      open_one(opened++);
+    loop1(0);
+    errno = 0;
+    if (nclosed || resp_err)
+      die("refused or closed while joining");
+    if (now() - t > 120000000000ull) {
+      fprintf(stderr, "joined %d/%d\n", njoined, target);
+      die("joining took over 120 s");
+    }
+  }
+}
+static int run_joins(void) {
+  join_up_to(before);
+  until_quiet(1000000000ull);
+  memset(hist, 0, sizeof hist);
+  hcount = hmax = 0;
+  u64 c0 = cpuns(), b0 = busyns, t0 = now();
+  join_up_to(N);
+  u64 t1 = now(), b1 = busyns;
+  until_quiet(500000000ull);
+  int n = N - before;
+  double s = (t1 - t0) / 1e9;
+  printf("{\"label\":\"%s\",\"mode\":%d,\"n\":%d,\"before\":%d,\"connects_per_s\":%.0f,\"us_per_join\":%.1f,\"p50us\":%.0f,"
+         "\"p99us\":%.0f,\"seen_joined\":%llu,\"client_busy\":%.3f,\"seconds\":%.3f,\"closed\":%d}\n",
+         label, mode, n, before, n / s, (cpuns() - c0) / 1e3 / n, pct(50), pct(99), (unsigned long long)seen_joined,
+         (b1 - b0) / 1e9 / s, s, nclosed);
+  return 0;
+}
 int main(int ac, char **av) {
   for (int i = 1; i < ac; i++) {
     char *a = av[i];
@@ -717,11 +863,11 @@ int main(int ac, char **av) {
     else if (O("--port"))
       port = atoi(av[++i]);
     else if (O("--path"))
-      path = av[++i];
+      path_template = av[++i];
     else if (O("--pubport"))
       pubport = atoi(av[++i]);
     else if (O("--pubpath"))
-      pubpath = av[++i];
+      pubpath_template = av[++i];
     else if (O("--pub")) {
       i++;
       pubws = !strcmp(av[i], "ws");
@@ -754,7 +900,17 @@ int main(int ac, char **av) {
     else if (O("--size"))
       paylen = atoi(av[++i]);
     else if (O("--hdr"))
-      hdr = av[++i];
+      hdr_template = av[++i];
+    else if (O("--rooms"))
+      rooms = atoi(av[++i]);
+    else if (O("--joins"))
+      joins = 1;
+    else if (O("--before"))
+      before = atoi(av[++i]);
+    else if (O("--joinflight"))
+      joinflight = atoi(av[++i]);
+    else if (O("--tokens"))
+      read_tokens(av[++i]);
     else if (O("--debug"))
       debug = 1;
     else if (O("--text"))
@@ -768,12 +924,26 @@ int main(int ac, char **av) {
   }
   if (!pubport)
     pubport = port;
+  N += before;
+  if (rooms < 1 || N % rooms || (rooms > 1 && (memtest || pubws))) {
+    fprintf(stderr, "--rooms %d: must divide -n %d, and go with POSTs and without --mem\n", rooms, N);
+    return 2;
+  }
+  fan = N / rooms;
+  rsent = calloc(rooms, 8);
+  rtotal = calloc(rooms, 8);
+  rleft = calloc(rooms, sizeof *rleft);
+  credit = calloc((size_t)rooms * (W + 1), sizeof *credit);
+  for (int r = 0; r < rooms; r++)
+    rleft[r] = fan;
   tsr = calloc(TSN, 8);
   C = calloc(N, sizeof *C);
   ep = epoll_create1(0);
   long rss0 = rsskb(), ma0 = memavail();
   t_ms = t_me = ~0ull;
   u64 tc0 = now();
+  if (joins)
+    return run_joins();
   int opened = 0;
   int infl = mode == LP ? 32 : 64;
   if (!connrate)
@@ -786,13 +956,7 @@ int main(int ac, char **av) {
       die("connect timeout");
     }
     while (opened < N && opened - nready < infl && opened < 1 + (t - tc0) / 1e9 * connrate) {
-      struct conn *c = &C[opened];
-      c->idx = opened;
-      c->fd = mksock(opened, port);
-      c->state = 0;
-      struct epoll_event e = {.events = EPOLLOUT, .data.ptr = c};
-      epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
-      opened++;
+      open_one(opened++);
     }
     loop1(1);
     if (nclosed) {
@@ -812,7 +976,7 @@ int main(int ac, char **av) {
       int n = snprintf(b, sizeof b,
                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: "
                        "Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                       pubpath, pubport);
+                       pubpath_template, pubport);
       if (send(pfd, b, n, 0) != n)
         die("pub hs");
       int k = 0;
@@ -848,7 +1012,7 @@ int main(int ac, char **av) {
   long rss1 = rsskb(), ma1 = memavail();
   if (memtest) {
     for (int k = 0; k < 5; k++) {
-      publish(now());
+      publish(0, now());
       t = now();
       while (now() - t < 10000000000ull && total < (u64)N * (k + 1))
         loop1(1);
@@ -866,7 +1030,8 @@ int main(int ac, char **av) {
   }
   // probe: one message must reach everyone
   if (mode != SP) {
-    publish(now());
+    for (int r = 0; r < rooms; r++)
+      publish(r, now());
     t = now();
     while (now() - t < 5000000000ull && total < (u64)N)
       loop1(0);
@@ -884,6 +1049,9 @@ int main(int ac, char **av) {
   }
   // warm
   u64 T0 = now();
+  ncredit = 0; // the probe's
+  for (int i = 0; rooms > 1 && win && i < W * rooms; i++)
+    credit[ncredit++] = i % rooms;
   pub_on = 1;
   s0 = next_s = T0;
   step = rate > 0 ? 1e9 / rate : 0;
@@ -919,7 +1087,7 @@ int main(int ac, char **av) {
   double sec = (m1 - m0) / 1e9;
   pub_on = 0;
   u64 drain = now();
-  while (now() - drain < 2000000000ull && total < sent * (u64)N)
+  while (now() - drain < 2000000000ull && total < sent * (u64)fan)
     loop1(0);
   u64 mn = ~0ull, mx = 0;
   for (int i = 0; i < N; i++) {
@@ -928,16 +1096,21 @@ int main(int ac, char **av) {
     if (C[i].nmsg > mx)
       mx = C[i].nmsg;
   }
+  long long missing = 0; // over several rooms: whichever way each is off
+  for (int r = 0; r < rooms; r++) {
+    long long off = (long long)(rsent[r] * fan) - (long long)rtotal[r];
+    missing += rooms > 1 ? llabs(off) : off;
+  }
   double d = del1 - del0;
   double seg = (double)(w1.si - w0.si) + (w1.so - w0.so);
   double app = (double)(w1.bi - w0.bi) + (w1.bo - w0.bo);
-  printf("{\"label\":\"%s\",\"mode\":%d,\"n\":%d,\"win\":%d,\"rate\":%.1f,\"dps\":%.0f,\"mps\":%.1f,\"p50us\":%.0f,"
+  printf("{\"label\":\"%s\",\"mode\":%d,\"n\":%d,\"win\":%d,\"rooms\":%d,\"rate\":%.1f,\"dps\":%.0f,\"mps\":%.1f,\"p50us\":%.0f,"
          "\"p90us\":%.0f,\"p99us\":%.0f,\"p999us\":%.0f,\"maxus\":%.0f,\"sent\":%llu,\"missing\":%lld,\"minconn\":%llu,"
          "\"closed\":%d,\"stalled\":%d,\"client_busy\":%.3f,\"client_cpu\":%.3f,\"srv_cpu\":%.3f,\"cpu0_busy\":%.3f,"
          "\"us_per_del\":%.3f,\"app_in_per_del\":%.1f,\"app_out_per_del\":%.1f,\"segs_per_del\":%.3f,\"wire_per_del\":%"
          ".1f,\"reqs_per_del\":%.3f,\"comp\":%llu,\"resp_err\":%llu,\"tconn\":%.2f}\n",
-         label, mode, N, win ? W : 0, rate, d / sec, d / sec / N, pct(50), pct(90), pct(99), pct(99.9), hmax / 1e3,
-         (unsigned long long)sent, (long long)(sent * (u64)N) - (long long)total, (unsigned long long)mn, nclosed,
+         label, mode, N, win ? W : 0, rooms, rate, d / sec, d / sec / fan, pct(50), pct(90), pct(99), pct(99.9), hmax / 1e3,
+         (unsigned long long)sent, missing, (unsigned long long)mn, nclosed,
          stalled, (bz1 - bz0) / 1e9 / sec, (sc1 - sc0) / 1e9 / sec, (c1 - c0) / 1e9 / sec,
          (cb1 - cb0) / (double)(ca1 - ca0 + 1e-9), (c1 - c0) / 1e3 / (d + 1e-9), (w1.bi - w0.bi) / (d + 1e-9),
          (w1.bo - w0.bo) / (d + 1e-9), seg / (d + 1e-9), (app + seg * 66) / (d + 1e-9), (rq1 - rq0) / (d + 1e-9),

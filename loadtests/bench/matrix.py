@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from loadtests.bench.joins import Joins
 from loadtests.bench.runs import Load
 from loadtests.bench.systems import TRANSPORTS
 
+SUBSCRIBERS: Final = (100, 300, 1000, 3000)
+ROOMS: Final = (1, 10, 1000)
+PAYLOADS_BYTES: Final = (128, 1024, 4000)  # the contract's content ends at 4096 characters
+MEMBERS: Final = (0, 1000, 2000)  # who are in a room when 1,000 more join
+ROOMS_OF_ONE_PER_S: Final = 1000.0
+
 _OURS: Final = ("direct", "portable")
+_ALONE: Final = ("direct",)
 _ALL: Final = (*_OURS, "plain Starlette", "floor", "floor coalescing", "nchan")
+_WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")  # nothing to coalesce at window 1
+_IN_PYTHON: Final = (*_OURS, "plain Starlette")
 
 
 @dataclass(frozen=True)
@@ -19,33 +29,70 @@ class Case:
 
     systems: tuple[str, ...]
     transport: str
-    load: Load
+    load: Load | Joins
+    once: bool = False  # in the first repeat only
 
     @property
     def name(self) -> str:
         """Unique in a bench."""
         return f"{self.transport}/{self.load.name}"
 
+    @property
+    def expected_s(self) -> float:
+        """About how long it takes on a quiet machine, starting and stopping included."""
+        return sum(self._expected_each_s(name in _IN_PYTHON) for name in self.systems)
+
+    def _expected_each_s(self, in_python: bool) -> float:
+        starting_s = 2.0 if in_python else 1.0
+        if isinstance(self.load, Joins):
+            return starting_s + 3.0 + (self.load.joiners + self.load.before) / 1000
+        if self.load.memory:
+            return starting_s + 7.0
+        return starting_s + self.load.measured_s + self.load.warm_up_s
+
+
+def expected_s(made: Iterable[Case], repeats: int) -> float:
+    """About how long these take in all."""
+    return sum(case.expected_s * (1 if case.once else repeats) for case in made)
+
 
 def cases(extent: str) -> Iterator[Case]:
-    """The fan-out at both windows, and memory; `quick`: N = 100 only; `full`: also sizes and payloads."""
+    """The fan-out at both windows, memory, joins, and what grows; `quick`: N = 100 only, and no more than that.
+
+    What grows is measured once by `default`, in every repeat by `full`, which also has the payloads.
+    """
     for transport in TRANSPORTS:
         if extent == "quick":
             yield from _windows(transport, 100)
             continue
         yield from _windows(transport, 1000)
         yield Case((*_OURS, "nchan"), transport, Load(5000, memory=True))
+        yield Case(_ALONE, transport, Joins(2000))
+        yield Case(_ALONE, transport, Joins(2000, tabs=True))
+        yield from _growing(transport, once=extent != "full")
         if extent == "full":
-            yield from _windows(transport, 100)
-            for subscribers in (300, 3000):
-                yield Case(("direct", "nchan"), transport, Load(subscribers, window=1))
-            for payload_bytes in (1024, 4000):  # the contract's content ends at 4096 characters
+            yield Case(_ALL, transport, Load(100, window=16))
+            for payload_bytes in PAYLOADS_BYTES[1:]:
                 yield Case(("direct", "floor", "nchan"), transport, Load(1000, window=1, payload_bytes=payload_bytes))
 
 
 def _windows(transport: str, subscribers: int) -> Iterator[Case]:
-    for window in (1, 16):
-        yield Case(_ALL, transport, Load(subscribers, window=window))
+    yield Case(_WAITING, transport, Load(subscribers, window=1))
+    yield Case(_ALL, transport, Load(subscribers, window=16))
+
+
+def _growing(transport: str, *, once: bool) -> Iterator[Case]:
+    for subscribers in SUBSCRIBERS:
+        if subscribers != 1000:  # is among the windows
+            systems = _ALONE if once else ("direct", "nchan") if subscribers != 100 else _WAITING
+            yield Case(systems, transport, Load(subscribers, window=1), once)
+    for rooms in ROOMS:
+        # A window of one in each room: as many deliveries are under way, however many rooms they are for.
+        yield Case(("direct", "nchan"), transport, Load(1000, window=1, rooms=rooms), once)
+    for rooms in ROOMS:
+        yield Case(_ALONE, transport, Load(rooms, rate_per_s=ROOMS_OF_ONE_PER_S, rooms=rooms), once)
+    for before in MEMBERS:
+        yield Case(_ALONE, transport, Joins(1000, before), once)
 
 
 def half_rate_cases(transport: str, floor_deliveries_per_s: float, subscribers: int) -> list[Case]:

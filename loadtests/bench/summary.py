@@ -14,6 +14,7 @@ QUANTITIES: Final = {
     "cost": ("us_per_del", "µs of server CPU per delivery", 2),
     "throughput": ("dps", "deliveries per second", 0),
     "p99": ("p99us", "µs, 99th percentile from the scheduled time", 0),
+    "joins": ("connects_per_s", "joins per second", 0),
     "memory": ("kib_per_conn", "KiB per idle connection", 1),
 }
 
@@ -22,6 +23,10 @@ def quantity_of(load: str) -> str:
     """What a load is judged by."""
     if load.startswith("memory"):
         return "memory"
+    if load.startswith("joins"):
+        return "joins"
+    if load.endswith("rooms"):
+        return "cost"
     return {"w1": "cost", "w16": "throughput"}.get(load.split("-")[1], "p99")
 
 

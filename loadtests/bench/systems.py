@@ -38,11 +38,15 @@ class Running:
 
 @dataclass(frozen=True)
 class System:
-    """One thing to compare: `command(port, folder)` starts it, `client(transport)` are the load client's arguments."""
+    """One thing to compare: `command(port, folder)` starts it, `client(transport)` are the load client's arguments.
+
+    `rooms_client(transport)` are those for several rooms, POSTs into them included; None where there is one room only.
+    """
 
     name: str
     command: Callable[[int, Path], list[str]]
     client: Callable[[str], list[str]]
+    rooms_client: Callable[[str], list[str]] | None = None
 
     @contextmanager
     def running(self, core: int | None) -> Iterator[Running]:
@@ -90,7 +94,7 @@ def _ours(fanout: str) -> System:
     def command(port: int, folder: Path) -> list[str]:
         return [sys.executable, "-m", "transports", "all", "--port", str(port), "--fanout", fanout]
 
-    return System(fanout, command, _contract_client)
+    return System(fanout, command, _contract_client, _contract_rooms_client)
 
 
 def _bare() -> System:
@@ -124,28 +128,41 @@ def _nchan(nginx: str, module: str) -> System:
         upstream = ["--pub", "ws", "--pubpath", "/pub"] if transport == "websocket" else ["--pubpath", "/pub"]
         return ["--path", f"/{MODE[transport]}", *upstream, "--wrap", "%s"]
 
-    return System("nchan", command, client)
+    def rooms_client(transport: str) -> list[str]:
+        return ["--path", f"/room/%R/{MODE[transport]}", "--pubpath", "/room/%R/pub", "--wrap", "%s"]
+
+    return System("nchan", command, client, rooms_client)
 
 
-def contract_token() -> str:
+def contract_token(user_id: str = "bench") -> str:
     """A token that our servers under test accept."""
-    return sign(_SECRET.encode(), "bench", ["*"], time.time() + 3600)
+    return sign(_SECRET.encode(), user_id, ["*"], time.time() + 3600)
+
+
+def contract_entry(transport: str, room: str, token: str) -> list[str]:
+    """The load client's arguments to enter a room of the contract."""
+    if transport == "websocket":
+        return ["--path", f"/rooms/{room}/ws", "--wsinit", f'{{"type":"hello","token":"{token}"}}']
+    bearer = ["--hdr", f"Authorization: Bearer {token}\r\n"]
+    if transport == "sse":
+        return ["--path", f"/rooms/{room}/events", *bearer]
+    return ["--path", f"/rooms/{room}/poll?wait=25", "--curq", "since", *bearer]
 
 
 def _contract_client(transport: str) -> list[str]:
-    token = contract_token()
+    entry = contract_entry(transport, "r", contract_token())
     if transport == "websocket":
-        hello = f'{{"type":"hello","token":"{token}"}}'
         wrap = '{"type":"chat","content":"%s"}'
-        return [
-            *("--path", "/rooms/r/ws", "--wsinit", hello, "--pub", "ws", "--pubpath", "/rooms/r/ws"),
-            *("--text", "--wrap", wrap),
-        ]
-    path = (
-        ["--path", "/rooms/r/events"] if transport == "sse" else ["--path", "/rooms/r/poll?wait=25", "--curq", "since"]
-    )
-    bearer = ["--hdr", f"Authorization: Bearer {token}\r\n"]
-    return [*path, *bearer, "--pubpath", "/rooms/r/messages", "--text", "--wrap", '{"content":"%s"}']
+        return [*entry, "--pub", "ws", "--pubpath", "/rooms/r/ws", "--text", "--wrap", wrap]
+    return [*entry, "--pubpath", "/rooms/r/messages", "--text", "--wrap", '{"content":"%s"}']
+
+
+def _contract_rooms_client(transport: str) -> list[str]:
+    token = contract_token()
+    entry = contract_entry(transport, "r%R", token)
+    if transport == "websocket":  # the POSTs need it too
+        entry += ["--hdr", f"Authorization: Bearer {token}\r\n"]
+    return [*entry, "--pubpath", "/rooms/r%R/messages", "--text", "--wrap", '{"content":"%s"}']
 
 
 def _free_port() -> int:

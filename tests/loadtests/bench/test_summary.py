@@ -9,6 +9,7 @@ import pytest
 
 from loadtests.bench import bars, chart, matrix, summary
 from loadtests.bench.summary import Row
+from loadtests.bench.systems import TRANSPORTS
 
 CASE = "websocket/n1000-w1-128B"
 
@@ -39,6 +40,9 @@ def test_ratios_are_taken_within_a_repeat() -> None:
         ("n1000-r60-128B", "p99"),
         ("n1000-r60-128B-1stalled", "p99"),
         ("memory-5000", "memory"),
+        ("n1000-w1-128B-10rooms", "cost"),
+        ("n10-r1000-128B-10rooms", "cost"),
+        ("joins-2000-tabs", "joins"),
     ],
 )
 def test_a_load_is_judged_by_its_quantity(load: str, quantity: str) -> None:
@@ -89,3 +93,23 @@ def test_chart_is_the_same_for_the_same_rows(tmp_path: Path) -> None:
     chart.draw(ROWS, first, 1000)
     chart.draw(ROWS, second, 1000)
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_default_bench_takes_at_most_twenty_minutes() -> None:
+    planned = list(matrix.cases("default"))
+    for transport in TRANSPORTS:
+        planned += matrix.half_rate_cases(transport, 100_000.0, 1000)
+    assert matrix.expected_s(planned, 3) <= 20 * 60
+    assert matrix.expected_s(planned, 3) > matrix.expected_s(planned, 2)
+
+
+def test_rooms_of_one_are_no_load_at_half_the_floors_rate() -> None:
+    rows = [row(system, 0, "sse/n10-r1000-128B-10rooms", p99us=9.0) for system in ("direct", "floor")]
+    assert bars.half_rate_bars(rows) == []
+
+
+def test_a_bar_of_joins_is_a_plain_figure() -> None:
+    rows = [
+        row("direct", repeat, "sse/joins-2000", connects_per_s=rate) for repeat, rate in enumerate((2100.0, 1900.0))
+    ]
+    assert "| at least 2,000 | 2,000 (1,900 to 2,100) | yes |" in bars.markdown(rows)
