@@ -17,7 +17,7 @@ Manifest = dict[str, dict[str, Value]]
 
 _PACKAGES = (
     "starlette", "uvicorn", "uvloop", "httptools", "websockets", "sse-starlette", "msgspec", "pyjwt", "redis",
-    "locust", "gevent", "pyarrow", "numpy", "pandas", "matplotlib",
+    "hypercorn", "h2", "locust", "gevent", "pyarrow", "numpy", "pandas", "matplotlib",
 )  # fmt: skip
 
 _SYSCTLS = (
