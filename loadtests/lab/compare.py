@@ -16,7 +16,10 @@ from loadtests.lab import capacity as searched
 from loadtests.lab.capacity import Bounds
 from loadtests.lab.errors import LabError, UsageError
 from loadtests.lab.experiment import Experiment, Outcome
+from loadtests.lab.plan import PlannedCell
+from loadtests.lab.progress import Display
 from loadtests.lab.request import Request
+from loadtests.lab.scaling import Scaling
 from loadtests.lab.servers import ServerSettings
 from loadtests.lab.targets import Target
 from loadtests.links import route as routes
@@ -42,28 +45,40 @@ def compare(scenario: str, request: Request) -> int:
         chosen = scenarios.scaled_out(chosen)
     selected = _selected(request, chosen)
     thresholds = _thresholds(request.fail_if, chosen, [target.name for target in selected])
-    console = Console()
-    made = Experiment(
-        scenario=chosen,
-        targets=selected,
-        seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
-        runs_folder=request.runs_folder,
-        bench=experiment.bench_of(ServerSettings(deflate=request.deflate), scaled),
-    )
+    made = _experiment(request, chosen, selected, scaled)
     if scaled is not None:
         scaling.require_redis(scaled.redis_url)
     routes.require({cell.link for cell in chosen.cells})
     if chosen.calibrate:
         made = _calibrated(made)
-    outcome = experiment.conduct(made, lambda cells: progress.display(console, cells))
+    outcome = experiment.conduct(made, _display)
     return _concluded(outcome, thresholds)
+
+
+def _experiment(
+    request: Request, scenario: Scenario, selected: Sequence[Target], scaled: Scaling | None = None
+) -> Experiment:
+    return Experiment(
+        scenario=scenario,
+        targets=selected,
+        seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
+        runs_folder=request.runs_folder,
+        bench=experiment.bench_of(ServerSettings(deflate=request.deflate), scaled),
+    )
+
+
+def _display(cells: Sequence[PlannedCell]) -> Display:
+    return progress.display(Console(), cells)
 
 
 def _calibrated(made: Experiment) -> Experiment:
     """Calibrate the experiment's clients, say what came of it, and let the run hold it."""
     from loadtests.calibration.preflight import preflight
 
-    found = preflight(made.targets)
+    ours = [target for target in made.targets if target.foreign is None]
+    if not ours:
+        return made
+    found = preflight(ours)
     print(found.sentence(), flush=True)
     return replace(made, checks=found.checks, sections={**made.sections, "calibration": found.section()})
 
@@ -83,17 +98,10 @@ def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | No
     if request.link is not None:
         chosen = scenarios.over_link(chosen, request.link)
     selected = _selected(request, chosen)
-    console = Console()
-    made = Experiment(
-        scenario=chosen,
-        targets=selected,
-        seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
-        runs_folder=request.runs_folder,
-        bench=experiment.bench_of(ServerSettings(deflate=request.deflate)),
-    )
+    made = _experiment(request, chosen, selected)
     routes.require({cell.link for cell in chosen.cells})
     rounds = searched.Rounds(made.cells(), slo, bounds, made.seed)
-    return _concluded(experiment.conduct(made, lambda cells: progress.display(console, cells), rounds))
+    return _concluded(experiment.conduct(made, _display, rounds))
 
 
 def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.adapters import adapter as adapters
 from loadtests.lab.targets import TARGETS
 from loadtests.runs import store
 from loadtests.runs.errors import RunError
@@ -14,9 +15,10 @@ from loadtests.scenarios import scenario as scenarios
 
 
 def show(runs_folder: Path) -> int:
-    """Print transports, scenarios and the runs in `runs_folder`; return the exit code."""
+    """Print transports, adapters, scenarios and the runs in `runs_folder`; return the exit code."""
     console = Console()
-    console.print(f"transports: {', '.join(target.name for target in TARGETS)}\n", highlight=False)
+    console.print(f"transports: {', '.join(target.name for target in TARGETS)}", highlight=False)
+    console.print(f"adapters: {', '.join(adapters.named())}\n", highlight=False)
     console.print(_scenarios())
     console.print(_runs(runs_folder))
     return 0

@@ -69,6 +69,12 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (("compare", "--fail-if", "websocket.p99"), 2, "the threshold 'websocket.p99' can't be read"),
         (("run", "echo", "--transports", "sse", "--fail-if", "websocket.p99>1ms"), 2, "measured are: sse"),
         (("run", "echo", "--fail-if", "*@50x10.p99>1ms"), 2, "names the load '50x10'; there are: 1x20"),
+        (("run", "echo", "--adapter", "nchan"), 2, "--adapter nchan needs --target URL"),
+        (("run", "idle", "--target", "http://192.0.2.1", "--adapter", "nchan"), 2, "measures memory, and no process"),
+        (("capacity", "poisson"), 2, "cells of the kind latency; capacity is searched for one"),
+        (("capacity", "echo"), 2, "the scenario echo has no slo: give it one, or --p99 MS"),
+        (("capacity", "--p99", "0"), 2, "slo.p99_ms is 0; allowed: above 0"),
+        (("capacity", "--from", "9", "--to", "3"), 2, "--from must be above 0 and below --to"),
         (("diff", "latest"), 2, "the following arguments are required: B"),
         (("diff", "latest", "latest"), 1, "there is no run in"),
         (("export", "latest", "--format", "xml"), 2, "invalid choice: 'xml'"),
@@ -122,7 +128,7 @@ def test_list_shows_transports_scenarios_and_runs(tmp_path: Path, capsys: pytest
     (broken / "run.json").write_text("{")
     assert rtlab("list", "--runs", str(tmp_path)) == 0
     shown = capsys.readouterr().out
-    for word in ("websocket, sse, longpoll, shortpoll", "fan-out", folder.name, "complete", "broken"):
+    for word in ("websocket, sse, longpoll, shortpoll", "nchan-sse", "fan-out", folder.name, "complete", "broken"):
         assert word in shown
 
 

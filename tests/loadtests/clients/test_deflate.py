@@ -5,6 +5,10 @@ from __future__ import annotations
 import zlib
 
 import pytest
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
 from loadtests.clients.deflate import DeflateWebSocketClient, InflatingParser
 from loadtests.clients.errors import ProtocolError
@@ -71,3 +75,24 @@ def test_the_offer_is_made_and_only_its_own_answer_taken() -> None:
     for answer in (b"permessage-bzip2", b"permessage-deflate; mystery", b"permessage-deflate, x"):
         with pytest.raises(ProtocolError, match="permessage-deflate was offered"):
             client._agree(answer)
+
+
+@pytest.mark.parametrize("step", [1, 4096])
+def test_it_agrees_with_the_websockets_library(step: int) -> None:
+    server = ServerProtocol(extensions=[ServerPerMessageDeflateFactory()])
+    client = DeflateWebSocketClient(ACCESS)
+    server.receive_data(client.opening())
+    (request,) = server.events_received()
+    assert isinstance(request, Request)
+    server.send_response(server.accept(request))
+    for text in TEXTS * 2:
+        server.send_text(text)
+    sent = b"".join(server.data_to_send())
+    assert b"permessage-deflate" in sent
+    assert TEXTS[0] not in sent
+    arrivals = [each for start in range(0, len(sent), step) for each in client.feed(sent[start : start + step])]
+    assert [event.content for event, _ in arrivals] == ["one one one", "two", ""] * 2
+    server.receive_data(client.take_outgoing())
+    (hello,) = server.events_received()
+    assert isinstance(hello, Frame)
+    assert b'"type":"hello"' in hello.data
