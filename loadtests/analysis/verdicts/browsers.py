@@ -44,7 +44,7 @@ def support(transport: str, word: str) -> Rule:
             verdict,
             f"{_published(api)} {_live(evidence, api)}".rstrip(),
             condition if verdict is Verdict.TRUE_IF else "",
-            listed([f"{source.package} {source.version}" for source in facts.sources]),
+            _source(evidence, facts),
         )
 
     return rule
@@ -66,6 +66,11 @@ def publications(facts: Facts) -> str:
 def percent(value: float) -> str:
     """Return a share to a tenth of a percent, without the sign: `100`, `99.8`."""
     return f"{value:.1f}".removesuffix(".0")
+
+
+def _source(evidence: Evidence, facts: Facts) -> str:
+    named = listed([f"{source.package} {source.version}" for source in facts.sources])
+    return f"{named}; run {evidence.browser_run.run_id}" if evidence.browser_run else named
 
 
 def _key(api: Api) -> str:

@@ -15,6 +15,7 @@ from loadtests.analysis.verdicts.browsers import APIS, percent
 from loadtests.analysis.verdicts.delay import EXAMPLE_ONE_WAY_MS, modelled_ms, usable
 from loadtests.analysis.verdicts.effort import branches, size
 from loadtests.analysis.verdicts.evidence import Browser, Evidence, Need
+from loadtests.runs.schema import Validity
 
 _LANES = {"websocket": "websocket", "sse": "sse", "longpoll": "longpoll", "shortpoll": "shortpoll"}
 """Transport -> the lane of the browser page that speaks it."""
@@ -77,7 +78,11 @@ def _latency(evidence: Evidence, transport: str) -> str:
 
 
 def _far(evidence: Evidence, transport: str) -> str:
-    far = [r for r in usable(evidence, transport) if model.link_one_way_ms(r.condition.link) and not _lossy(r)]
+    far = [
+        r
+        for r in usable(evidence, transport)
+        if model.link_one_way_ms(r.condition.link) and _LOSS not in r.condition.link
+    ]
     said = [f"{digits(r.p50.value_ms)} ms ({r.condition.link})" for r in far if r.p50]
     if not far and (here := _here(evidence, transport)) and (by_model_ms := modelled_ms(here)):
         said = [f"{digits(by_model_ms)} ms (by the model, {2 * EXAMPLE_ONE_WAY_MS:g} ms there and back)"]
@@ -85,12 +90,19 @@ def _far(evidence: Evidence, transport: str) -> str:
 
 
 def _loss(evidence: Evidence, transport: str) -> str:
-    lossy = [r for r in usable(evidence, transport) if _lossy(r)]
-    return ", ".join(f"{digits(r.p99.value_ms)} ms ({r.condition.link})" for r in lossy if r.p99)
+    """The run's own figures over lossy links, else those of the link run beside it."""
+    own = [(r.p99.value_ms, r.condition.link) for r in usable(evidence, transport) if r.p99]
+    beside = [
+        (r.p99_ms, r.link)
+        for r in (evidence.links.results if evidence.links else ())
+        if r.transport == transport and r.p99_ms is not None and r.validity in _BELIEVED
+    ]
+    lossy = [(p99_ms, link) for p99_ms, link in own if _LOSS in link] or [pair for pair in beside if _LOSS in pair[1]]
+    return ", ".join(f"{digits(p99_ms)} ms ({link})" for p99_ms, link in lossy)
 
 
-def _lossy(result: Result) -> bool:
-    return "loss=" in result.condition.link
+_LOSS = "loss="
+_BELIEVED = (Validity.VALID, Validity.DOUBTFUL)
 
 
 def _browsers(evidence: Evidence, transport: str) -> str:

@@ -120,6 +120,22 @@ class Traits(msgspec.Struct, frozen=True):
         return next((row for row in self.rows if row.transport == transport), None)
 
 
+class LinkResult(msgspec.Struct, frozen=True):
+    """One condition of a run over links, as `analysis.export` writes it."""
+
+    transport: str
+    link: str
+    validity: str = ""
+    p99_ms: float | None = None
+
+
+class Links(msgspec.Struct, frozen=True):
+    """`links.json`: the `results.json` of a run of the scenario `links`."""
+
+    run_id: str
+    results: tuple[LinkResult, ...]
+
+
 BrowserValue = str | int | float | bool | None
 
 
@@ -141,6 +157,7 @@ class Evidence:
     complexity: Complexity | None = None
     traits: Traits | None = None
     browser_run: Run | None = None
+    links: Links | None = None
     support: support.Facts | None = None
 
     @property
@@ -168,6 +185,7 @@ def gather(study: Study, run_dir: Path, reference: Path = REFERENCE) -> Evidence
         complexity=_read("complexity.json", folders, Complexity),
         traits=_read("traits.json", folders, Traits),
         browser_run=study.run if _browsers(study.run) else _read("browser.json", folders, Run),
+        links=_read("links.json", folders, Links),
         support=facts,
     )
 

@@ -84,6 +84,10 @@ def sources(evidence: Evidence) -> pd.DataFrame:
             "which": browsers.run_id if browsers else UNKNOWN,
         }
     )
+    links = evidence.links
+    rows.append(
+        {"evidence": "links.json", "what it is": "a run over links", "which": links.run_id if links else UNKNOWN}
+    )
     facts = publications(evidence.support) if evidence.support else UNKNOWN
     rows.append({"evidence": "facts.json", "what it is": "published browser facts", "which": facts})
     return pd.DataFrame(rows).set_index("evidence")

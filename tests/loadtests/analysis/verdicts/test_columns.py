@@ -7,7 +7,7 @@ from dataclasses import replace
 from loadtests.analysis.quantity import UNKNOWN
 from loadtests.analysis.study import Study
 from loadtests.analysis.verdicts import columns
-from loadtests.analysis.verdicts.evidence import Browser, Evidence
+from loadtests.analysis.verdicts.evidence import Browser, Evidence, LinkResult, Links
 from tests.loadtests.analysis.verdicts import made
 
 
@@ -61,6 +61,20 @@ def test_a_far_line_is_measured_or_said_to_be_by_the_model(worked_out: Study) ->
     far = replace(near, study=study)
     assert _found(far, "Latency, far away", "sse") == "25.7 ms (rtt=50ms)"
     assert _found(far, "A lost packet", "sse").endswith("(rtt=50ms,loss=2%)")
+
+
+def test_lost_packets_come_from_the_link_run_where_the_run_has_none(worked_out: Study) -> None:
+    beside = Links(
+        "20260101T000000Z-links-abc1234",
+        (
+            LinkResult("sse", "rtt=50ms,loss=2%", "valid", 90.0),
+            LinkResult("sse", "rtt=50ms", "valid", 26.0),
+            LinkResult("websocket", "rtt=50ms,loss=2%", "invalid", 91.0),
+        ),
+    )
+    evidence = replace(made.evidence(worked_out), links=beside)
+    assert _found(evidence, "A lost packet", "sse") == "90.0 ms (rtt=50ms,loss=2%)"
+    assert _found(evidence, "A lost packet", "websocket") == UNKNOWN
 
 
 def test_without_evidence_there_are_dashes(worked_out: Study) -> None:

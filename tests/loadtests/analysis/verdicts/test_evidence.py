@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from loadtests.analysis import export
 from loadtests.analysis.study import Study
 from loadtests.analysis.verdicts.evidence import REFERENCE, Browser, gather
 from loadtests.runs.errors import RunError
@@ -15,7 +16,7 @@ from tests.loadtests.analysis.verdicts import made
 
 def test_what_is_nowhere_is_none(worked_out: Study, tmp_path: Path) -> None:
     found = gather(worked_out, tmp_path, tmp_path)
-    assert [found.faults, found.foil, found.complexity, found.traits, found.browser_run] == [None] * 5
+    assert [found.faults, found.foil, found.complexity, found.traits, found.browser_run, found.links] == [None] * 6
     assert found.support is not None
     assert found.browsers == ()
 
@@ -31,6 +32,16 @@ def test_the_runs_own_folder_comes_before_the_reference(worked_out: Study, tmp_p
     assert found.faults is not None
     assert found.faults.commit == "fff0001"
     assert found.foil == made.FOIL
+
+
+def test_a_link_runs_export_is_evidence(worked_out: Study, tmp_path: Path) -> None:
+    export.write(tmp_path, worked_out)
+    (tmp_path / export.JSON_FILE).rename(tmp_path / "links.json")
+    links = gather(worked_out, tmp_path, tmp_path).links
+    assert links is not None
+    assert links.run_id == worked_out.run.run_id
+    assert {record.transport for record in links.results} >= {"websocket", "sse"}
+    assert any(record.p99_ms for record in links.results)
 
 
 def test_what_cannot_be_read_is_named(worked_out: Study, tmp_path: Path) -> None:
