@@ -71,7 +71,7 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (("run", "echo", "--fail-if", "*@50x10.p99>1ms"), 2, "names the load '50x10'; there are: 1x20"),
         (("run", "echo", "--adapter", "nchan"), 2, "--adapter nchan needs --target URL"),
         (("run", "idle", "--target", "http://192.0.2.1", "--adapter", "nchan"), 2, "measures memory, and no process"),
-        (("capacity", "poisson"), 2, "cells of the kind latency; capacity is searched for one"),
+        (("capacity", "poisson", "--p99", "50"), 2, "cells of the kind latency; capacity is searched for one"),
         (("capacity", "echo"), 2, "the scenario echo has no slo: give it one, or --p99 MS"),
         (("capacity", "--p99", "0"), 2, "slo.p99_ms is 0; allowed: above 0"),
         (("capacity", "--from", "9", "--to", "3"), 2, "--from must be above 0 and below --to"),
