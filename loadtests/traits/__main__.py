@@ -20,29 +20,13 @@ from loadtests.lab import targets
 from loadtests.lab.errors import LabError
 from loadtests.lab.servers import Server, ServerSettings
 from loadtests.runs import manifest
+from loadtests.runs.traits import Trait, Traits
 from loadtests.traits import proxy
 from loadtests.traits.speakers import MULTIPLEXED, SPEAKERS
 from loadtests.traits.trial import Door, duplex, passage
 
+_SCHEMA = 1
 _TOKEN_S = 600.0
-
-
-class Trait(msgspec.Struct, frozen=True):
-    """One transport's answers; the proxy's are empty where there was none."""
-
-    transport: str
-    duplex: bool
-    proxy: str
-    proxy_told: str
-
-
-class Traits(msgspec.Struct, frozen=True):
-    """The file that is written."""
-
-    schema: int
-    commit: str
-    nginx: str  # version; empty: there was none
-    rows: tuple[Trait, ...]
 
 
 def examine(folder: Path) -> Traits:
@@ -56,7 +40,7 @@ def examine(folder: Path) -> Traits:
             able[speaker.transport] = duplex(speaker, door)
     rows = [Trait(name, able[name], *passages.get(name, ("", ""))) for name in able]
     commit = manifest.git(Path(__file__).parents[2])["commit"]
-    return Traits(1, str(commit)[:7] if commit else "not in git", version, tuple(rows))
+    return Traits(_SCHEMA, str(commit)[:7] if commit else "not in git", version, tuple(rows))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import msgspec
 from loadtests.analysis.study import Study
 from loadtests.runs.errors import RunError
 from loadtests.runs.schema import Run
+from loadtests.runs.traits import Traits
 from loadtests.support import facts as support
 from loadtests.support.errors import SupportError
 
@@ -97,27 +98,6 @@ class Complexity(msgspec.Struct, frozen=True):
     def need(self, transport: str) -> Need | None:
         """Return what one transport needs around it."""
         return next((need for need in self.needs if need.transport == transport), None)
-
-
-class Trait(msgspec.Struct, frozen=True):
-    """What one connection of a transport can do, tried out (`python -m loadtests.traits`)."""
-
-    transport: str
-    duplex: bool  # a message sent on the connection that events arrive on came back on it while that stayed open
-    proxy: str  # through nginx's defaults: "passes", "held back", "refused"; "" where there was no nginx
-    proxy_told: str  # the same with the settings that nginx's manual names for it
-
-
-class Traits(msgspec.Struct, frozen=True):
-    """`traits.json`."""
-
-    commit: str
-    rows: tuple[Trait, ...]
-    nginx: str = ""  # version
-
-    def row(self, transport: str) -> Trait | None:
-        """Return one transport's row."""
-        return next((row for row in self.rows if row.transport == transport), None)
 
 
 class LinkResult(msgspec.Struct, frozen=True):

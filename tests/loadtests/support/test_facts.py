@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from loadtests.support import __main__ as command
-from loadtests.support import published
+from loadtests.support import packages, published
 from loadtests.support.catalogue import QUESTIONS
 from loadtests.support.errors import SupportError
 from loadtests.support.facts import FACTS, STALE_AFTER_DAYS, Facts, encode, load, stale
@@ -71,6 +71,15 @@ def test_the_command_asks_for_the_versions_that_the_file_names(
     assert command.main(["--file", str(file), "--caniuse", "9.9.9"]) == 0
     assert [source.version for source in load(file).sources] == [load().sources[0].version, "9.9.9"]
     assert f"{date(2020, 1, 1)}" in capsys.readouterr().err
+
+
+def test_the_newest_versions_are_asked_of_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "fetched", _without_a_network)
+    monkeypatch.setattr(packages, "newest", lambda package: f"9.{len(package)}.0")
+    file = tmp_path / "facts.json"  # there is none yet: nothing is read from it
+    assert command.main(["--newest", "--file", str(file)]) == 0
+    versions = {source.package: source.version for source in load(file).sources}
+    assert versions == {name: f"9.{len(name)}.0" for name in (published.MDN, published.CANIUSE)}
 
 
 def test_the_check_writes_nothing_and_tells_a_difference(

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtests.analysis.verdicts.evidence import Traits
+from loadtests.runs.traits import Traits
 from loadtests.traits import __main__ as command
 from loadtests.traits import proxy
 from loadtests.traits.speakers import MULTIPLEXED, SPEAKERS, Speaker

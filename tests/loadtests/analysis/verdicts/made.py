@@ -22,10 +22,9 @@ from loadtests.analysis.verdicts.evidence import (
     FoilRow,
     Need,
     Part,
-    Trait,
-    Traits,
 )
 from loadtests.runs.schema import Run, Validity
+from loadtests.runs.traits import Trait, Traits
 from loadtests.support import facts
 from loadtests.support.facts import Share
 
@@ -61,7 +60,9 @@ COMPLEXITY = Complexity(
     ),
     needs=(Need("sse", "the browser", "Last-Event-ID", "a POST beside it", "no buffering"),),
 )
-TRAITS = Traits("abc1234", (Trait("websocket", True, "refused", "passes"), Trait("sse", False, "passes", "passes")))
+TRAITS = Traits(
+    1, "abc1234", "1.22.1", (Trait("websocket", True, "refused", "passes"), Trait("sse", False, "passes", "passes"))
+)
 
 
 def evidence(study: Study) -> Evidence:
