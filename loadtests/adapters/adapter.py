@@ -21,11 +21,11 @@ wherever it stands in a frame, an event's data or a poll's body: no parsing is d
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 import msgspec
 
+from loadtests import toml_file
 from loadtests.adapters.errors import AdapterError
 
 WEBSOCKET, SSE, LONGPOLL = "websocket", "sse", "longpoll"
@@ -102,17 +102,11 @@ def find(name_or_path: str) -> tuple[Adapter, ...]:
 
 def read(path: Path) -> Adapter:
     """Read and check one adapter file. Raises AdapterError."""
+    adapter = toml_file.read(path, Adapter, "adapter", AdapterError)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise AdapterError(f"can't read the adapter {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise AdapterError(f"{path} is not TOML: {error}") from None
-    try:
-        adapter = msgspec.convert(raw, Adapter, strict=True)
         check(adapter)
-    except (msgspec.ValidationError, AdapterError) as error:
-        raise AdapterError(f"{path} is not an adapter: {error}") from None
+    except AdapterError as error:
+        raise AdapterError(f"{path}: {error}") from None
     return adapter
 
 

@@ -11,7 +11,7 @@ import re
 from loadtests.adapters.adapter import LONGPOLL, SSE, Adapter, filled
 from loadtests.clients import frames, stamp
 from loadtests.clients.base import Client
-from loadtests.clients.errors import Closed, ProtocolError
+from loadtests.clients.errors import ProtocolError
 from loadtests.clients.events import Arrival, Event
 from loadtests.clients.http import Access, Answer, Head
 from loadtests.clients.polls import LongPollClient, shared
@@ -114,23 +114,11 @@ class ForeignPollClient(LongPollClient):
         super().__init__(access, since)
         self._adapter = adapter
 
-    def feed(self, data: bytes) -> list[Arrival]:
-        """Take received bytes; return the events completed by them. Raises ProtocolError."""
-        arrivals: list[Arrival] = []
-        for answer in self._answers.feed(data):
-            if not self.waiting:
-                raise ProtocolError(f"an answer ({answer.head.status}) that nothing was asked for")
-            self.waiting = False
-            if not self.welcomed:
-                self.welcomed = True
-            elif answer.head.status == 200:
-                arrivals += self._read(answer)
-            elif answer.head.status not in _NO_NEWS:
-                self.retry_ms = answer.head.retry_after_ms
-                self.closed = Closed(answer.head.status, "poll refused")
-                break
-            self._answered()
-        return arrivals
+    def _take(self, answer: Answer) -> list[Arrival]:
+        if not self.welcomed:
+            self.welcomed = True
+            return []
+        return [] if answer.head.status in _NO_NEWS else super()._take(answer)
 
     def _read(self, answer: Answer) -> list[Arrival]:
         told = answer.head.headers

@@ -39,13 +39,19 @@ class PollClient(Client):
             if not self.waiting:
                 raise ProtocolError(f"an answer ({answer.head.status}) that nothing was asked for")
             self.waiting = False
-            if answer.head.status != 200:
-                self.retry_ms = answer.head.retry_after_ms
-                self.closed = Closed(answer.head.status, "poll refused")
+            arrivals += self._take(answer)
+            if self.closed is not None:
                 break
-            arrivals += self._read(answer)
             self._answered()
         return arrivals
+
+    def _take(self, answer: Answer) -> list[Arrival]:
+        """Take one answer; one that refuses closes the client. Raises ProtocolError."""
+        if answer.head.status == 200:
+            return self._read(answer)
+        self.retry_ms = answer.head.retry_after_ms
+        self.closed = Closed(answer.head.status, "poll refused")
+        return []
 
     def _read(self, answer: Answer) -> list[Arrival]:
         body = decode_answer(answer.body)

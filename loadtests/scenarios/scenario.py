@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from pathlib import Path
 
 import msgspec
 
+from loadtests import toml_file
 from loadtests.links.spec import LOOPBACK, canonical
 from loadtests.scenarios.errors import ScenarioError
 from loadtests.scenarios.slo import Slo
@@ -94,16 +94,7 @@ def find(name_or_path: str) -> Scenario:
 
 def read(path: Path) -> Scenario:
     """Read and check one scenario file; ScenarioError says what is wrong with it."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"can't read the scenario {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{path} is not TOML: {error}") from None
-    try:
-        scenario = msgspec.convert(raw, Scenario, strict=True)
-    except msgspec.ValidationError as error:
-        raise ScenarioError(f"{path} is not a scenario: {error}") from None
+    scenario = toml_file.read(path, Scenario, "scenario", ScenarioError)
     try:
         scenario = _spelt_out(scenario)
         check(scenario)
