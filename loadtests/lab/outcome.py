@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loadtests.lab import counts, held_back, procfs, stamps, timeline
+from loadtests.lab import batches, counts, held_back, procfs, stamps, timeline
 from loadtests.lab.errors import GeneratorError
 from loadtests.lab.plan import PlannedCell
 from loadtests.lab.sampler import Reading
@@ -56,6 +57,9 @@ def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: st
     else:
         found = counts.count(samples, publishes, planned.load, result)
         health = counts.instrument(samples, publishes, result, readings)
+        if planned.load.arrivals == "poisson":
+            together = batches.late_fraction(counts.measured(samples))
+            health = msgspec.structs.replace(health, batched_fraction=together)
         spent = counts.costs(samples, result, readings)
     verdict = validity.judge(
         found,
