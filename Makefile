@@ -67,7 +67,7 @@ faults: $(STAMP) ## kill servers and Redis, stall and cut peers: the full table,
 
 .PHONY: bench
 bench: $(STAMP) ## is the instrument true and cheap here; how close is the fan-out to the kernel's floor (about 20 minutes)
-	@$(PYTHON_RUN) loadtests.calibration.truth
+	@$(BIN)/rtlab calibrate
 	@$(PYTHON_RUN) loadtests.calibration.cost
 	@$(PYTHON_RUN) loadtests.bench $(ARGS)
 

@@ -66,7 +66,7 @@ Markdown(
 # ## A transport against itself
 #
 # The same transport under two names, in interleaved run blocks, compared by the same code as everything else. At 95 %
-# one of twenty may differ by chance. Hollow marks: called different. The last line compares two transports.
+# one of twenty differs by chance. Hollow marks: called different. The last line compares two transports.
 
 # %%
 same = calibrations.self_test(told)
@@ -109,4 +109,4 @@ Markdown(sentences.budgets(stamped)) if stamped.budgets else missing
 calibrations.budgets(stamped).round(3) if stamped.budgets else missing
 
 # %%
-calibrations.steps()
+Markdown(calibrations.steps())

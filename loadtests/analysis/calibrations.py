@@ -81,11 +81,9 @@ def budgets(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["transport", "percentile"]) if rows else pd.DataFrame()
 
 
-def steps() -> pd.DataFrame:
-    """What each step is: index step, its words."""
-    return pd.DataFrame([{"step": step.name, "from when to when": step.words} for step in budget.STEPS]).set_index(
-        "step"
-    )
+def steps() -> str:
+    """Say from when to when each step is: a list in Markdown."""
+    return "\n".join(f"- *{step.name}*: {step.words}" for step in budget.STEPS)
 
 
 def self_test(found: Sequence[Calibration]) -> SelfTest | None:

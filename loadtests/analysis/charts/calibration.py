@@ -49,7 +49,7 @@ def against_itself(found: SelfTest, layout: Layout) -> Figure:
         face = colour if each.indistinguishable else palette.ink("paper")
         axis.plot([each.difference_ms], [place], ls="none", marker="o", ms=5, mec=colour, mfc=face)
     axis.set_yticks(range(len(shown)), [each.name for each in shown])
-    axis.invert_yaxis()
+    axis.set_ylim(len(shown) - 0.4, -0.6)
     axis.grid(visible=False, axis="y")
     axis.set_xlabel(f"difference of medians with its 95 % interval, ms; run {found.run_id}")
     return figure

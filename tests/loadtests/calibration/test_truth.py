@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtests.calibration import truth
+from loadtests.calibration import findings, suite
+from loadtests.calibration.bounds import FULL
 from loadtests.calibration.faults import Faults
 from loadtests.calibration.faultserver import main as serve
 from loadtests.calibration.trial import run_trial
 from loadtests.clients.sockets import HAS_KERNEL_STAMPS
+from loadtests.lab.targets import target
 from loadtests.scenarios.spec import Load
 
 ATTEMPTS = 3
+HIGHEST_P50_MS = 5.3  # wider than what `rtlab calibrate` states: tests share the machine
 
 pytestmark = pytest.mark.alone
 
@@ -23,16 +26,21 @@ pytestmark = pytest.mark.alone
 @pytest.mark.skipif(not HAS_KERNEL_STAMPS, reason="kernel receive stamps are Linux's")
 @pytest.mark.parametrize("user_class", ["WebSocketUser", "SseUser", "LongPollUser"])
 def test_a_delay_of_5_ms_is_measured_as_5_ms(user_class: str, tmp_path: Path) -> None:
+    load = Load(name="2x19", subscribers=2, rate_per_s=19.3)
     measured_ms: list[float] = []
     for attempt in range(ATTEMPTS):
-        measured_ms.append(truth.measure_delay_ms(user_class, tmp_path / str(attempt)))
-        if truth.DELAY_MS <= measured_ms[-1] <= truth.HIGHEST_P50_MS:
+        trial = run_trial(user_class, load, Faults(delay_ms=5.0), tmp_path / str(attempt), measured_s=5.0)
+        measured_ms.append(float(np.median(trial.latencies_ms)))
+        if 5.0 <= measured_ms[-1] <= HIGHEST_P50_MS:
             break
-    assert truth.DELAY_MS <= measured_ms[-1] <= truth.HIGHEST_P50_MS, measured_ms
+    assert 5.0 <= measured_ms[-1] <= HIGHEST_P50_MS, measured_ms
 
 
-def test_a_stall_is_not_hidden(tmp_path: Path) -> None:
-    assert truth.measure_stall_ms("WebSocketUser", tmp_path) > truth.LOWEST_STALL_P99_MS
+def test_a_stall_is_found_as_the_schedule_demands(tmp_path: Path) -> None:
+    found, _ = suite.stalled(target("websocket"), tmp_path)
+    (check,) = findings.stall(found, FULL)
+    assert check.planted == pytest.approx(900, abs=60)
+    assert check.within, check
 
 
 def test_slow_answers_never_move_the_schedule(tmp_path: Path) -> None:
