@@ -171,6 +171,14 @@ def test_token_body_is_read_and_a_repeated_token_refused() -> None:
             wire.decode_token_body(raw)
 
 
+def test_handshake_is_read_and_anything_beside_it_refused() -> None:
+    assert wire.decode_handshake(b'{"room":"a","token":"t"}') == wire.Handshake("a", "t")
+    assert wire.decode_handshake(b'{"since":"s","room":"a"}').since == "s"
+    for raw in (b"{}", b'{"token":"t"}', b'{"room":1}', b'{"room":"a","room":"a"}', b'{"room":"a","user":"b"}', b"[]"):
+        with pytest.raises(BadRequest):
+            wire.decode_handshake(raw)
+
+
 def test_exactly_the_size_limit_passes() -> None:
     wire.check_size(b"x" * 100, 100)
     with pytest.raises(TooLarge, match="101 bytes: at most 100"):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -29,6 +32,14 @@ def test_uvicorn_finds_the_app(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(import_from_string(f"transports.{name}:app"), Starlette)
     with pytest.raises(AttributeError):
         importlib.import_module(f"transports.{name}").no_such_name  # noqa: B018
+
+
+def test_a_transport_is_found_from_inside_its_folder_too() -> None:
+    """There `socketio.py` would stand before the package that it imports."""
+    folder = Path(__file__).parents[2] / "transports"
+    code = "import sys; sys.path.insert(0, ''); from transports.registry import load; load('socketio')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_unknown_transport_is_told_which_there_are() -> None:
