@@ -176,11 +176,20 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
 
 
 def _by_load(rows: tuple[table.Row, ...]) -> list[tuple[str, list[table.Row]]]:
+    loads: dict[str, set[str]] = {}
+    for row in rows:
+        loads.setdefault(_heading(row), set()).add(row.load)
     groups: dict[str, list[table.Row]] = {}
     for row in rows:
-        heading = f"{quantity.count(row.subscribers, 'receiver')}, {row.rate_per_s:g} messages a second"
-        groups.setdefault(heading if row.link == "loopback" else f"{heading}, link {row.link}", []).append(row)
+        heading = _heading(row)
+        # Loads may differ in what the heading leaves out: then their names tell them apart.
+        groups.setdefault(heading if len(loads[heading]) == 1 else f"{heading} ({row.load})", []).append(row)
     return list(groups.items())
+
+
+def _heading(row: table.Row) -> str:
+    heading = f"{quantity.count(row.subscribers, 'receiver')}, {row.rate_per_s:g} messages a second"
+    return heading if row.link == "loopback" else f"{heading}, link {row.link}"
 
 
 def _draw(worked_out: Study) -> tuple[Chart, ...]:

@@ -249,3 +249,16 @@ def test_a_browsers_transport_keeps_its_colour_under_another_mark() -> None:
     assert plain.light == chromium.light == firefox.light
     assert len({plain.marker, chromium.marker, firefox.marker}) == 3
     assert palette.look("chromium-pigeon").light == palette.OTHER.light
+
+
+def test_loads_that_only_their_names_tell_apart_have_groups_of_their_own(tmp_path: Path) -> None:
+    truths = {"websocket": TRUTHS["websocket"]}
+    loads = (("chat", 50, 10.0), ("echo", 50, 10.0), ("200x10", 200, 10.0))
+    make_run(tmp_path, Plan(truths=truths, loads=loads, fan_out=(), blocks=1, measured_s=1.0))
+    page = report.write(tmp_path).read_text(encoding="utf-8")
+    for heading in (
+        "50 receivers, 10 messages a second (chat)<",
+        "a second (echo)<",
+        "200 receivers, 10 messages a second<",
+    ):
+        assert heading in page
