@@ -28,10 +28,12 @@ def latency(transport: str) -> Rule:
         claimed = claimed_ms(evidence, transport)
         verdict = overall([result.claim.ruling for result in results])
         condition = _where(results) if verdict is Verdict.TRUE_IF else _would_be(evidence, transport, claimed)
+        source = evidence.run
         if verdict is Verdict.TRUE and transport == "h2push" and (refusing := refusal.refusing(evidence)):
             verdict = Verdict.TRUE_IF
-            condition = f"the receiver is a program of your own: {listed(refusing)} refused every push here"
-        return Finding(verdict, _measured(evidence, transport, results), condition, evidence.run)
+            condition = f"the receiver is a program of your own: {listed(refusing)} told our server not to push"
+            source += f"; run {evidence.browser_run.run_id}" if evidence.browser_run else ""
+        return Finding(verdict, _measured(results), condition, source)
 
     return rule
 
@@ -60,7 +62,7 @@ def overall(rulings: Sequence[Ruling]) -> Verdict:
     return Verdict.TRUE if Ruling.HOLDS in decided else Verdict.FALSE
 
 
-def _measured(evidence: Evidence, transport: str, results: Sequence[Result]) -> str:
+def _measured(results: Sequence[Result]) -> str:
     by_link: dict[str, list[float]] = {}
     for result in results:
         if result.p50:
