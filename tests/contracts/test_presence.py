@@ -79,6 +79,7 @@ async def test_one_user_on_every_transport_joins_and_leaves_once(every: ServerPr
     alice = clients["sse"].user_id
     assert (await observer.presence_of(alice)).type == "user_joined"
     await clients["websocket"].close()
+    await clients["socketio"].close()
     await clients["longpoll"].leave()
     marker = await observer.publish("the stream is still there")
     while (event := await observer.next_event()).id != marker:
