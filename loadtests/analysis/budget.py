@@ -32,8 +32,8 @@ class Step:
 STEPS = (
     Step("publisher", "due, until sent"),
     Step("to the server", "sent, until the server has the valid message"),
-    Step("append", "accepted, until it has its offset"),
-    Step("Redis", "appended, until the server that fans out is told"),
+    Step("append", "accepted, until it has its offset; with Redis: until the first word back from it"),
+    Step("Redis", "that word, until the server that fans out is told"),
     Step("wait for the write", "told, until the first write to a socket that waits for it"),
     Step(
         "its turn", "first write, until the receiving kernel has it: the receivers before it, the link, the next poll"
