@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.analysis import notebooks
+from loadtests.analysis.notebooks import execute
+from tests.loadtests.analysis.sweep import make_sweep
 from tests.loadtests.analysis.synthetic import Plan, make_run
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
@@ -58,3 +61,23 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     done = _execute("--run", str(tmp_path))
     assert done.returncode == 1
     assert "run.json" in done.stderr
+
+
+def test_the_notebook_over_links_takes_any_run_that_holds_a_sweep(tmp_path: Path) -> None:
+    make_sweep(tmp_path / "run", {"websocket": 30.0, "longpoll": 50.0})
+
+    notebook = execute(NOTEBOOKS / "04_links_and_models.py", tmp_path / "run")
+
+    outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    assert "image/png" in outputs
+    assert "the cheapest is WebSocket" in outputs
+
+
+def test_a_notebook_whose_own_run_is_missing_is_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(notebooks.COMMITTED, "mine", "nosuchrun")
+    (tmp_path / "mine.py").write_text("# %%\n1 / 0\n")
+
+    assert notebooks.main(["--folder", str(tmp_path)]) == 0
+    assert "mine.py: SKIPPED: there is no results/nosuchrun" in capsys.readouterr().err
