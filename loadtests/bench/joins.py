@@ -51,8 +51,10 @@ def join_once(
         tokens.write_text("".join(f"{contract_token(f'u{index}')}\n" for index in range(load.users)))
         arguments = [*contract_entry(transport, "r", "%T"), "--tokens", str(tokens), "--joins"]
         arguments += ["-n", str(load.joiners), "--before", str(load.before), "--joinflight", str(AT_ONCE)]
+        # Whether it hears of itself depends on the transport: a stream does, a poll starts after it.
+        told = load.users - 1
+        arguments += ["--expect", str(told)]
         what = f"{system.name} {transport} {load.name}"
         result = client_result(what, server, transport, arguments, client_core, _LIMIT_S)
-    # Whether it hears of itself depends on the transport: a stream does, a poll starts after it.
-    result["missing"] = max(0, load.users - 1 - result["seen_joined"])
+    result["missing"] = max(0, told - result["seen_joined"])
     return result

@@ -62,7 +62,7 @@ static char **tokens;
 static int ntokens;
 // ---- joins
 static int joins = 0, before = 0, joinflight = 256, njoined;
-static u64 lastread, seen_joined;
+static u64 lastread, seen_joined, expect_joined;
 // ---- histogram
 #define HB 4096
 static u64 hist[HB];
@@ -835,13 +835,17 @@ static void join_up_to(int target) {
   }
 }
 static int run_joins(void) {
-  join_up_to(before);
-  until_quiet(1000000000ull);
+  if (before) {
+    join_up_to(before);
+    until_quiet(500000000ull);
+  }
   memset(hist, 0, sizeof hist);
   hcount = hmax = 0;
   u64 c0 = cpuns(), b0 = busyns, t0 = now();
   join_up_to(N);
   u64 t1 = now(), b1 = busyns;
+  while (seen_joined < expect_joined && now() - t1 < 20000000000ull)
+    loop1(0);
   until_quiet(500000000ull);
   int n = N - before;
   double s = (t1 - t0) / 1e9;
@@ -909,6 +913,8 @@ int main(int ac, char **av) {
       before = atoi(av[++i]);
     else if (O("--joinflight"))
       joinflight = atoi(av[++i]);
+    else if (O("--expect")) // of the first connection, before the figures are taken
+      expect_joined = atoll(av[++i]);
     else if (O("--tokens"))
       read_tokens(av[++i]);
     else if (O("--debug"))

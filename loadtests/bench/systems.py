@@ -52,15 +52,14 @@ class System:
     def running(self, core: int | None) -> Iterator[Running]:
         """Start it on a free port, pinned to a core; stop it by pid. Raises BenchError when it does not come up."""
         with tempfile.TemporaryDirectory(prefix="rtlab-bench-") as folder:
-            port = _free_port()
+            port = free_port()
             command = self.command(port, Path(folder))
-            environ = os.environ | {"RTLAB_SECRET": _SECRET, "RTLAB_RATE": "0"}
             with (Path(folder) / "log").open("wb") as log:
                 process = subprocess.Popen(  # noqa: S603
-                    command, env=environ, stdout=log, stderr=log, preexec_fn=pinning(core)
+                    command, env=server_environ(), stdout=log, stderr=log, preexec_fn=pinning(core)
                 )
             try:
-                _await_port(self.name, process, port, Path(folder) / "log")
+                await_port(self.name, process, port, Path(folder) / "log")
                 time.sleep(_SETTLE_S)  # nginx forks its worker after it listens
                 children = psutil.Process(process.pid).children(recursive=True)
                 yield Running(port, (process.pid, *(child.pid for child in children)))
@@ -71,6 +70,11 @@ class System:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+
+def server_environ() -> dict[str, str]:
+    """Of our servers under test: the key of `contract_token`, and no limit on messages."""
+    return os.environ | {"RTLAB_SECRET": _SECRET, "RTLAB_RATE": "0"}
 
 
 def pinning(core: int | None) -> Callable[[], None] | None:
@@ -165,18 +169,21 @@ def _contract_rooms_client(transport: str) -> list[str]:
     return [*entry, "--pubpath", "/rooms/r%R/messages", "--text", "--wrap", '{"content":"%s"}']
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _await_port(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def await_port(name: str, process: subprocess.Popen[bytes], port: int, log: Path | None = None) -> None:
+    """Wait until it listens. Raises BenchError, with the end of `log`, when it ends first or takes too long."""
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise BenchError(f"{name} did not start: {log.read_text(errors='replace').strip()[-400:]}")
+            why = log.read_text(errors="replace").strip()[-400:] if log is not None else "its exit code says no more"
+            raise BenchError(f"{name} did not start ({process.returncode}): {why}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from loadtests.bench import bars, chart, matrix, summary
+from loadtests.bench.runs import Load
 from loadtests.bench.summary import Row
 from loadtests.bench.systems import TRANSPORTS
 
@@ -83,6 +84,8 @@ def test_cases_of_an_extent_are_distinct(extent: str) -> None:
 
 def test_half_rate_is_half_of_what_the_floor_does() -> None:
     alone, beside = matrix.half_rate_cases("sse", 100_000.0, 1000)
+    assert isinstance(alone.load, Load)
+    assert isinstance(beside.load, Load)
     assert alone.load.rate_per_s == 50.0
     assert (beside.load.rate_per_s, beside.load.stalled) == (50.0, 1)
     assert len(matrix.half_rate_cases("longpoll", 100_000.0, 1000)) == 1
