@@ -139,6 +139,20 @@ class RoomClient(ABC):
             if event.type in {"user_joined", "user_left"} and event.text("userId") in user_ids:
                 return event
 
+    async def _take_welcome(self, welcome: Event, since: object) -> Joined:
+        """Start where the first event of a stream says, and take the resync behind it where there has to be one."""
+        if welcome.type != "welcome" or welcome.fields["userId"] != self.user_id:
+            raise ContractViolationError(f"expected the welcome of {self.user_id}, got {welcome}")
+        recovered = welcome.fields["recovered"] is True
+        self._start_from(Position.parse(welcome.fields["position"]), since, recovered)
+        assert self.position is not None
+        if since is None or recovered:
+            return Joined(self.position, recovered, None)
+        resync = await self.next_event()
+        if resync.type != "resync" or resync.fields["position"] != welcome.fields["position"]:
+            raise ContractViolationError(f"expected a resync to {welcome.fields['position']}, got {resync}")
+        return Joined(self.position, False, resync.text("reason"))
+
     def _decode(self, data: str | bytes) -> Event:
         event = parse_event(data)
         room = event.fields.get("room", self.room)

@@ -58,17 +58,7 @@ class SocketIoClient(RoomClient):
         if not answer.startswith("40"):
             raise ContractViolationError(f"expected the namespace, got {answer!r}")
         welcome = await self._event(EVENT_S)
-        if welcome.type != "welcome" or welcome.fields["userId"] != self.user_id:
-            raise ContractViolationError(f"expected the welcome of {self.user_id}, got {welcome}")
-        recovered = welcome.fields["recovered"] is True
-        self._start_from(Position.parse(welcome.fields["position"]), since, recovered)
-        assert self.position is not None
-        if since is None or recovered:
-            return Joined(self.position, recovered, None)
-        resync = await self.next_event()
-        if resync.type != "resync" or resync.fields["position"] != welcome.fields["position"]:
-            raise ContractViolationError(f"expected a resync to {welcome.fields['position']}, got {resync}")
-        return Joined(self.position, False, resync.text("reason"))
+        return await self._take_welcome(welcome, since)
 
     async def send(self, packet: str | bytes) -> None:
         try:

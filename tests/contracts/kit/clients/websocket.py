@@ -46,17 +46,7 @@ class WebSocketClient(RoomClient):
         welcome = await self.receive()
         if welcome.type == "error":
             raise RefusedError(welcome)
-        if welcome.type != "welcome" or welcome.fields["userId"] != self.user_id:
-            raise ContractViolationError(f"expected the welcome of {self.user_id}, got {welcome}")
-        recovered = welcome.fields["recovered"] is True
-        self._start_from(Position.parse(welcome.fields["position"]), since, recovered)
-        assert self.position is not None
-        if since is None or recovered:
-            return Joined(self.position, recovered, None)
-        resync = await self.next_event()
-        if resync.type != "resync" or resync.fields["position"] != welcome.fields["position"]:
-            raise ContractViolationError(f"expected a resync to {welcome.fields['position']}, got {resync}")
-        return Joined(self.position, False, resync.text("reason"))
+        return await self._take_welcome(welcome, since)
 
     async def send_json(self, command: Mapping[str, object]) -> None:
         await self.send(json.dumps(command))
