@@ -28,4 +28,4 @@ def sign(user_id: str, rooms: Sequence[str] = ("*",), lifetime_s: float = 600) -
 
 def unsigned(payload: dict[str, object]) -> str:
     """A token with `alg: none`, the classic forgery."""
-    return jwt.encode(payload, None, algorithm="none")
+    return jwt.encode(payload, "", algorithm="none")
