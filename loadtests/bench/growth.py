@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from loadtests.bench.joins import Joins
-from loadtests.bench.matrix import MEMBERS, PAYLOADS_BYTES, ROOMS, ROOMS_OF_ONE_PER_S, SUBSCRIBERS
+from loadtests.bench.matrix import JOINERS, MEMBERS, PAYLOADS_BYTES, ROOMS, ROOMS_OF_ONE_PER_S, SUBSCRIBERS
 from loadtests.bench.runs import Load
 from loadtests.bench.summary import Row
 
@@ -49,9 +49,9 @@ LINES: Final = (
         flat=False,
     ),
     Line(
-        "1,000 joins, members who are there; µs per join, telling everybody included",
+        f"{JOINERS} joins, members who are there; µs per join, telling everybody included",
         "us_per_join",
-        tuple((before, Joins(1000, before).name) for before in MEMBERS),
+        tuple((before, Joins(JOINERS, before).name) for before in MEMBERS),
         flat=False,
     ),
 )

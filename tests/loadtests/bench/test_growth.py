@@ -17,7 +17,7 @@ def test_largest_over_smallest_of_the_medians_decides() -> None:
 
 def test_what_must_grow_is_not_judged() -> None:
     rows = [
-        row("direct", 0, f"sse/joins-1000{into}", us_per_join=cost)
+        row("direct", 0, f"sse/joins-300{into}", us_per_join=cost)
         for into, cost in (("", 300.0), ("-into-2000", 900.0))
     ]
     assert "| 0: 300.0, 2,000: 900.0 | 3.00 | need not be |" in growth.markdown(rows)
