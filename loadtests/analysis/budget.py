@@ -17,7 +17,7 @@ from loadtests.analysis import latency
 from loadtests.analysis.claims import in_prose
 from loadtests.analysis.condition import Result
 from loadtests.analysis.latency import FloatArray, IntArray
-from loadtests.analysis.quantity import digits, listed, share
+from loadtests.analysis.quantity import digits, listed
 from loadtests.runs.schema import ABSENT_NS, Validity
 
 
@@ -96,9 +96,8 @@ def sentence(found: Sequence[Budget]) -> str:
             median = each.slices[0]
             ways = {name: ms for name, ms in median.step_ms.items() if name != READ}
             longest = max(ways, key=ways.__getitem__)
-            taken = share(round(ways[longest], 4), round(median.latency_ms, 4))
             name = in_prose(each.result.condition.transport)
-            parts.append(f"{longest} over {name} ({taken} of {digits(median.latency_ms)} ms)")
+            parts.append(f"{longest} over {name} ({digits(ways[longest])} of {digits(median.latency_ms)} ms)")
     return f"The longest step of a median delivery: {listed(parts)}." if parts else ""
 
 

@@ -13,13 +13,8 @@ from loadtests.analysis.quantity import count, digits
 from loadtests.analysis.study import Study
 from loadtests.runs.schema import Validity
 
-# Neighbours differ by more than lightness alone would show: every other step is hatched.
-_LOOKS = {
-    step.name: (alpha, hatch)
-    for step, alpha, hatch in zip(
-        STEPS, (1.0, 0.55, 0.85, 0.4, 0.7, 0.3, 0.0), ("", "////", "", "....", "", "\\\\\\\\", ""), strict=True
-    )
-}
+# Neighbours differ by at least a third, so that steps are told apart without hues of their own: those are transports.
+_OPACITY = dict(zip((step.name for step in STEPS), (1.0, 0.5, 0.9, 0.35, 0.7, 0.2, 0.0), strict=True))
 
 
 def latency_budget(study: Study, layout: Layout) -> Figure | None:
@@ -38,8 +33,8 @@ def latency_budget(study: Study, layout: Layout) -> Figure | None:
     taken = {name for budget in found for part in budget.slices for name, ms in part.step_ms.items() if ms > 0}
     ink = palette.ink("ink")
     handles = [
-        Patch(facecolor=(*_rgb(ink), alpha), hatch=hatch, edgecolor=ink, lw=0.6, label=name)
-        for name, (alpha, hatch) in _LOOKS.items()
+        Patch(facecolor=(*_rgb(ink), opacity), edgecolor=ink, lw=0.6, label=name)
+        for name, opacity in _OPACITY.items()
         if name in taken
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=layout.legend_columns, columnspacing=1.2)
@@ -67,9 +62,9 @@ def _draw(axis: Axes, budget: Budget) -> None:
 
 def _draw_bar(axis: Axes, place: int, part: Slice, colour: str) -> None:
     left = 0.0
-    for name, (alpha, hatch) in _LOOKS.items():
+    for name, opacity in _OPACITY.items():
         width = part.step_ms[name]
-        axis.barh(place, width, 0.6, left, facecolor=(*_rgb(colour), alpha), hatch=hatch, edgecolor=colour, lw=0.6)
+        axis.barh(place, width, 0.6, left, facecolor=(*_rgb(colour), opacity), edgecolor=colour, lw=0.6)
         left += width
     axis.annotate(digits(part.latency_ms), (left, place), (4, 0), textcoords="offset points", va="center")
 
