@@ -6,6 +6,7 @@ long one way is no fault of a transport's. It enters with each transit that a fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -65,44 +66,53 @@ def lossy(result: Result) -> bool:
 
 def _of(result: Result, grid_ms: float) -> Iterator[Promise]:
     one_way_ms = model.link_one_way_ms(result.condition.link) or 0.0
-    error_ms = link_error_ms(result)
-    usable = result.validity is not Validity.INVALID
-    mean_ms, most_ms = result.percentiles.mean_ms, result.percentiles.max_ms
-    transport, rate_per_s = result.condition.transport, result.condition.rate_per_s
-
-    def promise(
-        words: str, expected_ms: float, found_ms: float | None, transits: int, down: float, up: float
-    ) -> Promise:
-        measured_ms = found_ms - transits * error_ms if found_ms is not None and usable else None
-        condition = result.condition
-        return Promise(
-            transport,
-            condition.load,
-            condition.link,
-            words,
-            expected_ms,
-            measured_ms,
-            expected_ms - down,
-            expected_ms + up,
-        )
-
+    transport, rate_per_s, found = result.condition.transport, result.condition.rate_per_s, result.percentiles
+    longest_ms = {"longpoll": model.long_poll_max_ms(one_way_ms), "shortpoll": one_way_ms + grid_ms}
     if lossy(result):
-        # A lost packet is noticed a round trip later at the earliest; the tail must reach at least that far.
-        yield promise("slowest, with retransmissions", 3 * one_way_ms, most_ms, 1, 0.0, float("inf"))
+        # A lost packet is noticed a round trip later at the earliest: so far beyond the rest the tail must reach.
+        tail_ms = longest_ms.get(transport, one_way_ms) + 2 * one_way_ms
+        yield _promise(result, "slowest, with retransmissions", tail_ms, found.max_ms, above=math.inf)
     elif transport in model.PUSHING:
-        yield promise("mean: one transit", model.push_ms(one_way_ms), mean_ms, 1, PUSH_MS, PUSH_MS)
+        median_ms = model.push_ms(one_way_ms)
+        yield _promise(result, "median: one transit", median_ms, found.p50_ms, below=PUSH_MS, above=PUSH_MS)
     elif transport == "longpoll":
         if all(cell.arrivals == "poisson" for cell in result.used):
-            mean = model.long_poll_mean_ms(one_way_ms, rate_per_s)
-            share = LONG_POLL_MEAN_SHARE * mean
-            yield promise("mean: closed form", mean, mean_ms, 1, share, share)
-        longest = model.long_poll_max_ms(one_way_ms)
-        yield promise("slowest: three transits at most", longest, most_ms, 3, longest, LONG_POLL_MAX_MS)
+            mean_ms = model.long_poll_mean_ms(one_way_ms, rate_per_s)
+            share_ms = LONG_POLL_MEAN_SHARE * mean_ms
+            yield _promise(result, "mean: closed form", mean_ms, found.mean_ms, below=share_ms, above=share_ms)
+        most_ms = longest_ms[transport]
+        words = "slowest: three transits at most"
+        yield _promise(result, words, most_ms, found.max_ms, transits=3, below=most_ms, above=LONG_POLL_MAX_MS)
     elif transport == "shortpoll":
-        mean = model.short_poll_mean_ms(one_way_ms, grid_ms)
-        yield promise(
-            "mean: transit and half the grid", mean, mean_ms, 1, SHORT_POLL_SHARE * mean, SHORT_POLL_SHARE * mean
+        mean_ms = model.short_poll_mean_ms(one_way_ms, grid_ms)
+        share_ms = SHORT_POLL_SHARE * mean_ms
+        yield _promise(
+            result, "mean: transit and half the grid", mean_ms, found.mean_ms, below=share_ms, above=share_ms
         )
+
+
+def _promise(
+    result: Result,
+    words: str,
+    expected_ms: float,
+    found_ms: float | None,
+    *,
+    transits: int = 1,
+    below: float = 0.0,
+    above: float = 0.0,
+) -> Promise:
+    usable = found_ms is not None and result.validity is not Validity.INVALID
+    condition = result.condition
+    return Promise(
+        transport=condition.transport,
+        load=condition.load,
+        link=condition.link,
+        words=words,
+        expected_ms=expected_ms,
+        measured_ms=found_ms - transits * link_error_ms(result) if usable and found_ms is not None else None,
+        least_ms=expected_ms - below,
+        most_ms=expected_ms + above,
+    )
 
 
 def counted_out(study: Study) -> tuple[str, ...]:
