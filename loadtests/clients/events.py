@@ -5,6 +5,8 @@ Not `core.wire`: an instrument that decoded with the server's own code would sha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from loadtests.clients.errors import ProtocolError
@@ -62,3 +64,17 @@ def offset_of(position: str) -> int:
         return int(position[position.rindex(":") + 1 :])
     except ValueError as error:
         raise ProtocolError(f"not a position: {position[:100]!r}; expected 'epoch:offset'") from error
+
+
+def batch_size(arrivals: Sequence[Arrival]) -> int:
+    """Return how many arrivals of one read share its stamp, from the first delivery on.
+
+    The stamp is that of the read's last segment. What came before the first delivery, such as the acknowledgement of
+    what one published oneself, does not move it.
+    """
+    before = 0
+    for event, _ in arrivals:
+        if event.type == "chat":
+            break
+        before += 1
+    return len(arrivals) - before

@@ -43,7 +43,7 @@ SAMPLES = pa.schema(
         ("offset", pa.int64()),  # the event's offset in its room
         ("payload_bytes", pa.int32()),  # UTF-8 length of `content`
         ("wire_bytes", pa.int32()),  # bytes of its frame / SSE event / share of the poll answer, headers included
-        ("batch_size", pa.int32()),  # deliveries that came out of the same read
+        ("batch_size", pa.int32()),  # what came out of the same read, from its first delivery on
         ("phase", pa.int8()),  # Phase
     ]
 )

@@ -12,7 +12,7 @@ from locust.env import Environment
 
 from loadtests.clients import stamp
 from loadtests.clients.errors import Closed, ConnectFailed
-from loadtests.clients.events import Arrival, offset_of
+from loadtests.clients.events import Arrival, batch_size, offset_of
 from loadtests.clients.sockets import SocketTotals
 from loadtests.runs.schema import ABSENT_NS
 from loadtests.users.cell import cell_of
@@ -94,7 +94,8 @@ class RoomUser(User):
     def record(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
         """Record what one read brought. The hot path: called in the hub for each read of each socket."""
         cell, seat = self.cell, self.seat
-        recorder, batch_size = cell.recorder, len(arrivals)
+        recorder = cell.recorder
+        in_batch = 1 if len(arrivals) == 1 else batch_size(arrivals)
         for event, wire_bytes in arrivals:
             if event.type == "chat":
                 stamped = stamp.read(event.content) if seat.listens else None
@@ -114,7 +115,7 @@ class RoomUser(User):
                         offset_of(event.id),
                         len(event.content),  # a stamp is ASCII: characters are bytes
                         wire_bytes,
-                        batch_size,
+                        in_batch,
                     )
                 )
                 if kernel_ns == ABSENT_NS:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from loadtests.clients.errors import Closed, ProtocolError
-from loadtests.clients.events import decode_event, offset_of
+from loadtests.clients.events import Event, batch_size, decode_event, offset_of
 
 
 def test_fields_that_are_not_read_are_passed_over() -> None:
@@ -30,3 +30,19 @@ def test_what_is_no_position_is_refused(position: str) -> None:
 def test_a_close_reads_as_a_sentence() -> None:
     assert str(Closed(4409, "too slow")) == "too slow (4409)"
     assert str(Closed(0, "ended")) == "ended"
+
+
+@pytest.mark.parametrize(
+    ("types", "size"),
+    [
+        ("chat", 1),
+        ("chat chat", 2),
+        ("ack chat", 1),
+        ("chat ack", 2),
+        ("ack pong chat ack chat", 3),
+        ("ack", 0),
+        ("", 0),
+    ],
+)
+def test_a_batch_begins_with_the_first_delivery(types: str, size: int) -> None:
+    assert batch_size([(Event(type=kind), 1) for kind in types.split()]) == size
