@@ -23,6 +23,7 @@ from loadtests.links.spec import Link, parse
 LOOPBACK_HOST = "127.0.0.1"
 MECHANISMS = ("netem", "tun", "relay")
 _READY_S = 20.0
+_END_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,14 @@ def _carrier(module: str, arguments: Sequence[str], on_cores: frozenset[int]) ->
     try:
         yield process.pid, _first_line(module, process)
     finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.communicate(timeout=_END_S)
+    except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
 
