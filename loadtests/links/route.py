@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtests.lab import cores
 from loadtests.lab.errors import LinkError
@@ -107,12 +107,10 @@ def _spaced(link: Link, port: int, seed: int, mechanism: str, on_cores: frozense
             netem.lay(namespace, link)
             yield route
             return
-        with _carrier("shuttle", (str(link), str(namespace.holder), namespace.far_device, str(seed)), on_cores) as (
-            pid,
-            _,
-        ):
+        arguments = (str(link), str(namespace.holder), namespace.far_device, str(seed))
+        with _carrier("shuttle", arguments, on_cores) as (pid, _):
             namespace.address_far()
-            yield Route(**{name: getattr(route, name) for name in Route.__slots__} | {"pids": (pid,)})
+            yield replace(route, pids=(pid,))
 
 
 @contextmanager
