@@ -21,7 +21,7 @@ _LIMIT_S: Final = 300.0  # twice the load client's own limit, and quiet before a
 
 @dataclass(frozen=True)
 class Joins:
-    """`joiners` come as fast as they are let in, to a room where `before` are already."""
+    """`joiners` come as fast as they are let in, to a room that `before` connections of another user listen to."""
 
     joiners: int
     before: int = 0
@@ -36,7 +36,7 @@ class Joins:
     @property
     def users(self) -> int:
         """How many different ones come in all."""
-        return 1 if self.tabs else self.before + self.joiners
+        return 1 if self.tabs else self.joiners + (self.before > 0)
 
 
 def join_once(
@@ -44,11 +44,14 @@ def join_once(
 ) -> dict[str, Any]:
     """What the client printed: `connects_per_s`, `us_per_join` of server CPU, `p99us` from SYN to welcome, ….
 
-    `missing` counts the `user_joined` that the first member was not told of, its own aside. Raises BenchError.
+    After 30 s the client counts who is in, as `n`. `missing` are the `user_joined` that the first member was not told,
+    its own aside. Raises BenchError.
     """
     with tempfile.TemporaryDirectory(prefix="rtlab-joins-") as folder, system.running(server_core) as server:
         tokens = Path(folder) / "tokens"
-        tokens.write_text("".join(f"{contract_token(f'u{index}')}\n" for index in range(load.users)))
+        there = [contract_token()] * (1 if load.tabs else load.before)
+        new = [] if load.tabs else [contract_token(f"u{index}") for index in range(load.joiners)]
+        tokens.write_text("".join(f"{token}\n" for token in there + new))
         arguments = [*contract_entry(transport, "r", "%T"), "--tokens", str(tokens), "--joins"]
         arguments += ["-n", str(load.joiners), "--before", str(load.before), "--joinflight", str(AT_ONCE)]
         # Whether it hears of itself depends on the transport: a stream does, a poll starts after it.
@@ -56,5 +59,6 @@ def join_once(
         arguments += ["--expect", str(told)]
         what = f"{system.name} {transport} {load.name}"
         result = client_result(what, server, transport, arguments, client_core, _LIMIT_S)
-    result["missing"] = max(0, told - result["seen_joined"])
+    late = load.joiners - result["n"]
+    result["missing"] = max(0, told - late - result["seen_joined"])
     return result

@@ -92,7 +92,7 @@ def _growing(transport: str, *, once: bool) -> Iterator[Case]:
             systems = _ALONE if once else ("direct", "nchan") if subscribers != 100 else _WAITING
             yield Case(systems, transport, Load(subscribers, window=1), once)
     for rooms in ROOMS:
-        # A window of one in each room: as many deliveries are under way, however many rooms they are for.
+        # A window of one in each room: more would be so many POSTs that only their queue is seen.
         yield Case(("direct", "nchan"), transport, Load(1000, window=1, rooms=rooms), once)
     for rooms in ROOMS:
         yield Case(_ALONE, transport, Load(rooms, rate_per_s=ROOMS_OF_ONE_PER_S, rooms=rooms), once)
