@@ -46,7 +46,7 @@ class Fanout:
         self._writes: list[Callable[[bytes], object]] | None = []  # of the direct ones; None: to be made anew
         self._batch: list[Any] = []
         self._seen = 0  # events in the batch at the end of the last turn
-        self._promoting: list[Subscription] = []  # direct from the next turn on
+        self._promoting: dict[Subscription, None] = {}  # direct from the next turn on
 
     def __iter__(self) -> Iterator[Subscription]:
         yield from self._queued
@@ -80,7 +80,7 @@ class Fanout:
         """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
         if self._batch:
             # It got what this turn brought through its outbox. Flushing for each newcomer would undo the batch.
-            self._promoting.append(subscription)
+            self._promoting[subscription] = None
         elif self._queued.pop(subscription, self) is None:
             self._direct[subscription] = None
             self._writes = None
@@ -137,7 +137,7 @@ class Fanout:
         batch, self._batch, self._seen = self._batch, [], 0
         if self._direct:
             self._send(batch)
-        promoting, self._promoting = self._promoting, []
+        promoting, self._promoting = self._promoting, {}
         for subscription in promoting:
             if subscription.direct:
                 self.promote(subscription)

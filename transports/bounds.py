@@ -34,6 +34,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     _in_head = False
     _head_bytes = 0  # of a head that has come in parts
+    _head_ended = False  # in the read that is being parsed: what follows may be the next request's beginning
     _head_timer: asyncio.TimerHandle | None = None
     _head_too_large = False
 
@@ -45,9 +46,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a head is still incomplete."""
+        self._head_ended = False
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
+            # How much of this read belongs to a pipelined request's head the parser does not tell; the next read counts.
+            self._head_bytes += 0 if self._head_ended else len(data)
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(431)
             elif self._head_timer is None:
@@ -62,6 +65,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head is there. Raises _HeadTooLargeError, which the parser makes an error of its own."""
         self._in_head = False
+        self._head_ended = True
         self._stop_head_timer()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
             self._head_too_large = True

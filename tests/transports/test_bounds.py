@@ -55,6 +55,20 @@ async def talk(server: ServerProcess, *parts: bytes) -> bytes:
     return got
 
 
+async def test_pipelined_requests_are_no_head_however_many_come_at_once(server: ServerProcess) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    last = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    many = bounds.HEAD_BYTES // len(request) + 10
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    async with asyncio.timeout(LIMIT_S):
+        writer.write(request * many + last[:20])
+        await asyncio.sleep(0.2)
+        writer.write(last[20:])
+        got = await reader.read()
+    writer.close()
+    assert got.count(b"HTTP/1.1 200") == many + 1
+
+
 @pytest.mark.parametrize(
     "head",
     [
