@@ -49,7 +49,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_ended = False
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
-            # How much of this read belongs to a pipelined request's head the parser does not tell; the next read counts.
+            # How much of this read is a pipelined request's head the parser does not tell; the next read counts.
             self._head_bytes += 0 if self._head_ended else len(data)
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(431)
