@@ -56,6 +56,14 @@ async def _serve(app: Starlette, listener: socket.socket, tls: ssl.SSLContext, c
         await connections.end(drain_s)
 
 
+class _Connection(TCPServer):
+    """Hypercorn's, but gone when its peer is: else its socket and tasks stay for the rest of the keep-alive time."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
 class _Connections:
     """Hypercorn's connections, so that they can be ended."""
 
@@ -72,7 +80,7 @@ class _Connections:
         assert task is not None
         self._writers[task] = writer
         try:
-            await TCPServer(self._app, asyncio.get_running_loop(), self._config, self._context, {}, reader, writer)
+            await _Connection(self._app, asyncio.get_running_loop(), self._config, self._context, {}, reader, writer)
         except* (OSError, ssl.SSLError, TimeoutError):
             pass  # the peer's affair
         finally:
