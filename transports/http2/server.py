@@ -17,6 +17,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from starlette.applications import Starlette
 
 from core.settings import Settings
@@ -59,8 +60,16 @@ async def _serve(app: Starlette, listener: socket.socket, tls: ssl.SSLContext, c
 class _Connection(TCPServer):
     """Hypercorn's, but gone when its peer is: else its socket and tasks stay for the rest of the keep-alive time."""
 
+    _peer_gone = False
+
+    async def protocol_send(self, event: Event) -> None:
+        """Take what the protocol has for the peer; that it is idle now is no news any more once the peer is gone."""
+        if not (self._peer_gone and isinstance(event, Updated)):
+            await super().protocol_send(event)
+
     async def _read_data(self) -> None:
         await super()._read_data()
+        self._peer_gone = True
         await self.idle_task.stop()
 
 
