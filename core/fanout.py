@@ -7,40 +7,67 @@ the same turns of the event loop as one write: the frames are joined once, and n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from core.model import Event, Position
 from core.stats import Stats
 from core.subscription import Framing, Subscription
 
 _BATCH_EVENTS: Final = 64  # in one write at most: the first of them must not wait for ever
+_PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
+_HOLD: Final = 2.0  # times as long as the last write took
+_MAX_HOLD_S: Final = 0.025
 
-Defer = Callable[[Callable[[], None]], object]  # runs a callback in the next turn of the event loop
+
+class Timer(Protocol):
+    """What is used of asyncio's timer handles."""
+
+    def cancel(self) -> None:
+        """Keep the callback from being run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Where a fan-out has its time from: an event loop's turns, timers and clock."""
+
+    defer: Callable[[Callable[[], None]], object]  # runs a callback in the next turn
+    later: Callable[[float, Callable[[], None]], Timer]  # runs a callback after so many seconds
+    clock: Callable[[], float]
+    coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
 
 
 class Fanout:
     """The subscribers of one channel in one framing. Nobody misses what a turn brought, or gets it twice,
-    by joining or leaving the direct ones in the middle of it."""
+    by joining or leaving the direct ones in the middle of it.
+
+    Joins and leaves alone may wait for more of their kind, as long as twice the last write took: a thousand who come at
+    once would else be told to a thousand one by one.
+    """
 
     __slots__ = (
         "_batch",
-        "_coalesce",
-        "_defer",
         "_direct",
         "_framing",
+        "_hold_until_s",
+        "_pace",
+        "_presence_only",
         "_promoting",
         "_queued",
         "_seen",
         "_stats",
+        "_timer",
         "_writes",
     )
 
-    def __init__(self, framing: Framing, stats: Stats, defer: Defer, coalesce: Defer | None = None) -> None:
-        """`coalesce` runs a callback when a batch has waited for its fixed time; without it a quiet turn ends it."""
+    def __init__(self, framing: Framing, stats: Stats, pace: Pace) -> None:
         self._framing = framing
         self._stats = stats
-        self._defer = defer
-        self._coalesce = coalesce
+        self._pace = pace
+        self._presence_only = True  # of the batch
+        self._hold_until_s = 0.0  # what may be held is held until then, by the pace's clock
+        self._timer: Timer | None = None  # runs while the batch is held
         self._queued: dict[Subscription, None] = {}
         self._direct: dict[Subscription, None] = {}
         self._writes: list[Callable[[bytes], object]] | None = []  # of the direct ones; None: to be made anew
@@ -99,42 +126,67 @@ class Fanout:
         # A copy: one whose socket takes bytes again may become direct while it is offered a frame.
         full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)]
         if self._direct:
-            self._put(frame)
+            self._put(event, frame)
         return full
 
     def frame(self, body: bytes, position: Position | None) -> Any:
         """What the subscribers of this fan-out are sent for a body."""
         return self._framing(body, position)
 
-    def _put(self, frame: Any) -> None:
+    def _put(self, event: Event, frame: Any) -> None:
         if not self._batch:
             self._begin(self._batch)
         self._batch.append(frame)
+        if not event.body.startswith(_PRESENCE):
+            self._presence_only = False
+            self._hold_no_longer()
         if len(self._batch) >= _BATCH_EVENTS:
             self.flush()
 
     def _begin(self, batch: list[Any]) -> None:
         """Have the batch that begins now written in time."""
-        if self._coalesce is None:
-            self._defer(self._flush_when_quiet)
+        if not self._pace.coalesce_s:
+            self._pace.defer(self._flush_when_quiet)
         else:  # unless it was written before: then another batch's time is not over
-            self._coalesce(lambda: self.flush() if self._batch is batch else None)
+            self._pace.later(self._pace.coalesce_s, lambda: self.flush() if self._batch is batch else None)
 
     def _flush_when_quiet(self) -> None:
         # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
         # not waiting costs a write per subscriber for each of them.
         if len(self._batch) != self._seen:
             self._seen = len(self._batch)
-            self._defer(self._flush_when_quiet)
-        else:
+            self._pace.defer(self._flush_when_quiet)
+        elif not self._may_hold() or (left_s := self._hold_until_s - self._pace.clock()) <= 0.0:
             self.flush()
+        elif self._timer is None:
+            self._timer = self._pace.later(left_s, self._held_long_enough)
+
+    def _may_hold(self) -> bool:
+        """Whether the batch may wait a little after a turn without news."""
+        return self._presence_only
+
+    def _held_long_enough(self) -> None:
+        self._timer = None
+        self.flush()
+
+    def _hold_no_longer(self) -> None:
+        """Have a batch that is held looked at again."""
+        if self._timer is not None:
+            self._stop_timer()
+            self._pace.defer(self._flush_when_quiet)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def flush(self) -> None:
         """Write what this turn brought."""
+        self._stop_timer()
         if not self._batch:
             return
         # Taken before the first write: a write may fill its socket, and that demotes, which flushes.
-        batch, self._batch, self._seen = self._batch, [], 0
+        batch, self._batch, self._seen, self._presence_only = self._batch, [], 0, True
         if self._direct:
             self._send(batch)
         promoting, self._promoting = self._promoting, {}
@@ -151,11 +203,14 @@ class Fanout:
         if writes is None:
             writes = self._writes = [subscription.write for subscription in self._direct]
         self._stats.deliveries[self._transport] += events * len(writes)
+        began_s = self._pace.clock()
         for write in writes:
             try:
                 write(data)
             except RuntimeError:
                 continue  # uvloop's word for a socket that has died and has not been reported yet
+        ended_s = self._pace.clock()
+        self._hold_until_s = ended_s + min(_HOLD * (ended_s - began_s), _MAX_HOLD_S)
         return len(writes)
 
     @property

@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final, TypeVar
 
 from core import wire
@@ -19,7 +18,7 @@ from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channel import Channel
 from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unauthorized, Unavailable
-from core.fanout import Defer, Fanout
+from core.fanout import Fanout, Pace
 from core.ingress import Ingress
 from core.leases import Leases
 from core.model import Event, Member, Position, Principal, Published, RoomId
@@ -288,14 +287,13 @@ class Hub:
         return channel
 
     def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
-        loop, coalesce = asyncio.get_running_loop(), self._coalesce()
         if answer is None:
-            return Fanout(framing, self.stats, loop.call_soon, coalesce)
-        return Rounds(framing, self.stats, loop.call_soon, answer, loop.call_later, self._clock, coalesce)
+            return Fanout(framing, self.stats, self._pace())
+        return Rounds(framing, self.stats, self._pace(), answer)
 
-    def _coalesce(self) -> Defer | None:
-        coalesce_s = self.settings.coalesce_s
-        return partial(asyncio.get_running_loop().call_later, coalesce_s) if coalesce_s else None
+    def _pace(self) -> Pace:
+        loop = asyncio.get_running_loop()
+        return Pace(loop.call_soon, loop.call_later, self._clock, self.settings.coalesce_s)
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1

@@ -5,7 +5,6 @@ It overrides the steps and adds nothing to them but the stamps, so that the ordi
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -65,14 +64,11 @@ class StampedHub(Hub):
         return published
 
     def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
-        loop = asyncio.get_running_loop()
         made: _Stamped
         if answer is None:
-            made = _StampedFanout(framing, self.stats, loop.call_soon, self._coalesce())
+            made = _StampedFanout(framing, self.stats, self._pace())
         else:
-            made = _StampedRounds(
-                framing, self.stats, loop.call_soon, answer, loop.call_later, self._clock, self._coalesce()
-            )
+            made = _StampedRounds(framing, self.stats, self._pace(), answer)
         made.stamps, made.now_ns, made.waiting = self.stamps, self._now_ns, []
         return made
 

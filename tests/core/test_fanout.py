@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
@@ -18,36 +17,20 @@ from core.outbox import Outbox
 from core.stats import Stats
 from core.subscription import Subscription
 from tests.core.instances import frame
+from tests.core.loop import Loop
 from tests.core.sink import FakeSink
 
 ALICE = Principal(UserId("alice"), None, 1e12, "k")
 LEASE = Lease(RoomId("lobby"), UserId("alice"), "tab")
 
 
-class Turns:
-    """Runs what was deferred, turn by turn, as an event loop does."""
-
-    def __init__(self) -> None:
-        self._next: list[Callable[[], None]] = []
-
-    def defer(self, callback: Callable[[], None]) -> None:
-        self._next.append(callback)
-
-    def end(self) -> None:
-        """End this turn, and the quiet ones after it."""
-        while self._next:
-            due, self._next = self._next, []
-            for callback in due:
-                callback()
-
-
 class Room:
     """A fan-out with numbered events."""
 
-    def __init__(self, outbox_bytes: int = 1 << 20) -> None:
+    def __init__(self, outbox_bytes: int = 1 << 20, coalesce_s: float = 0.0) -> None:
         self.stats = Stats()
-        self.turns = Turns()
-        self.fanout = Fanout(frame, self.stats, self.turns.defer)
+        self.loop = Loop()
+        self.fanout = Fanout(frame, self.stats, self.loop.pace(coalesce_s))
         self.head = 0
         self._outbox_bytes = outbox_bytes
 
@@ -63,10 +46,10 @@ class Room:
         subscription.connect(sink)
         return sink
 
-    def publish(self) -> list[Subscription]:
+    def publish(self, body: bytes = b"%d") -> list[Subscription]:
         """One more event; the channel cuts those for whom it was too much."""
         self.head += 1
-        event = Event(Position("epoch0001", self.head), b"%d" % self.head)
+        event = Event(Position("epoch0001", self.head), body.replace(b"%d", b"%d" % self.head))
         slow = self.fanout.push(event, self.fanout.frame(event.body, event.position))
         for subscription in slow:
             self.fanout.remove(subscription)
@@ -84,7 +67,7 @@ def test_events_of_one_turn_are_one_write_for_each_direct_socket() -> None:
     for _ in range(3):
         room.publish()
     assert one.written == []
-    room.turns.end()
+    room.loop.end_turns()
     assert one.written == two.written == [b"1\n2\n3\n"]
     assert room.stats.deliveries == {"test": 6}
 
@@ -93,47 +76,36 @@ def test_event_alone_is_written_at_the_end_of_its_turn() -> None:
     room = Room()
     sink = room.direct()
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     assert sink.written == [b"1\n", b"2\n"]
 
 
-class Coalescing(Room):
-    """A fan-out that collects events for a fixed time; `time_over` ends the oldest wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting: list[Callable[[], None]] = []
-        self.fanout = Fanout(frame, self.stats, self.turns.defer, self._waiting.append)
-
-    def time_over(self) -> None:
-        self._waiting.pop(0)()
-
-
 def test_a_coalescing_time_joins_the_events_of_many_turns() -> None:
-    room = Coalescing()
+    room = Room(coalesce_s=0.05)
     sink = room.direct()
     for _ in range(3):
         room.publish()
-        room.turns.end()
+        room.loop.end_turns()
     assert sink.written == []
-    room.time_over()
+    room.loop.pass_time(0.05)
     assert sink.written == [b"1\n2\n3\n"]
     room.publish()
-    room.time_over()
+    room.loop.pass_time(0.05)
     assert sink.written == [b"1\n2\n3\n", b"4\n"]
 
 
 def test_a_coalescing_time_is_that_of_its_own_batch() -> None:
-    room = Coalescing()
+    room = Room(coalesce_s=0.05)
     sink, other = room.direct(), room.direct()
     room.publish()
     room.fanout.remove(other.subscription)  # writes the batch before its time
+    room.loop.pass_time(0.03)
     room.publish()
-    room.time_over()
+    room.loop.pass_time(0.03)
     assert sink.written == [b"1\n"], "the first batch's time says nothing of the second"
-    room.time_over()
+    room.loop.pass_time(0.05)
     assert sink.written == [b"1\n", b"2\n"]
 
 
@@ -143,7 +115,7 @@ def test_long_turn_is_written_in_portions() -> None:
     for _ in range(1000):
         room.publish()
     assert len(sink.written) > 1
-    room.turns.end()
+    room.loop.end_turns()
     assert numbers(sink.heard()) == list(range(1, 1001))
 
 
@@ -152,7 +124,7 @@ def test_queued_and_direct_subscribers_hear_the_same() -> None:
     queued, sink = room.subscriber(), room.direct()
     room.publish()
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     assert queued.take_now() == [b"1\n", b"2\n"]
     assert sink.written == [b"1\n2\n"]
     assert len(room.fanout) == 2
@@ -175,13 +147,13 @@ def test_full_socket_is_queued_for_and_catches_up_in_order() -> None:
     sink, other = room.direct(room_for=1), room.direct()
     for _ in range(4):
         room.publish()
-        room.turns.end()
+        room.loop.end_turns()
     assert numbers(sink.heard()) == [1]
     assert numbers(other.heard()) == [1, 2, 3, 4]
     assert not sink.subscription.direct
     sink.drain(room_for=100)
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     assert numbers(sink.heard()) == [2, 3, 4, 5]
     assert room.stats.deliveries == {"test": 10}
 
@@ -193,9 +165,9 @@ def test_socket_that_comes_in_the_middle_of_a_turn_hears_each_event_once() -> No
     late = room.direct()
     room.publish()
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     assert numbers(late.heard()) == [2, 3, 4]
 
 
@@ -205,7 +177,7 @@ def test_socket_that_goes_gets_what_its_turn_brought() -> None:
     room.publish()
     sink.subscription.end(ShuttingDown("bye"))
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     assert numbers(sink.heard()) == [1]
     assert sink.finished
     assert isinstance(sink.reason, ShuttingDown)
@@ -220,7 +192,7 @@ def test_socket_that_is_gone_is_written_to_no_more() -> None:
     sink = room.direct()
     sink.subscription.disconnect()
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     assert sink.written == []
     sink.subscription.end()
     assert not sink.finished
@@ -232,7 +204,7 @@ def test_stalled_socket_is_cut_at_the_bound_and_finished_at_once() -> None:
     cut: list[Subscription] = []
     for _ in range(8):
         cut += room.publish()
-        room.turns.end()
+        room.loop.end_turns()
     assert cut == [sink.subscription]
     assert isinstance(sink.reason, SlowConsumer)
     assert numbers(sink.heard()) == [1]
@@ -245,7 +217,7 @@ def test_control_frame_that_finds_no_room_cuts() -> None:
     room = Room(outbox_bytes=4)
     sink = room.direct(room_for=1)
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     sink.subscription.send_control(b"1234")
     sink.subscription.send_control(b"5678")
     assert isinstance(sink.reason, SlowConsumer)
@@ -257,7 +229,7 @@ def test_end_waits_for_a_full_socket_to_take_the_rest() -> None:
     room = Room()
     sink = room.direct(room_for=1)
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     room.publish()
     sink.subscription.end()
     while_full = sink.finished
@@ -284,7 +256,7 @@ def test_socket_that_died_unreported_keeps_no_one_from_hearing() -> None:
 
     dead.subscription.rewire(fail)
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     assert numbers(sink.heard()) == [1]
 
 
@@ -292,11 +264,55 @@ def test_socket_is_written_to_by_other_means_from_now_on() -> None:
     room = Room()
     sink, other = room.direct(), FakeSink(room.subscriber())
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     sink.subscription.rewire(other.write)
     room.publish()
-    room.turns.end()
+    room.loop.end_turns()
     assert (numbers(sink.heard()), numbers(other.heard())) == ([1], [2])
+
+
+JOINED = b'{"type":"user_joined","n":%d}'
+WRITE_S = 0.001
+
+
+def crowded() -> tuple[Room, FakeSink]:
+    """A room that has just been written to, which took a millisecond."""
+    room = Room()
+    sink = room.direct()
+    plain = sink.subscription.write
+
+    def slow(data: bytes) -> object:
+        room.loop.now_s += WRITE_S
+        return plain(data)
+
+    sink.subscription.rewire(slow)
+    room.publish()
+    room.loop.end_turns()
+    assert sink.heard() == [b"1"]
+    return room, sink
+
+
+def test_joins_alone_wait_for_more_of_their_kind_as_long_as_twice_the_last_write() -> None:
+    room, sink = crowded()
+    for _ in range(2):
+        room.publish(JOINED)
+        room.loop.pass_time(0.9 * WRITE_S)
+    assert sink.heard() == []
+    room.loop.pass_time(0.3 * WRITE_S)
+    assert len(sink.heard()) == 2
+    room.loop.pass_time(1.0)
+    room.publish(JOINED)
+    room.loop.end_turns()
+    assert len(sink.heard()) == 1
+
+
+def test_a_message_takes_the_joins_before_it_along_at_once() -> None:
+    room, sink = crowded()
+    room.publish(JOINED)
+    room.loop.end_turns()
+    room.publish()
+    room.loop.end_turns()
+    assert [line[:8] for line in sink.heard()] == [JOINED[:8], b"3"]
 
 
 class FanoutMachine(RuleBasedStateMachine):
@@ -321,7 +337,7 @@ class FanoutMachine(RuleBasedStateMachine):
 
     @rule()
     def end_the_turn(self) -> None:
-        self.room.turns.end()
+        self.room.loop.end_turns()
 
     @rule(room_for=st.integers(1, 4), first=st.booleans())
     def connect(self, room_for: int, first: bool) -> None:
@@ -371,7 +387,7 @@ class FanoutMachine(RuleBasedStateMachine):
 
     @invariant()
     def sockets_that_take_bytes_have_all_of_the_last_turn(self) -> None:
-        if not self.room.turns._next:
+        if self.room.loop.idle:
             for sink in self.sinks:
                 if sink.subscription.direct:
                     assert self.next[sink.subscription] == self.room.head + 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from hypothesis import settings
@@ -21,55 +19,12 @@ from core.settings import Settings
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
 from tests.core.instances import frame
+from tests.core.loop import Loop
 
 ALICE = Principal(UserId("alice"), None, 1e12, "k")
 LEASE = Lease(RoomId("lobby"), UserId("alice"), "poll-k")
 EPOCH = "epoch0001"
 WRITE_S = 0.001  # what answering one poller takes
-
-
-class Loop:
-    """Turns and timers of an event loop whose clock moves only when told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-        self._turn: list[Callable[[], None]] = []
-        self._timers: list[tuple[float, Timer]] = []
-
-    def defer(self, callback: Callable[[], None]) -> None:
-        self._turn.append(callback)
-
-    def later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
-        timer = Timer(callback)
-        self._timers.append((self.now_s + delay_s, timer))
-        return timer
-
-    def end_turns(self) -> None:
-        while self._turn:
-            due, self._turn = self._turn, []
-            for callback in due:
-                callback()
-
-    def pass_time(self, seconds: float) -> None:
-        self.end_turns()
-        self.now_s += seconds
-        due = [timer for at_s, timer in self._timers if at_s <= self.now_s]
-        self._timers = [(at_s, timer) for at_s, timer in self._timers if at_s > self.now_s]
-        for timer in due:
-            timer.ring()
-        self.end_turns()
-
-
-class Timer:
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback: Callable[[], None] | None = callback
-
-    def cancel(self) -> None:
-        self._callback = None
-
-    def ring(self) -> None:
-        if self._callback is not None:
-            self._callback()
 
 
 class Poller:
@@ -114,7 +69,7 @@ class Room:
 
     def __init__(self, coalesce_s: float = 0.0) -> None:
         self.loop = Loop()
-        self._coalesce = partial(self.loop.later, coalesce_s) if coalesce_s else None
+        self._coalesce_s = coalesce_s
         self.stats = Stats()
         self.head = 0
         backplane: Any = _Followed()
@@ -125,8 +80,7 @@ class Room:
 
     def _rounds(self, framing: Framing, answer: Answer | None) -> Fanout:
         assert answer is not None
-        loop = self.loop
-        return Rounds(framing, self.stats, loop.defer, answer, loop.later, lambda: loop.now_s, self._coalesce)
+        return Rounds(framing, self.stats, self.loop.pace(self._coalesce_s), answer)
 
     def register(self, subscription: Subscription) -> Any:
         self.stats.connections["poll"] += 1
