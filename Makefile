@@ -41,7 +41,7 @@ ifdef ARGS
 	@$(PYTHON_RUN) pytest --junitxml=$(JUNIT)/part.xml $(ARGS)
 else
 	@$(PYTHON_RUN) coverage erase
-	@$(PYTHON_RUN) coverage run -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile -m 'not alone' --junitxml=$(JUNIT)/together.xml \
+	@$(PYTHON_RUN) coverage run -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal -m 'not alone' --junitxml=$(JUNIT)/together.xml \
 		|| { $(PYTHON_RUN) coverage erase; exit 1; }
 	@$(PYTHON_RUN) coverage run -m pytest -m alone --junitxml=$(JUNIT)/alone.xml || { $(PYTHON_RUN) coverage erase; exit 1; }
 	@$(PYTHON_RUN) coverage combine --quiet

@@ -48,6 +48,7 @@ class Plan:
     lanes: Sequence[str] = LANES
     durations: Durations = field(default_factory=Durations)
     load: Load = field(default_factory=lambda: Load(name="1x50", subscribers=1, rate_per_s=50.0))
+    synthetic: Sequence[Target] = targets.TARGETS  # what the lab's own clients speak beside the browsers
 
     def scenario(self) -> Scenario:
         """The synthetic half, as the lab knows it."""
@@ -105,7 +106,7 @@ def measure(planned: Plan) -> int:
     """Make the run, print table and report path; return the exit code. Raises LabError."""
     started_s = time.monotonic()
     bench = experiment.bench_of(ServerSettings(variables=_DEMO))
-    synthetic = plan.draw(planned.scenario(), targets.TARGETS, planned.seed)
+    synthetic = plan.draw(planned.scenario(), planned.synthetic, planned.seed)
     order = _order(planned, synthetic)
     store = _store(planned, bench, len(order))
     note = ""

@@ -183,6 +183,7 @@ async def test_a_closed_window_costs_an_outbox_and_then_the_stream(
         await again.next_event()
 
 
+@pytest.mark.alone
 async def test_a_closed_window_outlives_no_connection(servers: ServerPool, push: Push) -> None:
     """What waits for a window ends with its connection: its task, its stream, its place in the room."""
     server = servers.own("h2push", {"RATE": "0"})

@@ -37,6 +37,7 @@ load = { name = "6x10", subscribers = 6, rate_per_s = 10.0, rooms = 2, poll_inte
 [[cells]]
 kind = "memory"
 hold_s = 0.5
+transports = ["websocket", "longpoll"]
 load = { name = "idle-6", subscribers = 6, rate_per_s = 0.0 }
 """
 

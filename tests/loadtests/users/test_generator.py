@@ -200,10 +200,10 @@ def test_a_bad_spec_is_refused_with_value_and_range(change: dict[str, Any], comp
 def test_bad_arguments_and_bad_hosts_exit_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert generator.main([]) == 2
     assert generator.main([str(tmp_path / "missing.json"), str(tmp_path)]) == 2
-    spec = msgspec.structs.replace(describe_cell("WebSocketUser", 1, LOAD), host="https://a")
+    spec = msgspec.structs.replace(describe_cell("WebSocketUser", 1, LOAD), host="ftp://a")
     (tmp_path / "spec.json").write_bytes(msgspec.json.encode(spec))
     assert generator.main([str(tmp_path / "spec.json"), str(tmp_path)]) == 2
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == ["failed", "failed"]
     assert "missing.json" in lines[0]["message"]
-    assert "https://a" in lines[1]["message"]
+    assert "ftp://a" in lines[1]["message"]
