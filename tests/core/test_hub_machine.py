@@ -160,8 +160,12 @@ class HubMachine(RuleBasedStateMachine):
     @rule(who=pick, room_for=st.integers(1, 5))
     def drain(self, who: int, room_for: int) -> None:
         _, _, sink = self.followers[who % len(self.followers)]
+
+        async def drain(full: FakeSink) -> None:
+            full.drain(room_for)
+
         if sink is not None and sink.room_for == 0 and not sink.finished:
-            sink.drain(room_for)
+            self.do(drain(sink))
 
     @precondition(lambda self: self.followers)
     @rule(who=pick, heard=st.booleans())
@@ -169,10 +173,14 @@ class HubMachine(RuleBasedStateMachine):
         instance, follower, sink = self.followers.pop(who % len(self.followers))
         if heard:  # else what waited for it is lost with its connection
             self.listen(follower, sink)
-        if sink is not None:
-            follower.subscription.disconnect()
         self.left_at.append(follower.position)
-        self.do(instance.hub.detach(follower.subscription))
+
+        async def go() -> None:
+            if sink is not None:
+                follower.subscription.disconnect()
+            await instance.hub.detach(follower.subscription)
+
+        self.do(go())
 
     @rule(at=which, held=st.booleans())
     def hold_deliveries(self, at: int, held: bool) -> None:
