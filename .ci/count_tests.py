@@ -1,32 +1,39 @@
 """Print what pytest runs counted in their JUnit files as one line; exit with 1 unless tests passed and none failed.
 
-Usage: count_tests.py FOLDER
+Usage: count_tests.py FOLDER. The files count in the order of their names: of a test that was run again the last run counts.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
 
-def count(folder: Path) -> tuple[int, int, int]:
-    """Tests (passed, failed, skipped) of all runs; errors in set-up or tear-down count as failed."""
-    passed = failed = skipped = 0
-    roots = [ElementTree.parse(path).getroot() for path in folder.glob("*.xml")]  # noqa: S314 - pytest wrote them just now
-    for suite in (suite for root in roots for suite in root.iter("testsuite")):
-        suite_failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        suite_skipped = int(suite.get("skipped", 0))
-        passed += int(suite.get("tests", 0)) - suite_failed - suite_skipped
-        failed += suite_failed
-        skipped += suite_skipped
-    return passed, failed, skipped
+def count(folder: Path) -> Counter[str]:
+    """Tests "passed", "failed" and "skipped"; errors in set-up or tear-down count as failed."""
+    outcomes: dict[tuple[str | None, str | None], str] = {}
+    for path in sorted(folder.glob("*.xml")):
+        run: dict[tuple[str | None, str | None], str] = {}
+        for case in ElementTree.parse(path).getroot().iter("testcase"):  # noqa: S314 - pytest wrote it just now
+            test = case.get("classname"), case.get("name")
+            if run.get(test) != "failed":  # an error in tear-down is a second entry
+                run[test] = _outcome(case)
+        outcomes |= run
+    return Counter(outcomes.values())
+
+
+def _outcome(case: ElementTree.Element) -> str:
+    if case.find("failure") is not None or case.find("error") is not None:
+        return "failed"
+    return "passed" if case.find("skipped") is None else "skipped"
 
 
 def main() -> int:
-    passed, failed, skipped = count(Path(sys.argv[1]))
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 0 if passed and not failed else 1
+    counted = count(Path(sys.argv[1]))
+    print(f"{counted['passed']} passed, {counted['failed']} failed, {counted['skipped']} skipped")
+    return 0 if counted["passed"] and not counted["failed"] else 1
 
 
 if __name__ == "__main__":

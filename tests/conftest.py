@@ -9,11 +9,39 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.contracts.kit.pool import ServerPool, Variant
 from tests.contracts.kit.redis_server import RedisProcess, find_redis
+
+TESTS = Path(__file__).parent
+# Files with few tests that take long: begun last, they would keep one test process busy while the others wait.
+LONG = (
+    "page/test_browser_instrument.py",
+    "loadtests/cli/test_compare.py",
+    "loadtests/users/test_generator.py",
+    "loadtests/cli/test_foreign.py",
+    "loadtests/analysis/test_notebooks.py",
+    "contracts/test_drain.py",
+    "loadtests/users/test_locustfile.py",
+    "page/test_race_page.py",
+)
+# What runs whole servers and generators whose code other tests reach too: tracing them makes them half as fast again.
+UNTRACED = ("clients_real", "faults", "foil", "page", "loadtests/bench", "loadtests/calibration", "loadtests/traits")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(TESTS).as_posix(), len(LONG)))
+
+
+@pytest.fixture(autouse=True)
+def traced_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep coverage out of the processes that tests in UNTRACED start; the tests themselves are measured."""
+    if request.path.relative_to(TESTS).as_posix().startswith(UNTRACED):
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

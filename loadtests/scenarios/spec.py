@@ -57,7 +57,7 @@ class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     warm_up_s: float = 1.0
     measured_s: float = 4.0
     connect_timeout_s: float = 30.0
-    connects_per_s: float = 500.0
+    connects_per_s: float = 1000.0
     grace_s: float = 1.0  # how long stragglers are awaited after the last publication
     seed: int = 1
     hold_s: float = 0.0  # memory cells: keep everybody connected this long, and publish nothing

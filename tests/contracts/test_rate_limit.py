@@ -87,6 +87,7 @@ async def test_forwarded_addresses_buy_nothing(server: ServerProcess, connect: C
         assert (await refused(alice)).code == "rate_limited"
 
 
+@pytest.mark.alone
 async def test_one_who_waits_as_told_is_taken_again(servers: ServerPool, target: Target, connect: Connect) -> None:
     server = servers.shared(target.server, {"RATE": "4", "BURST": "1"})
     alice = await connect("alice", server=server)

@@ -21,14 +21,14 @@ BROKEN_SETUP = "import pytest\n@pytest.fixture\ndef x(): raise ValueError\ndef t
 def closing_line(folder: Path, *sources: str) -> tuple[str, int]:
     """Run each of `sources` as a test run of its own, then count; the printed line and the exit code."""
     for number, source in enumerate(sources):
-        run_tests(folder / str(number), source, folder / "results" / f"{number}.xml")
+        run_tests(folder / "tests", source, folder / "results" / f"{number}.xml")
     counter = [sys.executable, str(ROOT / ".ci" / "count_tests.py"), str(folder / "results")]
     counted = subprocess.run(counter, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     return counted.stdout.strip(), counted.returncode
 
 
 def run_tests(folder: Path, source: str, junit: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "test_it.py").write_text(source)
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", str(folder), str(folder)]
     bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
@@ -53,3 +53,9 @@ def test_closing_line(tmp_path: Path, source: str, line: str, exit_code: int) ->
 
 def test_several_runs_are_counted_together(tmp_path: Path) -> None:
     assert closing_line(tmp_path, PASSING, FAILING, SKIPPING) == ("2 passed, 1 failed, 1 skipped", 1)
+
+
+def test_a_test_that_was_run_again_counts_as_it_went_at_last(tmp_path: Path) -> None:
+    mended = "def test_d(): pass\n"
+    assert closing_line(tmp_path, PASSING + FAILING, mended) == ("3 passed, 0 failed, 0 skipped", 0)
+    assert closing_line(tmp_path, PASSING + mended, FAILING) == ("2 passed, 1 failed, 0 skipped", 1)
