@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml .ci/make-venv
 	@.ci/make-venv
 
 .PHONY: compare
-compare: $(STAMP) ## measure the transports on this machine: a table and a report, about 3 minutes
+compare: $(STAMP) ## measure the transports on this machine: a table and a report, under 4 minutes
 	@$(BIN)/rtlab compare $(ARGS)
 
 # Three at a time keep two cores busy. Those marked `alone` measure, or count on a server's haste, and come last.
