@@ -1,7 +1,7 @@
 """Print what pytest runs counted in their JUnit files as one line; exit with 1 unless tests passed and none failed.
 
-Usage: count_tests.py FOLDER. Its files are read in the order of their names: a test that was run again counts as it went
-at last.
+Usage: count_tests.py FOLDER. Its files are read in the order of their names: of a test that was run again the last run
+counts.
 """
 
 from __future__ import annotations
