@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import combinations
 from pathlib import Path
 
 import msgspec
@@ -184,9 +185,15 @@ def over_link(scenario: Scenario, link: str) -> Scenario:
 
 
 def _check_names(scenario: Scenario) -> None:
-    names = [cell.load.name for cell in scenario.cells]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    pairs = combinations(scenario.cells, 2)
+    twice = sorted({a.load.name for a, b in pairs if a.load.name == b.load.name and not _shared_out(a, b)})
     _need(not twice, "load.name", ", ".join(twice), "a name of its own for each load")
+
+
+def _shared_out(a: CellPlan, b: CellPlan) -> bool:
+    """Whether two cells are one load, measured differently often for different transports."""
+    ours, theirs = set(a.transports), set(b.transports)
+    return a.load == b.load and bool(ours and theirs) and ours.isdisjoint(theirs)
 
 
 def _check_against(cell: CellPlan, scenario: Scenario) -> None:

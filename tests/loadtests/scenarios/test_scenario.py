@@ -137,6 +137,17 @@ def test_without_a_stack_the_scaled_cell_is_repeated_like_the_one_it_is_made_fro
     assert (added.load.name, added.blocks) == ("3x9-redis", 7)
 
 
+def test_one_load_may_be_measured_more_often_for_some_transports_than_for_others(tmp_path: Path) -> None:
+    twice = GOOD.replace("[[cells]]", '[[cells]]\ntransports = ["sse"]', 1)
+    again = twice[twice.index("[[cells]]") :].replace('["sse"]', '["websocket"]')
+    made = read(tmp_path, twice + again).cells
+    assert {cell.transports for cell in made if cell.load.name == made[0].load.name} == {("sse",), ("websocket",)}
+    with pytest.raises(ScenarioError, match="a name of its own"):
+        read(tmp_path, twice + again.replace('["websocket"]', '["sse", "websocket"]'))
+    with pytest.raises(ScenarioError, match="a name of its own"):
+        read(tmp_path, twice + again.replace("subscribers = 5", "subscribers = 6"))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
