@@ -105,7 +105,7 @@ def _never_read(running: Fleet, transport: str, number: int) -> socket.socket:
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.settimeout(10.0)
-    raw.connect(access.endpoint)
+    raw.connect((access.endpoint.host, access.endpoint.port))
     raw.sendall(client.opening())
     while not client.welcomed:
         client.feed(raw.recv(256))
