@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from loadtests.clients import stamp
+
 EPOCH = "calibration"
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes wrong. Offsets count from 1 in each room; `*_every` of 0 means never."""
 
-    delay_ms: float = 5.0  # between a publication's arrival at the kernel and its delivery
+    delay_ms: float = 5.0  # between the instant that a publication carries and its delivery
     late_ms: float = 20.0  # the delay's other value …
     late_every: int = 0  # … for each message whose offset is a multiple of this
     lose_every: int = 0
@@ -42,25 +44,30 @@ class FaultRoom:
         self._faults = faults
         self._held: Delivery | None = None  # waits for its successor
         self._sequence = 0
-        self._accepted_ns = 0  # of the message before
+        self._from_ns = 0  # where the delay of the message before began
 
     def position(self, offset: int) -> str:
         """The contract's position."""
         return f"{EPOCH}:{offset}"
 
     def publish(self, user: str, content: str, ref: str, accepted_ns: int) -> tuple[str, list[Delivery]]:
-        """Accept one message; return its id and the deliveries that follow from it."""
+        """Accept one message; return its id and the deliveries that follow from it.
+
+        The delay counts from the instant in the message: what is planted is then the very figure that the lab reports,
+        whatever the message's way here took. A message that carries none is delayed from its acceptance.
+        """
         faults = self._faults
-        # A message read from another connection may have reached the kernel before one that was given its offset
-        # earlier: nothing is delivered out of order unless that was planted.
-        self._accepted_ns = accepted_ns = max(accepted_ns, self._accepted_ns)
+        stamped = stamp.read(content)
+        # A message read from another connection may have been due before one that was given its offset earlier:
+        # nothing is delivered out of order unless that was planted.
+        self._from_ns = max(self._from_ns, stamped[2] if stamped is not None else accepted_ns)
         self.published += 1
         offset = self.published
         chat = {"type": "chat", "id": self.position(offset), "room": self.name, "userId": user, "content": content}
         body = msgspec.json.encode(chat | {"timestamp": accepted_ns // 1_000_000, "ref": ref})
         delay_ms = faults.late_ms if _falls_on(offset, faults.late_every) else faults.delay_ms
         self._sequence += 2
-        delivery = Delivery(accepted_ns + int(delay_ms * 1e6), self._sequence, self.name, offset, body)
+        delivery = Delivery(self._from_ns + int(delay_ms * 1e6), self._sequence, self.name, offset, body)
         return self.position(offset), self._mistreat(delivery)
 
     def since(self, offset: int) -> list[Delivery]:

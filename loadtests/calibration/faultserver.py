@@ -1,8 +1,8 @@
 """The fault server: every transport of the contract on one port, with planted faults and an exact delay.
 
 `python -m loadtests.calibration.faultserver [--port N] [--faults JSON]` prints `{"port": N}` when it listens.
-One thread, epoll, and a spin over the last stretch before a delivery is due: the delay counts from the *kernel's*
-receive stamp of the publication to the moment of the first write, so that the server's own wake-up is not in it.
+One thread, epoll, and a spin over the last stretch before a delivery is due: the delay counts from the instant that
+the publication carries to the moment of the first write, so that no way and no wake-up before it is in it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from loadtests.clients.clock import RealtimeOffset
 from loadtests.clients.sockets import ANCILLARY_BYTES, HAS_KERNEL_STAMPS, SO_TIMESTAMPNS, realtime_stamp_ns
 
 _SPIN_NS = 1_500_000  # epoll's time limit is in whole milliseconds, rounded up
+_PREPARE_NS = 300_000  # a delivery's bytes are built so long before it is due: building them is no part of the delay
 _IDLE_S = 0.1
 _HELD_POLL_NS = 20_000_000_000
 _READ_BYTES = 65_536
@@ -138,15 +139,25 @@ class FaultServer:
                     self._drop(fd)
 
     def _deliver_due(self) -> None:
-        while self._due and self._due[0].due_ns <= time.monotonic_ns():
+        while self._due and self._due[0].due_ns - _PREPARE_NS <= time.monotonic_ns():
             delivery = heapq.heappop(self._due)
-            self._rooms[delivery.room].delivered.append(delivery)
-            for fd, (_, connection) in list(self._connections.items()):
-                if connection.subscribed and connection.room == delivery.room:
-                    connection.deliver(delivery)
-                    if connection.kind == "http":
-                        self._held.pop(fd, None)
-                    self._send(fd)
+            receivers = self._prepare(delivery)
+            while time.monotonic_ns() < delivery.due_ns:
+                pass
+            for fd in receivers:
+                self._send(fd)
+
+    def _prepare(self, delivery: Delivery) -> list[int]:
+        """Build what a delivery puts on the wire; returns the descriptors it goes to."""
+        self._rooms[delivery.room].delivered.append(delivery)
+        receivers: list[int] = []
+        for fd, (_, connection) in self._connections.items():
+            if connection.subscribed and connection.room == delivery.room:
+                connection.deliver(delivery)
+                if connection.kind == "http":
+                    self._held.pop(fd, None)
+                receivers.append(fd)
+        return receivers
 
     def _expire_polls(self) -> None:
         now_ns = time.monotonic_ns()

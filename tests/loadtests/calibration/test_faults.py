@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.calibration.faults import Delivery, FaultRoom, Faults
+from loadtests.clients import stamp
 
 
 def _deliveries(faults: Faults, count: int) -> list[Delivery]:
@@ -42,6 +43,13 @@ def test_a_message_that_the_kernel_had_before_its_predecessor_is_not_delivered_b
     room = FaultRoom("lobby", Faults())
     first, second = (room.publish("user", "content", "", accepted_ns)[1] for accepted_ns in (2_000_000, 1_000_000))
     assert [delivery.offset for delivery in sorted([*second, *first])] == [1, 2]
+
+
+def test_the_delay_counts_from_the_instant_in_the_message() -> None:
+    room = FaultRoom("lobby", Faults(delay_ms=5))
+    content = stamp.build(publisher=0, message=0, scheduled_ns=1_000_000, sent_ns=1_200_000, payload_bytes=64)
+    _, (delivery,) = room.publish("user", content, "", accepted_ns=1_400_000)
+    assert delivery.due_ns == 6_000_000
 
 
 def test_the_two_point_delay_has_two_points() -> None:
