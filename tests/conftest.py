@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.lab.zygote import ZYGOTE
 from tests.contracts.kit.pool import ServerPool, Variant
 from tests.contracts.kit.redis_server import RedisProcess, find_redis
 
@@ -29,7 +30,22 @@ LONG = (
     "page/test_race_page.py",
 )
 # What runs whole servers and generators whose code other tests reach too: tracing them makes them half as fast again.
-UNTRACED = ("clients_real", "faults", "foil", "page", "loadtests/bench", "loadtests/calibration", "loadtests/traits")
+UNTRACED = (
+    "clients_real",
+    "faults",
+    "foil",
+    "loadtests/analysis",
+    "loadtests/bench",
+    "loadtests/calibration",
+    "loadtests/cli/test_foreign.py",
+    "loadtests/cli/test_scaled.py",
+    "loadtests/lab",
+    "loadtests/traits",
+    "page",
+)
+
+TRACE = "COVERAGE_PROCESS_CONFIG"
+ZYGOTE_TRACED = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,7 +57,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def traced_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep coverage out of the processes that tests in UNTRACED start; the tests themselves are measured."""
     if request.path.relative_to(TESTS).as_posix().startswith(UNTRACED):
-        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        monkeypatch.delenv(TRACE, raising=False)
+    traced = TRACE in os.environ
+    if request.config.stash.get(ZYGOTE_TRACED, traced) != traced:
+        ZYGOTE.close()  # what it forks is traced as it is itself
+    request.config.stash[ZYGOTE_TRACED] = traced
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from loadtests.scenarios.spec import CellSpec
 
-MODULE = ("-m", "loadtests.users.ensemble")
+MODULE = ("loadtests.users.ensemble",)
 
 
 class Ensemble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from loadtests.calibration import ensemble, findings
 from loadtests.calibration.bounds import FULL, SHORT
 from loadtests.calibration.ensemble import Ensemble
@@ -18,7 +16,7 @@ from loadtests.calibration.faults import Faults
 from loadtests.calibration.trial import RAW_USERS, Trial, describe_cell, fault_server, run_process, run_trial
 from loadtests.lab.targets import Target
 from loadtests.runs.calibration import Check
-from loadtests.scenarios.spec import CellSpec, Load
+from loadtests.scenarios.spec import Load
 
 _GOLDEN = 1.6180339887498949  # messages so many grids apart meet all phases of the grid evenly, however few they are
 _GRID_S = 0.015
@@ -59,16 +57,12 @@ def short(targets: Sequence[Target], folder: Path) -> Iterator[Check]:
     faults = Faults(lose_every=20, duplicate_every=33, reorder_every=45)
     with fault_server(faults) as port:
         cell = describe_cell(chosen[0].user_class, port, load, warm_up_s=0.2, measured_s=1.8, grace_s=0.2)
-        trial = run_process(told(cell, [target.user_class for target in chosen]), cell, folder, ensemble.MODULE)
+        told = Ensemble(cell=cell, user_classes=tuple(target.user_class for target in chosen))
+        trial = run_process(told, cell, folder, ensemble.MODULE)
     for room, target in enumerate(chosen):
         found = findings.of(trial, target, load, faults, room)
         yield from findings.delay(found, SHORT, percents=(50,))
         yield from findings.losses(found)
-
-
-def told(cell: CellSpec, user_classes: Sequence[str]) -> bytes:
-    """Return what an ensemble's process is told: the cell, and a user class for each of its rooms."""
-    return msgspec.json.encode(Ensemble(cell=cell, user_classes=tuple(user_classes)))
 
 
 def _delay(target: Target, folder: Path) -> Iterator[Check]:

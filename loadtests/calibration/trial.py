@@ -6,7 +6,6 @@ Where there are two cores or more, the server has the first and the generator th
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,12 +21,13 @@ import pyarrow.parquet as pq
 from loadtests.calibration.faults import Faults
 from loadtests.lab import cores
 from loadtests.lab.errors import LabError
-from loadtests.lab.generators import MODULE
+from loadtests.lab.generators import MODULE, Deadline, Generator
 from loadtests.runs.schema import ABSENT_NS, Phase
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load, Progress
 
 RAW_USERS = ("WebSocketUser", "SseUser", "LongPollUser", "ShortPollUser", "SocketIoUser")
 _STOP_S = 5.0
+_HEAR_S = 0.5
 
 Column = npt.NDArray[np.int64]
 
@@ -59,11 +59,11 @@ class Trial:
 def fault_server(faults: Faults) -> Iterator[int]:
     """Run a fault server; yields its port."""
     command = [sys.executable, "-m", "loadtests.calibration.faultserver"]
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [*command, "--faults", msgspec.json.encode(faults).decode()], stdout=subprocess.PIPE, text=True
-    )
+    with cores.on(_core(0)):
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [*command, "--faults", msgspec.json.encode(faults).decode()], stdout=subprocess.PIPE, text=True
+        )
     try:
-        pin(process.pid, core=0)
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
@@ -80,11 +80,10 @@ def fault_server(faults: Faults) -> Iterator[int]:
         process.stdout.close()
 
 
-def pin(pid: int, core: int) -> None:
-    """Give a process one of the cores there are for us, counted from 0; harmless where there are too few."""
+def _core(number: int) -> frozenset[int]:
+    """Return one of the cores there are for us, counted from 0; empty, which pins nothing, where there are too few."""
     ours = sorted(cores.available())
-    if 1 < len(ours) > core:
-        os.sched_setaffinity(pid, {ours[core]})
+    return frozenset({ours[number]}) if 1 < len(ours) > number else frozenset()
 
 
 def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> CellSpec:
@@ -97,33 +96,28 @@ def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> 
 
 def run_generator(spec: CellSpec, folder: Path, module: Sequence[str] = MODULE) -> Trial:
     """Run one generator to its end; raises TrialError where it left nothing."""
-    return run_process(msgspec.json.encode(spec), spec, folder, module)
+    return run_process(spec, spec, folder, module)
 
 
-def run_process(told: bytes, spec: CellSpec, folder: Path, module: Sequence[str]) -> Trial:
+def run_process(told: msgspec.Struct, spec: CellSpec, folder: Path, module: Sequence[str]) -> Trial:
     """Run a generator process that is `told` what to do, which is `spec` or holds it; raises TrialError."""
     folder.mkdir(parents=True, exist_ok=True)
-    spec_path = folder / "spec.json"
-    spec_path.write_bytes(told)
-    command = [sys.executable, *module, str(spec_path), str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own module
-    pin(process.pid, core=1)
-    limit_s = 60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s
-    try:
-        stdout, stderr = process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired as error:
-        raise TrialError(f"the generator did not end within {limit_s:.0f} s") from error
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
-    progress = tuple(msgspec.json.decode(line, type=Progress) for line in stdout.splitlines())
-    if not (folder / "generator.json").exists():
-        raise TrialError(f"the generator left no result (exit code {process.returncode}): {stderr.decode()[-2000:]}")
+    progress: list[Progress] = []
+    deadline = Deadline(60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s)
+    log = folder / "generator.log"
+    with Generator(told, folder, log=log, on_cores=_core(1), module=module) as generator:
+        while not generator.ended:
+            progress += generator.hear(_HEAR_S)
+            if deadline.passed:
+                raise TrialError(f"the generator did not end within {deadline.timeout_s:.0f} s")
+        exit_code = generator.exit_code(_STOP_S)
+    if exit_code is None or not (folder / "generator.json").exists():
+        said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise TrialError(f"the generator left no result (exit code {exit_code}): {said}")
     return Trial(
-        exit_code=process.returncode,
+        exit_code=exit_code,
         result=msgspec.json.decode((folder / "generator.json").read_bytes(), type=GeneratorResult),
-        progress=progress,
+        progress=tuple(progress),
         samples=_measured(folder / "samples.parquet"),
         publishes=_measured(folder / "publishes.parquet"),
         folder=folder,

@@ -39,9 +39,7 @@ def measure(runs_folder: Path, show: Callable[[Sequence[PlannedCell]], Display],
         measured_s=2.0,
         grace_s=_GRACE_S,
     )
-    bench = replace(
-        experiment.bench_of(ServerSettings()), generator_module=("-m", "loadtests.users.weakened", str(percent))
-    )
+    bench = replace(experiment.bench_of(ServerSettings()), generator_module=("loadtests.users.weakened", str(percent)))
     made = Experiment(scenario, targets.select([TRANSPORT]), seed=1, runs_folder=runs_folder, bench=bench, passes=0)
     outcome = experiment.conduct(made, show)
     if outcome.interrupted:

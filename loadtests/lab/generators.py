@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +13,12 @@ from typing import Self
 import msgspec
 
 from loadtests.lab.errors import GeneratorError
-from loadtests.lab.process import Child
-from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
+from loadtests.lab.zygote import ZYGOTE
+from loadtests.scenarios.spec import GeneratorResult, Progress
 
-MODULE = ("-m", "loadtests.users.generator")
+MODULE = ("loadtests.users.generator",)
+"""A module with `main`, and the arguments that precede the spec and the folder."""
+
 _STOP_S = 5.0
 
 
@@ -26,24 +27,22 @@ class Generator:
 
     def __init__(
         self,
-        spec: CellSpec,
+        spec: msgspec.Struct,
         folder: Path,
         *,
         log: Path,
         on_cores: frozenset[int] = frozenset(),
         module: Sequence[str] = MODULE,
     ) -> None:
-        """Write `spec` into `folder` and start the generator, which leaves its tables there."""
+        """Write `spec` into `folder` and start the generator, which leaves its tables there.
+
+        What `spec` is, is the module's own: a `CellSpec` for the generator itself. Raises GeneratorError.
+        """
         self._folder = folder
         spec_file = folder / "spec.json"
         spec_file.write_bytes(msgspec.json.encode(spec))
-        self._child = Child(
-            [sys.executable, *module, str(spec_file), str(folder)],
-            log=log,
-            environment=os.environ,
-            on_cores=on_cores,
-            read_output=True,
-        )
+        name, *arguments = module
+        self._child = ZYGOTE.fork(name, [*arguments, str(spec_file), str(folder)], log=log, on_cores=on_cores)
         self._lines = b""
         self._ended = False
         os.set_blocking(self._child.output.fileno(), False)
@@ -69,9 +68,13 @@ class Generator:
         *lines, self._lines = (self._lines + chunk).split(b"\n")
         return [progress for line in lines if (progress := _progress(line)) is not None]
 
+    def exit_code(self, timeout_s: float) -> int | None:
+        """Wait for the end and return the exit code; None when it has not come in time."""
+        return self._child.wait(timeout_s)
+
     def result(self, timeout_s: float = 20.0) -> GeneratorResult:
         """Wait for the end and return what the generator found; GeneratorError if it failed."""
-        code = self._child.wait(timeout_s)
+        code = self.exit_code(timeout_s)
         if code is None:
             raise GeneratorError(f"the load generator did not end within {timeout_s:g} s after it was done")
         if code != 0:

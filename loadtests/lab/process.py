@@ -1,10 +1,11 @@
-"""One child process of the lab: started apart from the terminal's Ctrl-C, stopped by its pid, within bounds."""
+"""Processes of the lab: started apart from the terminal's Ctrl-C, stopped by their pid, within bounds."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -14,8 +15,47 @@ from loadtests.lab import cores
 _KILL_WAIT_S = 5.0
 
 
-class Child:
-    """A child process with its log file."""
+class Running(ABC):
+    """A process that leads a session of its own, with its log file."""
+
+    pid: int
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+
+    @abstractmethod
+    def exit_code(self) -> int | None:
+        """Return the exit code, or None while the process lives."""
+
+    @abstractmethod
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for the end; None when it has not come within `timeout_s`."""
+
+    def stop(self, timeout_s: float) -> int:
+        """End it: SIGTERM, and SIGKILL to it and its own children after `timeout_s`; return its exit code."""
+        code = self.exit_code()
+        if code is None:
+            os.kill(self.pid, signal.SIGTERM)
+            code = self.wait(timeout_s)
+        if code is None:
+            # It leads its own session, so its process group is exactly what it started.
+            os.killpg(self.pid, signal.SIGKILL)
+            code = self.wait(_KILL_WAIT_S)
+        if code is None:
+            raise TimeoutError(f"process {self.pid} did not end within {_KILL_WAIT_S:g} s of SIGKILL")
+        return code
+
+    def last_line(self) -> str:
+        """Return the last line of the log that holds text, shortened; empty if there is none."""
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+
+
+class Child(Running):
+    """A program that the lab started."""
 
     def __init__(
         self,
@@ -27,7 +67,7 @@ class Child:
         read_output: bool = False,
     ) -> None:
         """Start `command`; its output goes to `log`, or standard output to `output` when `read_output`."""
-        self.log = log
+        super().__init__(log)
         with log.open("wb") as sink, cores.on(on_cores):
             self._process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
                 command,
@@ -38,11 +78,7 @@ class Child:
                 # A session of its own: Ctrl-C reaches the lab only, which then ends its children in order.
                 start_new_session=True,
             )
-
-    @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._process.pid
+        self.pid = self._process.pid
 
     @property
     def output(self) -> IO[bytes]:
@@ -62,24 +98,8 @@ class Child:
             return None
 
     def stop(self, timeout_s: float) -> int:
-        """End the child: SIGTERM, and SIGKILL to it and its own children after `timeout_s`; return its exit code."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            if self.wait(timeout_s) is None:
-                self._kill_session()
-        code = self._process.wait(_KILL_WAIT_S)
+        """End the child within bounds; return its exit code."""
+        code = super().stop(timeout_s)
         if self._process.stdout is not None:
             self._process.stdout.close()
         return code
-
-    def _kill_session(self) -> None:
-        # The child leads its own session, so its process group is exactly what it started.
-        os.killpg(self._process.pid, signal.SIGKILL)
-
-    def last_line(self) -> str:
-        """Return the last line of the log that holds text, shortened; empty if there is none."""
-        try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return ""
-        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

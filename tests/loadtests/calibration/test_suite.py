@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from loadtests.calibration import suite
-from loadtests.calibration.ensemble import MODULE
+from loadtests.calibration.ensemble import MODULE, Ensemble
 from loadtests.calibration.faults import Faults
-from loadtests.calibration.trial import run_trial
+from loadtests.calibration.trial import TrialError, run_process, run_trial
 from loadtests.lab.targets import TARGETS, Target
 from loadtests.scenarios.spec import CellSpec, Load
 
@@ -46,9 +44,5 @@ def test_an_ensemble_without_a_room_for_each_class_is_refused(tmp_path: Path) ->
     cell = CellSpec(
         cell="odd", user_class="SseUser", host="http://127.0.0.1:1", load=load, tokens=("t",), room_names=("a", "b")
     )
-    told = tmp_path / "spec.json"
-    told.write_bytes(suite.told(cell, ["SseUser"]))
-    command = [sys.executable, *MODULE, str(told), str(tmp_path)]  # Locust patches the process that imports it
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "2 rooms, 3 subscribers" in done.stderr
+    with pytest.raises(TrialError, match=r"exit code 2.*2 rooms, 3 subscribers"):
+        run_process(Ensemble(cell=cell, user_classes=("SseUser",)), cell, tmp_path, MODULE)

@@ -55,7 +55,7 @@ def test_two_instances_on_redis_are_measured_beside_one_in_memory(redis_url: str
     run = store.load(folder)
     assert (run.manifest["settings"]["redis_url"], run.manifest["settings"]["instances"]) == (redis_url, 2)
     scaled = [cell for cell in run.cells if cell.kind == "scaled"]
-    assert [cell.transport for cell in scaled] == ["websocket"]
+    assert {cell.transport for cell in scaled} == {"websocket"}  # one that was invalid is measured again
     for cell in run.cells:
         counts = cell.counts
         assert counts is not None, cell.verdict

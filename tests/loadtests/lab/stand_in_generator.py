@@ -1,6 +1,6 @@
 """A generator without sockets: writes the tables of a perfect cell, or of one with a planted fault.
 
-`python -m tests.loadtests.lab.stand_in_generator FAULT SPEC.json OUT_DIR`, FAULT one of FAULTS.
+Forked as `main([FAULT, SPEC.json, OUT_DIR])`, FAULT one of FAULTS.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def say(event: str, **fields: object) -> None:
     print(msgspec.json.encode(msgspec.json.decode(line, type=Progress)).decode(), flush=True)
 
 
-def main() -> None:
-    fault, spec_path, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+def main(arguments: list[str]) -> int:
+    fault, spec_path, out = arguments[0], Path(arguments[1]), Path(arguments[2])
     spec = msgspec.json.decode(spec_path.read_bytes(), type=CellSpec)
     print("a library that prints", flush=True)
     say("connecting")
     if fault == "failed":
         say("failed", message="no connection to the server")
-        sys.exit(1)
+        return 1
     if fault == "crash":
         sys.exit("it broke")
     say("connected", connected=spec.load.subscribers)
@@ -46,7 +46,4 @@ def main() -> None:
         pq.write_table(cell.publishes, out / "publishes.parquet")
         (out / "generator.json").write_bytes(msgspec.json.encode(cell.result))
     say("done", delivered=1)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -20,6 +20,7 @@ from loadtests.lab.experiment import Experiment, Outcome
 from loadtests.lab.plan import PlannedCell
 from loadtests.lab.scaling import Scaling
 from loadtests.lab.servers import Server, ServerSettings
+from loadtests.lab.zygote import ZYGOTE
 from loadtests.runs import store
 from loadtests.runs.schema import TIMELINE, Cell, Validity
 from loadtests.scenarios.scenario import CellPlan, Scenario, scaled_out
@@ -74,7 +75,7 @@ def make(
         runs_folder=folder,
         bench=Bench(
             settings=ServerSettings(command=server, arguments=arguments, drain_s=0.1),
-            generator_module=("-m", "tests.loadtests.lab.stand_in_generator", fault),
+            generator_module=("tests.loadtests.lab.stand_in_generator", fault),
         ),
     )
 
@@ -85,7 +86,8 @@ def conduct(made: Experiment, display: Quiet | None = None) -> Outcome:
 
 
 def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True)}
+    # The zygote stays for the next run of this process; what it forked does not.
+    return {child.pid for child in psutil.Process().children(recursive=True)} - {ZYGOTE.pid}
 
 
 def reasons(outcome: Outcome) -> str:
