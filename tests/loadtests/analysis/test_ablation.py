@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtests.analysis import ablation, report
+from loadtests.analysis import ablation
 from loadtests.analysis.study import Study, study
 from loadtests.runs.schema import Cell, Run
 from tests.loadtests.analysis import synthetic
+from tests.loadtests.analysis.pages import page_of
 from tests.loadtests.analysis.synthetic import TRUTHS
 
 LOADS = {"50x10": "", "50x10-coalesce": "coalesce=20ms", "50x10-deflate": "deflate"}
@@ -77,9 +78,9 @@ def test_whether_a_lead_is_one_of_batching_is_decided_by_the_data(
 
 def test_the_report_has_the_section_only_where_something_was_changed(tmp_path: Path) -> None:
     make(tmp_path / "with", {"websocket": (10.0, 5.0), "longpoll": (8.0, 6.0)})
-    page = report.write(tmp_path / "with").read_text(encoding="utf-8")
+    page = page_of(tmp_path / "with")
     assert '<h2 id="h-ablation">Is it the batching?</h2>' in page
     assert "<td>coalesce=20ms</td>" in page
     assert "h-capacity" not in page
     synthetic.make_run(tmp_path / "without", synthetic.Plan(blocks=1, measured_s=2.0))
-    assert "h-ablation" not in report.write(tmp_path / "without").read_text(encoding="utf-8")
+    assert "h-ablation" not in page_of(tmp_path / "without")

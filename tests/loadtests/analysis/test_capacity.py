@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtests.analysis import capacity, report
+from loadtests.analysis import capacity
 from loadtests.analysis.capacity import Bracket
 from loadtests.runs.schema import Run
 from tests.loadtests.analysis import synthetic
+from tests.loadtests.analysis.pages import page_of
 
 FOUND = {
     "slo_p99_ms": 50.0,
@@ -28,7 +29,7 @@ def test_the_report_shows_the_bracket_and_what_it_was_held_to(tmp_path: Path) ->
     run = synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
     searched = msgspec.structs.replace(run, manifest={**run.manifest, "capacity": FOUND})
     (tmp_path / "run.json").write_bytes(msgspec.json.encode(searched))
-    page = report.write(tmp_path).read_text(encoding="utf-8")
+    page = page_of(tmp_path)
     assert '<h2 id="h-capacity">How much it carries</h2>' in page
     assert "p99 at most 50 ms, reach at least 99.9 %" in page
     assert "160 a second; at 176: p99 is &lt;73&gt; ms" in page

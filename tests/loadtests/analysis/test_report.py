@@ -20,6 +20,7 @@ from loadtests.analysis.charts.fan_out import latency_by_fan_out
 from loadtests.analysis.charts.layout import NARROW, WIDE, Layout, house_style
 from loadtests.analysis.charts.timeline import timeline
 from loadtests.analysis.study import Study, study
+from tests.loadtests.analysis.pages import page_of
 from tests.loadtests.analysis.synthetic import TRUTHS, Plan, Truth, make_run
 
 LOADS = (("20x10", 20, 10.0), ("40x10", 40, 10.0))
@@ -129,7 +130,7 @@ def test_names_and_reasons_are_text_never_markup(tmp_path: Path) -> None:
 
 def test_an_incomplete_run_is_reported_as_such(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(loads=LOADS, fan_out=(), stop_after=11))
-    text = report.write(tmp_path).read_text(encoding="utf-8")
+    text = page_of(tmp_path)
     assert "Incomplete: 11 of 28 planned cells (interrupted by Ctrl-C)" in text
 
 
@@ -142,7 +143,7 @@ def test_a_run_without_any_cell_still_has_its_report(tmp_path: Path) -> None:
 
 def test_user_stamps_are_announced(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(loads=LOADS, fan_out=(), blocks=1, kernel_stamps=False))
-    assert "No kernel receive stamps" in report.write(tmp_path).read_text(encoding="utf-8")
+    assert "No kernel receive stamps" in page_of(tmp_path)
 
 
 def test_the_500_ms_are_explained_with_this_runs_figures(page: str) -> None:
@@ -256,7 +257,7 @@ def test_loads_that_only_their_names_tell_apart_have_groups_of_their_own(tmp_pat
     truths = {"websocket": TRUTHS["websocket"]}
     loads = (("chat", 50, 10.0), ("echo", 50, 10.0), ("200x10", 200, 10.0))
     make_run(tmp_path, Plan(truths=truths, loads=loads, fan_out=(), blocks=1, measured_s=1.0))
-    page = report.write(tmp_path).read_text(encoding="utf-8")
+    page = page_of(tmp_path)
     for heading in (
         "50 receivers, 10 messages a second (chat)<",
         "a second (echo)<",

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtests.analysis import report, variants
+from loadtests.analysis import variants
 from loadtests.analysis.study import study
 from loadtests.runs.schema import Cell, Run, Validity, Verdict
 from tests.loadtests.analysis import synthetic
+from tests.loadtests.analysis.pages import page_of
 from tests.loadtests.analysis.synthetic import TRUTHS
 
 HOP_MS = 3.0
@@ -72,7 +73,7 @@ def test_two_sinks_stand_side_by_side_in_the_report(tmp_path: Path) -> None:
     assert plain_asgi is not None
     assert found[0].cpu_ratio == pytest.approx(plain_asgi / direct)
     assert "WebSocket and" in variants.stack_sentence(found)
-    page = report.write(tmp_path).read_text(encoding="utf-8")
+    page = page_of(tmp_path)
     assert "Protocol or stack?" in page
     assert variants.stack_sentence(found) in page
     assert "Scaling out" not in page
@@ -88,7 +89,7 @@ def test_a_run_without_variants_has_no_section(tmp_path: Path) -> None:
     make(tmp_path, ["50x10-portable", "50x10-redis"])
     assert variants.stacks(study(tmp_path)) == variants.scaled(study(tmp_path)) == []
     assert variants.stack_sentence([]) == variants.scaled_sentence([]) == ""
-    page = report.write(tmp_path).read_text(encoding="utf-8")
+    page = page_of(tmp_path)
     assert "Protocol or stack?" not in page
     assert "Scaling out" not in page
 
@@ -102,7 +103,7 @@ def test_one_process_and_several_stand_side_by_side_in_the_report(tmp_path: Path
     assert variants.shares(found[0]) == "1,200 + 800"
     sentence = variants.scaled_sentence(found)
     assert sentence.startswith("With 2 processes on Redis, half of all deliveries take ")
-    page = report.write(tmp_path).read_text(encoding="utf-8")
+    page = page_of(tmp_path)
     for shown in ("Scaling out", sentence.replace("'", "&#39;"), "1,200 + 800", "on 2 that share one port"):
         assert shown in page
     assert "Protocol or stack?" not in page
@@ -139,7 +140,7 @@ def test_an_invalid_cell_adds_nothing(tmp_path: Path) -> None:
     assert pair.added is None
     assert pair.cpu_ratio is None
     assert variants.scaled_sentence([pair]) == "With 2 processes on Redis, nothing could be compared."
-    assert "Scaling out" in report.write(tmp_path).read_text(encoding="utf-8")
+    assert "Scaling out" in page_of(tmp_path)
 
 
 def test_one_time_block_gives_the_plain_difference_only(tmp_path: Path) -> None:
@@ -167,4 +168,4 @@ def test_servers_that_told_nothing_are_not_counted(tmp_path: Path) -> None:
     (pair,) = variants.scaled(study(tmp_path))
     assert (pair.instances, variants.shares(pair)) == (0, "")
     assert "With processes on Redis" in variants.scaled_sentence([pair])
-    assert "on several that share one port" in report.write(tmp_path).read_text(encoding="utf-8")
+    assert "on several that share one port" in page_of(tmp_path)
