@@ -125,24 +125,21 @@ class _Measurement:
         )
 
     def _measure(self, server: Server | ForeignServer, route: Route) -> Outcome:
-        scaled = self.planned.kind == SCALED
         link = self.planned.link
-        if scaled or link is not None or self.planned.kind == "memory":
-            # The first reading must precede the first connection, and whoever connects before all instances listen
-            # adds to the first one's load; over a link a server that starts up would be in the probes' way. Other
-            # cells start both side by side to save time.
-            server.wait_ready(self.check)
+        # Who connects before the server listens tries again later; of several instances all would take the first.
+        server.wait_ready(self.check)
+        description = server.describe()
         found = probe.check(link, route) if link is not None else None
         before = _memory(server)
-        with self._generator(server) as generator:
-            server.wait_ready(self.check)
-            description = server.describe()
-            with Sampler(server.processes, lambda: (generator.pid, *route.pids), _scrape(server)) as sampler:
-                held = self._listen(server, generator)
-                result = generator.result()
+        with (
+            self._generator(server) as generator,
+            Sampler(server.processes, lambda: (generator.pid, *route.pids), _scrape(server)) as sampler,
+        ):
+            held = self._listen(server, generator)
+            result = generator.result()
         if held is None and self.planned.kind == "memory":
             raise GeneratorError("the load generator ended before its connections had settled")
-        if scaled:
+        if self.planned.kind == SCALED:
             told = instances.deliveries(HOST, server.port, server.instances, tls=self.planned.target.tls)
             description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
         return Outcome(result, sampler.readings, description, before, held, found)

@@ -13,7 +13,7 @@ from loadtests.lab.plan import PlannedCell
 from loadtests.runs.schema import Cell, Validity
 from loadtests.scenarios import spec
 
-_FIRST_GUESS_S = 3.5  # starting, connecting and ending one cell, before any has told
+_FIRST_GUESS_S = 2.0  # for a server to start and to drain
 _MARKS = {Validity.VALID: "valid", Validity.DOUBTFUL: "doubtful", Validity.INVALID: "INVALID"}
 
 

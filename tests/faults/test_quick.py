@@ -11,22 +11,11 @@ from tests.contracts.kit.redis_server import find_redis
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.table import Run
 
-QUICK = (
-    "cuts",
-    "server-kill",
-    "redis-kill",
-    "redis-client-kill",
-    "redis-emptied",
-    "redis-stopped",
-    "order",
-    "slow-peers",
-    "shutdown",
-    "limits",
-)
+COUNTED = ("cuts", "server-kill", "redis-kill", "redis-client-kill", "redis-emptied", "order", "shutdown", "limits")
+TIMED = ("redis-stopped", "slow-peers")
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", [*COUNTED, *(pytest.param(name, marks=pytest.mark.alone) for name in TIMED)])
 async def test_fault(name: str, tmp_path: Path) -> None:
     if find_redis() is None:
         missing("redis-server")

@@ -95,7 +95,7 @@ async def browser(chromium_path: str) -> AsyncIterator[Browser]:
         await launched.close()
 
 
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("width", [1280, 1000, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_nothing_runs_over_and_nothing_complains(
     worked_out: Study, browser: Browser, tmp_path: Path, width: int, scheme: str
@@ -109,6 +109,7 @@ async def test_nothing_runs_over_and_nothing_complains(
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     await opened.goto(file.as_uri())
+    await opened.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     assert await opened.evaluate("document.documentElement.scrollWidth") <= width
     beyond = """[...document.querySelectorAll(".across td, .claims td, .claims tbody th")]
         .filter(cell => cell.scrollWidth > cell.clientWidth + 1 || cell.getBoundingClientRect().right > innerWidth)
