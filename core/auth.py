@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -14,6 +15,7 @@ from core.model import Principal, RoomId, UserId, is_user_id
 
 MIN_SECRET_BYTES: Final = 32
 ALL_ROOMS: Final = "*"
+_REMEMBERED: Final = 4096  # tokens; a few kilobytes each at most, by the limits on heads and first messages
 
 # Times are compared here, against the caller's clock; the library would read its own.
 _OPTIONS: Final = jwt.types.Options(
@@ -42,17 +44,27 @@ def sign(secret: bytes, user_id: str, rooms: Iterable[str], expires_at_s: float)
 
 
 class Authenticator:
-    """Verifies tokens against one key."""
+    """Verifies tokens against one key. A token that is good is read once: those who POST and poll show it each time."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_read", "_secret")
 
     def __init__(self, secret: bytes) -> None:
         self._secret = check_secret(secret)
+        self._read = lru_cache(_REMEMBERED)(self._claims)  # what is refused is not remembered
 
     def verify(self, token: str | None, now_s: float) -> Principal:
         """The principal a token speaks for. Raises Unauthorized, saying no more than a forger may know."""
         if not token:
             raise Unauthorized("a token is required")
+        principal, not_before_s = self._read(token)
+        if principal.expires_at_s <= now_s:
+            raise Unauthorized("the token has expired")
+        if not_before_s > now_s:
+            raise Unauthorized("the token is not valid yet")
+        return principal
+
+    def _claims(self, token: str) -> tuple[Principal, float]:
+        """What a token says, whatever the time: for whom it speaks, and from when. Raises Unauthorized."""
         try:
             claims = jwt.decode(token, self._secret, algorithms=["HS256"], options=_OPTIONS)
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
@@ -65,18 +77,14 @@ class Authenticator:
         expires_at_s = _instant(claims.get("exp"))
         if expires_at_s is None:
             raise Unauthorized("the token has no expiry")
-        if expires_at_s <= now_s:
-            raise Unauthorized("the token has expired")
-        if "nbf" in claims:
-            not_before_s = _instant(claims["nbf"])
-            if not_before_s is None or not_before_s > now_s:
-                raise Unauthorized("the token is not valid yet")
-        return Principal(
+        not_before_s = _instant(claims["nbf"]) if "nbf" in claims else -math.inf
+        principal = Principal(
             user_id=UserId(user_id),
             rooms=None if ALL_ROOMS in rooms else frozenset(rooms),
             expires_at_s=expires_at_s,
             token_key=blake2b(token.encode(), digest_size=12).hexdigest(),
         )
+        return principal, math.inf if not_before_s is None else not_before_s
 
     def admit(self, token: str | None, room: RoomId, now_s: float) -> Principal:
         """Verify a token and that it opens `room`. Raises Unauthorized or Forbidden."""

@@ -32,7 +32,8 @@ class Door:
     def check_origin(self, connection: HTTPConnection) -> None:
         """Raise Forbidden for a page that may not talk to us."""
         origins = connection.headers.getlist("origin")
-        scheme = {"ws": "http", "wss": "https"}.get(connection.url.scheme, connection.url.scheme)
+        asked: str = connection.scope["scheme"]
+        scheme = {"ws": "http", "wss": "https"}.get(asked, asked)
         # Two Origin headers agree on nothing; joined they match no allow-list.
         self._origins.check(", ".join(origins) if origins else None, scheme, connection.headers.get("host"))
 

@@ -45,9 +45,16 @@ class Promise:
 
 
 def promises(study: Study) -> tuple[Promise, ...]:
-    """Return what theory promises for each of the run's conditions over a link, in the order of the table."""
+    """Return what theory promises for each of the run's conditions over a link, in the order of the table.
+
+    The points of a sweep are too short to be held to a mean, and some lie where a grid is shorter than a round trip.
+    """
     grid_ms = poll_interval_ms(study.run)
-    over_links = [result for result in study.results if model.link_one_way_ms(result.condition.link)]
+    over_links = [
+        result
+        for result in study.results
+        if model.link_one_way_ms(result.condition.link) and result.condition.kind != "sweep"
+    ]
     return tuple(promise for result in over_links for promise in _of(result, grid_ms))
 
 

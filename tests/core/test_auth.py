@@ -156,6 +156,17 @@ def test_room_outside_the_token_is_forbidden_and_expiry_comes_first(authenticato
         authenticator.admit(token(), RoomId("attic"), NOW_S + 60)
 
 
+def test_a_token_that_was_good_is_looked_at_anew_each_time(authenticator: Authenticator) -> None:
+    shown = token({"nbf": NOW_S - 10})
+    assert authenticator.verify(shown, NOW_S) == authenticator.verify(shown, NOW_S + 59)
+    with pytest.raises(Unauthorized, match="expired"):
+        authenticator.verify(shown, NOW_S + 60)
+    with pytest.raises(Unauthorized, match="not valid yet"):
+        authenticator.verify(shown, NOW_S - 11)
+    with pytest.raises(Unauthorized, match="not valid"):
+        authenticator.verify(shown[:-2] + ("AA" if shown[-2:] != "AA" else "BB"), NOW_S)
+
+
 def test_short_secret_is_refused_with_its_length() -> None:
     assert check_secret(SECRET) == SECRET
     for use in (check_secret, Authenticator):
