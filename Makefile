@@ -32,7 +32,7 @@ compare: $(STAMP) ## measure the transports on this machine: a table and a repor
 # Four at a time keep two cores busy: servers and clients wait for each other. Those marked `alone` measure, or count on a server's haste, and come last.
 # One that fails beside others is run again by itself, and counts as that went: two cores make some clocks run out.
 TEST_PROCESSES := 4
-TRACED := $(PYTHON_RUN) coverage run -m pytest
+TRACED := $(PYTHON_RUN) coverage run --concurrency=thread -m pytest
 
 # The whole suite is measured, the servers and generators that tests start included; a part of it (ARGS) is only run.
 .PHONY: test

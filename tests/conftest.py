@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from loadtests.lab.zygote import ZYGOTE
 from tests.contracts.kit.pool import ServerPool, Variant
 from tests.contracts.kit.redis_server import RedisProcess, find_redis
+from tests.tracing import TESTS, Tracing
 
-TESTS = Path(__file__).parent
 # Files with few tests that take long: begun last, they would keep one test process busy while the others wait.
 LONG = (
     "page/test_browser_instrument.py",
@@ -29,23 +27,11 @@ LONG = (
     "loadtests/users/test_locustfile.py",
     "page/test_race_page.py",
 )
-# What runs whole servers and generators whose code other tests reach too: tracing them makes them half as fast again.
-UNTRACED = (
-    "clients_real",
-    "faults",
-    "foil",
-    "loadtests/analysis",
-    "loadtests/bench",
-    "loadtests/calibration",
-    "loadtests/cli/test_foreign.py",
-    "loadtests/cli/test_scaled.py",
-    "loadtests/lab",
-    "loadtests/traits",
-    "page",
-)
+TRACING = pytest.StashKey[Tracing]()
 
-TRACE = "COVERAGE_PROCESS_CONFIG"
-ZYGOTE_TRACED = pytest.StashKey[bool]()
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TRACING] = Tracing()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,14 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def traced_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep coverage out of the processes that tests in UNTRACED start; the tests themselves are measured."""
-    if request.path.relative_to(TESTS).as_posix().startswith(UNTRACED):
-        monkeypatch.delenv(TRACE, raising=False)
-    traced = TRACE in os.environ
-    if request.config.stash.get(ZYGOTE_TRACED, traced) != traced:
-        ZYGOTE.close()  # what it forks is traced as it is itself
-    request.config.stash[ZYGOTE_TRACED] = traced
+def traced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    request.config.stash[TRACING].set_for(request.path, monkeypatch)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -30,19 +30,20 @@ def links(study: Study) -> pd.DataFrame:
 def promises(study: Study) -> pd.DataFrame:
     """What theory promises, in ms: index (load, transport), columns promise, theory, measured, least, most, holds."""
     rows = [
-        {
-            "load": found.load,
-            "transport": title(found.transport),
-            "promise": found.words,
-            "theory": found.expected_ms,
-            "measured": found.measured_ms,
-            "least": found.least_ms,
-            "most": found.most_ms,
-            "holds": found.holds,
-        }
+        (
+            found.load,
+            title(found.transport),
+            found.words,
+            found.expected_ms,
+            found.measured_ms,
+            found.least_ms,
+            found.most_ms,
+            found.holds,
+        )
         for found in link_claims.promises(study)
     ]
-    return pd.DataFrame(rows).set_index(["load", "transport"]) if rows else pd.DataFrame()
+    index, columns = ["load", "transport"], ["promise", "theory", "measured", "least", "most", "holds"]
+    return pd.DataFrame(rows, columns=[*index, *columns]).set_index(index)
 
 
 def residual_causes(study: Study) -> pd.DataFrame:

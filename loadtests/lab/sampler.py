@@ -7,28 +7,30 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from loadtests.lab import procfs
 
 _TICK_S = 0.25
-TICKS_PER_SCRAPE = 4  # /metrics costs the server about a millisecond: once a second is enough
+TICKS_PER_SCRAPE = 4
+"""Only CPU clocks are read at each tick. /metrics costs the server about a millisecond, and each file of /proc a tenth
+of one in the kernel, which many kernels let nobody interrupt, a message's reader neither: once a second is enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Cumulative CPU and present memory at one instant."""
+    """Cumulative CPU at one instant; once a second present memory and the machine's CPU too."""
 
     t_ns: int  # CLOCK_MONOTONIC
     server_cpu_ns: int
-    server_rss_kib: float
     generator_cpu_ns: int
-    generator_rss_kib: float
-    machine_busy_ns: int
-    server_connections: int  # -1: /metrics not read at this tick, or not readable
-    server_outbox_bytes: int  # likewise
+    server_rss_kib: float = float("nan")  # not read at this tick
+    generator_rss_kib: float = float("nan")  # likewise
+    machine_busy_ns: int = -1  # likewise
+    server_connections: int = -1  # likewise, or /metrics not readable
+    server_outbox_bytes: int = -1  # likewise
 
 
 class Sampler:
@@ -68,24 +70,26 @@ class Sampler:
         tick = 0
         start = time.monotonic()
         while not self._stop.wait(max(0.0, start + tick * _TICK_S - time.monotonic())):
-            self._readings.append(self.read(scrape=tick % TICKS_PER_SCRAPE == 0))
+            self._readings.append(self.read(whole=tick % TICKS_PER_SCRAPE == 0))
             tick += 1
 
-    def read(self, *, scrape: bool) -> Reading:
-        """Take one reading now."""
+    def read(self, *, whole: bool) -> Reading:
+        """Take one reading now; of CPU alone unless it is to be `whole`."""
+        server, generator = self._server_pids(), self._generator_pids()
+        cpu = Reading(time.monotonic_ns(), procfs.cpu_ns(server), procfs.cpu_ns(generator))
+        if not whole:
+            return cpu
+        busy_ns = procfs.machine_busy_ns()
         connections = outbox_bytes = -1
-        if scrape and (text := self._metrics()) is not None:
+        if (text := self._metrics()) is not None:
             # A labelled metric has no line until its first value: absent is nought.
             connections = int(procfs.metric_total(text, "rtlab_connections") or 0)
             outbox_bytes = int(procfs.metric_total(text, "rtlab_outbox_bytes") or 0)
-        server, generator = self._server_pids(), self._generator_pids()
-        return Reading(
-            t_ns=time.monotonic_ns(),
-            server_cpu_ns=procfs.cpu_ns(server),
+        return replace(
+            cpu,
             server_rss_kib=procfs.rss_kib(server),
-            generator_cpu_ns=procfs.cpu_ns(generator),
             generator_rss_kib=procfs.rss_kib(generator),
-            machine_busy_ns=procfs.machine_busy_ns(),
+            machine_busy_ns=busy_ns,
             server_connections=connections,
             server_outbox_bytes=outbox_bytes,
         )

@@ -73,16 +73,15 @@ def server_cpu_ns(readings: Sequence[Reading], from_ns: int, to_ns: int) -> floa
 
 def foreign_cpu_percent(readings: Sequence[Reading], from_ns: int, to_ns: int) -> float | None:
     """Return what neither server nor generator used between two instants, of one core; None without readings."""
-    foreign = [
-        float(reading.machine_busy_ns - reading.server_cpu_ns - reading.generator_cpu_ns) for reading in readings
-    ]
-    used = _between(readings, from_ns, to_ns, foreign)
+    whole = [reading for reading in readings if reading.machine_busy_ns >= 0]
+    foreign = [float(reading.machine_busy_ns - reading.server_cpu_ns - reading.generator_cpu_ns) for reading in whole]
+    used = _between(whole, from_ns, to_ns, foreign)
     return None if used is None else max(0.0, 100.0 * used / (to_ns - from_ns))
 
 
 def _between(readings: Sequence[Reading], from_ns: int, to_ns: int, cumulative: Sequence[float]) -> float | None:
     times = [reading.t_ns for reading in readings]
-    # A reading is a quarter of a second from the next: up to that much may lie outside.
+    # A reading is up to a second from the next: as much may lie outside.
     if len(times) < 2 or to_ns <= from_ns or times[0] > from_ns or times[-1] < to_ns - _SECOND_NS:
         return None
     at_from, at_to = np.interp([from_ns, to_ns], times, cumulative)

@@ -35,12 +35,18 @@ def test_a_link_has_a_row_over_all_its_cells(swept: Study) -> None:
     assert (row["cells"], row["lost"], row["probes"]) == (cells, cells, 150 * cells)
 
 
-def test_every_condition_over_a_link_has_its_promise_and_every_one_its_residual(swept: Study) -> None:
-    linked = len(RATES_PER_S) * (len(RTTS_MS) - 1) * 2
+def test_every_condition_over_a_link_has_its_promise_but_those_of_a_sweep(swept: Study) -> None:
+    as_latency = [replace(result, condition=replace(result.condition, kind="latency")) for result in swept.results]
 
-    assert len(link_frames.promises(swept)) == linked
-    assert set(link_frames.promises(swept)["holds"]) <= {True, False}
-    assert len(link_frames.residual_causes(swept)) == linked + 2 * len(RATES_PER_S)
+    promised = link_frames.promises(replace(swept, results=tuple(as_latency)))
+
+    assert len(promised) == len(RATES_PER_S) * (len(RTTS_MS) - 1) * 2
+    assert set(promised["holds"]) <= {True, False}
+    assert link_frames.promises(swept).empty
+
+
+def test_every_condition_has_its_residual(swept: Study) -> None:
+    assert len(link_frames.residual_causes(swept)) == len(RATES_PER_S) * len(RTTS_MS) * 2
 
 
 def test_the_map_has_a_row_for_each_budget_and_round_trip(swept: Study) -> None:

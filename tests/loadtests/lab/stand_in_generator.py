@@ -35,8 +35,9 @@ def main(arguments: list[str]) -> int:
     if fault == "crash":
         sys.exit("it broke")
     say("connected", connected=spec.load.subscribers)
+    time.sleep(spec.warm_up_s)
     from_ns = time.monotonic_ns()
-    time.sleep(3600 if fault == "hang" else spec.hold_s + spec.warm_up_s + spec.measured_s)
+    time.sleep(3600 if fault == "hang" else spec.hold_s + spec.measured_s)
     if spec.hold_s:
         say("held", connected=spec.load.subscribers)
     if fault != "no-tables":

@@ -130,12 +130,8 @@ def readings(server_cpu_percent: float, foreign_cpu_percent: float) -> tuple[Rea
             Reading(
                 t_ns=t_ns,
                 server_cpu_ns=server,
-                server_rss_kib=1.0,
                 generator_cpu_ns=0,
-                generator_rss_kib=1.0,
-                machine_busy_ns=server + int(t_ns * foreign_cpu_percent / 100),
-                server_connections=1,
-                server_outbox_bytes=0,
+                machine_busy_ns=-1 if t_ns % (1000 * MS) else server + int(t_ns * foreign_cpu_percent / 100),
             )
         )
     return tuple(taken)

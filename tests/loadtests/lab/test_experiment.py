@@ -69,7 +69,7 @@ def make(
     arguments: tuple[str, ...] = (),
 ) -> Experiment:
     return Experiment(
-        scenario=Scenario(name="test", about="", cells=cells, blocks=1, warm_up_s=0.0, measured_s=0.3, grace_s=0.0),
+        scenario=Scenario(name="test", about="", cells=cells, blocks=1, warm_up_s=0.3, measured_s=0.3, grace_s=0.0),
         targets=targets.select(transports),
         seed=7,
         runs_folder=folder,

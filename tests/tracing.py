@@ -1,0 +1,68 @@
+"""What coverage follows. To be followed makes Python half as fast, and slower still where greenlets are minded: so it
+follows what no other test reaches, and minds greenlets where there are some.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from coverage import Coverage
+
+from loadtests.lab.zygote import ZYGOTE
+
+CONFIG = "COVERAGE_PROCESS_CONFIG"
+"""The variable by which coverage reaches the processes that tests start."""
+
+TESTS = Path(__file__).parent
+# Whose processes are whole servers and generators that other tests start too.
+_PROCESSES_UNSEEN = (
+    "clients_real",
+    "faults",
+    "foil",
+    "loadtests/analysis",
+    "loadtests/bench",
+    "loadtests/calibration",
+    "loadtests/cli/test_foreign.py",
+    "loadtests/cli/test_scaled.py",
+    "loadtests/lab",
+    "loadtests/traits",
+    "page",
+)
+# Which are clients only, or run greenlets in the test's own process, where they are not minded.
+_TESTS_UNSEEN = (
+    "clients_real",
+    "contracts",
+    "faults",
+    "foil",
+    "loadtests/users/test_alarms.py",
+    "loadtests/users/test_inbox.py",
+)
+# Whose processes are generators. Without that, lines after a greenlet's switch count as not run.
+_GREENLETS = ("loadtests/cli", "loadtests/users")
+
+
+class Tracing:
+    """Coverage in one test process, if it runs under coverage at all."""
+
+    def __init__(self) -> None:
+        self._coverage = Coverage.current()
+        self._on = self._coverage is not None
+        self._zygotes: str | None = None  # what the zygote was started with
+
+    def set_for(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Follow what the tests of a file are to show."""
+        name = path.relative_to(TESTS).as_posix()
+        config = os.environ.get(CONFIG)
+        if config is not None and name.startswith(_PROCESSES_UNSEEN):
+            monkeypatch.delenv(CONFIG)
+        elif config is not None and name.startswith(_GREENLETS):
+            monkeypatch.setenv(CONFIG, json.dumps(json.loads(config) | {"concurrency": ["thread", "greenlet"]}))
+        if os.environ.get(CONFIG) != self._zygotes:
+            ZYGOTE.close()  # what it forks is followed as it is itself
+            self._zygotes = os.environ.get(CONFIG)
+        if self._coverage is not None and self._on is name.startswith(_TESTS_UNSEEN):
+            self._on = not self._on
+            (self._coverage.start if self._on else self._coverage.stop)()
