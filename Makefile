@@ -44,9 +44,9 @@ ifdef ARGS
 else
 	@$(PYTHON_RUN) coverage erase
 	@$(TRACED) --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder -m 'not alone' \
-		--junitxml=$(JUNIT)/1-together.xml || [[ $$? == 1 ]] || { $(PYTHON_RUN) coverage erase; exit 1; }
-	@$(TRACED) --last-failed --last-failed-no-failures=none -m 'not alone' --junitxml=$(JUNIT)/2-again.xml \
-		|| [[ $$? == 5 ]] || { $(PYTHON_RUN) coverage erase; exit 1; }
+		--junitxml=$(JUNIT)/1-together.xml \
+		|| { [[ $$? == 1 ]] && $(TRACED) --last-failed -m 'not alone' --junitxml=$(JUNIT)/2-again.xml; } \
+		|| { $(PYTHON_RUN) coverage erase; exit 1; }
 	@$(TRACED) -m alone --junitxml=$(JUNIT)/3-alone.xml || { $(PYTHON_RUN) coverage erase; exit 1; }
 	@$(PYTHON_RUN) coverage combine --quiet
 	@$(PYTHON_RUN) coverage report --fail-under=85

@@ -4,12 +4,12 @@ follows what no other test reaches, and minds greenlets where there are some.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 from coverage import Coverage
+from coverage.config import CoverageConfig
 
 from loadtests.lab.zygote import ZYGOTE
 
@@ -59,7 +59,9 @@ class Tracing:
         if config is not None and name.startswith(_PROCESSES_UNSEEN):
             monkeypatch.delenv(CONFIG)
         elif config is not None and name.startswith(_GREENLETS):
-            monkeypatch.setenv(CONFIG, json.dumps(json.loads(config) | {"concurrency": ["thread", "greenlet"]}))
+            minding = CoverageConfig.deserialize(config)
+            minding.concurrency = ["thread", "greenlet"]
+            monkeypatch.setenv(CONFIG, minding.serialize())
         if os.environ.get(CONFIG) != self._zygotes:
             ZYGOTE.close()  # what it forks is followed as it is itself
             self._zygotes = os.environ.get(CONFIG)
