@@ -8,7 +8,6 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from loadtests.lab import cores
 
@@ -64,27 +63,20 @@ class Child(Running):
         log: Path,
         environment: Mapping[str, str],
         on_cores: frozenset[int] = frozenset(),
-        read_output: bool = False,
     ) -> None:
-        """Start `command`; its output goes to `log`, or standard output to `output` when `read_output`."""
+        """Start `command`; its output goes to `log`."""
         super().__init__(log)
         with log.open("wb") as sink, cores.on(on_cores):
             self._process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if read_output else sink,
+                stdout=sink,
                 stderr=sink,
                 env=dict(environment),
                 # A session of its own: Ctrl-C reaches the lab only, which then ends its children in order.
                 start_new_session=True,
             )
         self.pid = self._process.pid
-
-    @property
-    def output(self) -> IO[bytes]:
-        """The child's standard output; only for a child started with `read_output`."""
-        assert self._process.stdout is not None
-        return self._process.stdout
 
     def exit_code(self) -> int | None:
         """Return the exit code, or None while the child lives."""
@@ -96,10 +88,3 @@ class Child(Running):
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
-
-    def stop(self, timeout_s: float) -> int:
-        """End the child within bounds; return its exit code."""
-        code = super().stop(timeout_s)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        return code

@@ -107,14 +107,20 @@ class Zygote:
         )
         told = msgspec.json.encode(order)
         assert len(told) <= MOST_BYTES
+        orders = self._open()
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
-        with theirs, log.open("wb") as errors:
-            try:
-                socket.send_fds(self._open(), [told], [writing, errors.fileno(), theirs.fileno()])
-            finally:
-                os.close(writing)
-        return Fork(ours, os.fdopen(reading, "rb", buffering=0), log)
+        output = os.fdopen(reading, "rb", buffering=0)
+        try:
+            with theirs, log.open("wb") as errors:
+                socket.send_fds(orders, [told], [writing, errors.fileno(), theirs.fileno()])
+        except OSError as error:
+            ours.close()
+            output.close()
+            raise GeneratorError(f"the load generator could not be started: {error}") from error
+        finally:
+            os.close(writing)
+        return Fork(ours, output, log)
 
     def close(self) -> None:
         """Let the process end; what it forked lives on. It is started again when it is needed."""

@@ -22,7 +22,7 @@ import pytest
 from loadtests.runs import store
 from loadtests.runs.schema import Run
 
-TRANSPORTS = ("websocket", "longpoll", "h2push")  # one of each kind; `.ci/run` measures the others
+TRANSPORTS = ("websocket", "longpoll", "h2push")  # one of each kind; `rtlab compare --quick` measures more
 TINY = """
 name = "tiny"
 about = "as little as will do"

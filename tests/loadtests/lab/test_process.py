@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -26,12 +27,20 @@ WAITS = "print('ready', flush=True); import time; time.sleep(600)"
 
 
 def start(folder: Path, script: str) -> Child:
-    return Child((sys.executable, "-c", script), log=folder / "log", environment=os.environ, read_output=True)
+    return Child((sys.executable, "-c", script), log=folder / "log", environment=os.environ)
+
+
+def first_line(child: Child) -> str:
+    until_s = time.monotonic() + 10
+    while "\n" not in (text := child.log.read_text()):
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+    return text.partition("\n")[0]
 
 
 def test_a_child_that_ignores_sigterm_is_killed_with_its_own_children(tmp_path: Path) -> None:
     child = start(tmp_path, STUBBORN)
-    grandchild = psutil.Process(int(child.output.readline()))
+    grandchild = psutil.Process(int(first_line(child)))
     assert child.stop(timeout_s=0.2) == -signal.SIGKILL
     psutil.wait_procs([grandchild], timeout=10)
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
@@ -39,7 +48,7 @@ def test_a_child_that_ignores_sigterm_is_killed_with_its_own_children(tmp_path: 
 
 def test_a_child_that_listens_ends_by_sigterm(tmp_path: Path) -> None:
     child = start(tmp_path, WAITS)
-    assert child.output.readline() == b"ready\n"
+    assert first_line(child) == "ready"
     assert child.exit_code() is None
     assert child.wait(0.01) is None
     assert child.stop(timeout_s=10) == -signal.SIGTERM

@@ -101,7 +101,7 @@ def forked(zygote: Zygote, folder: Path) -> Fork | None:
     """A fork, or None while the old zygote is dying: its socket may still take an order."""
     try:
         return zygote.fork(STAND_IN, ["stay"], log=folder / "log")
-    except (GeneratorError, ConnectionError):
+    except GeneratorError:
         return None
 
 
