@@ -83,7 +83,7 @@ def fault_server(faults: Faults) -> Iterator[int]:
 def _core(number: int) -> frozenset[int]:
     """Return one of the cores there are for us, counted from 0; empty, which pins nothing, where there are too few."""
     ours = sorted(cores.available())
-    return frozenset({ours[number]}) if 1 < len(ours) > number else frozenset()
+    return frozenset({ours[number]}) if len(ours) > max(1, number) else frozenset()
 
 
 def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> CellSpec:

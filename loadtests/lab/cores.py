@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 
+# Read before `on` can have narrowed it: who asks inside a block would be told of one core and divide nothing.
+_GIVEN = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Cores:
     """The cores of the server and of the generator; both empty where nothing is pinned."""
@@ -31,10 +35,8 @@ def divide(available: frozenset[int], *, server_cores: int = 1) -> Cores:
 
 
 def available() -> frozenset[int]:
-    """Return the cores this process may use; empty where the system does not tell (macOS)."""
-    if hasattr(os, "sched_getaffinity"):
-        return frozenset(os.sched_getaffinity(0))
-    return frozenset()
+    """Return the cores this process was given, wherever it runs now; empty where the system does not tell (macOS)."""
+    return _GIVEN
 
 
 @contextmanager

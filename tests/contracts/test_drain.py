@@ -162,7 +162,7 @@ async def half_sent_requests(server: ServerProcess, *requests: str) -> AsyncIter
 
 
 @pytest.mark.parametrize("target", OWN_SERVERS, ids=str)
-@pytest.mark.parametrize("launcher", ["module", "uvicorn"])
+@pytest.mark.parametrize("launcher", ["forked", "uvicorn"])
 async def test_stuck_clients_do_not_hold_it(
     servers: ServerPool, target: Target, connect: Connect, room: str, stuck: RawWebSocket, launcher: Launcher
 ) -> None:

@@ -67,7 +67,7 @@ async def test_bad_setting_is_named_and_nothing_starts(servers: ServerPool, name
     with pytest.raises(RuntimeError, match="was not ready"):
         server.start()
     log = server.log_text()
-    assert server.process.returncode not in {0, None}
+    assert server.process.poll() not in {0, None}
     assert f"RTLAB_{name}" in log
     assert not server.log_offences()
     if name == "SECRET":

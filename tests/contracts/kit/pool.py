@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.contracts.kit.prepared import prepare
 from tests.contracts.kit.server import Launcher, ServerProcess, spec
 
 
@@ -26,6 +27,7 @@ class ServerPool:
     """Starts servers on demand. Tests of one session must use rooms and users of their own."""
 
     def __init__(self, log_folder: Path, variant: Variant) -> None:
+        prepare()
         self._log_folder = log_folder
         self._variant = variant
         self._shared: dict[object, ServerProcess] = {}
@@ -47,7 +49,7 @@ class ServerPool:
         self,
         name: str,
         settings: Mapping[str, str] | None = None,
-        launcher: Launcher = "module",
+        launcher: Launcher = "forked",
         *,
         start: bool = True,
     ) -> ServerProcess:

@@ -18,10 +18,12 @@ import httpx
 
 from tests.contracts.kit.clients.http import TLS
 from tests.contracts.kit.limits import GONE_S, READY_S
+from tests.contracts.kit.prepared import PreparedProcess
 from tests.contracts.kit.tokens import SECRET
 from tests.tracing import CONFIG
 
-Launcher = Literal["module", "uvicorn"]
+Launcher = Literal["forked", "module", "uvicorn"]
+"""Forked from a process that has imported the server's modules (`prepared`), or a program started from nothing."""
 
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+")
 _POLL_PAUSE_S = 0.02
@@ -49,13 +51,14 @@ class ServerSpec:
         """Whether Hypercorn serves it, over TLS: `h2push`, or any other as `NAME-h2`."""
         return self.name == "h2push" or self.name.endswith("-h2")
 
+    def arguments(self, port: int) -> list[str]:
+        served = f"transports.{self.name}:app" if self.launcher == "uvicorn" else self.name.removesuffix("-h2")
+        http2 = ["--http2"] if self.name.endswith("-h2") else []
+        return [served, *http2, "--host", "127.0.0.1", "--port", str(port)]
+
     def command(self, port: int) -> list[str]:
-        if self.name.endswith("-h2"):
-            served = ["transports", self.name.removesuffix("-h2"), "--http2"]
-            return [sys.executable, "-m", *served, "--host", "127.0.0.1", "--port", str(port)]
-        uvicorn = ["uvicorn", f"transports.{self.name}:app"]
-        target = uvicorn if self.launcher == "uvicorn" else ["transports", self.name]
-        return [sys.executable, "-m", *target, "--host", "127.0.0.1", "--port", str(port)]
+        program = "uvicorn" if self.launcher == "uvicorn" else "transports"
+        return [sys.executable, "-m", program, *self.arguments(port)]
 
     def environment(self) -> dict[str, str]:
         """The caller's environment (coverage hooks included), but no `RTLAB_*` of the caller's."""
@@ -81,7 +84,7 @@ class ServerProcess:
     spec: ServerSpec
     log_path: Path
     port: int = field(default_factory=free_port)
-    _process: subprocess.Popen[bytes] | None = None
+    _process: subprocess.Popen[bytes] | PreparedProcess | None = None
 
     @property
     def scheme(self) -> str:
@@ -100,12 +103,15 @@ class ServerProcess:
         return self._process is not None
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> subprocess.Popen[bytes] | PreparedProcess:
         assert self._process is not None, "the server was not started"
         return self._process
 
     def launch(self) -> None:
         """Start the process without waiting for it."""
+        if self.spec.launcher == "forked":
+            self._process = PreparedProcess(self.spec.arguments(self.port), self.spec.environment(), self.log_path)
+            return
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self.spec.command(self.port),

@@ -34,6 +34,7 @@ def test_a_block_runs_on_its_cores_and_gives_them_back() -> None:
     before = os.sched_getaffinity(0)
     with cores.on(frozenset({min(before)})):
         assert os.sched_getaffinity(0) == {min(before)}
+        assert cores.available() == before, "a block must not hide the other cores from those who divide them"
     assert os.sched_getaffinity(0) == before
     with cores.on(frozenset()):
         assert os.sched_getaffinity(0) == before
