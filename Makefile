@@ -11,6 +11,8 @@ STAMP := .venv/made-in
 JUNIT := .test-results
 
 export PYTHON
+# Where the caller's shell forbids it, each of a thousand processes would compile every module it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The stamp holds the folder's path: a venv whose folder was moved, or whose Python went away, is made anew.
 ifneq ($(shell test -x $(BIN)/python && cat $(STAMP) 2>/dev/null),$(CURDIR))

@@ -11,6 +11,7 @@ import pandas as pd
 from loadtests.analysis import bootstrap, claims, cost, latency, model
 from loadtests.analysis.latency import FloatArray
 from loadtests.analysis.palette import rank
+from loadtests.runs.repeats import believed
 from loadtests.runs.schema import Cell, Validity
 
 
@@ -74,19 +75,15 @@ def place(condition: Condition) -> tuple[bool, str, str, int, str, tuple[int, st
     return (c.kind != "latency", c.kind, c.link, c.subscribers, c.load, rank(c.transport))
 
 
-def believable(cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    return tuple(cell for cell in cells if cell.verdict.validity is not Validity.INVALID) or tuple(cells)
-
-
 def validity_of(cells: Sequence[Cell]) -> Validity:
     """The worst validity among the cells that are used; invalid only if nothing else is there."""
-    found = {cell.verdict.validity for cell in believable(cells)}
+    found = {cell.verdict.validity for cell in believed(cells)}
     return next(v for v in (Validity.INVALID, Validity.DOUBTFUL, Validity.VALID) if v in found)
 
 
 def work_out(condition: Condition, cells: Sequence[Cell], rows: Rows) -> Result:
     """Pool the cells of one condition and compute its figures."""
-    used = believable(cells)
+    used = believed(cells)
     validity = validity_of(cells)
     frames = [rows.samples[cell.id].assign(run_block=cell.block) for cell in used if cell.id in rows.samples]
     samples = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

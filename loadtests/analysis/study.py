@@ -16,7 +16,6 @@ from loadtests.analysis.condition import (
     Condition,
     Result,
     Rows,
-    believable,
     condition_of,
     place,
     validity_of,
@@ -24,6 +23,7 @@ from loadtests.analysis.condition import (
 )
 from loadtests.analysis.palette import rank
 from loadtests.analysis.settings import poll_interval_ms
+from loadtests.runs.repeats import believed
 from loadtests.runs.schema import Cell, Run, Validity
 
 BASELINE = "websocket"
@@ -89,7 +89,7 @@ def study(run_dir: Path) -> Study:
             grouped.setdefault(condition_of(cell), []).append(cell)
     results = tuple(work_out(condition, grouped[condition], rows) for condition in sorted(grouped, key=place))
     idle = _by_transport([cell for cell in tables.run.cells if cell.kind == "memory"])
-    kib = {transport: cost.memory_kib(believable(cells)) for transport, cells in idle.items()}
+    kib = {transport: cost.memory_kib(believed(cells)) for transport, cells in idle.items()}
     return Study(
         run=tables.run,
         results=results,

@@ -34,7 +34,7 @@ class Row:
     server_cpu_us: float | None  # per delivery
     kib_per_connection: float | None
     cells: int
-    left_out: int  # of them, as invalid
+    left_out: int  # of them, as invalid, or doubtful and measured again
     received: int
     expected: int
     lost: int

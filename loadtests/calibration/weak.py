@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from loadtests.calibration.throttle import SAID
-from loadtests.lab import again, experiment, targets
+from loadtests.lab import experiment, targets
 from loadtests.lab.errors import LabError
 from loadtests.lab.experiment import Experiment
 from loadtests.lab.plan import PlannedCell
 from loadtests.lab.progress import Display
 from loadtests.lab.servers import ServerSettings
+from loadtests.runs import repeats
 from loadtests.runs.calibration import Weakened
 from loadtests.scenarios.scenario import CellPlan, Scenario
 from loadtests.scenarios.spec import Load
@@ -47,7 +48,7 @@ def measure(runs_folder: Path, show: Callable[[Sequence[PlannedCell]], Display],
     means = {_means(log.read_text(encoding="utf-8")) for log in outcome.folder.glob("generator-*.log")}
     if "" in means:
         raise LabError("this system has no way to hold a generator back")
-    refused = again.unreplaced(outcome.run.cells)
+    refused = repeats.unreplaced(outcome.run.cells)
     cell = refused[0] if refused else outcome.run.cells[-1]
     return Weakened(means=", ".join(sorted(means)), validity=cell.verdict.validity, reasons=cell.verdict.reasons)
 

@@ -1,19 +1,20 @@
-"""Which cells are measured once more: those that only the circumstances made invalid.
+"""Which cells are measured once more: those that only the circumstances made invalid, then those they made doubtful.
 
-A cell that lost, doubled or reordered something, or whose server died, is a finding and never repeated away. A
-repeated cell stays in the run beside its repetition, marked invalid and left out of the figures.
+A cell that lost, doubled or reordered something, or whose server died, is a finding and never repeated away; nor is
+one in which a publication was refused or a client cut. What is measured again is decided by the instrument's state
+alone, never by a latency. The cell stays in the run beside its repetition (`loadtests.runs.repeats`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from loadtests.lab.plan import PlannedCell
+from loadtests.runs.repeats import SUFFIX
 from loadtests.runs.schema import Cell, Run, Validity
 from loadtests.runs.store import RunStore
 
-SUFFIX = "-again"
 PASSES = 2
 _SHARE = 5
 
@@ -52,26 +53,16 @@ def allowance(planned: int) -> int:
     return max(2, planned // _SHARE)
 
 
-def repetitions(planned: Sequence[PlannedCell], measured: Iterable[Cell], most: int) -> tuple[PlannedCell, ...]:
-    """Return the cells to repeat, at most `most`, in the order in which they first ran."""
+def repetitions(planned: Sequence[PlannedCell], measured: Sequence[Cell], most: int) -> tuple[PlannedCell, ...]:
+    """Return the cells to repeat, at most `most`: those that are of no use first, each kind in the order it ran."""
     by_id = {cell.id: cell for cell in planned}
-    spoilt = [by_id[cell.id] for cell in measured if cell.id in by_id and is_spoilt(cell)]
+    ours = [cell for cell in measured if cell.id in by_id]
+    spoilt = [cell for cell in ours if is_spoilt(cell)] + [cell for cell in ours if is_blurred(cell)]
     order = max((cell.order for cell in planned), default=0)
     return tuple(
-        replace(cell, id=cell.id + SUFFIX, order=order + index)
+        replace(by_id[cell.id], id=cell.id + SUFFIX, order=order + index)
         for index, cell in enumerate(spoilt[: max(0, most)], start=1)
     )
-
-
-def unreplaced(measured: Sequence[Cell]) -> list[Cell]:
-    """Return the invalid cells that no repetition stands in for."""
-    good = {cell.id for cell in measured if cell.verdict.validity is not Validity.INVALID}
-    return [
-        cell
-        for cell in measured
-        if cell.verdict.validity is Validity.INVALID
-        and not any(cell.id + SUFFIX * passes in good for passes in range(1, PASSES + 1))
-    ]
 
 
 def is_spoilt(cell: Cell) -> bool:
@@ -80,3 +71,13 @@ def is_spoilt(cell: Cell) -> bool:
     if cell.verdict.validity is not Validity.INVALID or counts is None:
         return False
     return counts.received > 0 and not (counts.lost or counts.duplicates or counts.out_of_order)
+
+
+def is_blurred(cell: Cell) -> bool:
+    """Whether only the circumstances made a planned cell doubtful; a repetition that is doubtful too is let be."""
+    counts, instrument = cell.counts, cell.instrument
+    if cell.verdict.validity is not Validity.DOUBTFUL or cell.id.endswith(SUFFIX):
+        return False
+    if counts is None or instrument is None or instrument.clock != "kernel":
+        return False  # where stamps are missing, they are missing again
+    return not (counts.lost or counts.refused or counts.told_gaps or counts.reconnects)

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.analysis.thresholds import Threshold, ThresholdError, judge, of_slo, parse, require_known
-from loadtests.lab import again, experiment, foreign, progress, scaling, targets
 from loadtests.lab import capacity as searched
+from loadtests.lab import experiment, foreign, progress, scaling, targets
 from loadtests.lab.capacity import Bounds
 from loadtests.lab.errors import LabError, UsageError
 from loadtests.lab.experiment import Experiment, Outcome
@@ -23,7 +23,7 @@ from loadtests.lab.scaling import Scaling
 from loadtests.lab.servers import ServerSettings
 from loadtests.lab.targets import Target
 from loadtests.links import route as routes
-from loadtests.runs import store
+from loadtests.runs import repeats, store
 from loadtests.runs.schema import Run
 from loadtests.scenarios import scenario as scenarios
 from loadtests.scenarios.scenario import Scenario
@@ -167,7 +167,7 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
         print(found)
     print(f"report: {path}")
     # A search goes on until cells fail: what speaks against those of its own is in what it found.
-    invalid = [cell.id for cell in again.unreplaced(run.cells) if cell.kind != searched.KIND]
+    invalid = [cell.id for cell in repeats.unreplaced(run.cells) if cell.kind != searched.KIND]
     if invalid:
         print(f"rtlab: {len(invalid)} of {len(run.cells)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
     broken = dict.fromkeys(outcome.threshold.text for outcome in outcomes if outcome.broken)

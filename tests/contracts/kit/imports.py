@@ -1,15 +1,19 @@
 """What servers import sooner or later; imported once, in the process that they are forked from."""
 
-import uvicorn.lifespan.on
-import uvicorn.loops.uvloop
-import uvicorn.protocols.http.httptools_impl
-import uvicorn.protocols.websockets.websockets_impl  # noqa: F401
+from importlib import import_module
 
-import core.backplane.redis
-import transports.__main__
-import transports.http2.certificate
-import transports.http2.server
 from transports.registry import TRANSPORTS, load
 
-for name in TRANSPORTS:
-    load(name)
+for module in (
+    "core.backplane.redis",
+    "transports.__main__",
+    "transports.http2.certificate",
+    "transports.http2.server",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.websockets_impl",
+):
+    import_module(module)
+for transport in TRANSPORTS:
+    load(transport)

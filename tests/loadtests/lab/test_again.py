@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
 from loadtests.lab import again, plan, targets
 from loadtests.lab.plan import PlannedCell
-from loadtests.runs.schema import Cell, Counts, Validity, Verdict
+from loadtests.runs.schema import Cell, Counts, Instrument, Validity, Verdict
 from loadtests.scenarios import scenario
 
 PLANNED = plan.draw(scenario.find("compare"), targets.TARGETS, seed=1)
@@ -22,6 +24,10 @@ COUNTS = Counts(
     told_gaps=0,
     reconnects=0,
 )
+
+
+def instrument(clock: str) -> Instrument:
+    return Instrument(clock, 0.1, 0.0, 0.1, 0.1, 10.0, 1.0)
 
 
 def measured(planned: PlannedCell, validity: Validity, counts: Counts | None = COUNTS) -> Cell:
@@ -42,12 +48,19 @@ def measured(planned: PlannedCell, validity: Validity, counts: Counts | None = C
         link="loopback",
         verdict=Verdict(validity, ()),
         counts=counts,
+        instrument=instrument("kernel"),
     )
 
 
-def test_an_invalid_cell_is_repeated_and_a_doubtful_one_is_not() -> None:
-    cells = [measured(PLANNED[0], Validity.INVALID), measured(PLANNED[1], Validity.DOUBTFUL)]
-    (repeated,) = again.repetitions(PLANNED, cells, 5)
+def test_invalid_cells_are_repeated_and_then_doubtful_ones() -> None:
+    cells = [
+        measured(PLANNED[1], Validity.DOUBTFUL),
+        measured(PLANNED[0], Validity.INVALID),
+        measured(PLANNED[2], Validity.VALID),
+    ]
+    repeated, second = again.repetitions(PLANNED, cells, 5)
+    assert second.id == f"{PLANNED[1].id}-again"
+    assert again.repetitions(PLANNED, cells, 1) == (repeated,)
     assert repeated.id == f"{PLANNED[0].id}-again"
     assert (repeated.target, repeated.load, repeated.block) == (
         PLANNED[0].target,
@@ -64,16 +77,21 @@ def test_a_finding_is_never_repeated_away(finding: dict[str, int]) -> None:
     assert again.repetitions(PLANNED, [measured(PLANNED[0], Validity.INVALID, None)], 5) == ()
 
 
+@pytest.mark.parametrize("finding", [{"lost": 1}, {"refused": 1}, {"told_gaps": 1}, {"reconnects": 1}])
+def test_a_doubt_that_is_a_finding_is_not_repeated_either(finding: dict[str, int]) -> None:
+    found = measured(PLANNED[0], Validity.DOUBTFUL, msgspec.structs.replace(COUNTS, **finding))
+    assert again.repetitions(PLANNED, [found], 5) == ()
+
+
+def test_a_doubt_that_will_not_go_is_let_be() -> None:
+    repeated = [msgspec.structs.replace(measured(PLANNED[0], Validity.DOUBTFUL), id=f"{PLANNED[0].id}-again")]
+    assert again.repetitions([replace(PLANNED[0], id=repeated[0].id)], repeated, 5) == ()
+    stampless = msgspec.structs.replace(measured(PLANNED[0], Validity.DOUBTFUL), instrument=instrument("user"))
+    assert again.repetitions(PLANNED, [stampless], 5) == ()
+
+
 def test_no_more_are_repeated_than_the_run_may_grow_by() -> None:
     cells = [measured(cell, Validity.INVALID) for cell in PLANNED]
     assert [cell.id for cell in again.repetitions(PLANNED, cells, 2)] == [f"{each.id}-again" for each in cells[:2]]
     assert again.repetitions(PLANNED, cells, 0) == ()
     assert (again.allowance(40), again.allowance(3)) == (8, 2)
-
-
-def test_a_repeated_cell_that_is_good_replaces_the_spoilt_one() -> None:
-    spoilt, lost = measured(PLANNED[0], Validity.INVALID), measured(PLANNED[1], Validity.INVALID)
-    good = msgspec.structs.replace(measured(PLANNED[0], Validity.DOUBTFUL), id=PLANNED[0].id + "-again-again")
-    assert again.unreplaced([spoilt, lost, good]) == [lost]
-    bad = msgspec.structs.replace(good, verdict=Verdict(Validity.INVALID, ()))
-    assert again.unreplaced([spoilt, bad]) == [spoilt, bad]
