@@ -73,5 +73,6 @@ def _serve(arguments: list[str], environment: dict[str, str], log: Path) -> None
         main(arguments)
     finally:
         if coverage is not None:  # a forked process ends without the interpreter's last calls
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would have coverage save twice at once
             coverage.stop()
             coverage.save()

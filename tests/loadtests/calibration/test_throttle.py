@@ -43,7 +43,6 @@ def test_without_control_groups_the_idle_class_and_a_hog_do_it(tmp_path: Path, m
 
 
 @linux_only
-@pytest.mark.alone
 def test_a_cell_with_a_weak_generator_is_refused(tmp_path: Path) -> None:
     found = weak.measure(tmp_path, lambda cells: progress.display(Console(file=sys.stderr), cells))
     assert found.means

@@ -20,9 +20,7 @@ from loadtests.scenarios.spec import Load
 ATTEMPTS = 3
 HIGHEST_P50_MS = 5.3  # wider than what `rtlab calibrate` states: tests share the machine
 
-pytestmark = pytest.mark.alone
-
-
+@pytest.mark.alone
 @pytest.mark.skipif(not HAS_KERNEL_STAMPS, reason="kernel receive stamps are Linux's")
 @pytest.mark.parametrize("user_class", ["WebSocketUser", "SseUser", "LongPollUser"])
 def test_a_delay_of_5_ms_is_measured_as_5_ms(user_class: str, tmp_path: Path) -> None:

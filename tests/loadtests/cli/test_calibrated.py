@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 
 from loadtests.analysis.study import study
 from tests.loadtests.cli.test_compare import only_run, rtlab
@@ -28,7 +27,6 @@ load = { name = "8x10-stamped", subscribers = 8, rate_per_s = 10.0 }
 """
 
 
-@pytest.mark.alone
 def test_calibration_and_stamps_reach_the_run_and_the_report(tmp_path: Path) -> None:
     scenario = tmp_path / "stamped.toml"
     scenario.write_text(SCENARIO)

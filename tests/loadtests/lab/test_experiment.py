@@ -77,6 +77,7 @@ def make(
             settings=ServerSettings(command=server, arguments=arguments, drain_s=0.1),
             generator_module=("tests.loadtests.lab.stand_in_generator", fault),
         ),
+        passes=0,  # how well the instrument is just now must not decide how many cells there are
     )
 
 
