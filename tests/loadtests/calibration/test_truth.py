@@ -20,6 +20,7 @@ from loadtests.scenarios.spec import Load
 ATTEMPTS = 3
 HIGHEST_P50_MS = 5.3  # wider than what `rtlab calibrate` states: tests share the machine
 
+
 @pytest.mark.alone
 @pytest.mark.skipif(not HAS_KERNEL_STAMPS, reason="kernel receive stamps are Linux's")
 @pytest.mark.parametrize("user_class", ["WebSocketUser", "SseUser", "LongPollUser"])
