@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from loadtests.analysis.study import study
 from tests.loadtests.cli.test_compare import only_run, rtlab
@@ -27,6 +28,7 @@ load = { name = "8x10-stamped", subscribers = 8, rate_per_s = 10.0 }
 """
 
 
+@pytest.mark.alone  # a budget is drawn of cells that are believed
 def test_calibration_and_stamps_reach_the_run_and_the_report(tmp_path: Path) -> None:
     scenario = tmp_path / "stamped.toml"
     scenario.write_text(SCENARIO)
