@@ -16,7 +16,8 @@ from loadtests.runs.schema import Cell, Run, Validity
 from loadtests.runs.store import RunStore
 
 PASSES = 2
-_SHARE = 5
+_SHARE = 3
+_MOST = 12
 
 
 class OnceMore:
@@ -50,7 +51,7 @@ class OnceMore:
 
 def allowance(planned: int) -> int:
     """Return how many repetitions a run of so many cells may have: its length stays what was promised."""
-    return max(2, planned // _SHARE)
+    return max(2, min(_MOST, planned // _SHARE))
 
 
 def repetitions(planned: Sequence[PlannedCell], measured: Sequence[Cell], most: int) -> tuple[PlannedCell, ...]:

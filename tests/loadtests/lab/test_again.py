@@ -94,4 +94,4 @@ def test_no_more_are_repeated_than_the_run_may_grow_by() -> None:
     cells = [measured(cell, Validity.INVALID) for cell in PLANNED]
     assert [cell.id for cell in again.repetitions(PLANNED, cells, 2)] == [f"{each.id}-again" for each in cells[:2]]
     assert again.repetitions(PLANNED, cells, 0) == ()
-    assert (again.allowance(40), again.allowance(3)) == (8, 2)
+    assert (again.allowance(96), again.allowance(24), again.allowance(3)) == (12, 8, 2)
