@@ -17,6 +17,7 @@ import msgspec
 from locust.env import Environment
 
 from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, FOREIGN_USER, CellSpec, Progress
+from loadtests.users import slices
 from loadtests.users.arrivals import KINDS
 from loadtests.users.cell import Cell, Seat, attach
 from loadtests.users.measurement import Failed, Measurement, count_users
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
 
 def run(cell: Cell, environment: Environment, out_dir: Path) -> int:
     """Spawn the cell's users, measure, write; returns the exit code."""
+    slices.shorten()
     users = count_users(cell.spec)
     measurement = Measurement(cell, users, _report)
     signals: list[int] = []
