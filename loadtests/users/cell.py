@@ -24,6 +24,7 @@ from loadtests.users.inbox import Inbox
 from loadtests.users.link import Address
 from loadtests.users.mirror import Mirror
 from loadtests.users.publisher import Publisher
+from loadtests.users.readers import Readers
 from loadtests.users.recorder import Publications, Recorder
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Cell:
         self._publish_endpoint = parse_endpoint(spec.publish_host) if spec.publish_host else self.endpoint
         self.clock = RealtimeOffset()
         self.alarms = Alarms()
+        self.readers = Readers()
         self.inbox = Inbox()
         self.recorder = Recorder(spec.cell)
         self.mirror = Mirror(environment.events, spec.user_class)
@@ -154,6 +156,7 @@ class Cell:
         for publisher in self.publishers:
             publisher.stop()
         self.alarms.close()
+        self.readers.close()
         self.inbox.close()
 
     def _start(self, publisher: Publisher, from_ns: int, to_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""A raw socket and its client in gevent's hub: a watcher per socket, no greenlet per message or connection.
+"""A raw socket and its client in gevent's hub: no greenlet per message or connection.
 
 What is read waits in the `Inbox` until no socket has more to read.
 """
@@ -21,6 +21,7 @@ from loadtests.clients.events import Arrival
 from loadtests.clients.tls import TlsPipe
 from loadtests.runs.schema import ABSENT_NS
 from loadtests.users.inbox import Inbox, Read
+from loadtests.users.readers import Readers
 
 Address = tuple[int, tuple[str, int]]
 """Address family and host, port."""
@@ -33,7 +34,7 @@ class _Watcher(Protocol):
     def close(self) -> None: ...
 
 
-_READ, _WRITE = 1, 2
+_WRITE = 2
 # One buffer for all sockets: the hub reads them one after the other, and a client keeps no view of it.
 _BUFFER = bytearray(65_536)
 _BUFFERS = [_BUFFER]
@@ -47,12 +48,13 @@ class Link:
     the kernel gave no stamp. `ended` is called once, never after `close`.
     """
 
-    __slots__ = ("_arrived", "_clock", "_ended", "_inbox", "_pending", "_reader", "_sock", "_tls", "_writer", "client")
+    __slots__ = ("_arrived", "_clock", "_ended", "_inbox", "_pending", "_readers", "_sock", "_tls", "_writer", "client")
 
     def __init__(
         self,
         client: Client,
         clock: RealtimeOffset,
+        readers: Readers,
         inbox: Inbox,
         arrived: Callable[[list[Arrival], int, int], None],
         ended: Callable[[Closed], None],
@@ -61,11 +63,11 @@ class Link:
         self.client = client
         self._tls = tls
         self._clock = clock
+        self._readers = readers
         self._inbox = inbox
         self._arrived = arrived
         self._ended = ended
         self._sock: RawSocket | None = None
-        self._reader: _Watcher | None = None
         self._writer: _Watcher | None = None
         self._pending = b""  # what the socket did not take yet
 
@@ -84,9 +86,7 @@ class Link:
             sock.close()
             raise
         self._sock = sock
-        reader = gevent.get_hub().loop.io(sock.fileno(), _READ)
-        reader.start(self._readable)
-        self._reader = reader
+        self._readers.add(sock.fileno(), self._readable)
         self.send(self.client.opening())
 
     def send(self, data: bytes) -> None:
@@ -126,11 +126,11 @@ class Link:
         """Close without a word; `ended` is not called."""
         if self._sock is None:
             return
-        for watcher in (self._reader, self._writer):
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
-        self._reader = self._writer = None
+        if self._writer is not None:
+            self._writer.stop()
+            self._writer.close()
+            self._writer = None
+        self._readers.remove(self._sock.fileno())
         self._sock.close()
         self._sock = None
 
@@ -151,8 +151,8 @@ class Link:
 
     def _read_last(self, failure: str) -> None:
         """Read no more; the end's turn comes after what was read before it."""
-        if self._reader is not None:
-            self._reader.stop()
+        if self._sock is not None:
+            self._readers.remove(self._sock.fileno())
         self._inbox.put(self, Read(b"", [], time.monotonic_ns(), failure))
 
     def take(self, read: Read) -> None:

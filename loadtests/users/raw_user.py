@@ -43,7 +43,7 @@ class RawUser(RoomUser):
         """Make the link of a client, over TLS where the server's address says so."""
         endpoint = self.access.endpoint
         tls = TlsPipe(self.cell.tls(endpoint, client.alpn), endpoint.host, client.alpn) if endpoint.secure else None
-        return Link(client, self.cell.clock, self.cell.inbox, arrived, ended, tls)
+        return Link(client, self.cell.clock, self.cell.readers, self.cell.inbox, arrived, ended, tls)
 
     def enter(self, timeout_s: float) -> None:
         """Connect and wait for the welcome, or a poll's first answer."""
