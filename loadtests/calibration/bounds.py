@@ -26,4 +26,4 @@ class Bounds:
 FULL = Bounds()
 
 SHORT = Bounds(p50_ms=0.3, grid_p50_ms=2.0)
-"""Of the form that precedes each comparison: some fifty messages, all transports at a time, on one core."""
+"""Of the form that precedes each comparison: some fifty messages, all transports at a time."""
