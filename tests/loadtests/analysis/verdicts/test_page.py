@@ -15,7 +15,7 @@ from loadtests.analysis import report
 from loadtests.analysis.quantity import UNKNOWN
 from loadtests.analysis.study import Study
 from loadtests.analysis.verdicts import frames, guide, page
-from loadtests.analysis.verdicts.evidence import Evidence
+from loadtests.analysis.verdicts.evidence import REFERENCE, Evidence
 from tests.loadtests.analysis.verdicts import made
 
 
@@ -116,4 +116,15 @@ async def test_nothing_runs_over_and_nothing_complains(
         .map(cell => cell.textContent)"""
     assert await opened.evaluate(beyond) == []
     assert complaints == []
+    await opened.close()
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 800, 360])
+async def test_no_card_of_the_committed_report_is_too_narrow_for_what_it_holds(browser: Browser, width: int) -> None:
+    opened = await browser.new_page(viewport={"width": width, "height": 800})
+    await opened.goto((REFERENCE / "report.html").as_uri())
+    await opened.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    beyond = """[...document.querySelectorAll("section")]
+        .filter(card => card.scrollWidth > card.clientWidth).map(card => card.querySelector("h2")?.textContent)"""
+    assert await opened.evaluate(beyond) == []
     await opened.close()
