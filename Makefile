@@ -11,7 +11,7 @@ STAMP := .venv/made-in
 JUNIT := .test-results
 
 export PYTHON
-# Where the caller's shell forbids it, each of a thousand processes would compile every module it imports.
+# Where the caller's shell forbids it, each process would compile every module it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
 # The stamp holds the folder's path: a venv whose folder was moved, or whose Python went away, is made anew.

@@ -59,7 +59,7 @@ class Trial:
 def fault_server(faults: Faults) -> Iterator[int]:
     """Run a fault server; yields its port."""
     command = [sys.executable, "-m", "loadtests.calibration.faultserver"]
-    with cores.on(_core(0)):
+    with cores.on(cores.divide(cores.available()).server):
         process = subprocess.Popen(  # noqa: S603 - our own module
             [*command, "--faults", msgspec.json.encode(faults).decode()], stdout=subprocess.PIPE, text=True
         )
@@ -78,12 +78,6 @@ def fault_server(faults: Faults) -> Iterator[int]:
             process.wait(_STOP_S)
         assert process.stdout is not None
         process.stdout.close()
-
-
-def _core(number: int) -> frozenset[int]:
-    """Return one of the cores there are for us, counted from 0; empty, which pins nothing, where there are too few."""
-    ours = sorted(cores.available())
-    return frozenset({ours[number]}) if len(ours) > max(1, number) else frozenset()
 
 
 def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> CellSpec:
@@ -105,7 +99,8 @@ def run_process(told: msgspec.Struct, spec: CellSpec, folder: Path, module: Sequ
     progress: list[Progress] = []
     deadline = Deadline(60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s)
     log = folder / "generator.log"
-    with Generator(told, folder, log=log, on_cores=_core(1), module=module) as generator:
+    ours = cores.divide(cores.available()).generator
+    with Generator(told, folder, log=log, on_cores=ours, module=module) as generator:
         while not generator.ended:
             progress += generator.hear(_HEAR_S)
             if deadline.passed:

@@ -57,7 +57,7 @@ def allowance(planned: int) -> int:
 def repetitions(planned: Sequence[PlannedCell], measured: Sequence[Cell], most: int) -> tuple[PlannedCell, ...]:
     """Return the cells to repeat, at most `most`: those that are of no use first, each kind in the order it ran."""
     by_id = {cell.id: cell for cell in planned}
-    ours = [cell for cell in measured if cell.id in by_id]
+    ours = [cell for cell in measured if cell.id in by_id and not _disturbed(cell)]
     spoilt = [cell for cell in ours if is_spoilt(cell)] + [cell for cell in ours if is_blurred(cell)]
     order = max((cell.order for cell in planned), default=0)
     return tuple(
@@ -76,9 +76,13 @@ def is_spoilt(cell: Cell) -> bool:
 
 def is_blurred(cell: Cell) -> bool:
     """Whether only the circumstances made a planned cell doubtful; a repetition that is doubtful too is let be."""
-    counts, instrument = cell.counts, cell.instrument
     if cell.verdict.validity is not Validity.DOUBTFUL or cell.id.endswith(SUFFIX):
         return False
-    if counts is None or instrument is None or instrument.clock != "kernel":
-        return False  # where stamps are missing, they are missing again
-    return not (counts.lost or counts.refused or counts.told_gaps or counts.reconnects)
+    # Where stamps are missing, they are missing again.
+    return cell.instrument is not None and cell.instrument.clock == "kernel"
+
+
+def _disturbed(cell: Cell) -> bool:
+    """Whether somebody was refused or cut, or the cell never came to count anything: the server's doing, perhaps."""
+    counts = cell.counts
+    return counts is None or bool(counts.refused or counts.told_gaps or counts.reconnects)

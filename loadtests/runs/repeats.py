@@ -11,7 +11,9 @@ SUFFIX = "-again"
 
 def original(cell_id: str) -> str:
     """Return the id of the planned cell that a cell is, or repeats."""
-    return cell_id.partition(SUFFIX)[0]
+    while cell_id.endswith(SUFFIX):
+        cell_id = cell_id.removesuffix(SUFFIX)
+    return cell_id
 
 
 def believed(cells: Sequence[Cell]) -> tuple[Cell, ...]:

@@ -1,7 +1,7 @@
 """Which sockets have something to read: one epoll of ours in gevent's hub, asked for a few sockets at a time.
 
-A watcher of gevent's for each socket costs as much again as the read, and the hub serves all that are ready before it
-looks at a timer: with 500 subscribers a publisher would wait for 500 reads. Here timers wait for `MOST` of them.
+With a watcher of gevent's for each socket the hub serves all that are ready before it looks at a timer: of 500
+subscribers a publisher would wait for 500 reads. Here timers wait for `MOST` of them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Readers:
     def __init__(self, *, use_epoll: bool = AVAILABLE) -> None:
         self._loop = gevent.get_hub().loop
         self._callbacks: dict[int, Callable[[], None]] = {}
-        self._watchers: dict[int, Any] = {}  # where there is no epoll: one for each socket
+        self._watchers: dict[int, Any] = {}  # of the epoll; where there is none, of each socket
         self._epoll: Any = None
         if use_epoll:
             self._epoll = get_original("select", "epoll")()  # gevent takes it away where it patches
-            self._watchers[-1] = self._watch(self._epoll.fileno(), self._serve)
+            self._watch(self._epoll.fileno(), self._serve)
 
     def add(self, fd: int, callback: Callable[[], None]) -> None:
         """Call `callback`, which must not wait, whenever `fd` is readable or has ended."""
@@ -37,7 +37,7 @@ class Readers:
         if self._epoll is not None:
             self._epoll.register(fd, _READ)  # EPOLLIN has the same value
         else:
-            self._watchers[fd] = self._watch(fd, callback)
+            self._watch(fd, callback)
 
     def remove(self, fd: int) -> None:
         """Call back no more; before `fd` is closed. Harmless for one that is not there."""
@@ -63,10 +63,9 @@ class Readers:
             if callback is not None:
                 callback()
 
-    def _watch(self, fd: int, callback: Callable[[], None]) -> Any:
-        watcher = self._loop.io(fd, _READ)
+    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
+        watcher = self._watchers[fd] = self._loop.io(fd, _READ)
         watcher.start(callback)
-        return watcher
 
     def _unwatch(self, fd: int) -> None:
         watcher = self._watchers.pop(fd)

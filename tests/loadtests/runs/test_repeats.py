@@ -34,6 +34,7 @@ def ids(*cells: Cell) -> list[str]:
 
 def test_a_repetition_is_named_after_what_it_repeats() -> None:
     assert [original(name) for name in ("0-a", "0-a-again", "0-a-again-again")] == ["0-a"] * 3
+    assert original("0-sse-again-and-again-1") == "0-sse-again-and-again-1"
 
 
 def test_invalid_cells_are_left_out_unless_there_is_nothing_else() -> None:
