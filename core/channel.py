@@ -129,10 +129,10 @@ class Channel:
         if behind > pending:
             missed = self._missed(since, pending)
             return missed and missed[:_TOLD_AT_ONCE]
-        if behind == 0:
+        if behind != pending:
+            if behind:
+                return self._missed(since)
             fanout.flush()  # it was told by other ways what the others still wait for
-        elif behind != pending:
-            return self._missed(since)
         fanout.park(subscription)
         return ()
 
@@ -154,7 +154,8 @@ class Channel:
         fanout = self._groups.get(subscription.framing)
         if fanout is None:
             return False
-        fanout.flush()
+        if fanout.is_direct(subscription):
+            fanout.flush()  # not for who is queued: a crowd that comes late would undo every batch of the others
         listened = subscription in fanout
         self.remove(subscription)
         return listened

@@ -2,22 +2,23 @@
 
 Portable subscribers get each frame into their outbox. Direct ones, whose socket takes bytes now, get all that came in
 the same turns of the event loop as one write: the frames are joined once, and nothing else is done per subscriber.
+Who becomes direct while a batch waits gets the rest of it, as one write like everybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from core.model import Event, Position
 from core.stats import Stats
 from core.subscription import Framing, Subscription
 
-_BATCH_EVENTS: Final = 64  # in one write at most: the first of them must not wait for ever
+_BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
 _PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
-_HOLD: Final = 2.0  # times as long as the last write took
-_MAX_HOLD_S: Final = 0.025
+_HOLD: Final = 8.0  # times as long as the last write took: a ninth of the time at most is spent on telling who came
 
 
 class Timer(Protocol):
@@ -42,48 +43,53 @@ class Fanout:
     """The subscribers of one channel in one framing. Nobody misses what a turn brought, or gets it twice,
     by joining or leaving the direct ones in the middle of it.
 
-    Joins and leaves alone may wait for more of their kind, as long as twice the last write took: a thousand who come at
-    once would else be told to a thousand one by one.
+    Joins and leaves alone may wait for more of their kind, as long as eight times the last write took: a thousand who
+    come at once would else be told to a thousand one by one.
     """
 
     __slots__ = (
         "_batch",
         "_direct",
         "_framing",
-        "_hold_until_s",
+        "_late",
         "_pace",
         "_presence_only",
-        "_promoting",
         "_queued",
         "_seen",
         "_stats",
         "_timer",
         "_writes",
+        "_writing_s",
+        "_written_s",
     )
+
+    _max_presence_hold_s: ClassVar = 0.05
 
     def __init__(self, framing: Framing, stats: Stats, pace: Pace) -> None:
         self._framing = framing
         self._stats = stats
         self._pace = pace
         self._presence_only = True  # of the batch
-        self._hold_until_s = 0.0  # what may be held is held until then, by the pace's clock
+        self._written_s = 0.0  # when the last write ended, by the pace's clock; and how long it took
+        self._writing_s = 0.0
         self._timer: Timer | None = None  # runs while the batch is held
         self._queued: dict[Subscription, None] = {}
         self._direct: dict[Subscription, None] = {}
         self._writes: list[Callable[[bytes], object]] | None = []  # of the direct ones; None: to be made anew
         self._batch: list[Any] = []
         self._seen = 0  # events in the batch at the end of the last turn
-        self._promoting: dict[Subscription, None] = {}  # direct from the next turn on
+        self._late: dict[Subscription, int] = {}  # direct since the batch held so many events
 
     def __iter__(self) -> Iterator[Subscription]:
         yield from self._queued
         yield from self._direct
+        yield from self._late
 
     def __contains__(self, subscription: object) -> bool:
-        return subscription in self._queued or subscription in self._direct
+        return subscription in self._direct or subscription in self._queued or subscription in self._late
 
     def __len__(self) -> int:
-        return len(self._queued) + len(self._direct)
+        return len(self._queued) + len(self._direct) + len(self._late)
 
     def add(self, subscription: Subscription) -> None:
         """Let a subscriber hear what comes from now on."""
@@ -95,9 +101,16 @@ class Fanout:
         self.demote(subscription)
         self._queued.pop(subscription, None)
 
-    def is_direct(self, subscription: Subscription) -> bool:
+    def drop(self, subscription: Subscription) -> None:
+        """Forget a subscriber whose socket is gone: nothing can be told to it any more."""
+        if self._direct.pop(subscription, self) is None:
+            self._writes = None
+        self._late.pop(subscription, None)
+        self._queued.pop(subscription, None)
+
+    def is_direct(self, subscription: object) -> bool:
         """Whether a subscriber's socket is written to straight away."""
-        return subscription in self._direct
+        return subscription in self._direct or subscription in self._late
 
     def rewire(self) -> None:
         """Note that a direct subscriber is written to by other means from now on."""
@@ -105,16 +118,18 @@ class Fanout:
 
     def promote(self, subscription: Subscription) -> None:
         """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
+        if self._queued.pop(subscription, self) is not None:
+            return
         if self._batch:
-            # It got what this turn brought through its outbox. Flushing for each newcomer would undo the batch.
-            self._promoting[subscription] = None
-        elif self._queued.pop(subscription, self) is None:
+            # It got what the batch holds through its outbox. Flushing for each newcomer would undo the batch.
+            self._late[subscription] = len(self._batch)
+        else:
             self._direct[subscription] = None
             self._writes = None
 
     def demote(self, subscription: Subscription) -> None:
         """Queue for a subscriber again, after what this turn brought: its socket is full, or it ends."""
-        if subscription in self._direct:
+        if self.is_direct(subscription):
             self.flush()
         if self._direct.pop(subscription, self) is None:
             self._queued[subscription] = None
@@ -125,7 +140,7 @@ class Fanout:
         size_bytes = len(event.body)
         # A copy: one whose socket takes bytes again may become direct while it is offered a frame.
         full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)]
-        if self._direct:
+        if self._direct or self._late:
             self._put(event, frame)
         return full
 
@@ -156,14 +171,14 @@ class Fanout:
         if len(self._batch) != self._seen:
             self._seen = len(self._batch)
             self._pace.defer(self._flush_when_quiet)
-        elif not self._may_hold() or (left_s := self._hold_until_s - self._pace.clock()) <= 0.0:
+        elif (hold_s := self._hold_s()) <= 0.0 or (left_s := self._written_s + hold_s - self._pace.clock()) <= 0.0:
             self.flush()
         elif self._timer is None:
             self._timer = self._pace.later(left_s, self._held_long_enough)
 
-    def _may_hold(self) -> bool:
-        """Whether the batch may wait a little after a turn without news."""
-        return self._presence_only
+    def _hold_s(self) -> float:
+        """How long after the last write the batch may wait, although a turn brought no news."""
+        return min(_HOLD * self._writing_s, self._max_presence_hold_s) if self._presence_only else 0.0
 
     def _held_long_enough(self) -> None:
         self._timer = None
@@ -187,18 +202,23 @@ class Fanout:
             return
         # Taken before the first write: a write may fill its socket, and that demotes, which flushes.
         batch, self._batch, self._seen, self._presence_only = self._batch, [], 0, True
+        late, self._late = self._late, {}
+        if self._direct or late:
+            self._send(batch, late)
+
+    def _send(self, batch: list[Any], late: dict[Subscription, int]) -> None:
         if self._direct:
-            self._send(batch)
-        promoting, self._promoting = self._promoting, {}
-        for subscription in promoting:
-            if subscription.direct:
-                self.promote(subscription)
+            self._write(self._data(batch), len(batch))
+        if late:
+            self._catch_up(late, batch)
 
-    def _send(self, batch: list[Any]) -> None:
-        self._write(batch[0] if len(batch) == 1 else b"".join(batch), len(batch))
+    def _data(self, batch: list[Any]) -> bytes:
+        """The one write that a batch is."""
+        data: bytes = batch[0] if len(batch) == 1 else b"".join(batch)
+        return data
 
-    def _write(self, data: bytes, events: int) -> int:
-        """Write to every direct socket; returns how many there are."""
+    def _write(self, data: bytes, events: int) -> None:
+        """Write to every direct socket."""
         writes = self._writes
         if writes is None:
             writes = self._writes = [subscription.write for subscription in self._direct]
@@ -209,9 +229,22 @@ class Fanout:
                 write(data)
             except RuntimeError:
                 continue  # uvloop's word for a socket that has died and has not been reported yet
-        ended_s = self._pace.clock()
-        self._hold_until_s = ended_s + min(_HOLD * (ended_s - began_s), _MAX_HOLD_S)
-        return len(writes)
+        self._written_s = self._pace.clock()
+        self._writing_s = self._written_s - began_s
+
+    def _catch_up(self, late: dict[Subscription, int], batch: list[Any]) -> None:
+        """Write the rest of a batch to those who became direct while it waited; all else is as for everybody."""
+        rests: dict[int, bytes] = {}
+        self._writes = None
+        for subscription, seen in late.items():
+            self._direct[subscription] = None  # before the write: that may demote it
+            if seen == len(batch):
+                continue
+            if seen not in rests:
+                rests[seen] = self._data(batch[seen:])
+            self._stats.deliveries[subscription.transport] += len(batch) - seen
+            with suppress(RuntimeError):  # as above
+                subscription.write(rests[seen])
 
     @property
     def _transport(self) -> str:

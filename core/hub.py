@@ -138,7 +138,8 @@ class Hub:
         missed = channel.resume(subscription, since)
         if missed is not None:
             self.stats.resumes["recovered"] += 1
-            self.stats.deliveries[subscription.transport] += len(missed)
+            if missed:
+                self.stats.deliveries[subscription.transport] += len(missed)
         return missed
 
     def withdraw(self, subscription: Subscription) -> bool:

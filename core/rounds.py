@@ -9,18 +9,23 @@ next one, and nothing is ever held.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from core.fanout import Fanout, Pace
 from core.model import Event
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
 
+_HOLD: Final = 2.0  # times as long as the last round took to write
+_MAX_HOLD_S: Final = 0.025
+
 
 class Rounds(Fanout):
     """The subscribers of one channel who are answered once, in one framing."""
 
     __slots__ = ("_answer", "_due_back")
+
+    _max_presence_hold_s = 0.1  # they come back for each answer, which costs about as much again
 
     def __init__(self, framing: Framing, stats: Stats, pace: Pace, answer: Answer) -> None:
         super().__init__(framing, stats, pace)
@@ -43,19 +48,25 @@ class Rounds(Fanout):
     def push(self, event: Event, frame: Any) -> list[Subscription]:
         """Hand on an event, also to those who are just on their way back."""
         full = super().push(event, frame)
-        on_their_way = self._awaits_more() and self._pace.clock() < self._hold_until_s
-        if not self._direct and (self._batch or on_their_way):  # a round that has begun has no hole
+        on_their_way = self._awaits_more() and self._pace.clock() < self._written_s + self._hold_s()
+        if not (self._direct or self._late) and (self._batch or on_their_way):  # a round that has begun has no hole
             self._put(event, frame)
         return full
 
     def _awaits_more(self) -> bool:
-        return len(self._direct) < self._due_back
+        return len(self._direct) + len(self._late) < self._due_back
 
-    def _may_hold(self) -> bool:
-        return self._awaits_more() or super()._may_hold()
+    def _hold_s(self) -> float:
+        held_s = super()._hold_s()
+        return max(held_s, min(_HOLD * self._writing_s, _MAX_HOLD_S)) if self._awaits_more() else held_s
 
-    def _send(self, batch: list[Any]) -> None:
+    def _data(self, batch: list[Any]) -> bytes:
+        return self._answer(batch)
+
+    def _send(self, batch: list[Any], late: dict[Subscription, int]) -> None:
+        super()._send(batch, late)
         transport = self._transport
-        self._due_back = self._write(self._answer(batch), len(batch))
+        told_all = {each: None for each, seen in late.items() if seen == len(batch)}
+        self._due_back = len(self._direct) - len(told_all)
         self._stats.connections[transport] -= self._due_back
-        self._direct, self._writes = {}, []  # each is answered once, and asks again
+        self._direct, self._writes = told_all, None  # the others are answered once, and ask again

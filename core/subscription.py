@@ -144,7 +144,7 @@ class Subscription:
         self._sink = None
         self.write = _unconnected
         if self.fanout is not None:
-            self.fanout.demote(self)
+            self.fanout.drop(self)
 
     def rewire(self, write: Callable[[bytes], object]) -> None:
         """Write to the sink by other means from now on."""

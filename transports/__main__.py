@@ -121,6 +121,8 @@ def _print_token(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     import uvicorn
 
+    from transports.hosting import several
+
     given = {variable: getattr(options, variable) for _, variable, _ in _SETTINGS}
     os.environ.update({variable: value for variable, value in given.items() if value is not None})
     os.environ["RTLAB_HOST"] = options.host
@@ -142,7 +144,7 @@ def _serve(options: argparse.Namespace) -> None:
         print(f"rtlab {options.name} listens on http://{host}:{port}", flush=True)
         if not getattr(options, "no_browser", True):
             open_when_ready(host, port)
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=several(listener))
 
 
 def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:

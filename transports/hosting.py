@@ -7,6 +7,7 @@ owner of the SIGTERM handler. Under another server nothing here applies, and the
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -19,7 +20,10 @@ from core.settings import Settings
 from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
+ACCEPTS_PER_TURN: Final = 48
 DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is for ending those that will not
+
+_YOUNG_OBJECTS: Final = 10_000  # made and not freed, before the collector looks at them
 
 
 def hosting_server() -> Server | None:
@@ -50,6 +54,26 @@ def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, exit_soon)
+    _spare_garbage_collector()
+
+
+def _spare_garbage_collector() -> None:
+    """Keep what a server is made of out of the collector's sight, and let it look less often.
+
+    A full collection walks every object: with a thousand connections that was a pause of 60 ms in every subscriber's
+    latency. Connections are freed by their reference counts; what is left to the collector is little.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
+
+
+def several(listener: socket.socket) -> list[socket.socket]:
+    """The listening socket many times over, for a loop that accepts one connection per turn and socket, as libuv does.
+
+    While a turn writes to thousands of sockets, people would else come in at thirty a second.
+    """
+    return [listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))]
 
 
 def tcp_nodelay(server: Server | None, client: tuple[str, int] | None) -> bool | None:

@@ -63,12 +63,11 @@ class LongPollTransport:
 
 
 def _park(hub: Hub, parking: Parking, direct: LabHttpProtocol, subscription: Subscription, wait_s: float) -> Response:
-    """Answer at once if there is something to tell, else wait for it without a task."""
-    frames = subscription.take_now() if subscription.start.resync is None else []
-    if subscription.start.resync is None and not frames and not subscription.ended:
+    """Tell what there is, or wait for it without a task; a poll that can't go on from its place is answered here."""
+    if subscription.start.resync is None and not subscription.ended:
         return Parked(DirectPoll(hub, parking, direct, subscription, wait_s))
     hub.withdraw(subscription)
-    return _answer(subscription.start, frames)
+    return _answer(subscription.start, [])
 
 
 async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[Frame]:

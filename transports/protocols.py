@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from starlette.types import Scope
@@ -183,6 +184,11 @@ class LabWebSocketProtocol(_HandedOver[DuplexHolder], BoundedWebSocketProtocol):
         await super().send(message)
 
 
+# Stand in for the scope and the event of a request whose endpoint has returned: nobody reads them any more.
+_FORGOTTEN: Final[Any] = MappingProxyType({})
+_UNHEARD: Final = asyncio.Event()
+
+
 class ShortWay(Protocol):
     """Who may answer a request from its bytes alone."""
 
@@ -227,6 +233,8 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
                 await app(scope, receive, send)
             except asyncio.CancelledError:  # we are the outermost frame of the task: uvicorn would log a traceback
                 cycle.disconnected = True
+            if self.holder is not None and self._held is cycle:
+                self._forget_request()
 
         super()._start_asgi_task(cycle, quietly)
 
@@ -243,6 +251,14 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
         self._held.response_complete = False
         if self.flow.write_paused:
             holder.pause()
+
+    def _forget_request(self) -> None:
+        """Let go of what only the endpoint needed: a third of what an idle stream or parked poll would hold."""
+        if self.scope is self._held.scope:  # else: of a next request, which waits
+            self.scope, self.headers, self.url = _FORGOTTEN, [], b""
+        self._held.scope = _FORGOTTEN
+        self._held.message_event = _UNHEARD
+        self.request_bytes = b""
 
     def give_back(self) -> None:
         """Go on with the next request: the holder has written its whole response."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
-from core.model import Event, Position
+from core.model import Position
 from core.subscription import Start, Subscription
 from transports.errors import http_response
 from transports.frames import direct_http
@@ -43,7 +43,7 @@ class Parking:
         self._timer: asyncio.TimerHandle | None = None
         self.told = Position("", 0)  # by the last common answer, and as its pollers will write it
         self.told_text = b""
-        self._continued: dict[tuple[Position, Position], bytes] = {}
+        self._answers: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
 
     def direct(self, request: Request) -> LabHttpProtocol | None:
         """The protocol behind a poll that may be parked; not if CORS headers are due, which middleware adds."""
@@ -65,21 +65,21 @@ class Parking:
         if body.startswith(_RESYNC):
             return self.raw(self._respond(Start(position, recovered=False), frames))
         self.told, self.told_text = position, str(position).encode()
-        return self.continued(frames, position)
+        return self.caught_up(frames)
 
-    def continued(self, frames: list[Frame], since: Position) -> bytes:
-        """The response for one poller, with what it missed."""
-        return self.raw(self._respond(Start(since, recovered=True), frames))
+    def nothing_new(self, since: Position) -> bytes:
+        """The response for one poller to whom there is nothing to tell."""
+        return self.raw(self._respond(Start(since, recovered=True), []))
 
-    def caught_up(self, missed: Sequence[Event], since: Position) -> bytes:
-        """The response for one who comes back late: built once for all who come from and to the same place."""
-        key = since, missed[-1].position
-        answer = self._continued.get(key)
+    def caught_up(self, frames: list[Frame]) -> bytes:
+        """The response with these frames: built once for all who come from and to the same place."""
+        since, position = frames[0][1], frames[-1][1]
+        answer = self._answers.get((since, position))
         if answer is None:
-            if len(self._continued) >= _KEPT_ANSWERS:
-                self._continued.clear()
-            answer = self.continued([(event.body, event.position) for event in missed], since)
-            self._continued[key] = answer
+            if len(self._answers) >= _KEPT_ANSWERS:
+                self._answers.clear()
+            answer = self.raw(self._respond(Start(since, recovered=True), frames))
+            self._answers[since, position] = answer
         return answer
 
     def raw(self, response: Response) -> bytes:
@@ -150,7 +150,7 @@ class DirectPoll:
         return fanout is not None and self._subscription in fanout
 
     def park(self) -> None:
-        """Wait for something to tell; the endpoint returns without having sent anything."""
+        """Wait for something to tell, or tell it; the endpoint returns without having sent anything."""
         if self._protocol.transport.is_closing():
             self._protocol.spawn(self._hub.detach(self._subscription))
             return
@@ -176,7 +176,7 @@ class DirectPoll:
         self._since = since
         self.deadline_s = self._protocol.loop.time() + self._wait_s
         if missed:
-            self.write(parking.caught_up(missed, since))
+            self.write(parking.caught_up([(event.body, event.position) for event in missed]))
         return True
 
     def stand_down(self) -> None:
@@ -191,7 +191,7 @@ class DirectPoll:
         """The subscription ends while the poll waits: say why."""
         # One that got more in a turn than an outbox holds reads it from history with its next poll.
         if reason is None or isinstance(reason, SlowConsumer):
-            answer = self._parking.continued([], self._since)
+            answer = self._parking.nothing_new(self._since)
         else:
             self._hub.stats.rejected[reason.code] += 1
             answer = self._parking.raw(http_response(reason))
@@ -202,7 +202,7 @@ class DirectPoll:
         """Its time has run out: nothing happened, or the client has not come back for long."""
         if self.waits:
             if self._hub.withdraw(self._subscription):
-                self._subscription.write(self._parking.continued([], self._since))
+                self._subscription.write(self._parking.nothing_new(self._since))
         elif now_s - self.deadline_s > self._protocol.timeout_keep_alive:
             self._protocol.transport.close()
 
@@ -226,7 +226,7 @@ class DirectPoll:
 
 
 class Parked(Response):
-    """What an endpoint returns for a poll that waits: it sends nothing, the fan-out will."""
+    """What an endpoint returns for a poll whose connection it hands over: it sends nothing itself."""
 
     def __init__(self, poll: DirectPoll) -> None:
         super().__init__()
