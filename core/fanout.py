@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from core.model import Event, Position
 from core.stats import Stats
-from core.subscription import Framing, Subscription
+from core.subscription import Framing, SendBytes, Subscription
 
 _BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
 _PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
@@ -56,9 +56,10 @@ class Fanout:
         "_presence_only",
         "_queued",
         "_seen",
+        "_sends",
+        "_sent_to",
         "_stats",
         "_timer",
-        "_writes",
         "_writing_s",
         "_written_s",
     )
@@ -75,7 +76,8 @@ class Fanout:
         self._timer: Timer | None = None  # runs while the batch is held
         self._queued: dict[Subscription, None] = {}
         self._direct: dict[Subscription, None] = {}
-        self._writes: list[Callable[[bytes], object]] | None = []  # of the direct ones; None: to be made anew
+        self._sends: list[SendBytes] | None = []  # of the direct ones; None: to be made anew
+        self._sent_to: list[Subscription] = []  # in the same order
         self._batch: list[Any] = []
         self._seen = 0  # events in the batch at the end of the last turn
         self._late: dict[Subscription, int] = {}  # direct since the batch held so many events
@@ -104,7 +106,7 @@ class Fanout:
     def drop(self, subscription: Subscription) -> None:
         """Forget a subscriber whose socket is gone: nothing can be told to it any more."""
         if self._direct.pop(subscription, self) is None:
-            self._writes = None
+            self._sends = None
         self._late.pop(subscription, None)
         self._queued.pop(subscription, None)
 
@@ -114,7 +116,7 @@ class Fanout:
 
     def rewire(self) -> None:
         """Note that a direct subscriber is written to by other means from now on."""
-        self._writes = None
+        self._sends = None
 
     def promote(self, subscription: Subscription) -> None:
         """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
@@ -125,7 +127,7 @@ class Fanout:
             self._late[subscription] = len(self._batch)
         else:
             self._direct[subscription] = None
-            self._writes = None
+            self._sends = None
 
     def demote(self, subscription: Subscription) -> None:
         """Queue for a subscriber again, after what this turn brought: its socket is full, or it ends."""
@@ -133,7 +135,7 @@ class Fanout:
             self.flush()
         if self._direct.pop(subscription, self) is None:
             self._queued[subscription] = None
-            self._writes = None
+            self._sends = None
 
     def push(self, event: Event, frame: Any) -> list[Subscription]:
         """Hand on an event. Returns those whose outbox is full: they are to be cut."""
@@ -219,23 +221,32 @@ class Fanout:
 
     def _write(self, data: bytes, events: int) -> None:
         """Write to every direct socket."""
-        writes = self._writes
-        if writes is None:
-            writes = self._writes = [subscription.write for subscription in self._direct]
-        self._stats.deliveries[self._transport] += events * len(writes)
+        sends = self._sends
+        if sends is None:
+            self._sent_to = list(self._direct)
+            sends = self._sends = [subscription.send for subscription in self._sent_to]
+        self._stats.deliveries[self._transport] += events * len(sends)
         began_s = self._pace.clock()
-        for write in writes:
+        size_bytes = len(data)
+        sent_to, full = self._sent_to, []
+        for place, send in enumerate(sends):
             try:
-                write(data)
-            except RuntimeError:
-                continue  # uvloop's word for a socket that has died and has not been reported yet
+                taken_bytes = send(data)
+            except BlockingIOError:
+                taken_bytes = 0
+            except (OSError, RuntimeError):
+                continue  # it has died, and that has not been reported yet
+            if taken_bytes != size_bytes:
+                full.append((sent_to[place], data[taken_bytes:]))
+        for subscription, rest in full:
+            subscription.write(rest)  # which fills its buffer, and that demotes
         self._written_s = self._pace.clock()
         self._writing_s = self._written_s - began_s
 
     def _catch_up(self, late: dict[Subscription, int], batch: list[Any]) -> None:
         """Write the rest of a batch to those who became direct while it waited; all else is as for everybody."""
         rests: dict[int, bytes] = {}
-        self._writes = None
+        self._sends = None
         for subscription, seen in late.items():
             self._direct[subscription] = None  # before the write: that may demote it
             if seen == len(batch):

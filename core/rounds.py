@@ -40,7 +40,7 @@ class Rounds(Fanout):
     def park(self, subscription: Subscription) -> None:
         """Let one that has heard all but what is `pending` wait for this round's answer."""
         self._direct[subscription] = None
-        self._writes = None
+        self._sends = None
         self._stats.connections[subscription.transport] += 1
         if not self._awaits_more():
             self._hold_no_longer()
@@ -69,4 +69,4 @@ class Rounds(Fanout):
         told_all = {each: None for each, seen in late.items() if seen == len(batch)}
         self._due_back = len(self._direct) - len(told_all)
         self._stats.connections[transport] -= self._due_back
-        self._direct, self._writes = told_all, None  # the others are answered once, and ask again
+        self._direct, self._sends = told_all, None  # the others are answered once, and ask again

@@ -26,11 +26,21 @@ Framing = Callable[[bytes, Position | None], Any]
 Answer = Callable[[list[Any]], bytes]
 
 
+# Gives bytes to a socket and returns how many it took, as `socket.send` does. Raises BlockingIOError when that is none,
+# and another OSError for a dead one. Called only while nothing waits in the buffer before it.
+SendBytes = Callable[[bytes], int]
+
+
 class Sink(Protocol):
     """A socket as a direct subscription sees it: bytes go straight to its buffer, flow control comes back."""
 
     def write(self, data: bytes) -> object:
         """Hand over bytes; never blocks. May call `Subscription.pause` before it returns."""
+        ...
+
+    @property
+    def send(self) -> SendBytes | None:
+        """The same without the buffer, where the socket can be had itself."""
         ...
 
     def finish(self, reason: RoomError | None) -> None:
@@ -72,6 +82,7 @@ class Subscription:
         "linger",
         "outbox",
         "principal",
+        "send",
         "start",
         "transport",
         "write",
@@ -101,6 +112,7 @@ class Subscription:
         self.start = Start(Position("", 0), recovered=False)
         self.fanout: Fanout | None = None  # where it hears from; set by the fan-out
         self.write: Callable[[bytes], object] = _unconnected
+        self.send: SendBytes = _gone
         self.given_up: Callable[[], None] | None = None  # called when it is cut: its writer may hang in a full socket
         self._sink: Sink | None = None
         self._paused = False
@@ -137,18 +149,20 @@ class Subscription:
         """Become direct: from now on the bytes of frames go to `sink` as they come, and nobody calls `take`."""
         self._sink = sink
         self.write = sink.write
+        self.send = sink.send or buffered(sink.write)
         self._pump()
 
     def disconnect(self) -> None:
         """The sink is gone: nothing may be written to it any more."""
         self._sink = None
-        self.write = _unconnected
+        self.write, self.send = _unconnected, _gone
         if self.fanout is not None:
             self.fanout.drop(self)
 
-    def rewire(self, write: Callable[[bytes], object]) -> None:
+    def rewire(self, write: Callable[[bytes], object], send: SendBytes | None = None) -> None:
         """Write to the sink by other means from now on."""
         self.write = write
+        self.send = send or buffered(write)
         if self.fanout is not None:
             self.fanout.rewire()
 
@@ -250,7 +264,7 @@ class Subscription:
     def _finish(self) -> None:
         sink, self._sink = self._sink, None
         if sink is not None:
-            self.write = _unconnected
+            self.write, self.send = _unconnected, _gone
             sink.finish(self._end)
 
     def _wake(self) -> None:
@@ -262,3 +276,18 @@ class Subscription:
 
 def _unconnected(data: bytes) -> None:
     """Stands in for the socket of a subscription that has none, or none any more."""
+
+
+def _gone(data: bytes) -> int:
+    """Its `send`."""
+    return len(data)
+
+
+def buffered(write: Callable[[bytes], object]) -> SendBytes:
+    """A `send` that takes everything: what the socket does not, waits behind `write`."""
+
+    def send(data: bytes) -> int:
+        write(data)
+        return len(data)
+
+    return send

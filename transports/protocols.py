@@ -6,7 +6,8 @@ Nothing here knows of rooms. They rely on uvicorn's inner names; `tests/transpor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import socket
+from collections.abc import Callable, Coroutine, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -54,6 +55,8 @@ class _HandedOver(asyncio.Protocol, Generic[_Holds]):
 
     holder: _Holds | None = None
     loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _socket: socket.socket | None = None  # the transport's own, not another one
     tasks: set[asyncio.Task[None]]
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -62,8 +65,25 @@ class _HandedOver(asyncio.Protocol, Generic[_Holds]):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
+    def write_through(self) -> Callable[[bytes], int] | None:
+        """The socket's own `send`, if there is one without TLS before it: half a microsecond less than the transport's
+        `write`, which is a tenth. From now on the holder is paused whenever a byte waits in the transport's buffer.
+        """
+        if self.transport.is_closing():
+            return None
+        self.transport.set_write_buffer_limits(0)
+        if self._socket is None:
+            seen = self.transport.get_extra_info("socket")
+            if seen is None or self.transport.get_extra_info("sslcontext") is not None:
+                return None
+            self._socket = socket.socket(seen.family, seen.type, seen.proto, seen.fileno())
+            self._socket.setblocking(False)
+        return self._socket.send
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the holder."""
+        if self._socket is not None:  # the transport closes it after this: nobody may write to who comes next by it
+            self._socket.detach()
         super().connection_lost(exc)
         self._tell_lost()
 

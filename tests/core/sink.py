@@ -7,23 +7,40 @@ from core.subscription import Subscription
 
 
 class FakeSink:
-    """Keeps what is written. After `room_for` more writes it is full, and says so from inside the write."""
+    """Keeps what is written. After `room_for` more writes it is full, and says so from inside the write.
 
-    def __init__(self, subscription: Subscription, room_for: int = 1_000_000) -> None:
+    A `raw` one can be sent to as well: it takes half of the last one, and nothing when it is full; what is written then
+    waits in its buffer.
+    """
+
+    def __init__(self, subscription: Subscription, room_for: int = 1_000_000, *, raw: bool = False) -> None:
         self.subscription = subscription
         self.room_for = room_for
+        self.send = self._send if raw else None
+        self._waits = False  # a buffer that holds something
         self.written: list[bytes] = []
         self.finished = False
         self.reason: RoomError | None = None
 
     def write(self, data: bytes) -> object:
         assert not self.finished, "written to after the end"
-        assert self.room_for > 0, "written to while full"
+        assert self.room_for > 0 or (self.send and not self._waits), "written to while full"
         self.written.append(data)
         self.room_for -= 1
-        if self.room_for == 0:
+        if self.room_for <= 0:
+            self._waits = True
             self.subscription.pause()
         return None
+
+    def _send(self, data: bytes) -> int:
+        assert not self.finished, "sent to after the end"
+        assert not self._waits, "overtakes what waits in the buffer"
+        if self.room_for <= 0:
+            raise BlockingIOError
+        self.room_for -= 1
+        taken = data if self.room_for else data[: len(data) // 2]
+        self.written.append(taken)
+        return len(taken)
 
     def finish(self, reason: RoomError | None) -> None:
         assert not self.finished, "finished twice"
@@ -31,7 +48,7 @@ class FakeSink:
 
     def drain(self, room_for: int) -> None:
         """Let the socket take bytes again."""
-        self.room_for = room_for
+        self.room_for, self._waits = room_for, False
         self.subscription.resume()
 
     def heard(self) -> list[bytes]:

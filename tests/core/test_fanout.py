@@ -40,9 +40,9 @@ class Room:
         self.fanout.add(subscription)
         return subscription
 
-    def direct(self, room_for: int = 1_000_000) -> FakeSink:
+    def direct(self, room_for: int = 1_000_000, *, raw: bool = False) -> FakeSink:
         subscription = self.subscriber()
-        sink = FakeSink(subscription, room_for)
+        sink = FakeSink(subscription, room_for, raw=raw)
         subscription.connect(sink)
         return sink
 
@@ -158,6 +158,31 @@ def test_full_socket_is_queued_for_and_catches_up_in_order() -> None:
     assert room.stats.deliveries == {"test": 10}
 
 
+def test_what_a_socket_does_not_take_at_once_waits_and_nothing_overtakes_it() -> None:
+    room = Room()
+    sink, other = room.direct(room_for=2, raw=True), room.direct(raw=True)
+    for _ in range(3):
+        room.publish(b"event %d")
+        room.loop.end_turns()
+    assert sink.written == [b"event 1\n", b"even", b"t 2\n"]
+    assert not sink.subscription.direct
+    sink.drain(room_for=100)
+    room.publish(b"event %d")
+    room.loop.end_turns()
+    assert sink.heard() == other.heard() == [b"event %d" % number for number in range(1, 5)]
+
+
+def test_full_socket_takes_nothing_and_misses_nothing() -> None:
+    room = Room()
+    sink = room.direct(room_for=1_000, raw=True)
+    sink.room_for = 0
+    room.publish()
+    room.loop.end_turns()
+    room.publish()
+    sink.drain(room_for=100)
+    assert numbers(sink.heard()) == [1, 2]
+
+
 def test_socket_that_comes_in_the_middle_of_a_turn_hears_each_event_once() -> None:
     room = Room()
     room.direct()
@@ -247,12 +272,13 @@ def test_control_frame_to_a_direct_socket_goes_out_now_and_counts_as_no_delivery
     assert room.stats.deliveries["test"] == 0
 
 
-def test_socket_that_died_unreported_keeps_no_one_from_hearing() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("a closed transport"), BrokenPipeError(), OSError(9, "closed")])
+def test_socket_that_died_unreported_keeps_no_one_from_hearing(error: Exception) -> None:
     room = Room()
     dead, sink = room.direct(), room.direct()
 
     def fail(data: bytes) -> object:
-        raise RuntimeError("unable to perform operation on a closed transport")
+        raise error
 
     dead.subscription.rewire(fail)
     room.publish()
@@ -339,13 +365,13 @@ class FanoutMachine(RuleBasedStateMachine):
     def end_the_turn(self) -> None:
         self.room.loop.end_turns()
 
-    @rule(room_for=st.integers(1, 4), first=st.booleans())
-    def connect(self, room_for: int, first: bool) -> None:
+    @rule(room_for=st.integers(1, 4), first=st.booleans(), raw=st.booleans())
+    def connect(self, room_for: int, first: bool, raw: bool) -> None:
         subscription = self.room.subscriber()
         self.next[subscription] = self.room.head + 1
         if not first:
             self.room.publish()
-        sink = FakeSink(subscription, room_for)
+        sink = FakeSink(subscription, room_for, raw=raw)
         subscription.connect(sink)
         self.sinks.append(sink)
 
@@ -359,7 +385,7 @@ class FanoutMachine(RuleBasedStateMachine):
     @rule(data=st.data(), room_for=st.integers(1, 4))
     def drain(self, data: st.DataObject, room_for: int) -> None:
         sink = data.draw(st.sampled_from(self.sinks))
-        if not sink.finished and sink.room_for == 0:
+        if not sink.finished and sink.room_for <= 0:
             sink.drain(room_for)
 
     @precondition(lambda self: self.queued)

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
 from core.model import Position
-from core.subscription import Start, Subscription
+from core.subscription import SendBytes, Start, Subscription
 from transports.errors import http_response
 from transports.frames import direct_http
 from transports.protocols import LabHttpProtocol
@@ -123,6 +123,7 @@ class DirectPoll:
         "_suffix",
         "_wait_s",
         "deadline_s",
+        "send",
         "write",
     )
 
@@ -138,10 +139,12 @@ class DirectPoll:
         self.deadline_s = 0.0
         self._prefix, self._suffix = b"", b""
         self.write: Callable[[bytes], object] = self._write_last
+        self.send: SendBytes | None = None
         match = _SINCE.match(protocol.request_bytes)
         if match is not None:
             self._prefix, self._suffix = match.string[: match.start(1)], match.string[match.end(1) :]
             self.write = protocol.transport.write
+            self.send = protocol.write_through()
 
     @property
     def waits(self) -> bool:
@@ -182,7 +185,8 @@ class DirectPoll:
     def stand_down(self) -> None:
         """Let the parser have the connection, behind the answer that is still due."""
         if self.waits:
-            self._subscription.rewire(self._write_last)
+            self.write, self.send = self._write_last, None
+            self._subscription.rewire(self.write)
         else:
             self._parking.discard(self)
             self._protocol.give_back()
@@ -207,10 +211,12 @@ class DirectPoll:
             self._protocol.transport.close()
 
     def pause(self) -> None:
-        """Its socket is full; a poll has asked for one answer, and gets it."""
+        """Its socket is full; a poll has asked for one answer, and gets it, behind what waits."""
+        self._subscription.rewire(self.write)
 
     def resume(self) -> None:
         """Its socket takes bytes again."""
+        self._subscription.rewire(self.write, self.send)
 
     def lost(self) -> None:
         """The client went. Nothing is consumed by that."""
