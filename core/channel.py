@@ -118,23 +118,24 @@ class Channel:
     def resume(self, subscription: Subscription, since: Position) -> Sequence[Event] | None:
         """Let a poller in again without asking the backplane: the few events it missed; none, and then it listens.
 
-        None when only `add` can tell.
+        None when only `add` can tell, or it listens already.
         """
         fanout = subscription.fanout
-        if not isinstance(fanout, Rounds) or self._groups.get(subscription.framing) is not fanout:
+        if not isinstance(fanout, Rounds) or fanout not in self._groups.values():
             return None  # it belongs to an earlier channel of this room
         self.idle_since_s = self._clock()  # pollers who are all on their way back are nobody who has left
-        head, pending = self.head, fanout.pending
+        head = self.head
         behind = head.offset - since.offset if head is not None and since.epoch == head.epoch else -1
-        if behind > pending:
-            missed = self._missed(since, pending)
-            return missed and missed[:_TOLD_AT_ONCE]
-        if behind != pending:
-            if behind:
-                return self._missed(since)
-            fanout.flush()  # it was told by other ways what the others still wait for
-        fanout.park(subscription)
-        return ()
+        parked = fanout.park(subscription, behind)
+        if parked is None:
+            return None
+        if parked:
+            return ()
+        pending = fanout.pending
+        if behind < pending:
+            return self._missed(since)
+        missed = self._missed(since, pending)
+        return missed and missed[:_TOLD_AT_ONCE]
 
     def _missed(self, since: Position, but_last: int = 0) -> Sequence[Event] | None:
         """The events after a position, without the last ones, when this instance knows them all."""

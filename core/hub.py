@@ -128,12 +128,12 @@ class Hub:
     def resume(self, subscription: Subscription, since: Position) -> Sequence[Event] | None:
         """Let an answered poller in again, without a wait: the events it missed, or none, and then it listens.
 
-        None when only a new `attach` can tell: its token or lease has run out, its place is too far behind, or the
-        server drains.
+        None when only a new `attach` can tell: its token or lease has run out, its place is too far behind, the server
+        drains, or it listens already.
         """
         channel = self._channels.get(subscription.lease.room)
         expired = subscription.principal.expires_at_s <= self._wall_clock()
-        if channel is None or expired or self.draining or not self._leases.is_fresh(subscription.lease):
+        if channel is None or expired or self.draining or not self._leases.is_held(subscription.lease):
             return None
         missed = channel.resume(subscription, since)
         if missed is not None:

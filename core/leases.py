@@ -11,7 +11,10 @@ from core.errors import Unavailable
 from core.model import RoomId
 from core.subscription import Subscription
 
-_FRESH_SHARE: Final = 1 / 6  # of its time, in which a poller's lease is not renewed again: polls may be many a second
+# Shares of a poller's lease's time. Polls may be many a second: within the first it is not renewed again. Within the
+# second a poll need not wait for it to be: that is done for all of them together with the next tick.
+_FRESH_SHARE: Final = 1 / 6
+_HELD_SHARE: Final = 1 / 2
 
 Timed = Callable[[Awaitable[None]], Awaitable[None]]
 
@@ -19,14 +22,16 @@ Timed = Callable[[Awaitable[None]], Awaitable[None]]
 class Leases:
     """Takes, renews and lets run on. A stream's lease is the hub's to give back; a poller's outlives its polls."""
 
-    __slots__ = ("_backplane", "_clock", "_polling", "_renewed_s", "_timed", "_ttl_s")
+    __slots__ = ("_backplane", "_clock", "_due", "_fresh_s", "_polling", "_renewed_s", "_timed", "_ttl_s")
 
     def __init__(self, backplane: Backplane, ttl_s: float, clock: Callable[[], float], timed: Timed) -> None:
         self._backplane = backplane
         self._ttl_s = ttl_s
         self._clock = clock
         self._timed = timed
-        self._polling: dict[RoomId, dict[Lease, float]] = {}  # pollers' leases, and when they were last held
+        self._polling: dict[RoomId, dict[str, float]] = {}  # pollers' leases by name, and when they were last held
+        self._due: dict[Lease, None] = {}  # pollers' leases that are to be prolonged
+        self._fresh_s = ttl_s * _FRESH_SHARE
         self._renewed_s = 0.0
 
     async def hold(self, subscription: Subscription) -> None:
@@ -38,27 +43,40 @@ class Leases:
             try:
                 await self._timed(self._backplane.hold(lease, self._ttl_s))
             except Unavailable:
-                if lease not in self._polling.get(lease.room, {}):
+                if lease.name not in self._polling.get(lease.room, {}):
                     raise  # else: who is a member already goes on reading while the backplane is away
             else:
-                self._polling.setdefault(lease.room, {})[lease] = self._clock()
+                self._polling.setdefault(lease.room, {})[lease.name] = self._clock()
 
     async def linger(self, lease: Lease) -> None:
         """Let a poller's lease run on from now, unless it was given back meanwhile."""
         if not self.is_fresh(lease):
             await self._backplane.prolong([lease], self._ttl_s)
             held = self._polling.get(lease.room, {})
-            if lease in held:
-                held[lease] = self._clock()
+            if lease.name in held:
+                held[lease.name] = self._clock()
 
     def is_fresh(self, lease: Lease) -> bool:
         """Whether a poller's lease was taken so lately that it need not be asked about."""
-        held_s = self._polling.get(lease.room, {}).get(lease, -math.inf)
-        return self._clock() - held_s < self._ttl_s * _FRESH_SHARE
+        return self._age_s(lease) < self._fresh_s
+
+    def is_held(self, lease: Lease) -> bool:
+        """Whether a poller may come back without a wait; its lease is seen to when that is due."""
+        age_s = self._age_s(lease)
+        if age_s < self._fresh_s:
+            return True
+        if age_s >= self._ttl_s * _HELD_SHARE:
+            return False
+        self._due[lease] = None
+        return True
+
+    def _age_s(self, lease: Lease) -> float:
+        held = self._polling.get(lease.room)
+        return math.inf if held is None else self._clock() - held.get(lease.name, -math.inf)
 
     def forget(self, lease: Lease) -> None:
         """A poller's lease is given back."""
-        self._polling.get(lease.room, {}).pop(lease, None)
+        self._polling.get(lease.room, {}).pop(lease.name, None)
 
     def forget_room(self, room: RoomId) -> None:
         """Somebody left a room: it may be one of its pollers."""
@@ -73,14 +91,18 @@ class Leases:
         """Drop what is known of pollers that have not come back."""
         now_s = self._clock()
         for room, held in list(self._polling.items()):
-            kept = {lease: held_s for lease, held_s in held.items() if now_s - held_s < self._ttl_s}
+            kept = {name: held_s for name, held_s in held.items() if now_s - held_s < self._ttl_s}
             if kept:
                 self._polling[room] = kept
             else:
                 del self._polling[room]
 
     async def renew(self, subscriptions: Iterable[Subscription]) -> None:
-        """Renew the leases of those who are here, every third of their time. Raises Unavailable, to be tried again."""
+        """Renew the leases of those who are here, every third of their time, and of those who have been, when due.
+
+        Raises Unavailable, to be tried again.
+        """
+        await self._prolong_due()
         now_s = self._clock()
         if now_s - self._renewed_s < self._ttl_s / 3:
             return
@@ -89,3 +111,13 @@ class Leases:
         # A poller that has left on another instance is not taken back because its last poll is still held here.
         await self._backplane.prolong([each.lease for each in live if each.linger], self._ttl_s)
         self._renewed_s = now_s
+
+    async def _prolong_due(self) -> None:
+        due = list(self._due)
+        if due:
+            await self._backplane.prolong(due, self._ttl_s)
+        for lease in due:
+            del self._due[lease]
+            held = self._polling.get(lease.room, {})
+            if lease.name in held:  # else: it was given back meanwhile
+                held[lease.name] = self._clock()

@@ -37,13 +37,22 @@ class Rounds(Fanout):
         """Events that those who wait will be told with this round: so far behind the head is who may join them."""
         return len(self._batch)
 
-    def park(self, subscription: Subscription) -> None:
-        """Let one that has heard all but what is `pending` wait for this round's answer."""
+    def park(self, subscription: Subscription, behind: int) -> bool | None:
+        """Let one that is so many events behind the head wait for this round's answer, or return False when it has
+        missed more than that or less; None when it waits already.
+        """
+        if subscription in self._direct or subscription in self._late:
+            return None
+        if behind != len(self._batch):
+            if behind:
+                return False
+            self.flush()  # it was told by other ways what the others still wait for
         self._direct[subscription] = None
         self._sends = None
         self._stats.connections[subscription.transport] += 1
-        if not self._awaits_more():
+        if self._timer is not None and not self._awaits_more():
             self._hold_no_longer()
+        return True
 
     def push(self, event: Event, frame: Any) -> list[Subscription]:
         """Hand on an event, also to those who are just on their way back."""

@@ -28,9 +28,6 @@ class Lease:
     user_id: UserId
     name: str
 
-    def __hash__(self) -> int:
-        return hash(self.name)  # which a string remembers: each poll asks for its lease
-
 
 class Listener(Protocol):
     """The hub, as a backplane sees it. Called from the event loop; must not block."""

@@ -125,8 +125,30 @@ async def test_only_a_new_attach_can_tell(case: str) -> None:
         elif case == "draining":
             one.hub.drain()
         elif case == "stale lease":
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(0.5 * SHORT.presence_ttl_s)
             at, _ = await one.hub.members(ROOM)
+        assert one.hub.resume(subscription, at) is None
+
+
+async def test_polls_that_come_back_without_a_wait_keep_their_lease() -> None:
+    async with instance(SHORT) as one:
+        subscription, _ = await parked(one)
+        at = await one.say("0")
+        await settled()
+        for number in range(20):
+            await asyncio.sleep(0.3 * SHORT.presence_ttl_s)
+            await one.say(str(number))
+            missed = one.hub.resume(subscription, at)
+            assert missed, "a lease that is due for renewal is seen to beside"
+            at = missed[-1].position
+        _, members = await one.hub.members(ROOM)
+        assert [member.user_id for member in members] == ["alice"]
+
+
+async def test_listener_that_polls_again_while_it_listens_is_sent_the_full_way() -> None:
+    async with instance() as one:
+        subscription, _ = await parked(one)
+        at, _ = await one.hub.members(ROOM)
         assert one.hub.resume(subscription, at) is None
 
 

@@ -166,7 +166,7 @@ class DirectPoll:
     def take(self, data: bytes) -> bool:
         """Answer or park a follow-up poll that differs from the last only in its position."""
         prefix, suffix, parking = self._prefix, self._suffix, self._parking
-        if not data.startswith(prefix) or not data.endswith(suffix) or self._protocol.pipeline or self.waits:
+        if not data.startswith(prefix) or not data.endswith(suffix) or self._protocol.pipeline:
             return False
         text = data[len(prefix) : len(data) - len(suffix)]
         try:
