@@ -5,6 +5,7 @@ the same bytes; and a connection that polls again with the same request but for 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from typing import Final
@@ -41,6 +42,7 @@ class Parking:
         self._default_headers: Callable[[], list[tuple[bytes, bytes]]] = list
         self._polls: set[DirectPoll] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self.clock: Callable[[], float] = math.inf.__float__  # the event loop's
         self.told = Position("", 0)  # by the last common answer, and as its pollers will write it
         self.told_text = b""
         self._answers: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
@@ -92,7 +94,9 @@ class Parking:
         """Watch over a poll: one timer for all, since one each would cost more than the poll itself."""
         self._polls.add(poll)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+            loop = asyncio.get_running_loop()
+            self.clock = loop.time
+            self._timer = loop.call_later(_TICK_S, self._tick)
 
     def discard(self, poll: DirectPoll) -> None:
         """Stop watching; harmless for one that is not watched."""
@@ -158,15 +162,15 @@ class DirectPoll:
             self._protocol.spawn(self._hub.detach(self._subscription))
             return
         self._protocol.take_over(self)
-        self._protocol.short_way = self if self._prefix else None
-        self.deadline_s = self._protocol.loop.time() + self._wait_s
+        self._protocol.short_way = self if self._prefix and not self._protocol.pipeline else None
         self._parking.add(self)
+        self.deadline_s = self._parking.clock() + self._wait_s
         self._subscription.connect(self)
 
     def take(self, data: bytes) -> bool:
         """Answer or park a follow-up poll that differs from the last only in its position."""
         prefix, suffix, parking = self._prefix, self._suffix, self._parking
-        if not data.startswith(prefix) or not data.endswith(suffix) or self._protocol.pipeline:
+        if not data.startswith(prefix) or not data.endswith(suffix):
             return False
         text = data[len(prefix) : len(data) - len(suffix)]
         try:
@@ -177,7 +181,7 @@ class DirectPoll:
         if missed is None:
             return False
         self._since = since
-        self.deadline_s = self._protocol.loop.time() + self._wait_s
+        self.deadline_s = parking.clock() + self._wait_s
         if missed:
             self.write(parking.caught_up([(event.body, event.position) for event in missed]))
         return True
