@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 
 from core.settings import Settings
-from transports.hosting import adopt, hosting_server, tcp_nodelay
+from transports.hosting import ACCEPTS_PER_TURN, adopt, hosting_server, several, tcp_nodelay
 from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 
@@ -25,11 +27,14 @@ def server() -> uvicorn.Server:
 
 
 @pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
+def _process_as_before() -> Iterator[None]:
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    thresholds = gc.get_threshold()
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 def test_no_uvicorn_no_hosting_server() -> None:
@@ -70,6 +75,37 @@ async def test_signal_drains_first_and_then_lets_the_server_exit(
     os.kill(os.getpid(), number)
     await asyncio.sleep(0)
     assert server.force_exit is (number == signal.SIGINT)  # Ctrl-C twice means now
+
+
+async def test_what_a_server_is_made_of_is_out_of_the_collectors_sight(server: uvicorn.Server) -> None:
+    adopt(server, Settings(), lambda: None)
+    assert gc.get_freeze_count() > 10_000
+    assert gc.isenabled()
+
+
+def test_a_crowd_is_accepted_in_a_turn() -> None:
+    accepted = 0
+
+    class Counted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal accepted
+            accepted += 1
+
+    async def accept_a_crowd() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            servers = [await loop.create_server(Counted, sock=each) for each in several(listener)]
+            crowd = [socket.create_connection(listener.getsockname()) for _ in range(ACCEPTS_PER_TURN)]
+            for _ in range(4):
+                await asyncio.sleep(0)
+            for server in servers:
+                server.close()
+            for each in crowd:
+                each.close()
+
+    uvloop.run(accept_a_crowd())
+    assert accepted == ACCEPTS_PER_TURN
 
 
 def test_nodelay_of_nobody_is_unknown(server: uvicorn.Server) -> None:

@@ -114,8 +114,8 @@ def test_uvicorn_and_websockets_still_have_the_methods(owner: type, names: set[s
 
 def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
     ours = {
-        "take_over", "give_back", "spawn", "close_soon", "can_hand_over", "holder", "short_way", "request_bytes",
-        "broken",
+        "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "short_way",
+        "request_bytes", "broken",
     }  # fmt: skip
     for kind in (BoundedHttpProtocol, LabHttpProtocol, BoundedWebSocketProtocol, LabWebSocketProtocol):
         base = HttpToolsProtocol if issubclass(kind, HttpToolsProtocol) else WebSocketsSansIOProtocol
@@ -135,7 +135,7 @@ def test_config_still_has_what_we_set() -> None:
 
 def test_server_state_still_has_connections_and_tasks() -> None:
     assert {"connections", "tasks", "default_headers"} <= set(vars(ServerState()))
-    assert {"scope", "disconnected", "response_complete", "keep_alive"} <= set(
+    assert {"scope", "message_event", "disconnected", "response_complete", "keep_alive"} <= set(
         RequestResponseCycle.__init__.__code__.co_names
     )
     assert httptools_impl.STATUS_LINE[431].startswith(b"HTTP/1.1 431 ")

@@ -33,6 +33,9 @@ class RecordingTransport(asyncio.Transport):
         assert not self.is_closing(), "written to after closing"
         self.written.append(bytes(data))
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.done.append("limits")
+
     def is_closing(self) -> bool:
         return bool({"close", "abort"} & set(self.done))
 

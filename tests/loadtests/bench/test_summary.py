@@ -83,7 +83,7 @@ def test_cases_of_an_extent_are_distinct(extent: str) -> None:
 
 
 def test_half_rate_is_half_of_what_the_floor_does() -> None:
-    alone, beside = matrix.half_rate_cases("sse", 100_000.0, 1000)
+    beside, alone = matrix.half_rate_cases("sse", 100_000.0, 1000)
     assert isinstance(alone.load, Load)
     assert isinstance(beside.load, Load)
     assert alone.load.rate_per_s == 50.0
