@@ -60,8 +60,8 @@ def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None
 def _spare_garbage_collector() -> None:
     """Keep what a server is made of out of the collector's sight, and let it look less often.
 
-    A full collection walks every object: with a thousand connections that was a pause of 60 ms in every subscriber's
-    latency. Connections are freed by their reference counts; what is left to the collector is little.
+    A full collection walks every object: with a thousand connections that is a pause in every subscriber's latency.
+    Connections are freed by their reference counts; what is left to the collector is little.
     """
     gc.collect()
     gc.freeze()
@@ -71,7 +71,7 @@ def _spare_garbage_collector() -> None:
 def several(listener: socket.socket) -> list[socket.socket]:
     """The listening socket many times over, for a loop that accepts one connection per turn and socket, as libuv does.
 
-    While a turn writes to thousands of sockets, people would else come in at thirty a second.
+    While a turn writes to thousands of sockets, people would else come in by dozens a second.
     """
     return [listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))]
 

@@ -66,8 +66,8 @@ class _HandedOver(asyncio.Protocol, Generic[_Holds]):
         task.add_done_callback(self.tasks.discard)
 
     def write_through(self) -> Callable[[bytes], int] | None:
-        """The socket's own `send`, if there is one without TLS before it: half a microsecond less than the transport's
-        `write`, which is a tenth. From now on the holder is paused whenever a byte waits in the transport's buffer.
+        """The socket's own `send`, if there is one without TLS before it; the transport's `write` goes through every
+        connection twice. From now on the holder is paused while a byte waits in the transport's buffer.
         """
         if self.transport.is_closing():
             return None
@@ -273,7 +273,7 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
             holder.pause()
 
     def _forget_request(self) -> None:
-        """Let go of what only the endpoint needed: a third of what an idle stream or parked poll would hold."""
+        """Let go of what only the endpoint needed, which is much of what an idle stream or parked poll would hold."""
         if self.scope is self._held.scope:  # else: of a next request, which waits
             self.scope, self.headers, self.url = _FORGOTTEN, [], b""
         self._held.scope = _FORGOTTEN

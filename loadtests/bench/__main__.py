@@ -16,7 +16,7 @@ import msgspec
 from loadtests.bench import bars, chart, growth, summary
 from loadtests.bench.build import BenchError
 from loadtests.bench.joins import Joins, join_once
-from loadtests.bench.matrix import Case, cases, expected_s, half_rate_cases
+from loadtests.bench.matrix import COMPARED, Case, cases, expected_s, half_rate_cases
 from loadtests.bench.runs import run_once
 from loadtests.bench.systems import TRANSPORTS, System, systems
 
@@ -82,8 +82,8 @@ class _Bench:
 def _expected_minutes(options: argparse.Namespace) -> float:
     planned = list(cases(options.extent))
     if options.extent != "quick":
-        for transport in TRANSPORTS:
-            planned += half_rate_cases(transport, 100_000.0, 1000)  # how long they take does not depend on the rate
+        for transport in TRANSPORTS:  # how long they take does not depend on the rate
+            planned += half_rate_cases(transport, dict.fromkeys(COMPARED, 100_000.0), 1000)
     return expected_s(planned, options.repeats) / 60
 
 
@@ -98,13 +98,12 @@ def _report(rows: list[summary.Row]) -> str:
 def _half_rates(rows: list[summary.Row]) -> list[Case]:
     made = []
     for transport in TRANSPORTS:
-        floors = [
-            row["result"]["dps"]
-            for row in rows
-            if row["case"] == f"{transport}/n1000-w1-128B" and row["system"] == "floor"
-        ]
-        if floors:
-            made += half_rate_cases(transport, summary.spread(floors)[0], 1000)
+        found: dict[str, list[float]] = {}
+        for row in rows:
+            if row["case"] == f"{transport}/n1000-w1-128B":
+                found.setdefault(row["system"], []).append(row["result"]["dps"])
+        if "floor" in found:
+            made += half_rate_cases(transport, {name: summary.spread(each)[0] for name, each in found.items()}, 1000)
     return made
 
 

@@ -1111,8 +1111,8 @@ int main(int ac, char **av) {
   wire(&w1);
   double sec = (m1 - m0) / 1e9;
   pub_on = 0;
-  u64 drain = now();
-  while (now() - drain < 2000000000ull && total < sent * (u64)fan)
+  u64 drain = lastread = now(); // what is still on its way is not lost
+  while (now() - lastread < 2000000000ull && now() - drain < 60000000000ull && total < sent * (u64)fan)
     loop1(0);
   u64 mn = ~0ull, mx = 0;
   for (int i = 0; i < N; i++) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,6 +21,7 @@ _OURS: Final = ("direct", "portable")
 _ALONE: Final = ("direct",)
 # In the order in which they run: a ratio is of neighbours, since the machine's speed drifts within seconds.
 _ALL: Final = ("direct", "floor", "nchan", "floor coalescing", "portable", "plain Starlette")
+COMPARED: Final = ("direct", "floor", "nchan", "portable")
 _WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")  # nothing to coalesce at window 1
 _IN_PYTHON: Final = (*_OURS, "plain Starlette")
 # To tell one member of one join, where joins come one by one: the most that it can be.
@@ -101,11 +102,16 @@ def _growing(transport: str, *, once: bool) -> Iterator[Case]:
         yield Case(_ALONE, transport, Joins(JOINERS, before), once)
 
 
-def half_rate_cases(transport: str, floor_deliveries_per_s: float, subscribers: int) -> list[Case]:
-    """Latency at half of what the floor can do, open loop; and the same beside one reader that never reads."""
-    rate_per_s = round(floor_deliveries_per_s / subscribers / 2, 1)
+def half_rate_cases(transport: str, deliveries_per_s: Mapping[str, float], subscribers: int) -> list[Case]:
+    """Latency at half of what the floor can do, open loop; and the same beside one reader that never reads.
+
+    `deliveries_per_s` is what each system did when every message waited for the last: who did less than this rate
+    could not keep up with it, and its latency would be the length of the run.
+    """
+    rate_per_s = round(deliveries_per_s["floor"] / subscribers / 2, 1)
+    able = tuple(name for name in COMPARED if deliveries_per_s.get(name, 0.0) >= rate_per_s * subscribers)
     load = Load(subscribers, rate_per_s=rate_per_s, measured_s=4.0)
-    made = [Case(("direct", "floor", "nchan", "portable"), transport, load)]
+    made = [Case(able, transport, load)]
     if transport != "longpoll":  # a poller that does not read has been answered already
         made.insert(0, Case(("direct",), transport, replace(load, stalled=1)))
     return made

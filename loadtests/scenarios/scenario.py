@@ -26,6 +26,7 @@ import msgspec
 
 from loadtests import toml_file
 from loadtests.links.spec import LOOPBACK, canonical
+from loadtests.runs.repeats import SUFFIX
 from loadtests.scenarios.errors import ScenarioError
 from loadtests.scenarios.slo import Slo
 from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, ECHO, Load
@@ -231,6 +232,9 @@ def _check_cell(cell: CellPlan) -> None:
 
 def _check_load(load: Load) -> None:
     _need(_NAME.fullmatch(load.name) is not None, "load.name", load.name, "[A-Za-z0-9_.-]{1,64}")
+    _need(
+        not load.name.endswith(SUFFIX), "load.name", load.name, f"an end other than {SUFFIX}, which marks repetitions"
+    )
     _need(1 <= load.subscribers <= 100_000, "subscribers", load.subscribers, "1..100000")
     _need(1 <= load.rooms <= load.subscribers, "rooms", load.rooms, f"1..{load.subscribers} (subscribers)")
     _need(load.direction in DIRECTIONS, "direction", load.direction, ", ".join(DIRECTIONS))

@@ -76,6 +76,7 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         ("subscribers = 5", "subscribers = 5, poll_interval_s = 0.0", "poll_interval_s is 0.0"),
         ("rate_per_s = 1.0", "rate_per_s = 0.0", "rate_per_s is 0.0; allowed: above 0"),
         ('name = "5x1"', 'name = ""', "load.name is "),
+        ('name = "5x1"', 'name = "5x1-again"', "load.name is 5x1-again; allowed: an end other than -again"),
         ("[[cells]]", "[[cells", "is not TOML"),
         ("subscribers = 5", "subscribers = 5, direction = 'up'", "allowed: downstream, chat, echo"),
         ("subscribers = 5", "subscribers = 5, direction = 'chat', rooms = 2", r"subscribers is 5; .* multiple .*\(2\)"),
