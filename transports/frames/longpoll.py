@@ -5,7 +5,6 @@ the same bytes; and a connection that polls again with the same request but for 
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import Callable
 from typing import Final
@@ -36,13 +35,14 @@ Respond = Callable[[Start, list[Frame]], Response]  # the ordinary answer of a p
 class Parking:
     """Where the polls of one app wait that need no task to do so, and what they are all told."""
 
+    clock: Callable[[], float]  # the event loop's; known when the first poll has been added
+
     def __init__(self, hub: Hub, respond: Respond) -> None:
         self._hub = hub
         self._respond = respond
         self._default_headers: Callable[[], list[tuple[bytes, bytes]]] = list
         self._polls: set[DirectPoll] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self.clock: Callable[[], float] = math.inf.__float__  # the event loop's
         self.told = Position("", 0)  # by the last common answer, and as its pollers will write it
         self.told_text = b""
         self._answers: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
