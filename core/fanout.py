@@ -57,7 +57,6 @@ class Fanout:
         "_queued",
         "_seen",
         "_sends",
-        "_sent_to",
         "_stats",
         "_timer",
         "_writing_s",
@@ -76,8 +75,7 @@ class Fanout:
         self._timer: Timer | None = None  # runs while the batch is held
         self._queued: dict[Subscription, None] = {}
         self._direct: dict[Subscription, None] = {}
-        self._sends: list[SendBytes] | None = []  # of the direct ones; None: to be made anew
-        self._sent_to: list[Subscription] = []  # in the same order
+        self._sends: list[tuple[Subscription, SendBytes]] | None = []  # of the direct ones; None: to be made anew
         self._batch: list[Any] = []
         self._seen = 0  # events in the batch at the end of the last turn
         self._late: dict[Subscription, int] = {}  # direct since the batch held so many events
@@ -223,13 +221,12 @@ class Fanout:
         """Write to every direct socket."""
         sends = self._sends
         if sends is None:
-            self._sent_to = list(self._direct)
-            sends = self._sends = [subscription.send for subscription in self._sent_to]
+            sends = self._sends = [(subscription, subscription.send) for subscription in self._direct]
         self._stats.deliveries[self._transport] += events * len(sends)
         began_s = self._pace.clock()
         size_bytes = len(data)
-        sent_to, full = self._sent_to, []
-        for place, send in enumerate(sends):
+        full = []
+        for subscription, send in sends:
             try:
                 taken_bytes = send(data)
             except BlockingIOError:
@@ -237,9 +234,10 @@ class Fanout:
             except (OSError, RuntimeError):
                 continue  # it has died, and that has not been reported yet
             if taken_bytes != size_bytes:
-                full.append((sent_to[place], data[taken_bytes:]))
+                full.append((subscription, data[taken_bytes:]))
         for subscription, rest in full:
-            subscription.write(rest)  # which fills its buffer, and that demotes
+            with suppress(RuntimeError):  # as above
+                subscription.write(rest)  # which fills its buffer, and that demotes
         self._written_s = self._pace.clock()
         self._writing_s = self._written_s - began_s
 

@@ -52,9 +52,7 @@ class Leases:
         """Let a poller's lease run on from now, unless it was given back meanwhile."""
         if not self.is_fresh(lease):
             await self._backplane.prolong([lease], self._ttl_s)
-            held = self._polling.get(lease.room, {})
-            if lease.name in held:
-                held[lease.name] = self._clock()
+            self._prolonged(lease)
 
     def is_fresh(self, lease: Lease) -> bool:
         """Whether a poller's lease was taken so lately that it need not be asked about."""
@@ -118,6 +116,9 @@ class Leases:
             await self._backplane.prolong(due, self._ttl_s)
         for lease in due:
             del self._due[lease]
-            held = self._polling.get(lease.room, {})
-            if lease.name in held:  # else: it was given back meanwhile
-                held[lease.name] = self._clock()
+            self._prolonged(lease)
+
+    def _prolonged(self, lease: Lease) -> None:
+        held = self._polling.get(lease.room, {})
+        if lease.name in held:  # else: it was given back meanwhile
+            held[lease.name] = self._clock()

@@ -71,7 +71,7 @@ def _spare_garbage_collector() -> None:
 def several(listener: socket.socket) -> list[socket.socket]:
     """The listening socket many times over, for a loop that accepts one connection per turn and socket, as libuv does.
 
-    While a turn writes to thousands of sockets, people would else come in by dozens a second.
+    A turn that writes to thousands of sockets is long, and a crowd would else wait for one such turn each.
     """
     return [listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))]
 

@@ -5,60 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.backplane.base import Lease
 from core.errors import ShuttingDown, SlowConsumer
-from core.fanout import Fanout
-from core.model import Event, Position, Principal, RoomId, UserId
-from core.outbox import Outbox
-from core.stats import Stats
+from core.model import Event, Position
 from core.subscription import Subscription
-from tests.core.instances import frame
-from tests.core.loop import Loop
+from tests.core.fanout_room import Room, numbers
 from tests.core.sink import FakeSink
-
-ALICE = Principal(UserId("alice"), None, 1e12, "k")
-LEASE = Lease(RoomId("lobby"), UserId("alice"), "tab")
-
-
-class Room:
-    """A fan-out with numbered events."""
-
-    def __init__(self, outbox_bytes: int = 1 << 20, coalesce_s: float = 0.0) -> None:
-        self.stats = Stats()
-        self.loop = Loop()
-        self.fanout = Fanout(frame, self.stats, self.loop.pace(coalesce_s))
-        self.head = 0
-        self._outbox_bytes = outbox_bytes
-
-    def subscriber(self) -> Subscription:
-        outbox: Outbox[bytes] = Outbox(self._outbox_bytes)
-        subscription = Subscription(ALICE, LEASE, "test", frame, outbox, self.stats, linger=False)
-        self.fanout.add(subscription)
-        return subscription
-
-    def direct(self, room_for: int = 1_000_000, *, raw: bool = False) -> FakeSink:
-        subscription = self.subscriber()
-        sink = FakeSink(subscription, room_for, raw=raw)
-        subscription.connect(sink)
-        return sink
-
-    def publish(self, body: bytes = b"%d") -> list[Subscription]:
-        """One more event; the channel cuts those for whom it was too much."""
-        self.head += 1
-        event = Event(Position("epoch0001", self.head), body.replace(b"%d", b"%d" % self.head))
-        slow = self.fanout.push(event, self.fanout.frame(event.body, event.position))
-        for subscription in slow:
-            self.fanout.remove(subscription)
-            subscription.cut()
-        return slow
-
-
-def numbers(lines: list[bytes]) -> list[int]:
-    return [int(line) for line in lines]
 
 
 def test_events_of_one_turn_are_one_write_for_each_direct_socket() -> None:
@@ -272,6 +224,20 @@ def test_control_frame_to_a_direct_socket_goes_out_now_and_counts_as_no_delivery
     assert room.stats.deliveries["test"] == 0
 
 
+def test_socket_that_dies_half_written_to_keeps_no_one_from_hearing() -> None:
+    room = Room()
+    dying, other, last = room.direct(room_for=1, raw=True), room.direct(room_for=2, raw=True), room.direct(raw=True)
+
+    def fail(data: bytes) -> object:
+        raise RuntimeError("a closed transport")
+
+    dying.subscription.rewire(fail, dying.send)
+    other.room_for = 1
+    room.publish(b"event %d")
+    room.loop.end_turns()
+    assert other.heard() == last.heard() == [b"event 1"]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a closed transport"), BrokenPipeError(), OSError(9, "closed")])
 def test_socket_that_died_unreported_keeps_no_one_from_hearing(error: Exception) -> None:
     room = Room()
@@ -339,90 +305,3 @@ def test_a_message_takes_the_joins_before_it_along_at_once() -> None:
     room.publish()
     room.loop.end_turns()
     assert [line[:8] for line in sink.heard()] == [JOINED[:8], b"3"]
-
-
-class FanoutMachine(RuleBasedStateMachine):
-    """Subscribers of both kinds, at any moment of a turn. Each hears a run without holes from where it joined."""
-
-    @initialize(outbox_bytes=st.integers(1, 60))
-    def begin(self, outbox_bytes: int) -> None:
-        self.room = Room(outbox_bytes)
-        self.sinks: list[FakeSink] = []
-        self.queued: list[Subscription] = []
-        self.next: dict[Subscription, int] = {}
-
-    def check(self, subscription: Subscription, heard: list[int]) -> None:
-        first = self.next[subscription]
-        assert heard == list(range(first, first + len(heard)))
-        self.next[subscription] = first + len(heard)
-
-    @rule(events=st.integers(1, 6))
-    def publish(self, events: int) -> None:
-        for _ in range(events):
-            self.room.publish()
-
-    @rule()
-    def end_the_turn(self) -> None:
-        self.room.loop.end_turns()
-
-    @rule(room_for=st.integers(1, 4), first=st.booleans(), raw=st.booleans())
-    def connect(self, room_for: int, first: bool, raw: bool) -> None:
-        subscription = self.room.subscriber()
-        self.next[subscription] = self.room.head + 1
-        if not first:
-            self.room.publish()
-        sink = FakeSink(subscription, room_for, raw=raw)
-        subscription.connect(sink)
-        self.sinks.append(sink)
-
-    @rule()
-    def queue(self) -> None:
-        subscription = self.room.subscriber()
-        self.next[subscription] = self.room.head + 1
-        self.queued.append(subscription)
-
-    @precondition(lambda self: self.sinks)
-    @rule(data=st.data(), room_for=st.integers(1, 4))
-    def drain(self, data: st.DataObject, room_for: int) -> None:
-        sink = data.draw(st.sampled_from(self.sinks))
-        if not sink.finished and sink.room_for <= 0:
-            sink.drain(room_for)
-
-    @precondition(lambda self: self.queued)
-    @rule(data=st.data())
-    def take(self, data: st.DataObject) -> None:
-        subscription = data.draw(st.sampled_from(self.queued))
-        self.check(subscription, numbers(subscription.take_now()))
-
-    @precondition(lambda self: self.sinks)
-    @rule(data=st.data(), gone=st.booleans())
-    def leave(self, data: st.DataObject, gone: bool) -> None:
-        sink = data.draw(st.sampled_from(self.sinks))
-        if gone:
-            sink.subscription.disconnect()
-            sink.room_for = -1
-        self.room.fanout.remove(sink.subscription)
-        sink.subscription.end()
-        self.sinks.remove(sink)
-        self.check(sink.subscription, numbers(sink.heard()))
-
-    @invariant()
-    def every_socket_heard_a_run_without_holes(self) -> None:
-        for sink in self.sinks:
-            self.check(sink.subscription, numbers(sink.heard()))
-
-    @invariant()
-    def sockets_that_take_bytes_have_all_of_the_last_turn(self) -> None:
-        if self.room.loop.idle:
-            for sink in self.sinks:
-                if sink.subscription.direct:
-                    assert self.next[sink.subscription] == self.room.head + 1
-
-    @invariant()
-    def what_waits_is_bounded(self) -> None:
-        for subscription in self.next:
-            assert len(subscription.outbox) <= 1 or subscription.outbox.waiting_bytes <= subscription.outbox.max_bytes
-
-
-FanoutMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
-TestFanoutMachine = FanoutMachine.TestCase

@@ -1,0 +1,53 @@
+"""A fan-out in the hands of a test."""
+
+from __future__ import annotations
+
+from core.backplane.base import Lease
+from core.fanout import Fanout
+from core.model import Event, Position, Principal, RoomId, UserId
+from core.outbox import Outbox
+from core.stats import Stats
+from core.subscription import Subscription
+from tests.core.instances import frame
+from tests.core.loop import Loop
+from tests.core.sink import FakeSink
+
+ALICE = Principal(UserId("alice"), None, 1e12, "k")
+LEASE = Lease(RoomId("lobby"), UserId("alice"), "tab")
+
+
+class Room:
+    """A fan-out with numbered events."""
+
+    def __init__(self, outbox_bytes: int = 1 << 20, coalesce_s: float = 0.0) -> None:
+        self.stats = Stats()
+        self.loop = Loop()
+        self.fanout = Fanout(frame, self.stats, self.loop.pace(coalesce_s))
+        self.head = 0
+        self._outbox_bytes = outbox_bytes
+
+    def subscriber(self) -> Subscription:
+        outbox: Outbox[bytes] = Outbox(self._outbox_bytes)
+        subscription = Subscription(ALICE, LEASE, "test", frame, outbox, self.stats, linger=False)
+        self.fanout.add(subscription)
+        return subscription
+
+    def direct(self, room_for: int = 1_000_000, *, raw: bool = False) -> FakeSink:
+        subscription = self.subscriber()
+        sink = FakeSink(subscription, room_for, raw=raw)
+        subscription.connect(sink)
+        return sink
+
+    def publish(self, body: bytes = b"%d") -> list[Subscription]:
+        """One more event; the channel cuts those for whom it was too much."""
+        self.head += 1
+        event = Event(Position("epoch0001", self.head), body.replace(b"%d", b"%d" % self.head))
+        slow = self.fanout.push(event, self.fanout.frame(event.body, event.position))
+        for subscription in slow:
+            self.fanout.remove(subscription)
+            subscription.cut()
+        return slow
+
+
+def numbers(lines: list[bytes]) -> list[int]:
+    return [int(line) for line in lines]

@@ -1,0 +1,98 @@
+"""The direct path under any order of joins, writes, full sockets and leaves."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from core.subscription import Subscription
+from tests.core.fanout_room import Room, numbers
+from tests.core.sink import FakeSink
+
+
+class FanoutMachine(RuleBasedStateMachine):
+    """Subscribers of both kinds, at any moment of a turn. Each hears a run without holes from where it joined."""
+
+    @initialize(outbox_bytes=st.integers(1, 60))
+    def begin(self, outbox_bytes: int) -> None:
+        self.room = Room(outbox_bytes)
+        self.sinks: list[FakeSink] = []
+        self.queued: list[Subscription] = []
+        self.next: dict[Subscription, int] = {}
+
+    def check(self, subscription: Subscription, heard: list[int]) -> None:
+        first = self.next[subscription]
+        assert heard == list(range(first, first + len(heard)))
+        self.next[subscription] = first + len(heard)
+
+    @rule(events=st.integers(1, 6))
+    def publish(self, events: int) -> None:
+        for _ in range(events):
+            self.room.publish()
+
+    @rule()
+    def end_the_turn(self) -> None:
+        self.room.loop.end_turns()
+
+    @rule(room_for=st.integers(1, 4), first=st.booleans(), raw=st.booleans())
+    def connect(self, room_for: int, first: bool, raw: bool) -> None:
+        subscription = self.room.subscriber()
+        self.next[subscription] = self.room.head + 1
+        if not first:
+            self.room.publish()
+        sink = FakeSink(subscription, room_for, raw=raw)
+        subscription.connect(sink)
+        self.sinks.append(sink)
+
+    @rule()
+    def queue(self) -> None:
+        subscription = self.room.subscriber()
+        self.next[subscription] = self.room.head + 1
+        self.queued.append(subscription)
+
+    @precondition(lambda self: self.sinks)
+    @rule(data=st.data(), room_for=st.integers(1, 4))
+    def drain(self, data: st.DataObject, room_for: int) -> None:
+        sink = data.draw(st.sampled_from(self.sinks))
+        if not sink.finished and sink.room_for <= 0:
+            sink.drain(room_for)
+
+    @precondition(lambda self: self.queued)
+    @rule(data=st.data())
+    def take(self, data: st.DataObject) -> None:
+        subscription = data.draw(st.sampled_from(self.queued))
+        self.check(subscription, numbers(subscription.take_now()))
+
+    @precondition(lambda self: self.sinks)
+    @rule(data=st.data(), gone=st.booleans())
+    def leave(self, data: st.DataObject, gone: bool) -> None:
+        sink = data.draw(st.sampled_from(self.sinks))
+        if gone:
+            sink.subscription.disconnect()
+            sink.room_for = -1
+        self.room.fanout.remove(sink.subscription)
+        sink.subscription.end()
+        self.sinks.remove(sink)
+        self.check(sink.subscription, numbers(sink.heard()))
+
+    @invariant()
+    def every_socket_heard_a_run_without_holes(self) -> None:
+        for sink in self.sinks:
+            self.check(sink.subscription, numbers(sink.heard()))
+
+    @invariant()
+    def sockets_that_take_bytes_have_all_of_the_last_turn(self) -> None:
+        if self.room.loop.idle:
+            for sink in self.sinks:
+                if sink.subscription.direct:
+                    assert self.next[sink.subscription] == self.room.head + 1
+
+    @invariant()
+    def what_waits_is_bounded(self) -> None:
+        for subscription in self.next:
+            assert len(subscription.outbox) <= 1 or subscription.outbox.waiting_bytes <= subscription.outbox.max_bytes
+
+
+FanoutMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+TestFanoutMachine = FanoutMachine.TestCase
