@@ -9,7 +9,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from core.auth import sign
@@ -121,7 +121,7 @@ def _print_token(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     import uvicorn
 
-    from transports.hosting import several
+    from transports.hosting import PunctualServer, several
 
     given = {variable: getattr(options, variable) for _, variable, _ in _SETTINGS}
     os.environ.update({variable: value for variable, value in given.items() if value is not None})
@@ -140,11 +140,9 @@ def _serve(options: argparse.Namespace) -> None:
         return
     config = uvicorn.Config(app, log_level=options.log_level, access_log=options.log_level in ("info", "debug"))
     with _listen(options.host, options.port, shared=options.share_port) as listener:
-        host, port = listener.getsockname()[:2]
-        print(f"rtlab {options.name} listens on http://{host}:{port}", flush=True)
         if not getattr(options, "no_browser", True):
-            open_when_ready(host, port)
-        uvicorn.Server(config).run(sockets=several(listener))
+            open_when_ready(*listener.getsockname()[:2])
+        PunctualServer(config, _announcement(options.name, "http", listener)).run(sockets=several(listener))
 
 
 def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:
@@ -156,9 +154,13 @@ def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:
     except CertificateError as error:
         _fail(str(error))
     with _listen(options.host, options.port, shared=options.share_port) as listener:
-        host, port = listener.getsockname()[:2]
-        print(f"rtlab {options.name} listens on https://{host}:{port}", flush=True)
-        server.run(app, listener, tls, Settings.from_environ(os.environ), options.log_level)
+        listening = _announcement(options.name, "https", listener)
+        server.run(app, listener, tls, Settings.from_environ(os.environ), options.log_level, listening)
+
+
+def _announcement(name: str, scheme: str, listener: socket.socket) -> Callable[[], None]:
+    host, port = listener.getsockname()[:2]
+    return lambda: print(f"rtlab {name} listens on {scheme}://{host}:{port}", flush=True)
 
 
 def _tls_arguments(options: argparse.Namespace) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from uvicorn import Server
+from uvicorn import Config, Server
 
 from core.settings import Settings
 from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
@@ -66,6 +66,20 @@ def _spare_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
+
+
+class PunctualServer(Server):
+    """uvicorn's server, which says that it listens as soon as it does."""
+
+    def __init__(self, config: Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the app, then listen; a failed start is not told of."""
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
 
 
 def several(listener: socket.socket) -> list[socket.socket]:

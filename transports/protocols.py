@@ -209,32 +209,14 @@ _FORGOTTEN: Final[Any] = MappingProxyType({})
 _UNHEARD: Final = asyncio.Event()
 
 
-class ShortWay(Protocol):
-    """Who may answer a request from its bytes alone."""
-
-    def take(self, data: bytes) -> bool:
-        """Deal with the request, or return False and be forgotten."""
-        ...
-
-    def stand_down(self) -> None:
-        """What comes now is for the parser; leave the connection so that it can follow."""
-        ...
-
-
 class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
-    """HTTP/1.1 whose responses can be handed over, and whose next request may be recognised before it is parsed."""
+    """HTTP/1.1 whose responses can be handed over, and whose last request is remembered as it came."""
 
-    short_way: ShortWay | None = None
     request_bytes = b""  # what came last, if that was one whole request without a body
     _held: RequestResponseCycle
 
     def data_received(self, data: bytes) -> None:
-        """Try the short way; parse whatever does not fit it to the letter."""
-        if self.short_way is not None:
-            if self.short_way.take(data):
-                return
-            self.short_way.stand_down()
-            self.short_way = None
+        """Remember what came, if it could be recognised when it comes again, and parse it."""
         whole = data.endswith(b"\r\n\r\n") and data.count(b"\r\n\r\n") == 1 and data.startswith(b"GET ")
         self.request_bytes = data if whole else b""
         super().data_received(data)
@@ -282,7 +264,7 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
 
     def give_back(self) -> None:
         """Go on with the next request: the holder has written its whole response."""
-        self.holder = self.short_way = None
+        self.holder = None
         self._held.response_complete = True
         if self._held.keep_alive:
             self.on_response_complete()

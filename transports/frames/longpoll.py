@@ -110,11 +110,12 @@ class Parking:
         self._timer = loop.call_later(_TICK_S, self._tick) if self._polls else None
 
 
-class DirectPoll:
-    """One connection that polls one room: between its protocol object and its subscription.
+class DirectPoll(asyncio.Protocol):
+    """One connection that polls one room: between its transport and its subscription.
 
-    While it is armed its protocol stays handed over, also between two polls, so that an answer is one write and
-    nothing else. Whatever does not come by the short way makes it stand down.
+    While it is armed it stands in the place of uvicorn's protocol, also between two polls, so that an answer is one
+    write and a follow-up poll one comparison. Whatever does not come by this short way makes it stand down, and uvicorn
+    parses it.
     """
 
     __slots__ = (
@@ -145,7 +146,7 @@ class DirectPoll:
         self.write: Callable[[bytes], object] = self._write_last
         self.send: SendBytes | None = None
         match = _SINCE.match(protocol.request_bytes)
-        if match is not None:
+        if match is not None and not protocol.pipeline:
             self._prefix, self._suffix = match.string[: match.start(1)], match.string[match.end(1) :]
             self.write = protocol.transport.write
             self.send = protocol.write_through()
@@ -158,42 +159,52 @@ class DirectPoll:
 
     def park(self) -> None:
         """Wait for something to tell, or tell it; the endpoint returns without having sent anything."""
-        if self._protocol.transport.is_closing():
+        transport = self._protocol.transport
+        if transport.is_closing():
             self._protocol.spawn(self._hub.detach(self._subscription))
             return
         self._protocol.take_over(self)
-        self._protocol.short_way = self if self._prefix and not self._protocol.pipeline else None
+        if self._prefix:
+            transport.set_protocol(self)
         self._parking.add(self)
         self.deadline_s = self._parking.clock() + self._wait_s
         self._subscription.connect(self)
 
-    def take(self, data: bytes) -> bool:
-        """Answer or park a follow-up poll that differs from the last only in its position."""
-        prefix, suffix, parking = self._prefix, self._suffix, self._parking
-        if not data.startswith(prefix) or not data.endswith(suffix):
-            return False
-        text = data[len(prefix) : len(data) - len(suffix)]
-        try:
-            since = parking.told if text == parking.told_text else Position.parse(text.decode().replace("%3A", ":"))
-        except (BadRequest, UnicodeDecodeError):
-            return False
-        missed = self._hub.resume(self._subscription, since)
-        if missed is None:
-            return False
+    def data_received(self, data: bytes) -> None:
+        """Answer or park a follow-up poll that differs from the last only in its position; else let it be parsed."""
+        parking = self._parking
+        since: Position | None = parking.told
+        if data != self._prefix + parking.told_text + self._suffix:
+            since = self._position_in(data)
+        missed = None if since is None else self._hub.resume(self._subscription, since)
+        if since is None or missed is None:
+            self._stand_down()
+            self._protocol.data_received(data)
+            return
         self._since = since
         self.deadline_s = parking.clock() + self._wait_s
         if missed:
             self.write(parking.caught_up([(event.body, event.position) for event in missed]))
-        return True
 
-    def stand_down(self) -> None:
-        """Let the parser have the connection, behind the answer that is still due."""
+    def _position_in(self, data: bytes) -> Position | None:
+        prefix, suffix = self._prefix, self._suffix
+        if not data.startswith(prefix) or not data.endswith(suffix):
+            return None
+        try:
+            return Position.parse(data[len(prefix) : len(data) - len(suffix)].decode().replace("%3A", ":"))
+        except (BadRequest, UnicodeDecodeError):
+            return None
+
+    def _stand_down(self) -> None:
+        """Let uvicorn's protocol have the connection, behind the answer that is still due."""
+        protocol = self._protocol
+        protocol.transport.set_protocol(protocol)
         if self.waits:
             self.write, self.send = self._write_last, None
             self._subscription.rewire(self.write)
         else:
             self._parking.discard(self)
-            self._protocol.give_back()
+            protocol.give_back()
 
     def finish(self, reason: RoomError | None) -> None:
         """The subscription ends while the poll waits: say why."""
@@ -222,6 +233,22 @@ class DirectPoll:
         """Its socket takes bytes again."""
         self._subscription.rewire(self.write, self.send)
 
+    def eof_received(self) -> None:
+        """Tell uvicorn's protocol that the client has said its last."""
+        self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """Tell it; it tells its holder."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """As before."""
+        self._protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As before."""
+        self._protocol.connection_lost(exc)
+
     def lost(self) -> None:
         """The client went. Nothing is consumed by that."""
         self._parking.discard(self)
@@ -230,9 +257,11 @@ class DirectPoll:
             self._protocol.spawn(self._hub.detach(self._subscription))
 
     def _write_last(self, answer: bytes) -> None:
+        protocol = self._protocol
         self._parking.discard(self)
-        self._protocol.transport.write(answer)
-        self._protocol.give_back()
+        protocol.transport.set_protocol(protocol)
+        protocol.transport.write(answer)
+        protocol.give_back()
 
 
 class Parked(Response):

@@ -9,7 +9,7 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import uvloop
@@ -31,16 +31,33 @@ _NO_LIMIT: Final = 2**31  # of requests per connection: promises count, and the 
 _STREAMS: Final = 250  # of one connection at a time: more tabs than anybody has
 
 
-def run(app: Starlette, listener: socket.socket, tls: ssl.SSLContext, settings: Settings, log_level: str) -> None:
-    """Serve on a bound socket until SIGTERM or SIGINT, then drain: gone within `settings.drain_s`, whoever stays."""
+def run(
+    app: Starlette,
+    listener: socket.socket,
+    tls: ssl.SSLContext,
+    settings: Settings,
+    log_level: str,
+    listening: Callable[[], None],
+) -> None:
+    """Serve on a bound socket until SIGTERM or SIGINT, then drain: gone within `settings.drain_s`, whoever stays.
+
+    `listening` is called when it does.
+    """
     with_http2(app)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     limit_unacknowledged(listener, settings.heartbeat_s)  # accepted sockets inherit it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(app, listener, tls, _config(log_level), settings.drain_s))
+        runner.run(_serve(app, listener, tls, _config(log_level), settings.drain_s, listening))
 
 
-async def _serve(app: Starlette, listener: socket.socket, tls: ssl.SSLContext, config: Config, drain_s: float) -> None:
+async def _serve(
+    app: Starlette,
+    listener: socket.socket,
+    tls: ssl.SSLContext,
+    config: Config,
+    drain_s: float,
+    listening: Callable[[], None],
+) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_quiet_about_clients)
     ending = asyncio.Event()
@@ -51,6 +68,7 @@ async def _serve(app: Starlette, listener: socket.socket, tls: ssl.SSLContext, c
         server = await asyncio.start_server(
             connections.hold, sock=listener, ssl=tls, backlog=_BACKLOG, ssl_handshake_timeout=_HANDSHAKE_S
         )
+        listening()
         await ending.wait()
         server.close()
         app.state.drain()  # streams are told why they end
