@@ -115,7 +115,7 @@ class Channel:
         subscription.replay(missed)
         self._register(subscription, Start(since, recovered=True))
 
-    def resume(self, subscription: Subscription, since: Position) -> Sequence[Event] | None:
+    def resume(self, subscription: Subscription, since: Position, now_s: float) -> Sequence[Event] | None:
         """Let a poller in again without asking the backplane: the few events it missed; none, and then it listens.
 
         None when only `add` can tell, or it listens already.
@@ -123,9 +123,12 @@ class Channel:
         fanout = subscription.fanout
         if not isinstance(fanout, Rounds) or fanout not in self._groups.values():
             return None  # it belongs to an earlier channel of this room
-        self.idle_since_s = self._clock()  # pollers who are all on their way back are nobody who has left
+        self.idle_since_s = now_s  # pollers who are all on their way back are nobody who has left
         head = self.head
-        behind = head.offset - since.offset if head is not None and since.epoch == head.epoch else -1
+        if since is head:  # as most who come back: they were told that very position
+            behind = 0
+        else:
+            behind = head.offset - since.offset if head is not None and since.epoch == head.epoch else -1
         parked = fanout.park(subscription, behind)
         if parked is None:
             return None

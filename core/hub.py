@@ -131,16 +131,24 @@ class Hub:
         None when only a new `attach` can tell: its token or lease has run out, its place is too far behind, the server
         drains, or it listens already.
         """
+        now_s = self._clock()
+        if now_s >= subscription.vouched_until_s or subscription.doubts != self._leases.doubts:
+            self._vouch(subscription, now_s)
         channel = self._channels.get(subscription.lease.room)
-        expired = subscription.principal.expires_at_s <= self._wall_clock()
-        if channel is None or expired or self.draining or not self._leases.is_held(subscription.lease):
+        if channel is None or self.draining or now_s >= subscription.vouched_until_s:
             return None
-        missed = channel.resume(subscription, since)
+        missed = channel.resume(subscription, since, now_s)
         if missed is not None:
             self.stats.resumes["recovered"] += 1
             if missed:
                 self.stats.deliveries[subscription.transport] += len(missed)
         return missed
+
+    def _vouch(self, subscription: Subscription, now_s: float) -> None:
+        """Note until when a poller's token and lease need not be looked at again."""
+        subscription.doubts = self._leases.doubts
+        token_s = subscription.principal.expires_at_s - self._wall_clock()
+        subscription.vouched_until_s = now_s + min(token_s, self._leases.held_for_s(subscription.lease))
 
     def withdraw(self, subscription: Subscription) -> bool:
         """Let a poller hear nothing until it is resumed. Returns False when it has just been told what came."""

@@ -22,7 +22,7 @@ Timed = Callable[[Awaitable[None]], Awaitable[None]]
 class Leases:
     """Takes, renews and lets run on. A stream's lease is the hub's to give back; a poller's outlives its polls."""
 
-    __slots__ = ("_backplane", "_clock", "_due", "_fresh_s", "_polling", "_renewed_s", "_timed", "_ttl_s")
+    __slots__ = ("_backplane", "_clock", "_due", "_fresh_s", "_polling", "_renewed_s", "_timed", "_ttl_s", "doubts")
 
     def __init__(self, backplane: Backplane, ttl_s: float, clock: Callable[[], float], timed: Timed) -> None:
         self._backplane = backplane
@@ -33,6 +33,7 @@ class Leases:
         self._due: dict[Lease, None] = {}  # pollers' leases that are to be prolonged
         self._fresh_s = ttl_s * _FRESH_SHARE
         self._renewed_s = 0.0
+        self.doubts = 0  # times that what is known of pollers' leases was given up, of one or of many
 
     async def hold(self, subscription: Subscription) -> None:
         """Take its lease; a poller's, which the last poll took already, only when it needs renewing."""
@@ -58,15 +59,19 @@ class Leases:
         """Whether a poller's lease was taken so lately that it need not be asked about."""
         return self._age_s(lease) < self._fresh_s
 
-    def is_held(self, lease: Lease) -> bool:
-        """Whether a poller may come back without a wait; its lease is seen to when that is due."""
+    def held_for_s(self, lease: Lease) -> float:
+        """How long from now a poller may come back without asking about its lease; 0.0: it must be asked about now.
+
+        One that is due is renewed beside, with the next tick. What is told holds until `doubts` changes.
+        """
         age_s = self._age_s(lease)
         if age_s < self._fresh_s:
-            return True
-        if age_s >= self._ttl_s * _HELD_SHARE:
-            return False
+            return self._fresh_s - age_s
+        held_s = self._ttl_s * _HELD_SHARE - age_s
+        if held_s <= 0.0:
+            return 0.0
         self._due[lease] = None
-        return True
+        return held_s
 
     def _age_s(self, lease: Lease) -> float:
         held = self._polling.get(lease.room)
@@ -74,14 +79,17 @@ class Leases:
 
     def forget(self, lease: Lease) -> None:
         """A poller's lease is given back."""
+        self.doubts += 1
         self._polling.get(lease.room, {}).pop(lease.name, None)
 
     def forget_room(self, room: RoomId) -> None:
         """Somebody left a room: it may be one of its pollers."""
+        self.doubts += 1
         self._polling.pop(room, None)
 
     def doubt(self) -> None:
         """The backplane may have lost some: ask about each, and renew all with the next tick."""
+        self.doubts += 1
         self._polling.clear()
         self._renewed_s = -math.inf
 

@@ -41,14 +41,17 @@ class Rounds(Fanout):
         """Let one that is so many events behind the head wait for this round's answer, or return False when it has
         missed more than that or less; None when it waits already.
         """
-        if subscription in self._direct or subscription in self._late:
+        direct = self._direct
+        if subscription in direct or (self._late and subscription in self._late):
             return None
         if behind != len(self._batch):
             if behind:
                 return False
             self.flush()  # it was told by other ways what the others still wait for
-        self._direct[subscription] = None
-        self._sends = None
+            direct = self._direct
+        direct[subscription] = None
+        if self._sends is not None:
+            self._sends.append((subscription, subscription.send))
         self._stats.connections[subscription.transport] += 1
         if self._timer is not None and not self._awaits_more():
             self._hold_no_longer()
@@ -78,4 +81,5 @@ class Rounds(Fanout):
         told_all = {each: None for each, seen in late.items() if seen == len(batch)}
         self._due_back = len(self._direct) - len(told_all)
         self._stats.connections[transport] -= self._due_back
-        self._direct, self._sends = told_all, None  # the others are answered once, and ask again
+        # The others are answered once, and ask again.
+        self._direct, self._sends = told_all, [(each, each.send) for each in told_all]

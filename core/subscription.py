@@ -75,6 +75,7 @@ class Subscription:
         "_stats",
         "_waiter",
         "answer",
+        "doubts",
         "fanout",
         "framing",
         "given_up",
@@ -85,6 +86,7 @@ class Subscription:
         "send",
         "start",
         "transport",
+        "vouched_until_s",
         "write",
     )
 
@@ -109,6 +111,9 @@ class Subscription:
         self.answer = (
             answer  # makes of all that came the one write of a subscriber that is heard of once; None: a stream
         )
+        # A poller's token and lease are good until then, if nobody has come to doubt leases since; the hub's to note.
+        self.vouched_until_s = 0.0
+        self.doubts = 0
         self.start = Start(Position("", 0), recovered=False)
         self.fanout: Fanout | None = None  # where it hears from; set by the fan-out
         self.write: Callable[[bytes], object] = _unconnected

@@ -59,7 +59,7 @@ class Poller:
 
     def come_back(self) -> None:
         assert not self.waits
-        missed = self._room.channel.resume(self.subscription, Position(EPOCH, self.at))
+        missed = self._room.channel.resume(self.subscription, Position(EPOCH, self.at), self._room.loop.now_s)
         assert missed is not None
         self.waits = not missed
         if missed:
