@@ -43,6 +43,7 @@ class Channel:
         "_pending",
         "_recent",
         "_recent_s",
+        "closed",
         "head",
         "idle_since_s",
         "opening",
@@ -61,6 +62,7 @@ class Channel:
         self.room = room
         self.head: Position | None = None  # the last event fanned out; None until open
         self.opening = asyncio.Lock()
+        self.closed = False  # nobody has listened for long: who comes back finds another channel of this room
         self.idle_since_s = clock()
         self._backplane = backplane
         self._clock = clock
@@ -121,8 +123,8 @@ class Channel:
         None when only `add` can tell, or it listens already.
         """
         fanout = subscription.fanout
-        if not isinstance(fanout, Rounds) or fanout not in self._groups.values():
-            return None  # it belongs to an earlier channel of this room
+        if self.closed or not isinstance(fanout, Rounds):
+            return None
         self.idle_since_s = now_s  # pollers who are all on their way back are nobody who has left
         head = self.head
         if since is head:  # as most who come back: they were told that very position
@@ -211,6 +213,7 @@ class Channel:
 
     def _register(self, subscription: Subscription, start: Start) -> None:
         subscription.start = start
+        subscription.channel = self
         framing = subscription.framing
         group = self._groups.get(framing)
         if group is None:

@@ -134,7 +134,7 @@ class Hub:
         now_s = self._clock()
         if now_s >= subscription.vouched_until_s or subscription.doubts != self._leases.doubts:
             self._vouch(subscription, now_s)
-        channel = self._channels.get(subscription.lease.room)
+        channel = subscription.channel
         if channel is None or self.draining or now_s >= subscription.vouched_until_s:
             return None
         missed = channel.resume(subscription, since, now_s)
@@ -351,6 +351,7 @@ class Hub:
         for room, channel in list(self._channels.items()):
             if channel.idle and now_s - channel.idle_since_s >= _LINGER_S:
                 del self._channels[room]
+                channel.closed = True
                 if channel.head is not None:
                     await self.backplane.unsubscribe(room)
         self._leases.forget_old()

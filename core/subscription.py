@@ -15,6 +15,7 @@ from core.outbox import Outbox
 from core.stats import Stats
 
 if TYPE_CHECKING:
+    from core.channel import Channel
     from core.fanout import Fanout
 
 # What a transport sends for a body. The position is the stream's after it; None for what is no part of the history.
@@ -75,6 +76,7 @@ class Subscription:
         "_stats",
         "_waiter",
         "answer",
+        "channel",
         "doubts",
         "fanout",
         "framing",
@@ -115,6 +117,7 @@ class Subscription:
         self.vouched_until_s = 0.0
         self.doubts = 0
         self.start = Start(Position("", 0), recovered=False)
+        self.channel: Channel | None = None  # that let it in
         self.fanout: Fanout | None = None  # where it hears from; set by the fan-out
         self.write: Callable[[bytes], object] = _unconnected
         self.send: SendBytes = _gone

@@ -35,7 +35,7 @@ Respond = Callable[[Start, list[Frame]], Response]  # the ordinary answer of a p
 class Parking:
     """Where the polls of one app wait that need no task to do so, and what they are all told."""
 
-    clock: Callable[[], float]  # the event loop's; known when the first poll has been added
+    tick_ends_s = 0.0  # by the event loop's clock: noted by all who park in this tick, instead of a time each
 
     def __init__(self, hub: Hub, respond: Respond) -> None:
         self._hub = hub
@@ -45,6 +45,7 @@ class Parking:
         self._timer: asyncio.TimerHandle | None = None
         self.told = Position("", 0)  # by the last common answer, and as its pollers will write it
         self.told_text = b""
+        self._last_head = b""
         self._answers: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
 
     def direct(self, request: Request) -> LabHttpProtocol | None:
@@ -94,20 +95,31 @@ class Parking:
         """Watch over a poll: one timer for all, since one each would cost more than the poll itself."""
         self._polls.add(poll)
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self.clock = loop.time
-            self._timer = loop.call_later(_TICK_S, self._tick)
+            self._begin_tick(asyncio.get_running_loop())
+
+    def shared(self, head: bytes) -> bytes:
+        """The same bytes as the last poll had, if it asked for the same: what thousands compare stays near."""
+        if head != self._last_head:
+            self._last_head = head
+        return self._last_head
 
     def discard(self, poll: DirectPoll) -> None:
         """Stop watching; harmless for one that is not watched."""
         self._polls.discard(poll)
 
-    def _tick(self) -> None:
+    def _begin_tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.tick_ends_s = loop.time() + _TICK_S
+        self._timer = loop.call_at(self.tick_ends_s, self._end_tick)
+
+    def _end_tick(self) -> None:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        for poll in [each for each in self._polls if each.deadline_s <= now_s]:
+        for poll in [each for each in self._polls if each.parked_s + each.wait_s <= now_s]:
             poll.give_up(now_s)
-        self._timer = loop.call_later(_TICK_S, self._tick) if self._polls else None
+        if self._polls:
+            self._begin_tick(loop)
+        else:
+            self._timer = None
 
 
 class DirectPoll(asyncio.Protocol):
@@ -126,9 +138,9 @@ class DirectPoll(asyncio.Protocol):
         "_since",
         "_subscription",
         "_suffix",
-        "_wait_s",
-        "deadline_s",
+        "parked_s",
         "send",
+        "wait_s",
         "write",
     )
 
@@ -140,14 +152,15 @@ class DirectPoll(asyncio.Protocol):
         self._protocol = protocol
         self._subscription = subscription
         self._since = subscription.start.position
-        self._wait_s = wait_s
-        self.deadline_s = 0.0
+        self.wait_s = wait_s
+        self.parked_s = 0.0  # or answered, if that was later
         self._prefix, self._suffix = b"", b""
         self.write: Callable[[bytes], object] = self._write_last
         self.send: SendBytes | None = None
         match = _SINCE.match(protocol.request_bytes)
         if match is not None and not protocol.pipeline:
-            self._prefix, self._suffix = match.string[: match.start(1)], match.string[match.end(1) :]
+            self._prefix = parking.shared(match.string[: match.start(1)])
+            self._suffix = match.string[match.end(1) :]
             self.write = protocol.transport.write
             self.send = protocol.write_through()
 
@@ -167,7 +180,7 @@ class DirectPoll(asyncio.Protocol):
         if self._prefix:
             transport.set_protocol(self)
         self._parking.add(self)
-        self.deadline_s = self._parking.clock() + self._wait_s
+        self.parked_s = self._parking.tick_ends_s
         self._subscription.connect(self)
 
     def data_received(self, data: bytes) -> None:
@@ -182,7 +195,7 @@ class DirectPoll(asyncio.Protocol):
             self._protocol.data_received(data)
             return
         self._since = since
-        self.deadline_s = parking.clock() + self._wait_s
+        self.parked_s = parking.tick_ends_s
         if missed:
             self.write(parking.caught_up([(event.body, event.position) for event in missed]))
 
@@ -222,7 +235,7 @@ class DirectPoll(asyncio.Protocol):
         if self.waits:
             if self._hub.withdraw(self._subscription):
                 self._subscription.write(self._parking.nothing_new(self._since))
-        elif now_s - self.deadline_s > self._protocol.timeout_keep_alive:
+        elif now_s - self.parked_s - self.wait_s > self._protocol.timeout_keep_alive:
             self._protocol.transport.close()
 
     def pause(self) -> None:
