@@ -18,7 +18,6 @@ from core.subscription import Framing, SendBytes, Subscription
 
 _BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
 _PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
-_HOLD: Final = 8.0  # times as long as the last write took: a ninth of the time at most is spent on telling who came
 
 
 class Timer(Protocol):
@@ -63,7 +62,10 @@ class Fanout:
         "_written_s",
     )
 
-    _max_presence_hold_s: ClassVar = 0.05
+    # Of joins and leaves alone: times as long as the last write took, so that a ninth of the time at most is spent on
+    # telling who came, and never over so long.
+    _presence_hold: ClassVar = 8.0
+    _max_presence_hold_s: ClassVar = 0.1
 
     def __init__(self, framing: Framing, stats: Stats, pace: Pace) -> None:
         self._framing = framing
@@ -178,7 +180,7 @@ class Fanout:
 
     def _hold_s(self) -> float:
         """How long after the last write the batch may wait, although a turn brought no news."""
-        return min(_HOLD * self._writing_s, self._max_presence_hold_s) if self._presence_only else 0.0
+        return min(self._presence_hold * self._writing_s, self._max_presence_hold_s) if self._presence_only else 0.0
 
     def _held_long_enough(self) -> None:
         self._timer = None

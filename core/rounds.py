@@ -25,7 +25,9 @@ class Rounds(Fanout):
 
     __slots__ = ("_answer", "_due_back")
 
-    _max_presence_hold_s = 0.1  # they come back for each answer, which costs about as much again
+    # They come back for each answer, which costs about as much again.
+    _presence_hold = 16.0
+    _max_presence_hold_s = 0.2
 
     def __init__(self, framing: Framing, stats: Stats, pace: Pace, answer: Answer) -> None:
         super().__init__(framing, stats, pace)

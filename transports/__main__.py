@@ -142,7 +142,9 @@ def _serve(options: argparse.Namespace) -> None:
     with _listen(options.host, options.port, shared=options.share_port) as listener:
         if not getattr(options, "no_browser", True):
             open_when_ready(*listener.getsockname()[:2])
-        PunctualServer(config, _announcement(options.name, "http", listener)).run(sockets=several(listener))
+        heartbeat_s = Settings.from_environ(os.environ).heartbeat_s
+        listening = _announcement(options.name, "http", listener)
+        PunctualServer(config, heartbeat_s, listening).run(sockets=several(listener))
 
 
 def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:

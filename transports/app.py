@@ -52,7 +52,8 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         async with hub.running():
             yield
 
-    routes: list[BaseRoute] = [*_common_routes(transport.info, hub), *transport.routes(hub)]
+    # Those of the transport first: routes are tried in turn, and these are asked for most.
+    routes: list[BaseRoute] = [*transport.routes(hub), *_common_routes(transport.info, hub)]
     if name == "all":
         routes = with_page(routes, hub, demo=demo_wanted(os.environ))
     return Starlette(

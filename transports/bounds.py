@@ -159,11 +159,13 @@ def limit_unacknowledged(connection: socket.socket, heartbeat_s: float | None) -
 
     Without the first what was written to a peer that vanished is sent again for a quarter of an hour (tcp(7),
     TCP_USER_TIMEOUT). Something is written, or asked, at least once a heartbeat, so such a peer is gone after two.
-    Set on a listening socket it holds for all that are accepted.
+    Set on a listening socket it holds for all that are accepted, at no cost to each.
     """
     user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has both
     if user_timeout is not None and heartbeat_s is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
         timeout_ms = int(max(heartbeat_s, _MIN_USER_TIMEOUT_S) * 1000)
+        if connection.getsockopt(socket.IPPROTO_TCP, user_timeout) == timeout_ms:
+            return  # it has come by a listening socket that had it all
         connection.setsockopt(socket.IPPROTO_TCP, user_timeout, timeout_ms)
         # A held poll is silent both ways: the kernel asks after one heartbeat whether the peer is there.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -17,6 +17,7 @@ from typing import Final
 from uvicorn import Config, Server
 
 from core.settings import Settings
+from transports.bounds import limit_unacknowledged
 from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
@@ -69,14 +70,17 @@ def _spare_garbage_collector() -> None:
 
 
 class PunctualServer(Server):
-    """uvicorn's server, which says that it listens as soon as it does."""
+    """uvicorn's server, which bounds connections before they come, and says that it listens as soon as it does."""
 
-    def __init__(self, config: Config, listening: Callable[[], None]) -> None:
+    def __init__(self, config: Config, heartbeat_s: float, listening: Callable[[], None]) -> None:
         super().__init__(config)
+        self._heartbeat_s = heartbeat_s
         self._listening = listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then listen; a failed start is not told of."""
+        for listener in sockets or ():
+            limit_unacknowledged(listener, self._heartbeat_s)
         await super().startup(sockets)
         if self.started:
             self._listening()
