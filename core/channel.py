@@ -136,10 +136,7 @@ class Channel:
             return None
         if parked:
             return ()
-        pending = fanout.pending
-        if behind < pending:
-            return self._missed(since)
-        missed = self._missed(since, pending)
+        missed = self._missed(since, fanout.pending)
         return missed and missed[:_TOLD_AT_ONCE]
 
     def _missed(self, since: Position, but_last: int = 0) -> Sequence[Event] | None:

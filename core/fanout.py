@@ -20,6 +20,11 @@ _BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not w
 _PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
 
 
+def is_presence(event: Event) -> bool:
+    """Whether an event is no message, but somebody's coming or going."""
+    return event.body.startswith(_PRESENCE)
+
+
 class Timer(Protocol):
     """What is used of asyncio's timer handles."""
 
@@ -154,7 +159,7 @@ class Fanout:
         if not self._batch:
             self._begin(self._batch)
         self._batch.append(frame)
-        if not event.body.startswith(_PRESENCE):
+        if not is_presence(event):
             self._presence_only = False
             self._hold_no_longer()
         if len(self._batch) >= _BATCH_EVENTS:

@@ -4,14 +4,14 @@ A round is written when a turn brings no more news, and not before those who wer
 twice the last round took to write: reading their next polls takes about as long again. Otherwise a busy room tears its
 pollers apart: half are answered with one event while the others are on their way back, and from then on every answer
 holds one event and is built for a few. Where messages are further apart than a round trip everybody is back before the
-next one, and nothing is ever held.
+next one, and nothing is ever held. News of who came or left waits for them longer, since it is never urgent.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from core.fanout import Fanout, Pace
+from core.fanout import Fanout, Pace, is_presence
 from core.model import Event
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
@@ -40,20 +40,21 @@ class Rounds(Fanout):
         return len(self._batch)
 
     def park(self, subscription: Subscription, behind: int) -> bool | None:
-        """Let one that is so many events behind the head wait for this round's answer, or return False when it has
-        missed more than that or less; None when it waits already.
+        """Let one that is so many events behind the head wait for this round, whose answer tells it what it does not
+        know yet. False when it has missed more than the round will tell; None when it waits already.
         """
-        direct = self._direct
-        if subscription in direct or (self._late and subscription in self._late):
+        direct, late = self._direct, self._late
+        if subscription in direct or (late and subscription in late):
             return None
-        if behind != len(self._batch):
-            if behind:
-                return False
-            self.flush()  # it was told by other ways what the others still wait for
-            direct = self._direct
-        direct[subscription] = None
-        if self._sends is not None:
-            self._sends.append((subscription, subscription.send))
+        pending = len(self._batch)
+        if behind == pending:
+            direct[subscription] = None
+            if self._sends is not None:
+                self._sends.append((subscription, subscription.send))
+        elif 0 <= behind < pending:  # it was told by other ways what the others still wait for
+            late[subscription] = pending - behind
+        else:
+            return False
         self._stats.connections[subscription.transport] += 1
         if self._timer is not None and not self._awaits_more():
             self._hold_no_longer()
@@ -62,17 +63,22 @@ class Rounds(Fanout):
     def push(self, event: Event, frame: Any) -> list[Subscription]:
         """Hand on an event, also to those who are just on their way back."""
         full = super().push(event, frame)
-        on_their_way = self._awaits_more() and self._pace.clock() < self._written_s + self._hold_s()
-        if not (self._direct or self._late) and (self._batch or on_their_way):  # a round that has begun has no hole
-            self._put(event, frame)
+        if not (self._direct or self._late) and (self._batch or self._are_on_their_way(event)):
+            self._put(event, frame)  # a round that has begun has no hole
         return full
+
+    def _are_on_their_way(self, event: Event) -> bool:
+        return self._awaits_more() and self._pace.clock() < self._written_s + self._return_s(is_presence(event))
+
+    def _return_s(self, presence: bool) -> float:
+        """How long after the last round those who were told by it are waited for."""
+        return self._max_presence_hold_s if presence else min(_HOLD * self._writing_s, _MAX_HOLD_S)
 
     def _awaits_more(self) -> bool:
         return len(self._direct) + len(self._late) < self._due_back
 
     def _hold_s(self) -> float:
-        held_s = super()._hold_s()
-        return max(held_s, min(_HOLD * self._writing_s, _MAX_HOLD_S)) if self._awaits_more() else held_s
+        return self._return_s(self._presence_only) if self._awaits_more() else super()._hold_s()
 
     def _data(self, batch: list[Any]) -> bytes:
         return self._answer(batch)

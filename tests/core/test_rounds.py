@@ -25,6 +25,7 @@ ALICE = Principal(UserId("alice"), None, 1e12, "k")
 LEASE = Lease(RoomId("lobby"), UserId("alice"), "poll-k")
 EPOCH = "epoch0001"
 WRITE_S = 0.001  # what answering one poller takes
+JOINED = b'{"type":"user_joined"'
 
 
 class Poller:
@@ -46,7 +47,7 @@ class Poller:
     def write(self, data: bytes) -> None:
         self._room.loop.now_s += WRITE_S
         self.waits = False
-        self.hear([int(line) for line in data.split()])
+        self.hear([int(line.removeprefix(JOINED)) for line in data.split()])
 
     def finish(self, reason: object) -> None:
         raise AssertionError("nothing ends a poll here")
@@ -89,10 +90,10 @@ class Room:
         asyncio.run(self.channel.add(subscription, Position(EPOCH, self.head)))
         return subscription.start
 
-    def publish(self, times: int = 1) -> None:
+    def publish(self, times: int = 1, kind: bytes = b"") -> None:
         for _ in range(times):
             self.head += 1
-            self.channel.receive(Event(Position(EPOCH, self.head), b"%d " % self.head))
+            self.channel.receive(Event(Position(EPOCH, self.head), b"%b%d " % (kind, self.head)))
 
 
 class _Followed:
@@ -207,6 +208,50 @@ def test_one_that_is_further_behind_is_told_up_to_where_the_others_wait() -> Non
     assert told(pollers) == [[[1], [2], [3]]] * 2
 
 
+def test_those_who_know_part_of_what_the_others_wait_for_get_the_rest_with_them() -> None:
+    room, pollers = answered_once(4)
+    pollers[0].come_back()
+    room.publish(2)
+    pollers[1].hear([2])  # on another instance
+    pollers[2].hear([2, 3])
+    for poller in pollers[1:3]:
+        poller.come_back()
+    assert told(pollers[:3]) == [[[1]], [[1], [2]], [[1], [2, 3]]]
+    pollers[3].come_back()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2, 3]], [[1], [2], [3]], [[1], [2, 3]], [[1], [2, 3]]]
+    assert pollers[2].waits
+    room.publish()
+    room.loop.pass_time(3 * 2 * WRITE_S)
+    assert pollers[2].told == [[1], [2, 3], [4]]
+
+
+def test_news_of_who_came_waits_longer_for_those_who_are_on_their_way_back() -> None:
+    room, pollers = answered_once(2)
+    pollers[0].come_back()
+    room.publish(kind=JOINED)
+    room.loop.pass_time(0.19)
+    room.publish(kind=JOINED)
+    assert told(pollers) == [[[1]]] * 2
+    pollers[1].come_back()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2, 3]]] * 2
+    pollers[0].come_back()
+    room.publish(kind=JOINED)
+    room.loop.pass_time(0.21)
+    assert told(pollers) == [[[1], [2, 3], [4]], [[1], [2, 3]]]
+
+
+def test_a_message_takes_the_news_of_who_came_along_in_its_own_time() -> None:
+    room, pollers = answered_once(2)
+    pollers[0].come_back()
+    room.publish(kind=JOINED)
+    room.loop.pass_time(0.05)
+    room.publish()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2, 3]], [[1]]]
+
+
 def test_a_room_with_events_by_the_dozen_bounds_a_round() -> None:
     room, pollers = answered_once(2)
     pollers[0].come_back()
@@ -226,10 +271,10 @@ class PollMachine(RuleBasedStateMachine):
     def arrive(self) -> None:
         self.pollers.append(Poller(self.room))
 
-    @rule(events=st.integers(1, 5))
-    def publish(self, events: int) -> None:
+    @rule(events=st.integers(1, 5), kind=st.sampled_from([b"", JOINED]))
+    def publish(self, events: int, kind: bytes) -> None:
         if self.pollers and self.room.head - min(poller.at for poller in self.pollers) < 50:
-            self.room.publish(events)
+            self.room.publish(events, kind)
 
     @rule()
     def end_the_turn(self) -> None:
@@ -257,7 +302,7 @@ class PollMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_for_long_for_what_has_been_said(self) -> None:
         if self.pollers and self.room.loop.now_s > 1000.8:
-            self.room.loop.pass_time(0.03)
+            self.room.loop.pass_time(0.21)
             assert all(poller.at == self.room.head for poller in self.pollers if poller.waits)
 
 
