@@ -16,7 +16,7 @@ import msgspec
 from loadtests.bench import bars, chart, growth, summary
 from loadtests.bench.build import BenchError
 from loadtests.bench.joins import Joins, join_once
-from loadtests.bench.matrix import COMPARED, Case, cases, expected_s, half_rate_cases
+from loadtests.bench.matrix import COMPARED, HALF_RATE_TURNS, Case, cases, expected_s, half_rate_cases
 from loadtests.bench.runs import run_once
 from loadtests.bench.systems import TRANSPORTS, System, systems
 
@@ -28,14 +28,14 @@ def main() -> None:
     print(f"systems: {', '.join(found)}; about {_expected_minutes(options):.0f} minutes on a quiet machine", flush=True)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     server_core, client_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
-    bench = _Bench(found, options.repeats, server_core, client_core)
+    bench = _Bench(found, server_core, client_core)
     for repeat in range(options.repeats):
         for case in cases(options.extent):
             if not (case.once and repeat):
                 bench.run(case, repeat)
     if options.extent != "quick":
         half_rates = _half_rates(bench.rows)
-        for repeat in range(options.repeats):
+        for repeat in range(options.repeats * HALF_RATE_TURNS):
             for case in half_rates:
                 bench.run(case, repeat)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -48,17 +48,18 @@ def main() -> None:
 
 
 class _Bench:
-    def __init__(
-        self, found: dict[str, System], repeats: int, server_core: int | None, client_core: int | None
-    ) -> None:
+    def __init__(self, found: dict[str, System], server_core: int | None, client_core: int | None) -> None:
         self._found = found
-        self._repeats = repeats
         self._cores = server_core, client_core
         self.rows: list[summary.Row] = []
         self.failures: list[str] = []
 
     def run(self, case: Case, repeat: int) -> None:
-        for name in case.systems:
+        for turn in range(case.turns):
+            self._run(case, case.systems_in(turn), repeat * case.turns + turn)
+
+    def _run(self, case: Case, systems: tuple[str, ...], repeat: int) -> None:
+        for name in systems:
             if name not in self._found:
                 continue
             try:
@@ -69,7 +70,7 @@ class _Bench:
             self.rows.append({"case": case.name, "system": name, "repeat": repeat, "result": result})
             key, unit, digits = summary.QUANTITIES[summary.quantity_of(case.load.name)]
             print(
-                f"{repeat + 1}/{self._repeats} {case.name:28} {name:18} {result.get(key, 0):,.{digits}f} {unit}",
+                f"{repeat + 1} {case.name:28} {name:18} {result.get(key, 0):,.{digits}f} {unit}",
                 flush=True,
             )
 
@@ -80,11 +81,12 @@ class _Bench:
 
 
 def _expected_minutes(options: argparse.Namespace) -> float:
-    planned = list(cases(options.extent))
+    half_rates: list[Case] = []
     if options.extent != "quick":
         for transport in TRANSPORTS:  # how long they take does not depend on the rate
-            planned += half_rate_cases(transport, dict.fromkeys(COMPARED, 100_000.0), 1000)
-    return expected_s(planned, options.repeats) / 60
+            half_rates += half_rate_cases(transport, dict.fromkeys(COMPARED, 100_000.0), 1000)
+    planned_s = expected_s(cases(options.extent), options.repeats)
+    return (planned_s + expected_s(half_rates, options.repeats * HALF_RATE_TURNS)) / 60
 
 
 def _report(rows: list[summary.Row]) -> str:
@@ -125,7 +127,7 @@ def _write(folder: Path, bench: _Bench, options: argparse.Namespace) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each case (default 3)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each case, at the least (default 3)")
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--quick", dest="extent", action="store_const", const="quick", help="N = 100 only, no memory")
     extent.add_argument("--full", dest="extent", action="store_const", const="full", help="also sizes and payloads")

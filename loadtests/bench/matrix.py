@@ -21,11 +21,12 @@ _OURS: Final = ("direct", "portable")
 _ALONE: Final = ("direct",)
 # In the order in which they run: a ratio is of neighbours, since the machine's speed drifts within seconds.
 _ALL: Final = ("direct", "floor", "nchan", "floor coalescing", "portable", "plain Starlette")
-COMPARED: Final = ("direct", "floor", "nchan", "portable")
+COMPARED: Final = ("direct", "floor", "nchan")  # whose ratios are bars
+HALF_RATE_TURNS: Final = 2
+_TURNS: Final = 3  # where ratios are near one
 _WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")  # nothing to coalesce at window 1
 _IN_PYTHON: Final = (*_OURS, "plain Starlette")
-# To tell one member of one join, where joins come one by one: the most that it can be.
-_TOLD_S: Final = {"websocket": 3e-6, "sse": 8e-6, "longpoll": 25e-6}
+_JOINS_PER_S: Final = 1000.0  # at the least, on a machine that is worth measuring on
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,27 @@ class Case:
     transport: str
     load: Load | Joins
     once: bool = False  # in the first repeat only
+    turns: int = 1  # of those who are compared, in each repeat: the noise of a ratio is that of single runs
 
     @property
     def name(self) -> str:
         """Unique in a bench."""
         return f"{self.transport}/{self.load.name}"
 
+    def systems_in(self, turn: int) -> tuple[str, ...]:
+        """Who runs in a turn of a repeat: all in the first."""
+        return tuple(name for name in self.systems if turn == 0 or name in COMPARED)
+
     @property
     def expected_s(self) -> float:
-        """About how long it takes on a quiet machine, starting and stopping included."""
-        return sum(self._expected_each_s(name in _IN_PYTHON) for name in self.systems)
+        """About how long a repeat takes on a quiet machine, starting and stopping included."""
+        runs = [name for turn in range(self.turns) for name in self.systems_in(turn)]
+        return sum(self._expected_each_s(name in _IN_PYTHON) for name in runs)
 
     def _expected_each_s(self, in_python: bool) -> float:
-        starting_s = 2.0 if in_python else 1.0
+        starting_s = 1.5 if in_python else 0.7
         if isinstance(self.load, Joins):
-            told = 0.0 if self.load.tabs else self.load.joiners * (self.load.before + self.load.joiners / 2)
-            return starting_s + 2.0 + told * _TOLD_S[self.transport]
+            return starting_s + 2.0 + (self.load.before + self.load.joiners) / _JOINS_PER_S
         if self.load.memory:
             return starting_s + 7.0
         return starting_s + self.load.measured_s + self.load.warm_up_s
@@ -65,8 +71,7 @@ def expected_s(made: Iterable[Case], repeats: int) -> float:
 def cases(extent: str) -> Iterator[Case]:
     """The fan-out at both windows, memory, joins, and what grows; `quick`: N = 100 only, and no more than that.
 
-    What grows, joins of many users with it, is measured once by `default`, in every repeat by `full`; that has
-    the payloads too.
+    What grows is measured once by `default`, in every repeat by `full`; that has the payloads too.
     """
     for transport in TRANSPORTS:
         if extent == "quick":
@@ -74,7 +79,7 @@ def cases(extent: str) -> Iterator[Case]:
             continue
         yield from _windows(transport, 1000)
         yield Case((*_OURS, "nchan"), transport, Load(5000, memory=True))
-        yield Case(_ALONE, transport, Joins(2000), once=extent != "full")
+        yield Case(_ALONE, transport, Joins(2000))
         yield Case(_ALONE, transport, Joins(2000, tabs=True))
         yield from _growing(transport, once=extent != "full")
         if extent == "full":
@@ -84,7 +89,7 @@ def cases(extent: str) -> Iterator[Case]:
 
 
 def _windows(transport: str, subscribers: int) -> Iterator[Case]:
-    yield Case(_WAITING, transport, Load(subscribers, window=1))
+    yield Case(_WAITING, transport, Load(subscribers, window=1), turns=_TURNS)
     yield Case(_ALL, transport, Load(subscribers, window=16))
 
 
@@ -110,7 +115,7 @@ def half_rate_cases(transport: str, deliveries_per_s: Mapping[str, float], subsc
     """
     rate_per_s = round(deliveries_per_s["floor"] / subscribers / 2, 1)
     able = tuple(name for name in COMPARED if deliveries_per_s.get(name, 0.0) >= rate_per_s * subscribers)
-    load = Load(subscribers, rate_per_s=rate_per_s, measured_s=4.0)
+    load = Load(subscribers, rate_per_s=rate_per_s, measured_s=2.5)
     made = [Case(able, transport, load)]
     if transport != "longpoll":  # a poller that does not read has been answered already
         made.insert(0, Case(("direct",), transport, replace(load, stalled=1)))

@@ -26,8 +26,8 @@ class Load:
     memory: bool = False
     stalled: int = 0  # further subscribers that never read
     rooms: int = 0  # that the subscribers are spread over, POSTs to each; 0: one room, and its transport's own upstream
-    measured_s: float = 1.5
-    warm_up_s: float = 0.5
+    measured_s: float = 1.2
+    warm_up_s: float = 0.4
 
     @property
     def name(self) -> str:
