@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
+from operator import call
 from typing import Any, ClassVar, Final, Protocol
 
 from core.model import Event, Position
@@ -82,7 +84,7 @@ class Fanout:
         self._timer: Timer | None = None  # runs while the batch is held
         self._queued: dict[Subscription, None] = {}
         self._direct: dict[Subscription, None] = {}
-        self._sends: list[tuple[Subscription, SendBytes]] | None = []  # of the direct ones; None: to be made anew
+        self._sends: list[SendBytes] | None = []  # of the direct ones; None: to be made anew
         self._batch: list[Any] = []
         self._seen = 0  # events in the batch at the end of the last turn
         self._late: dict[Subscription, int] = {}  # direct since the batch held so many events
@@ -228,25 +230,32 @@ class Fanout:
         """Write to every direct socket."""
         sends = self._sends
         if sends is None:
-            sends = self._sends = [(subscription, subscription.send) for subscription in self._direct]
+            sends = self._sends = [subscription.send for subscription in self._direct]
         self._stats.deliveries[self._transport] += events * len(sends)
         began_s = self._pace.clock()
         size_bytes = len(data)
-        full = []
-        for subscription, send in sends:
+        taken_bytes: list[int] = []
+        writes = map(call, sends, repeat(data))  # a loop without a line of Python in it
+        while len(taken_bytes) < len(sends):
             try:
-                taken_bytes = send(data)
+                taken_bytes.extend(writes)
             except BlockingIOError:
-                taken_bytes = 0
+                taken_bytes.append(0)
             except (OSError, RuntimeError):
-                continue  # it has died, and that has not been reported yet
-            if taken_bytes != size_bytes:
-                full.append((subscription, data[taken_bytes:]))
-        for subscription, rest in full:
-            with suppress(RuntimeError):  # as above
-                subscription.write(rest)  # which fills its buffer, and that demotes
+                taken_bytes.append(size_bytes)  # it has died, and that has not been reported yet
+        if taken_bytes.count(size_bytes) < len(sends):
+            rests = {send: data[taken:] for send, taken in zip(sends, taken_bytes, strict=True) if taken < size_bytes}
+            self._write_rests(rests)
         self._written_s = self._pace.clock()
         self._writing_s = self._written_s - began_s
+
+    def _write_rests(self, rests: dict[SendBytes, bytes]) -> None:
+        """Leave what sockets did not take to the buffers before them."""
+        for subscription in tuple(self._direct):
+            rest = rests.get(subscription.send)
+            if rest is not None:
+                with suppress(RuntimeError):  # it has died, as above
+                    subscription.write(rest)  # which fills its buffer, and that demotes
 
     def _catch_up(self, late: dict[Subscription, int], batch: list[Any]) -> None:
         """Write the rest of a batch to those who became direct while it waited; all else is as for everybody."""

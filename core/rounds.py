@@ -50,7 +50,7 @@ class Rounds(Fanout):
         if behind == pending:
             direct[subscription] = None
             if self._sends is not None:
-                self._sends.append((subscription, subscription.send))
+                self._sends.append(subscription.send)
         elif 0 <= behind < pending:  # it was told by other ways what the others still wait for
             late[subscription] = pending - behind
         else:
@@ -90,4 +90,4 @@ class Rounds(Fanout):
         self._due_back = len(self._direct) - len(told_all)
         self._stats.connections[transport] -= self._due_back
         # The others are answered once, and ask again.
-        self._direct, self._sends = told_all, [(each, each.send) for each in told_all]
+        self._direct, self._sends = told_all, [each.send for each in told_all]
