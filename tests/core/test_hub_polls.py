@@ -223,6 +223,23 @@ async def test_leave_takes_the_lease_so_that_a_poll_must_attach_anew() -> None:
         assert gist(waiting(bob)) == ["user_joined bob", "user_joined alice", "1", "user_left alice"]
 
 
+@pytest.mark.parametrize("case", ["somebody left", "the backplane was away"])
+async def test_who_was_vouched_for_is_looked_at_anew_once_leases_are_in_doubt(case: str) -> None:
+    async with instance(SHORT) as one:
+        bob = await one.join("bob")
+        subscription, _ = await parked(one)
+        at = await one.say("1")
+        await settled()
+        assert one.hub.resume(subscription, at) == ()
+        assert one.hub.withdraw(subscription)
+        if case == "somebody left":
+            await one.hub.detach(bob)
+        else:
+            one.hub.doubt(None)
+        at, _ = await one.hub.members(ROOM)
+        assert one.hub.resume(subscription, at) is None
+
+
 async def test_lease_of_a_busy_poller_is_renewed_now_and_then_only() -> None:
     async with instance(SHORT) as one:
         who, since = one.who(), None

@@ -7,7 +7,8 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
@@ -15,7 +16,8 @@ import uvloop
 from starlette.applications import Starlette
 
 from core.settings import Settings
-from transports.hosting import ACCEPTS_PER_TURN, adopt, hosting_server, several, tcp_nodelay
+from transports.bounds import limit_unacknowledged
+from transports.hosting import ACCEPTS_PER_TURN, PunctualServer, adopt, hosting_server, several, tcp_nodelay
 from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 
@@ -81,6 +83,47 @@ async def test_what_a_server_is_made_of_is_out_of_the_collectors_sight(server: u
     adopt(server, Settings(), lambda: None)
     assert gc.get_freeze_count() > 10_000
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("starts", [True, False])
+async def test_a_server_says_that_it_listens_when_it_does_and_only_then(starts: bool) -> None:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if not starts:
+            raise RuntimeError("no start today")
+        yield
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+
+        def listening() -> None:
+            with socket.create_connection(listener.getsockname(), timeout=1.0):
+                told.append(True)
+            server.should_exit = True
+
+        told: list[bool] = []
+        config = uvicorn.Config(Starlette(lifespan=lifespan), log_level="critical")
+        server = PunctualServer(config, 5.0, listening)
+        async with asyncio.timeout(5.0):
+            await server.serve(sockets=[listener])
+    assert told == ([True] if starts else [])
+
+
+def test_what_is_set_on_a_listening_socket_holds_for_who_comes_and_is_not_set_again() -> None:
+    limits = {"TCP_USER_TIMEOUT": 7000, "TCP_KEEPIDLE": 7, "TCP_KEEPINTVL": 1, "TCP_NOTSENT_LOWAT": 131_072}
+    with socket.socket() as listener:
+        limit_unacknowledged(listener, 7.0)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with socket.create_connection(listener.getsockname()) as peer, listener.accept()[0] as accepted:
+            for connection in (accepted, peer):
+                limit_unacknowledged(connection, 7.0)
+                found = {name: connection.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in limits}
+                assert found == limits
+                assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 99)
+            limit_unacknowledged(accepted, 7.0)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 99
 
 
 def test_a_crowd_is_accepted_in_a_turn() -> None:
