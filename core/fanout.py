@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
-from operator import call
 from typing import Any, ClassVar, Final, Protocol
 
 from core.model import Event, Position
 from core.stats import Stats
-from core.subscription import Framing, SendBytes, Subscription
+from core.subscription import Framing, Subscription
 
 _BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
 _PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
@@ -36,12 +35,15 @@ class Timer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Where a fan-out has its time from: an event loop's turns, timers and clock."""
+class Outside:
+    """What a fan-out has of the world: an event loop's turns, timers and clock, and a way to write to a socket."""
 
     defer: Callable[[Callable[[], None]], object]  # runs a callback in the next turn
     later: Callable[[float, Callable[[], None]], Timer]  # runs a callback after so many seconds
     clock: Callable[[], float]
+    # Gives bytes to a descriptor and returns how many it took, as `os.write` does. Raises BlockingIOError when that is
+    # none, and another OSError for a dead one.
+    write: Callable[[int, bytes], int]
     coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
 
 
@@ -55,14 +57,15 @@ class Fanout:
 
     __slots__ = (
         "_batch",
+        "_buffered",
+        "_descriptors",
         "_direct",
         "_framing",
         "_late",
-        "_pace",
+        "_outside",
         "_presence_only",
         "_queued",
         "_seen",
-        "_sends",
         "_stats",
         "_timer",
         "_writing_s",
@@ -74,17 +77,20 @@ class Fanout:
     _presence_hold: ClassVar = 8.0
     _max_presence_hold_s: ClassVar = 0.1
 
-    def __init__(self, framing: Framing, stats: Stats, pace: Pace) -> None:
+    def __init__(self, framing: Framing, stats: Stats, outside: Outside) -> None:
         self._framing = framing
         self._stats = stats
-        self._pace = pace
+        self._outside = outside
         self._presence_only = True  # of the batch
         self._written_s = 0.0  # when the last write ended, by the pace's clock; and how long it took
         self._writing_s = 0.0
         self._timer: Timer | None = None  # runs while the batch is held
         self._queued: dict[Subscription, None] = {}
         self._direct: dict[Subscription, None] = {}
-        self._sends: list[SendBytes] | None = []  # of the direct ones; None: to be made anew
+        # The direct ones by how they are written to. None: to be sorted anew, before the next write at the latest. So a
+        # descriptor is in the list only as long as its subscriber is direct.
+        self._descriptors: list[int] | None = []
+        self._buffered: list[Subscription] = []
         self._batch: list[Any] = []
         self._seen = 0  # events in the batch at the end of the last turn
         self._late: dict[Subscription, int] = {}  # direct since the batch held so many events
@@ -113,7 +119,7 @@ class Fanout:
     def drop(self, subscription: Subscription) -> None:
         """Forget a subscriber whose socket is gone: nothing can be told to it any more."""
         if self._direct.pop(subscription, self) is None:
-            self._sends = None
+            self._descriptors = None
         self._late.pop(subscription, None)
         self._queued.pop(subscription, None)
 
@@ -123,7 +129,7 @@ class Fanout:
 
     def rewire(self) -> None:
         """Note that a direct subscriber is written to by other means from now on."""
-        self._sends = None
+        self._descriptors = None
 
     def promote(self, subscription: Subscription) -> None:
         """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
@@ -134,7 +140,7 @@ class Fanout:
             self._late[subscription] = len(self._batch)
         else:
             self._direct[subscription] = None
-            self._sends = None
+            self._descriptors = None
 
     def demote(self, subscription: Subscription) -> None:
         """Queue for a subscriber again, after what this turn brought: its socket is full, or it ends."""
@@ -142,7 +148,7 @@ class Fanout:
             self.flush()
         if self._direct.pop(subscription, self) is None:
             self._queued[subscription] = None
-            self._sends = None
+            self._descriptors = None
 
     def push(self, event: Event, frame: Any) -> list[Subscription]:
         """Hand on an event. Returns those whose outbox is full: they are to be cut."""
@@ -169,21 +175,21 @@ class Fanout:
 
     def _begin(self, batch: list[Any]) -> None:
         """Have the batch that begins now written in time."""
-        if not self._pace.coalesce_s:
-            self._pace.defer(self._flush_when_quiet)
+        if not self._outside.coalesce_s:
+            self._outside.defer(self._flush_when_quiet)
         else:  # unless it was written before: then another batch's time is not over
-            self._pace.later(self._pace.coalesce_s, lambda: self.flush() if self._batch is batch else None)
+            self._outside.later(self._outside.coalesce_s, lambda: self.flush() if self._batch is batch else None)
 
     def _flush_when_quiet(self) -> None:
         # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
         # not waiting costs a write per subscriber for each of them.
         if len(self._batch) != self._seen:
             self._seen = len(self._batch)
-            self._pace.defer(self._flush_when_quiet)
-        elif (hold_s := self._hold_s()) <= 0.0 or (left_s := self._written_s + hold_s - self._pace.clock()) <= 0.0:
+            self._outside.defer(self._flush_when_quiet)
+        elif (hold_s := self._hold_s()) <= 0.0 or (left_s := self._written_s + hold_s - self._outside.clock()) <= 0.0:
             self.flush()
         elif self._timer is None:
-            self._timer = self._pace.later(left_s, self._held_long_enough)
+            self._timer = self._outside.later(left_s, self._held_long_enough)
 
     def _hold_s(self) -> float:
         """How long after the last write the batch may wait, although a turn brought no news."""
@@ -197,7 +203,7 @@ class Fanout:
         """Have a batch that is held looked at again."""
         if self._timer is not None:
             self._stop_timer()
-            self._pace.defer(self._flush_when_quiet)
+            self._outside.defer(self._flush_when_quiet)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -228,39 +234,44 @@ class Fanout:
 
     def _write(self, data: bytes, events: int) -> None:
         """Write to every direct socket."""
-        sends = self._sends
-        if sends is None:
-            sends = self._sends = [subscription.send for subscription in self._direct]
-        self._stats.deliveries[self._transport] += events * len(sends)
-        began_s = self._pace.clock()
+        self._stats.deliveries[self._transport] += events * len(self._direct)
+        began_s = self._outside.clock()
+        descriptors, buffered = self._sorted()
         size_bytes = len(data)
         taken_bytes: list[int] = []
-        writes = map(call, sends, repeat(data))  # a loop without a line of Python in it
-        while len(taken_bytes) < len(sends):
+        writes = map(self._outside.write, descriptors, repeat(data))  # a loop without a line of Python in it
+        while len(taken_bytes) < len(descriptors):
             try:
                 taken_bytes.extend(writes)
             except BlockingIOError:
                 taken_bytes.append(0)
-            except (OSError, RuntimeError):
+            except OSError:
                 taken_bytes.append(size_bytes)  # it has died, and that has not been reported yet
-        if taken_bytes.count(size_bytes) < len(sends):
-            rests = {send: data[taken:] for send, taken in zip(sends, taken_bytes, strict=True) if taken < size_bytes}
-            self._write_rests(rests)
-        self._written_s = self._pace.clock()
+        if taken_bytes.count(size_bytes) < len(descriptors):
+            taken = zip(descriptors, taken_bytes, strict=True)
+            self._write_rests({each: data[size:] for each, size in taken if size < size_bytes})
+        for subscription in buffered:
+            _write_to(subscription, data)
+        self._written_s = self._outside.clock()
         self._writing_s = self._written_s - began_s
 
-    def _write_rests(self, rests: dict[SendBytes, bytes]) -> None:
+    def _sorted(self) -> tuple[list[int], list[Subscription]]:
+        descriptors = self._descriptors
+        if descriptors is None:
+            descriptors = self._descriptors = [each.descriptor for each in self._direct if each.descriptor is not None]
+            self._buffered = [each for each in self._direct if each.descriptor is None]
+        return descriptors, self._buffered
+
+    def _write_rests(self, rests: dict[int, bytes]) -> None:
         """Leave what sockets did not take to the buffers before them."""
         for subscription in tuple(self._direct):
-            rest = rests.get(subscription.send)
-            if rest is not None:
-                with suppress(RuntimeError):  # it has died, as above
-                    subscription.write(rest)  # which fills its buffer, and that demotes
+            if subscription.descriptor in rests:
+                _write_to(subscription, rests[subscription.descriptor])
 
     def _catch_up(self, late: dict[Subscription, int], batch: list[Any]) -> None:
         """Write the rest of a batch to those who became direct while it waited; all else is as for everybody."""
         rests: dict[int, bytes] = {}
-        self._sends = None
+        self._descriptors = None
         for subscription, seen in late.items():
             self._direct[subscription] = None  # before the write: that may demote it
             if seen == len(batch):
@@ -268,10 +279,15 @@ class Fanout:
             if seen not in rests:
                 rests[seen] = self._data(batch[seen:])
             self._stats.deliveries[subscription.transport] += len(batch) - seen
-            with suppress(RuntimeError):  # as above
-                subscription.write(rests[seen])
+            _write_to(subscription, rests[seen])
 
     @property
     def _transport(self) -> str:
         """Of all direct ones: their framing is what brought them together."""
         return next(iter(self._direct)).transport
+
+
+def _write_to(subscription: Subscription, data: bytes) -> None:
+    """Write by way of the buffer; when that fills by it the subscription is demoted, before this returns."""
+    with suppress(OSError, RuntimeError):  # it has died, and that has not been reported yet
+        subscription.write(data)

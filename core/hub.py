@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import math
+import os
 import random
 import secrets
 import time
@@ -18,7 +19,7 @@ from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channel import Channel
 from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unauthorized, Unavailable
-from core.fanout import Fanout, Pace
+from core.fanout import Fanout, Outside
 from core.ingress import Ingress
 from core.leases import Leases
 from core.model import Event, Member, Position, Principal, Published, RoomId
@@ -297,12 +298,12 @@ class Hub:
 
     def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
         if answer is None:
-            return Fanout(framing, self.stats, self._pace())
-        return Rounds(framing, self.stats, self._pace(), answer)
+            return Fanout(framing, self.stats, self._outside())
+        return Rounds(framing, self.stats, self._outside(), answer)
 
-    def _pace(self) -> Pace:
+    def _outside(self) -> Outside:
         loop = asyncio.get_running_loop()
-        return Pace(loop.call_soon, loop.call_later, self._clock, self.settings.coalesce_s)
+        return Outside(loop.call_soon, loop.call_later, self._clock, os.write, self.settings.coalesce_s)
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1

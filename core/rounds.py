@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from core.fanout import Fanout, Pace, is_presence
+from core.fanout import Fanout, Outside, is_presence
 from core.model import Event
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
@@ -29,8 +29,8 @@ class Rounds(Fanout):
     _presence_hold = 16.0
     _max_presence_hold_s = 0.2
 
-    def __init__(self, framing: Framing, stats: Stats, pace: Pace, answer: Answer) -> None:
-        super().__init__(framing, stats, pace)
+    def __init__(self, framing: Framing, stats: Stats, outside: Outside, answer: Answer) -> None:
+        super().__init__(framing, stats, outside)
         self._answer = answer
         self._due_back = 0  # were answered by the last round
 
@@ -49,8 +49,10 @@ class Rounds(Fanout):
         pending = len(self._batch)
         if behind == pending:
             direct[subscription] = None
-            if self._sends is not None:
-                self._sends.append(subscription.send)
+            if self._descriptors is None or subscription.descriptor is None:
+                self._descriptors = None
+            else:
+                self._descriptors.append(subscription.descriptor)
         elif 0 <= behind < pending:  # it was told by other ways what the others still wait for
             late[subscription] = pending - behind
         else:
@@ -68,7 +70,7 @@ class Rounds(Fanout):
         return full
 
     def _are_on_their_way(self, event: Event) -> bool:
-        return self._awaits_more() and self._pace.clock() < self._written_s + self._return_s(is_presence(event))
+        return self._awaits_more() and self._outside.clock() < self._written_s + self._return_s(is_presence(event))
 
     def _return_s(self, presence: bool) -> float:
         """How long after the last round those who were told by it are waited for."""
@@ -90,4 +92,4 @@ class Rounds(Fanout):
         self._due_back = len(self._direct) - len(told_all)
         self._stats.connections[transport] -= self._due_back
         # The others are answered once, and ask again.
-        self._direct, self._sends = told_all, [each.send for each in told_all]
+        self._direct, self._descriptors, self._buffered = told_all, None if told_all else [], []

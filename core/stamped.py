@@ -66,9 +66,9 @@ class StampedHub(Hub):
     def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
         made: _Stamped
         if answer is None:
-            made = _StampedFanout(framing, self.stats, self._pace())
+            made = _StampedFanout(framing, self.stats, self._outside())
         else:
-            made = _StampedRounds(framing, self.stats, self._pace(), answer)
+            made = _StampedRounds(framing, self.stats, self._outside(), answer)
         made.stamps, made.now_ns, made.waiting = self.stamps, self._now_ns, []
         return made
 

@@ -27,11 +27,6 @@ Framing = Callable[[bytes, Position | None], Any]
 Answer = Callable[[list[Any]], bytes]
 
 
-# Gives bytes to a socket and returns how many it took, as `socket.send` does. Raises BlockingIOError when that is none,
-# and another OSError for a dead one. Called only while nothing waits in the buffer before it.
-SendBytes = Callable[[bytes], int]
-
-
 class Sink(Protocol):
     """A socket as a direct subscription sees it: bytes go straight to its buffer, flow control comes back."""
 
@@ -40,8 +35,8 @@ class Sink(Protocol):
         ...
 
     @property
-    def send(self) -> SendBytes | None:
-        """The same without the buffer, where the socket can be had itself."""
+    def descriptor(self) -> int | None:
+        """Of the socket, where it may be written to itself while nothing waits in the buffer; None: it may not."""
         ...
 
     def finish(self, reason: RoomError | None) -> None:
@@ -77,6 +72,7 @@ class Subscription:
         "_waiter",
         "answer",
         "channel",
+        "descriptor",
         "doubts",
         "fanout",
         "framing",
@@ -85,7 +81,6 @@ class Subscription:
         "linger",
         "outbox",
         "principal",
-        "send",
         "start",
         "transport",
         "vouched_until_s",
@@ -120,7 +115,7 @@ class Subscription:
         self.channel: Channel | None = None  # that let it in
         self.fanout: Fanout | None = None  # where it hears from; set by the fan-out
         self.write: Callable[[bytes], object] = _unconnected
-        self.send: SendBytes = _gone
+        self.descriptor: int | None = None
         self.given_up: Callable[[], None] | None = None  # called when it is cut: its writer may hang in a full socket
         self._sink: Sink | None = None
         self._paused = False
@@ -157,20 +152,20 @@ class Subscription:
         """Become direct: from now on the bytes of frames go to `sink` as they come, and nobody calls `take`."""
         self._sink = sink
         self.write = sink.write
-        self.send = sink.send or buffered(sink.write)
+        self.descriptor = sink.descriptor
         self._pump()
 
     def disconnect(self) -> None:
         """The sink is gone: nothing may be written to it any more."""
         self._sink = None
-        self.write, self.send = _unconnected, _gone
+        self.write, self.descriptor = _unconnected, None
         if self.fanout is not None:
             self.fanout.drop(self)
 
-    def rewire(self, write: Callable[[bytes], object], send: SendBytes | None = None) -> None:
+    def rewire(self, write: Callable[[bytes], object], descriptor: int | None = None) -> None:
         """Write to the sink by other means from now on."""
         self.write = write
-        self.send = send or buffered(write)
+        self.descriptor = descriptor
         if self.fanout is not None:
             self.fanout.rewire()
 
@@ -272,7 +267,7 @@ class Subscription:
     def _finish(self) -> None:
         sink, self._sink = self._sink, None
         if sink is not None:
-            self.write, self.send = _unconnected, _gone
+            self.write, self.descriptor = _unconnected, None
             sink.finish(self._end)
 
     def _wake(self) -> None:
@@ -284,18 +279,3 @@ class Subscription:
 
 def _unconnected(data: bytes) -> None:
     """Stands in for the socket of a subscription that has none, or none any more."""
-
-
-def _gone(data: bytes) -> int:
-    """Its `send`."""
-    return len(data)
-
-
-def buffered(write: Callable[[bytes], object]) -> SendBytes:
-    """A `send` that takes everything: what the socket does not, waits behind `write`."""
-
-    def send(data: bytes) -> int:
-        write(data)
-        return len(data)
-
-    return send

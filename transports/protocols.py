@@ -6,8 +6,7 @@ Nothing here knows of rooms. They rely on uvicorn's inner names; `tests/transpor
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -56,7 +55,6 @@ class _HandedOver(asyncio.Protocol, Generic[_Holds]):
     holder: _Holds | None = None
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
-    _socket: socket.socket | None = None  # the transport's own, not another one
     tasks: set[asyncio.Task[None]]
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -65,27 +63,26 @@ class _HandedOver(asyncio.Protocol, Generic[_Holds]):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def write_through(self) -> Callable[[bytes], int] | None:
-        """The socket's own `send`, if there is one without TLS before it; the transport's `write` goes through every
-        connection twice. From now on the holder is paused while a byte waits in the transport's buffer.
+    def write_through(self) -> int | None:
+        """The descriptor of the socket, if that may be written to itself, without TLS before it; the transport's
+        `write` goes through every connection twice. From now on the holder is paused while a byte waits in the
+        transport's buffer, and it is told that the connection is lost before the descriptor can be another one's.
         """
         if self.transport.is_closing():
             return None
         self.transport.set_write_buffer_limits(0)
-        if self._socket is None:
-            seen = self.transport.get_extra_info("socket")
-            if seen is None or self.transport.get_extra_info("sslcontext") is not None:
-                return None
-            self._socket = socket.socket(seen.family, seen.type, seen.proto, seen.fileno())
-            self._socket.setblocking(False)
-        return self._socket.send
+        seen = self.transport.get_extra_info("socket")
+        if seen is None or self.transport.get_extra_info("sslcontext") is not None:
+            return None
+        descriptor: int = seen.fileno()
+        return descriptor
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the holder."""
-        if self._socket is not None:  # the transport closes it after this: nobody may write to who comes next by it
-            self._socket.detach()
-        super().connection_lost(exc)
-        self._tell_lost()
+        """Tell the holder, whatever happens: after this the transport closes the socket."""
+        try:
+            super().connection_lost(exc)
+        finally:
+            self._tell_lost()
 
     def pause_writing(self) -> None:
         """Tell the holder."""

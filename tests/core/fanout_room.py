@@ -22,7 +22,7 @@ class Room:
     def __init__(self, outbox_bytes: int = 1 << 20, coalesce_s: float = 0.0) -> None:
         self.stats = Stats()
         self.loop = Loop()
-        self.fanout = Fanout(frame, self.stats, self.loop.pace(coalesce_s))
+        self.fanout = Fanout(frame, self.stats, self.loop.outside(coalesce_s))
         self.head = 0
         self._outbox_bytes = outbox_bytes
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.fanout import Pace
+from core.fanout import Outside
+from tests.core.sink import FakeSink
 
 
 class Loop:
@@ -15,9 +16,9 @@ class Loop:
         self._turn: list[Callable[[], None]] = []
         self._timers: list[tuple[float, Timer]] = []
 
-    def pace(self, coalesce_s: float = 0.0) -> Pace:
-        """What a fan-out takes its time from."""
-        return Pace(self.defer, self.later, lambda: self.now_s, coalesce_s)
+    def outside(self, coalesce_s: float = 0.0) -> Outside:
+        """What a fan-out has of the world."""
+        return Outside(self.defer, self.later, lambda: self.now_s, FakeSink.send, coalesce_s)
 
     @property
     def idle(self) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import ClassVar
+from weakref import WeakValueDictionary
+
 from core.errors import RoomError
 from core.subscription import Subscription
 
@@ -9,14 +13,19 @@ from core.subscription import Subscription
 class FakeSink:
     """Keeps what is written. After `room_for` more writes it is full, and says so from inside the write.
 
-    A `raw` one can be sent to as well: it takes half of the last one, and nothing when it is full; what is written then
-    waits in its buffer.
+    A `raw` one can be sent to as well, by its descriptor: it takes half of the last one, and nothing when it is full;
+    what is written then waits in its buffer.
     """
+
+    _raw: ClassVar[WeakValueDictionary[int, FakeSink]] = WeakValueDictionary()
+    _numbers: ClassVar = itertools.count(1_000_000)  # no descriptor of this process
 
     def __init__(self, subscription: Subscription, room_for: int = 1_000_000, *, raw: bool = False) -> None:
         self.subscription = subscription
         self.room_for = room_for
-        self.send = self._send if raw else None
+        self.descriptor = next(self._numbers) if raw else None
+        if self.descriptor is not None:
+            self._raw[self.descriptor] = self
         self._waits = False  # a buffer that holds something
         self.written: list[bytes] = []
         self.finished = False
@@ -24,7 +33,7 @@ class FakeSink:
 
     def write(self, data: bytes) -> object:
         assert not self.finished, "written to after the end"
-        assert self.room_for > 0 or (self.send and not self._waits), "written to while full"
+        assert self.room_for > 0 or (self.descriptor and not self._waits), "written to while full"
         self.written.append(data)
         self.room_for -= 1
         if self.room_for <= 0:
@@ -32,7 +41,12 @@ class FakeSink:
             self.subscription.pause()
         return None
 
-    def _send(self, data: bytes) -> int:
+    @classmethod
+    def send(cls, descriptor: int, data: bytes) -> int:
+        """As `os.write`."""
+        return cls._raw[descriptor]._take(data)
+
+    def _take(self, data: bytes) -> int:
         assert not self.finished, "sent to after the end"
         assert not self._waits, "overtakes what waits in the buffer"
         if self.room_for <= 0:

@@ -231,7 +231,7 @@ def test_socket_that_dies_half_written_to_keeps_no_one_from_hearing() -> None:
     def fail(data: bytes) -> object:
         raise RuntimeError("a closed transport")
 
-    dying.subscription.rewire(fail, dying.send)
+    dying.subscription.rewire(fail, dying.descriptor)
     other.room_for = 1
     room.publish(b"event %d")
     room.loop.end_turns()
@@ -250,6 +250,42 @@ def test_socket_that_died_unreported_keeps_no_one_from_hearing(error: Exception)
     room.publish()
     room.loop.end_turns()
     assert numbers(sink.heard()) == [1]
+
+
+def test_descriptor_that_died_unreported_keeps_no_one_from_hearing(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room()
+    first, dead, last = [room.direct(raw=True) for _ in range(3)]
+
+    def fail(data: bytes) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(dead, "_take", fail)
+    for _ in range(2):
+        room.publish()
+        room.loop.end_turns()
+    assert numbers(first.heard()) == numbers(last.heard()) == [1, 2]
+    assert dead.subscription.direct, "its end is for the event loop to report"
+
+
+@pytest.mark.parametrize("how", ["gone", "ended", "by other means", "removed"])
+def test_descriptor_is_written_to_only_as_long_as_its_subscriber_is_direct(how: str) -> None:
+    room = Room()
+    left, sink = room.direct(raw=True), room.direct(raw=True)
+    room.publish()
+    room.loop.end_turns()
+    assert numbers(left.heard()) == [1]
+    if how == "gone":
+        left.subscription.disconnect()
+    elif how == "ended":
+        left.subscription.end()
+    elif how == "by other means":
+        left.subscription.rewire(lambda data: None)
+    else:
+        room.fanout.remove(left.subscription)
+    room.publish()
+    room.loop.end_turns()
+    assert numbers(left.heard()) == []  # the number may be another one's by now
+    assert numbers(sink.heard()) == [1, 2]
 
 
 def test_socket_is_written_to_by_other_means_from_now_on() -> None:

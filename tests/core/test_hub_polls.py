@@ -22,9 +22,14 @@ def answer(frames: list[Any]) -> bytes:
     return b"".join(frames) + b'{"type":"answer"}\n'
 
 
+def poll_frame(body: bytes, position: Position | None) -> Any:
+    """Of polls alone: who has the same framing is told by the same fan-out."""
+    return frame(body, position)
+
+
 async def parked(one: Instance) -> tuple[Subscription, FakeSink]:
     """A poll that was told what there was when it came, and now waits."""
-    subscription = await one.hub.attach(one.who(), ROOM, "poll", frame, poller=True, answer=answer)
+    subscription = await one.hub.attach(one.who(), ROOM, "poll", poll_frame, poller=True, answer=answer)
     waiting(subscription)
     sink = FakeSink(subscription)
     subscription.connect(sink)

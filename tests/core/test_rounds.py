@@ -31,7 +31,7 @@ JOINED = b'{"type":"user_joined"'
 class Poller:
     """A client that polls: what it was told, and up to where."""
 
-    send = None
+    descriptor = None
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -83,7 +83,7 @@ class Room:
 
     def _rounds(self, framing: Framing, answer: Answer | None) -> Fanout:
         assert answer is not None
-        return Rounds(framing, self.stats, self.loop.pace(self._coalesce_s), answer)
+        return Rounds(framing, self.stats, self.loop.outside(self._coalesce_s), answer)
 
     def register(self, subscription: Subscription) -> Any:
         self.stats.connections["poll"] += 1

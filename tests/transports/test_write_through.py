@@ -1,4 +1,4 @@
-"""Sending from the socket beside its transport: what that relies on of the event loops, and where it is not done."""
+"""Writing to a socket beside its transport: what that relies on of the event loops, and where it is not done."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tests.transports.wire_end import WireEnd
 
@@ -77,15 +78,32 @@ def test_loop_closes_a_socket_only_after_its_protocol_was_told(run: Callable[...
     assert run(_end(how)) == (True, False)
 
 
-async def test_a_lost_connection_is_never_sent_to_again() -> None:
+async def test_holder_is_told_of_the_loss_whatever_goes_wrong_before(monkeypatch: pytest.MonkeyPatch) -> None:
     end = WireEnd(_silent)
+    told = []
+
+    class Holder:
+        def pause(self) -> None:
+            raise AssertionError
+
+        def resume(self) -> None:
+            raise AssertionError
+
+        def lost(self) -> None:
+            told.append(_is_open(descriptor))
+
+    def fail(protocol: HttpToolsProtocol, exc: Exception | None) -> None:
+        raise RuntimeError("in uvicorn")
+
+    descriptor = end.protocol.write_through()
+    assert descriptor is not None
     try:
-        send = end.protocol.write_through()
-        assert send is not None
-        assert end.protocol.write_through() == send, "two owners would close it twice"
-        end.protocol.connection_lost(None)
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            send(b"x")
+        end.protocol.holder = Holder()
+        with monkeypatch.context() as patch:
+            patch.setattr(HttpToolsProtocol, "connection_lost", fail)
+            with pytest.raises(RuntimeError, match="in uvicorn"):
+                end.protocol.connection_lost(None)
+        assert told == [True]
     finally:
         await end.end()
 

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
 from core.model import Position
-from core.subscription import SendBytes, Start, Subscription
+from core.subscription import Start, Subscription
 from transports.errors import http_response
 from transports.frames import direct_http
 from transports.protocols import LabHttpProtocol
@@ -138,8 +138,8 @@ class DirectPoll(asyncio.Protocol):
         "_since",
         "_subscription",
         "_suffix",
+        "descriptor",
         "parked_s",
-        "send",
         "wait_s",
         "write",
     )
@@ -156,13 +156,13 @@ class DirectPoll(asyncio.Protocol):
         self.parked_s = 0.0  # or answered, if that was later
         self._prefix, self._suffix = b"", b""
         self.write: Callable[[bytes], object] = self._write_last
-        self.send: SendBytes | None = None
+        self.descriptor: int | None = None
         match = _SINCE.match(protocol.request_bytes)
         if match is not None and not protocol.pipeline:
             self._prefix = parking.shared(match.string[: match.start(1)])
             self._suffix = match.string[match.end(1) :]
             self.write = protocol.transport.write
-            self.send = protocol.write_through()
+            self.descriptor = protocol.write_through()
 
     @property
     def waits(self) -> bool:
@@ -213,7 +213,7 @@ class DirectPoll(asyncio.Protocol):
         protocol = self._protocol
         protocol.transport.set_protocol(protocol)
         if self.waits:
-            self.write, self.send = self._write_last, None
+            self.write, self.descriptor = self._write_last, None
             self._subscription.rewire(self.write)
         else:
             self._parking.discard(self)
@@ -244,7 +244,7 @@ class DirectPoll(asyncio.Protocol):
 
     def resume(self) -> None:
         """Its socket takes bytes again."""
-        self._subscription.rewire(self.write, self.send)
+        self._subscription.rewire(self.write, self.descriptor)
 
     def eof_received(self) -> None:
         """Tell uvicorn's protocol that the client has said its last."""

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.errors import RoomError
 from core.hub import Hub
-from core.subscription import SendBytes, Subscription
+from core.subscription import Subscription
 from transports.frames.heartbeat import Heartbeat
 from transports.protocols import LabHttpProtocol
 
@@ -55,7 +55,7 @@ class DirectEventStream(Response):
 class _Stream:
     """Between one protocol object and one subscription."""
 
-    __slots__ = ("_farewell", "_heartbeat", "_hub", "_protocol", "_subscription", "send", "write")
+    __slots__ = ("_farewell", "_heartbeat", "_hub", "_protocol", "_subscription", "descriptor", "write")
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class _Stream:
         self._subscription = subscription
         self._farewell = farewell
         self.write = protocol.transport.write
-        self.send: SendBytes | None = None
+        self.descriptor: int | None = None
 
     def start(self, opening: bytes) -> None:
         if self._protocol.transport.is_closing():
             self.lost()
             return
         self.write(chunk(opening))
-        self.send = self._protocol.write_through()
+        self.descriptor = self._protocol.write_through()
         self._protocol.take_over(self)
         self._heartbeat.add(self)
         self._subscription.connect(self)

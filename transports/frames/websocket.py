@@ -32,7 +32,7 @@ def frame(body: bytes, position: Position | None) -> bytes:
 class DirectWebSocket:
     """Between one protocol object and one subscription."""
 
-    __slots__ = ("_conversation", "_hub", "_inbox", "_protocol", "_subscription", "send", "write")
+    __slots__ = ("_conversation", "_hub", "_inbox", "_protocol", "_subscription", "descriptor", "write")
 
     def __init__(
         self, hub: Hub, protocol: LabWebSocketProtocol, conversation: Conversation, subscription: Subscription
@@ -43,7 +43,7 @@ class DirectWebSocket:
         self._subscription = subscription
         self._inbox: deque[str | None] | None = None  # while a task works on it: most subscribers never say anything
         self.write = protocol.transport.write
-        self.send = protocol.write_through()
+        self.descriptor = protocol.write_through()
 
     def start(self) -> None:
         """Take the connection over from the endpoint, which returns after this."""

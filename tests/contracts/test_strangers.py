@@ -1,0 +1,53 @@
+"""The direct fan-out writes to sockets by their numbers: who is given the number of one that went hears nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from tests.contracts.kit.clients import RoomClient, WebSocketClient
+from tests.contracts.kit.pool import ServerPool
+from tests.contracts.kit.server import ServerProcess
+from tests.contracts.targets import Connect, Target
+
+ROUNDS = 8
+LEAVERS = 4
+
+pytestmark = pytest.mark.parametrize(
+    "target", [Target(name, name) for name in ("websocket", "sse", "longpoll")], ids=str
+)
+
+
+@pytest.fixture
+def server(servers: ServerPool, target: Target) -> ServerProcess:
+    return servers.shared(target.server, {"RATE": "0"})
+
+
+async def speak(client: RoomClient) -> None:
+    for _ in range(4):
+        await client.publish("among friends")
+
+
+async def test_a_stranger_by_the_number_of_one_that_left_hears_nothing(server: ServerProcess, connect: Connect) -> None:
+    bystander = await connect("bystander")
+    for _ in range(ROUNDS):
+        leavers = [await connect(f"leaver{number}") for number in range(LEAVERS)]
+        leaving = [client.abort() if isinstance(client, WebSocketClient) else client.close() for client in leavers]
+        with ExitStack() as held:
+            # While the leavers go and messages fly: some of these are accepted by the numbers that have just been freed.
+            going = asyncio.gather(*leaving, speak(bystander))
+            strangers = []
+            for _ in range(3 * LEAVERS):
+                strangers.append(held.enter_context(socket.create_connection(("127.0.0.1", server.port))))
+                await asyncio.sleep(0.001)
+            await going
+            marker = await bystander.publish("and once more")
+            while (await bystander.next_chat()).id != marker:
+                pass
+            for stranger in strangers:
+                stranger.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    stranger.recv(1)
