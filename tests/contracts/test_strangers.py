@@ -37,7 +37,7 @@ async def test_a_stranger_by_the_number_of_one_that_left_hears_nothing(server: S
         leavers = [await connect(f"leaver{number}") for number in range(LEAVERS)]
         leaving = [client.abort() if isinstance(client, WebSocketClient) else client.close() for client in leavers]
         with ExitStack() as held:
-            # While the leavers go and messages fly: some of these are accepted by the numbers that have just been freed.
+            # While the leavers go and messages fly: some of these are accepted by numbers that have just been freed.
             going = asyncio.gather(*leaving, speak(bystander))
             strangers = []
             for _ in range(3 * LEAVERS):
