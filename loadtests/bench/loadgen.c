@@ -280,6 +280,14 @@ static int hget(const char *b, int n, const char *k, char *o, int on) {
   }
   return 0;
 }
+#define BATCH 256
+static struct conn *asking[BATCH * 4]; // who polls again at the end of this batch
+static int nasking;
+static void ask(void) {
+  for (int i = 0; i < nasking; i++)
+    lp_req(asking[i]);
+  nasking = 0;
+}
 static int process(struct conn *c, char *b, int n) {
   int used = 0;
   if (c->state == 1) {
@@ -424,8 +432,8 @@ static int process(struct conn *c, char *b, int n) {
     }
     used += hl + bl;
     c->inflight = 0;
-    if (mode == LP)
-      lp_req(c);
+    if (mode == LP) // after all that has come is read: else the client's own sending would count as the server's latency
+      asking[nasking++] = c;
   }
   return used;
 }
@@ -739,7 +747,7 @@ static inline void pubpoll(void) {
 static int loop1(int tmo) {
   u64 a = now();
   curt = a;
-  int n = epoll_wait(ep, ev, 256, tmo);
+  int n = epoll_wait(ep, ev, BATCH, tmo);
   if (n <= 0) {
     emptyl++;
     loops++;
@@ -795,6 +803,7 @@ static int loop1(int tmo) {
     }
     onread(c);
   }
+  ask();
   pubpoll();
   tick();
   if (pbl)
