@@ -137,7 +137,10 @@ class Channel:
         if parked:
             return ()
         missed = self._missed(since, fanout.pending)
-        return missed and missed[:_TOLD_AT_ONCE]
+        if missed:
+            fanout.told_apart()
+            return missed[:_TOLD_AT_ONCE]
+        return missed
 
     def _missed(self, since: Position, but_last: int = 0) -> Sequence[Event] | None:
         """The events after a position, without the last ones, when this instance knows them all."""

@@ -1,7 +1,7 @@
 """One room's pollers: each is answered once, and asks again. Who waits, waits for the same answer: a round.
 
 A round is written when a turn brings no more news, and not before those who were answered last are back, for as long as
-twice the last round took to write: reading their next polls takes about as long again. Otherwise a busy room tears its
+twice as long as writing to them takes: reading their next polls takes about as long again. Otherwise a busy room tears its
 pollers apart: half are answered with one event while the others are on their way back, and from then on every answer
 holds one event and is built for a few. Where messages are further apart than a round trip everybody is back before the
 next one, and nothing is ever held. News of who came or left waits for them longer, since it is never urgent.
@@ -16,14 +16,14 @@ from core.model import Event
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
 
-_HOLD: Final = 2.0  # times as long as the last round took to write
+_HOLD: Final = 2.0  # times as long as it takes to write to all who are waited for
 _MAX_HOLD_S: Final = 0.025
 
 
 class Rounds(Fanout):
     """The subscribers of one channel who are answered once, in one framing."""
 
-    __slots__ = ("_answer", "_due_back")
+    __slots__ = ("_answer", "_due_back", "_each_s")
 
     # They come back for each answer, which costs about as much again.
     _presence_hold = 16.0
@@ -32,7 +32,8 @@ class Rounds(Fanout):
     def __init__(self, framing: Framing, stats: Stats, outside: Outside, answer: Answer) -> None:
         super().__init__(framing, stats, outside)
         self._answer = answer
-        self._due_back = 0  # were answered by the last round
+        self._due_back = 0  # were answered by the last round or, one by one, since
+        self._each_s = 0.0  # what answering one of them took
 
     @property
     def pending(self) -> int:
@@ -62,6 +63,12 @@ class Rounds(Fanout):
             self._hold_no_longer()
         return True
 
+    def told_apart(self) -> None:
+        """Wait for one more: it had missed the last round, was told by itself, and is on its way back too. Else those
+        who have once missed a round would miss every other.
+        """
+        self._due_back += 1
+
     def push(self, event: Event, frame: Any) -> list[Subscription]:
         """Hand on an event, also to those who are just on their way back."""
         full = super().push(event, frame)
@@ -74,7 +81,7 @@ class Rounds(Fanout):
 
     def _return_s(self, presence: bool) -> float:
         """How long after the last round those who were told by it are waited for."""
-        return self._max_presence_hold_s if presence else min(_HOLD * self._writing_s, _MAX_HOLD_S)
+        return self._max_presence_hold_s if presence else min(_HOLD * self._each_s * self._due_back, _MAX_HOLD_S)
 
     def _awaits_more(self) -> bool:
         return len(self._direct) + len(self._late) < self._due_back
@@ -90,6 +97,7 @@ class Rounds(Fanout):
         transport = self._transport
         told_all = {each: None for each, seen in late.items() if seen == len(batch)}
         self._due_back = len(self._direct) - len(told_all)
+        self._each_s = self._writing_s / max(1, self._due_back)
         self._stats.connections[transport] -= self._due_back
         # The others are answered once, and ask again.
         self._direct, self._descriptors, self._buffered = told_all, None if told_all else [], []

@@ -168,6 +168,23 @@ def test_it_waits_at_most_twice_as_long_as_the_last_one_took() -> None:
     assert told(pollers) == [[[1], [2]], [[1], [2]], [[1]]]
 
 
+def test_those_who_missed_a_round_and_were_told_by_themselves_are_waited_for_too() -> None:
+    room, pollers = answered_once(2)
+    pollers[0].come_back()
+    room.publish()
+    room.loop.pass_time(1.0)
+    pollers[1].come_back()
+    assert told(pollers) == [[[1], [2]]] * 2
+    assert [poller.waits for poller in pollers] == [False, False]
+    pollers[0].come_back()
+    room.publish()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2]]] * 2, "the crowd would stay torn"
+    pollers[1].come_back()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2], [3]]] * 2
+
+
 def test_a_round_has_no_hole_when_the_time_runs_out_before_anybody_is_back() -> None:
     room, pollers = answered_once(1)
     room.publish()
