@@ -1,7 +1,7 @@
 """One room's pollers: each is answered once, and asks again. Who waits, waits for the same answer: a round.
 
 A round is written when a turn brings no more news, and not before those who were answered last are back, for as long as
-twice as long as writing to them takes: reading their next polls takes about as long again. Otherwise a busy room tears its
+writing to them takes, twice: reading their next polls takes about as long again. Otherwise a busy room tears its
 pollers apart: half are answered with one event while the others are on their way back, and from then on every answer
 holds one event and is built for a few. Where messages are further apart than a round trip everybody is back before the
 next one, and nothing is ever held. News of who came or left waits for them longer, since it is never urgent.
