@@ -82,7 +82,7 @@ class Fanout:
         self._stats = stats
         self._outside = outside
         self._presence_only = True  # of the batch
-        self._written_s = 0.0  # when the last write ended, by the pace's clock; and how long it took
+        self._written_s = 0.0  # when the last write ended, and how long it took
         self._writing_s = 0.0
         self._timer: Timer | None = None  # runs while the batch is held
         self._queued: dict[Subscription, None] = {}

@@ -6,6 +6,7 @@ Nothing here knows of rooms. They rely on uvicorn's inner names; `tests/transpor
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -68,7 +69,7 @@ class _HandedOver(asyncio.Protocol, Generic[_Holds]):
         `write` goes through every connection twice. From now on the holder is paused while a byte waits in the
         transport's buffer, and it is told that the connection is lost before the descriptor can be another one's.
         """
-        if self.transport.is_closing():
+        if self.transport.is_closing() or os.name != "posix":  # elsewhere a socket's number is no file's
             return None
         self.transport.set_write_buffer_limits(0)
         seen = self.transport.get_extra_info("socket")

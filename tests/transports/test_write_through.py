@@ -108,17 +108,19 @@ async def test_holder_is_told_of_the_loss_whatever_goes_wrong_before(monkeypatch
         await end.end()
 
 
-@pytest.mark.parametrize("case", ["TLS", "no socket", "closing"])
+@pytest.mark.parametrize("case", ["TLS", "no socket", "closing", "no POSIX"])
 async def test_a_connection_whose_socket_cannot_be_had_is_written_to(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end = WireEnd(_silent)
-    cases: dict[str, dict[str, Any]] = {"TLS": {"sslcontext": object()}, "no socket": {"socket": None}, "closing": {}}
-    extra = cases[case]
+    cases: dict[str, dict[str, Any]] = {"TLS": {"sslcontext": object()}, "no socket": {"socket": None}}
+    extra = cases.get(case, {})
     if case == "closing":
         end.transport.close()
     with monkeypatch.context() as patch:
         had = end.transport.get_extra_info
+        if case == "no POSIX":
+            patch.setattr(os, "name", "nt")
         patch.setattr(end.transport, "get_extra_info", lambda name: extra[name] if name in extra else had(name))
         assert end.protocol.write_through() is None
     await end.end()
