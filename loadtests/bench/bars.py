@@ -29,6 +29,12 @@ class Bar:
             return spread(values) if values else None
         return paired_ratio(rows, self.case, self.key, "direct", self.theirs)
 
+    def floor(self, rows: Sequence[Row]) -> tuple[float, float, float] | None:
+        """What the kernel's floor itself reaches where that is a bound: against nchan, when nothing can be joined."""
+        if self.theirs != "nchan" or "-w1-" not in self.case:
+            return None
+        return paired_ratio(rows, self.case, self.key, "floor", self.theirs)
+
     def kept(self, value: float) -> bool:
         """Whether a value is on the right side."""
         return value >= self.bound if self.at_least else value <= self.bound
@@ -79,21 +85,26 @@ def half_rate_bars(rows: Sequence[Row]) -> list[Bar]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table of the bars: bound, what was found, whether it is kept."""
-    lines = ["| what | bound | found, median (range) | kept |", "|---|---|---|---|"]
+    """A table of the bars: bound, what was found, whether it is kept, and what the floor reaches where it is a bound."""
+    lines = ["| what | bound | found, median (range) | kept | the floor itself |", "|---|---|---|---|---|"]
     for bar in (*BARS, *half_rate_bars(rows)):
         found = bar.found(rows)
         sign = "at least" if bar.at_least else "at most"
         if found is None:
-            lines.append(f"| {bar.words} | {sign} {bar.bound:g} | not measured | |")
+            lines.append(f"| {bar.words} | {sign} {bar.bound:g} | not measured | | |")
             continue
-        middle, least, most = found
-        kept = "yes" if bar.kept(middle) else "**no**"
+        kept = "yes" if bar.kept(found[0]) else "**no**"
         digits = 0 if bar.bound >= 100 else 2
-        values = f"{middle:,.{digits}f} ({least:,.{digits}f} to {most:,.{digits}f})"
-        lines.append(f"| {bar.words} | {sign} {bar.bound:,g} | {values} | {kept} |")
+        floor = bar.floor(rows)
+        reach = "" if floor is None else _values(floor, digits)
+        lines.append(f"| {bar.words} | {sign} {bar.bound:,g} | {_values(found, digits)} | {kept} | {reach} |")
     lines += _stalled(rows)
     return "\n".join(lines)
+
+
+def _values(found: tuple[float, float, float], digits: int) -> str:
+    middle, least, most = found
+    return f"{middle:,.{digits}f} ({least:,.{digits}f} to {most:,.{digits}f})"
 
 
 def _stalled(rows: Sequence[Row]) -> list[str]:
@@ -106,9 +117,9 @@ def _stalled(rows: Sequence[Row]) -> list[str]:
         if not beside or not alone:
             continue
         ratios = [one / other for one, other in zip(beside, alone, strict=False)]
-        middle, least, most = spread(ratios)
-        kept = "yes" if middle <= 1.1 else "**no**"
+        found = spread(ratios)
+        kept = "yes" if found[0] <= 1.1 else "**no**"
         transport = case.partition("/")[0]
         words = f"{transport}: the others' p99 beside one stalled reader, against without"
-        lines.append(f"| {words} | at most 1.1 | {middle:.2f} ({least:.2f} to {most:.2f}) | {kept} |")
+        lines.append(f"| {words} | at most 1.1 | {_values(found, 2)} | {kept} | |")
     return lines

@@ -72,7 +72,15 @@ def test_bars_say_what_is_kept_what_is_not_and_what_was_not_measured() -> None:
 def test_a_stalled_reader_is_compared_with_the_same_load_without_it() -> None:
     alone, beside = "sse/n1000-r60-128B", "sse/n1000-r60-128B-1stalled"
     rows = [row("direct", 0, alone, p99us=100.0), row("direct", 0, beside, p99us=150.0)]
-    assert "against without | at most 1.1 | 1.50 (1.50 to 1.50) | **no** |" in bars.markdown(rows)
+    assert "against without | at most 1.1 | 1.50 (1.50 to 1.50) | **no** | |" in bars.markdown(rows)
+
+
+def test_what_the_floor_itself_reaches_stands_beside_a_bar_against_nchan() -> None:
+    case = "sse/n1000-w1-128B"
+    rows = [row(name, 0, case, dps=rate) for name, rate in (("direct", 140.0), ("floor", 150.0), ("nchan", 100.0))]
+    text = bars.markdown(rows)
+    assert "against nchan | at least 1.4 | 1.40 (1.40 to 1.40) | yes | 1.50 (1.50 to 1.50) |" in text
+    assert "against floor | at least 0.7 | 0.93 (0.93 to 0.93) | yes |  |" in text
 
 
 @pytest.mark.parametrize("extent", ["quick", "default", "full"])
@@ -124,4 +132,4 @@ def test_a_bar_of_joins_is_a_plain_figure() -> None:
     rows = [
         row("direct", repeat, "sse/joins-2000", connects_per_s=rate) for repeat, rate in enumerate((2100.0, 1900.0))
     ]
-    assert "| at least 2,000 | 2,000 (1,900 to 2,100) | yes |" in bars.markdown(rows)
+    assert "| at least 2,000 | 2,000 (1,900 to 2,100) | yes |  |" in bars.markdown(rows)
