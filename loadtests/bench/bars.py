@@ -85,7 +85,7 @@ def half_rate_bars(rows: Sequence[Row]) -> list[Bar]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table of the bars: bound, what was found, whether it is kept; and what the floor reaches, where it is a bound."""
+    """A table of the bars: bound, what was found, whether it is kept; what the floor reaches, where it is a bound."""
     lines = ["| what | bound | found, median (range) | kept | the floor itself |", "|---|---|---|---|---|"]
     for bar in (*BARS, *half_rate_bars(rows)):
         found = bar.found(rows)
