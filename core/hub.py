@@ -153,7 +153,7 @@ class Hub:
 
     def withdraw(self, subscription: Subscription) -> bool:
         """Let a poller hear nothing until it is resumed. Returns False when it has just been told what came."""
-        channel = self._channels.get(subscription.lease.room)
+        channel = subscription.channel
         if channel is None or not channel.withdraw(subscription):
             return False
         self.stats.connections[subscription.transport] -= 1
@@ -308,9 +308,8 @@ class Hub:
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1
         subscription.end()
-        channel = self._channels.get(subscription.lease.room)
-        if channel is not None:
-            channel.remove(subscription)
+        if subscription.channel is not None:
+            subscription.channel.remove(subscription)
 
     def _repair(self, room: RoomId) -> Awaitable[None] | None:
         channel = self._channels.get(room)

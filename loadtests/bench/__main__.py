@@ -16,7 +16,7 @@ import msgspec
 from loadtests.bench import bars, chart, growth, summary
 from loadtests.bench.build import BenchError
 from loadtests.bench.joins import Joins, join_once
-from loadtests.bench.matrix import COMPARED, HALF_RATE_TURNS, Case, cases, expected_s, half_rate_cases
+from loadtests.bench.matrix import COMPARED, Case, cases, expected_s, half_rate_cases
 from loadtests.bench.runs import run_once
 from loadtests.bench.systems import TRANSPORTS, System, systems
 
@@ -35,7 +35,7 @@ def main() -> None:
                 bench.run(case, repeat)
     if options.extent != "quick":
         half_rates = _half_rates(bench.rows)
-        for repeat in range(options.repeats * HALF_RATE_TURNS):
+        for repeat in range(options.repeats):
             for case in half_rates:
                 bench.run(case, repeat)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -81,12 +81,11 @@ class _Bench:
 
 
 def _expected_minutes(options: argparse.Namespace) -> float:
-    half_rates: list[Case] = []
+    planned = list(cases(options.extent))
     if options.extent != "quick":
         for transport in TRANSPORTS:  # how long they take does not depend on the rate
-            half_rates += half_rate_cases(transport, dict.fromkeys(COMPARED, 100_000.0), 1000)
-    planned_s = expected_s(cases(options.extent), options.repeats)
-    return (planned_s + expected_s(half_rates, options.repeats * HALF_RATE_TURNS)) / 60
+            planned += half_rate_cases(transport, dict.fromkeys(COMPARED, 100_000.0), 1000)
+    return expected_s(planned, options.repeats) / 60
 
 
 def _report(rows: list[summary.Row]) -> str:
@@ -94,7 +93,7 @@ def _report(rows: list[summary.Row]) -> str:
     parts = ["### Bars", bars.markdown(rows)]
     if grown:
         parts += ["### How cost grows", grown]
-    return "\n\n".join([*parts, summary.markdown(rows)])
+    return "\n\n".join([*parts, summary.markdown(rows).rstrip(), "### The load client", summary.client_busy(rows)])
 
 
 def _half_rates(rows: list[summary.Row]) -> list[Case]:

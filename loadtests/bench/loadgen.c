@@ -1,5 +1,5 @@
 // One-thread epoll load client for WebSocket, SSE, long and short polling: busy-polls, so that it wakes at once.
-// It is known not to be the bottleneck by `client_busy` in what it prints (the share of its time with work in hand).
+// How far it is from being the bottleneck shows in `client_busy` in what it prints (the share of its time with work in hand).
 // Either --window W (W messages in flight: the next is sent when the last has reached everybody) or --rate R (open
 // loop). A payload holds its scheduled time as ~T<18 digits>; receivers look for that mark only, so parsing costs them
 // little. With --rooms R connection i is in room i % R, `%R` in paths is the room's number, and windows and losses are
@@ -281,7 +281,7 @@ static int hget(const char *b, int n, const char *k, char *o, int on) {
   return 0;
 }
 #define BATCH 256
-static struct conn *asking[BATCH * 4]; // who polls again at the end of this batch
+static struct conn *asking[BATCH]; // who polls again at the end of this batch
 static int nasking;
 static void ask(void) {
   for (int i = 0; i < nasking; i++)
@@ -433,7 +433,11 @@ static int process(struct conn *c, char *b, int n) {
     used += hl + bl;
     c->inflight = 0;
     if (mode == LP) // after all that has come is read: else the client's own sending would count as the server's latency
+    {
+      if (nasking == BATCH) // answered more often than asked
+        ask();
       asking[nasking++] = c;
+    }
   }
   return used;
 }

@@ -22,8 +22,8 @@ _ALONE: Final = ("direct",)
 # In the order in which they run: a ratio is of neighbours, since the machine's speed drifts within seconds.
 _ALL: Final = ("direct", "floor", "nchan", "floor coalescing", "portable", "plain Starlette")
 COMPARED: Final = ("direct", "floor", "nchan")  # whose ratios are bars
-HALF_RATE_TURNS: Final = 2
 _TURNS: Final = 3  # where ratios are near one
+_HALF_RATE_TURNS: Final = 2
 _WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")  # nothing to coalesce at window 1
 _IN_PYTHON: Final = (*_OURS, "plain Starlette")
 _JOINS_PER_S: Final = 1000.0  # at the least, on a machine that is worth measuring on
@@ -116,7 +116,7 @@ def half_rate_cases(transport: str, deliveries_per_s: Mapping[str, float], subsc
     rate_per_s = round(deliveries_per_s["floor"] / subscribers / 2, 1)
     able = tuple(name for name in COMPARED if deliveries_per_s.get(name, 0.0) >= rate_per_s * subscribers)
     load = Load(subscribers, rate_per_s=rate_per_s, measured_s=2.5)
-    made = [Case(able, transport, load)]
+    made = [Case(able, transport, load, turns=_HALF_RATE_TURNS)]
     if transport != "longpoll":  # a poller that does not read has been answered already
-        made.insert(0, Case(("direct",), transport, replace(load, stalled=1)))
+        made.insert(0, Case(("direct",), transport, replace(load, stalled=1), turns=_HALF_RATE_TURNS))
     return made

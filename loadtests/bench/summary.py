@@ -77,6 +77,19 @@ def _cell(rows: Sequence[Row], case: str, system: str, key: str, digits: int) ->
     return f"{middle:,.{digits}f} ({least:,.{digits}f} to {most:,.{digits}f})"
 
 
+def client_busy(rows: Sequence[Row]) -> str:
+    """A table of the share of its time that the load client had work in hand, where a message waits for the last."""
+    waiting = [
+        row for row in rows if "-w1-" in row["case"] and "rooms" not in row["case"] and "client_busy" in row["result"]
+    ]
+    systems = list(dict.fromkeys(row["system"] for row in waiting))
+    lines = [f"| load client's busy share at window 1 | {' | '.join(systems)} |", "|---" * (1 + len(systems)) + "|"]
+    for case in dict.fromkeys(row["case"] for row in waiting):
+        cells = [_cell(waiting, case, system, "client_busy", 2) for system in systems]
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    return "\n".join(lines) if waiting else ""
+
+
 def lost(rows: Iterable[Row]) -> int:
     """Deliveries that never came, over all runs."""
     return sum(abs(row["result"].get("missing", 0)) for row in rows)

@@ -15,6 +15,7 @@ from tests.contracts.targets import Connect, Target
 
 ROUNDS = 8
 LEAVERS = 4
+HELD_S = 0.02
 
 pytestmark = pytest.mark.parametrize(
     "target", [Target(name, name) for name in ("websocket", "sse", "longpoll")], ids=str
@@ -31,14 +32,26 @@ async def speak(client: RoomClient) -> None:
         await client.publish("among friends")
 
 
+async def listen(client: RoomClient) -> None:
+    while True:  # else a poller would hold nothing while it goes
+        await client.next_event()
+
+
+async def go(client: RoomClient, listening: asyncio.Task[None]) -> None:
+    listening.cancel()
+    await asyncio.wait([listening])
+    await (client.abort() if isinstance(client, WebSocketClient) else client.close())
+
+
 async def test_a_stranger_by_the_number_of_one_that_left_hears_nothing(server: ServerProcess, connect: Connect) -> None:
     bystander = await connect("bystander")
     for _ in range(ROUNDS):
         leavers = [await connect(f"leaver{number}") for number in range(LEAVERS)]
-        leaving = [client.abort() if isinstance(client, WebSocketClient) else client.close() for client in leavers]
+        listening = [asyncio.create_task(listen(client)) for client in leavers]
+        await asyncio.sleep(HELD_S)
         with ExitStack() as held:
             # While the leavers go and messages fly: some of these are accepted by numbers that have just been freed.
-            going = asyncio.gather(*leaving, speak(bystander))
+            going = asyncio.gather(*map(go, leavers, listening), speak(bystander))
             strangers = []
             for _ in range(3 * LEAVERS):
                 strangers.append(held.enter_context(socket.create_connection(("127.0.0.1", server.port))))

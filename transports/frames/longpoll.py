@@ -251,7 +251,7 @@ class DirectPoll(asyncio.Protocol):
         self._protocol.eof_received()
 
     def pause_writing(self) -> None:
-        """Tell it; it tells its holder."""
+        """Tell uvicorn's protocol; it tells its holder, which is this."""
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
