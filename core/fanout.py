@@ -7,10 +7,9 @@ Who becomes direct while a batch waits gets the rest of it, as one write like ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, ClassVar, Final, Protocol
 
 from core.model import Event, Position
@@ -26,6 +25,11 @@ def is_presence(event: Event) -> bool:
     return event.body.startswith(_PRESENCE)
 
 
+# Gives the same bytes to each of these descriptors, and returns how many each took: none where its socket is full, all
+# where it is dead, which its holder is told by other ways.
+Write = Callable[[Sequence[int], bytes], Sequence[int]]
+
+
 class Timer(Protocol):
     """What is used of asyncio's timer handles."""
 
@@ -36,14 +40,12 @@ class Timer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a fan-out has of the world: an event loop's turns, timers and clock, and a way to write to a socket."""
+    """What a fan-out has of the world: an event loop's turns, timers and clock, and a way to write to sockets."""
 
     defer: Callable[[Callable[[], None]], object]  # runs a callback in the next turn
     later: Callable[[float, Callable[[], None]], Timer]  # runs a callback after so many seconds
     clock: Callable[[], float]
-    # Gives bytes to a descriptor and returns how many it took, as `os.write` does. Raises BlockingIOError when that is
-    # none, and another OSError for a dead one.
-    write: Callable[[int, bytes], int]
+    write: Write
     coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
 
 
@@ -238,15 +240,7 @@ class Fanout:
         began_s = self._outside.clock()
         descriptors, buffered = self._sorted()
         size_bytes = len(data)
-        taken_bytes: list[int] = []
-        writes = map(self._outside.write, descriptors, repeat(data))  # a loop without a line of Python in it
-        while len(taken_bytes) < len(descriptors):
-            try:
-                taken_bytes.extend(writes)
-            except BlockingIOError:
-                taken_bytes.append(0)
-            except OSError:
-                taken_bytes.append(size_bytes)  # it has died, and that has not been reported yet
+        taken_bytes = self._outside.write(descriptors, data) if descriptors else ()
         if taken_bytes.count(size_bytes) < len(descriptors):
             taken = zip(descriptors, taken_bytes, strict=True)
             self._write_rests({each: data[size:] for each, size in taken if size < size_bytes})

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import logging
 import math
-import os
 import random
 import secrets
 import time
@@ -19,7 +18,7 @@ from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channel import Channel
 from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unauthorized, Unavailable
-from core.fanout import Fanout, Outside
+from core.fanout import Fanout, Outside, Write
 from core.ingress import Ingress
 from core.leases import Leases
 from core.model import Event, Member, Position, Principal, Published, RoomId
@@ -52,6 +51,7 @@ class Hub:
         settings: Settings,
         *,
         secret: bytes,
+        write: Write,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
@@ -63,6 +63,7 @@ class Hub:
         self.stats = Stats()
         self.instance: Final = secrets.token_hex(4)
         self.draining = False
+        self._write = write
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng or random.Random()
@@ -303,7 +304,7 @@ class Hub:
 
     def _outside(self) -> Outside:
         loop = asyncio.get_running_loop()
-        return Outside(loop.call_soon, loop.call_later, self._clock, os.write, self.settings.coalesce_s)
+        return Outside(loop.call_soon, loop.call_later, self._clock, self._write, self.settings.coalesce_s)
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1

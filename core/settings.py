@@ -35,6 +35,7 @@ class Settings:
     drain_s: float = 5.0
     deflate: bool = False
     fanout: str = "direct"
+    writes: str = "auto"  # how the direct fan-out gives bytes to sockets
     coalesce_s: float = 0.0  # how long the direct fan-out collects events before it writes them; 0: a turn
     stamps_folder: str | None = None  # where the steps of events are written down at the end; None: not stamped
 
@@ -60,6 +61,7 @@ class Settings:
             drain_s=read.number("RTLAB_DRAIN_SECONDS", 5.0, 0.1, 3600.0),
             deflate=read.flag("RTLAB_DEFLATE"),
             fanout=read.choice("RTLAB_FANOUT", ("direct", "portable")),
+            writes=read.choice("RTLAB_WRITES", ("auto", "write", "io_uring")),
             coalesce_s=read.number("RTLAB_COALESCE_MS", 0.0, 0.0, 1000.0) / 1000,
             stamps_folder=environ.get("RTLAB_STAMPS") or None,
         )

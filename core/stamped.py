@@ -14,7 +14,7 @@ from typing import Any
 
 from core import wire
 from core.backplane.base import Backplane
-from core.fanout import Fanout
+from core.fanout import Fanout, Write
 from core.hub import Hub
 from core.model import Event, Position, Principal, Published, RoomId
 from core.rounds import Rounds
@@ -32,13 +32,14 @@ class StampedHub(Hub):
         settings: Settings,
         *,
         secret: bytes,
+        write: Write,
         folder: Path,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        super().__init__(backplane, settings, secret=secret, clock=clock, wall_clock=wall_clock, rng=rng)
+        super().__init__(backplane, settings, secret=secret, write=write, clock=clock, wall_clock=wall_clock, rng=rng)
         self.stamps = Stamps()
         self._folder = folder
         self._now_ns = now_ns

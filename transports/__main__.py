@@ -43,6 +43,7 @@ _SETTINGS: Final = (
     ("--outbox-bytes", "RTLAB_OUTBOX_BYTES", "what may wait for one subscriber (default 1048576)"),
     ("--max-bytes", "RTLAB_MAX_BYTES", "largest frame or body (default 16384)"),
     ("--fanout", "RTLAB_FANOUT", "direct: write frames straight to the sockets (default); portable: plain ASGI"),
+    ("--writes", "RTLAB_WRITES", "direct, to crowds: io_uring, write, or auto: io_uring where there is one (default)"),
     ("--stamps", "RTLAB_STAMPS", "a folder: note there when each event took which step (default: not noted)"),
     ("--coalesce-ms", "RTLAB_COALESCE_MS", "the direct fan-out collects events so long before it writes (default 0)"),
     ("--drain-seconds", "RTLAB_DRAIN_SECONDS", "SIGTERM to exit (default 5)"),

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.backplane.base import Backplane
 from core.backplane.memory import MemoryBackplane
+from core.fanout import Write
 from core.hub import Hub
 from core.settings import SettingError, Settings
 from transports import errors
@@ -29,6 +30,7 @@ from transports.protocols import EXTENSION
 from transports.race import demo_wanted, with_page
 from transports.registry import load
 from transports.session import Door, get_route
+from transports.writing import chosen_writes
 
 _log = logging.getLogger("uvicorn.error")  # the one logger that is shown under plain `uvicorn` too
 
@@ -40,7 +42,8 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     """
     transport = load(name)
     settings = settings or Settings.from_environ(os.environ)
-    hub = _hub(settings)
+    writes = chosen_writes(settings.writes)
+    hub = _hub(settings, writes.to_each)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -53,7 +56,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
             yield
 
     # Those of the transport first: routes are tried in turn, and these are asked for most.
-    routes: list[BaseRoute] = [*transport.routes(hub), *_common_routes(transport.info, hub)]
+    routes: list[BaseRoute] = [*transport.routes(hub), *_common_routes(transport.info, hub, writes.name)]
     if name == "all":
         routes = with_page(routes, hub, demo=demo_wanted(os.environ))
     return Starlette(
@@ -64,16 +67,16 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     )
 
 
-def _hub(settings: Settings) -> Hub:
+def _hub(settings: Settings, write: Write) -> Hub:
     secret = settings.secret or _random_secret()
     if settings.stamps_folder is None:
-        return Hub(_backplane(settings), settings, secret=secret)
+        return Hub(_backplane(settings), settings, secret=secret, write=write)
     folder = Path(settings.stamps_folder)
     if not folder.is_dir():
         raise SettingError(f"RTLAB_STAMPS={settings.stamps_folder!r}: a folder that is there is allowed")
     from core.stamped import StampedHub
 
-    return StampedHub(_backplane(settings), settings, secret=secret, folder=folder)
+    return StampedHub(_backplane(settings), settings, secret=secret, write=write, folder=folder)
 
 
 def _backplane(settings: Settings) -> Backplane:
@@ -87,7 +90,7 @@ def _backplane(settings: Settings) -> Backplane:
         raise SettingError(f"RTLAB_REDIS_URL: {error}") from error
 
 
-def _common_routes(info: TransportInfo, hub: Hub) -> list[Route]:
+def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
     door, exposition = Door(hub), Exposition(hub)
 
     async def health(request: Request) -> Response:
@@ -99,6 +102,7 @@ def _common_routes(info: TransportInfo, hub: Hub) -> list[Route]:
             "instance": hub.instance,
             "deflate": hub.settings.deflate,
             "sink": _sink(request, info, hub.settings.fanout),
+            "writes": writes,
             "tcpNodelay": _tcp_nodelay(request),
         }
         return JSONResponse(body, 200 if well else 503, {"Cache-Control": "no-store"})

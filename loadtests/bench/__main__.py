@@ -93,7 +93,7 @@ def _report(rows: list[summary.Row]) -> str:
     parts = ["### Bars", bars.markdown(rows)]
     if grown:
         parts += ["### How cost grows", grown]
-    return "\n\n".join([*parts, summary.markdown(rows).rstrip(), "### The load client", summary.client_busy(rows)])
+    return "\n\n".join([*parts, summary.markdown(rows).rstrip(), "### Who is the bottleneck", summary.busy(rows)])
 
 
 def _half_rates(rows: list[summary.Row]) -> list[Case]:

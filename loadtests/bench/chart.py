@@ -15,6 +15,7 @@ from loadtests.bench.systems import TRANSPORTS
 # Okabe and Ito's palette, safe for colour-blind eyes; ours are the saturated ones.
 _COLOURS: Final = {
     "direct": "#0072B2",
+    "direct by write": "#004C79",
     "portable": "#56B4E9",
     "plain Starlette": "#999999",
     "floor": "#000000",

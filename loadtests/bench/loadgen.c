@@ -1,5 +1,6 @@
 // One-thread epoll load client for WebSocket, SSE, long and short polling: busy-polls, so that it wakes at once.
-// How far it is from being the bottleneck shows in `client_busy` in what it prints (the share of its time with work in hand).
+// Whether it is the bottleneck shows in what it prints: `client_busy` is the share of its time with work in hand, `srv_cpu`
+// the share of a core that the server took.
 // Either --window W (W messages in flight: the next is sent when the last has reached everybody) or --rate R (open
 // loop). A payload holds its scheduled time as ~T<18 digits>; receivers look for that mark only, so parsing costs them
 // little. With --rooms R connection i is in room i % R, `%R` in paths is the room's number, and windows and losses are
@@ -443,7 +444,7 @@ static int process(struct conn *c, char *b, int n) {
 }
 #define RB (1 << 20)
 static char rb[RB + 64];
-static void onread(struct conn *c) {
+static int onread(struct conn *c) { // returns whether there may be more
   int cl = c->clen;
   if (cl) {
     memcpy(rb, c->carry, cl);
@@ -451,14 +452,14 @@ static void onread(struct conn *c) {
   int r = recv(c->fd, rb + cl, RB - cl, 0);
   if (r < 0) {
     if (errno == EAGAIN)
-      return;
+      return 0;
   }
   if (r <= 0) {
     nclosed++;
     epoll_ctl(ep, EPOLL_CTL_DEL, c->fd, 0);
     if (debug)
       fprintf(stderr, "closed %d\n", c->idx);
-    return;
+    return 0;
   }
   lastread = curt;
   int n = cl + r;
@@ -476,6 +477,7 @@ static void onread(struct conn *c) {
     c->ccap = 0;
   }
   c->clen = left;
+  return r == RB - cl;
 }
 static int mksock(int i, int prt) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -800,12 +802,14 @@ static int loop1(int tmo) {
         errno = 0;
         die("connect refused");
       }
-      struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+      // Edges only: else the kernel would look at each socket once more after it was read.
+      struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.ptr = c};
       epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e);
       hs(c);
       continue;
     }
-    onread(c);
+    while (onread(c))
+      ;
   }
   ask();
   pubpoll();

@@ -20,12 +20,12 @@ ROOMS_OF_ONE_PER_S: Final = 1000.0
 _OURS: Final = ("direct", "portable")
 _ALONE: Final = ("direct",)
 # In the order in which they run: a ratio is of neighbours, since the machine's speed drifts within seconds.
-_ALL: Final = ("direct", "floor", "nchan", "floor coalescing", "portable", "plain Starlette")
+_ALL: Final = ("direct by write", "direct", "floor", "nchan", "floor coalescing", "portable", "plain Starlette")
 COMPARED: Final = ("direct", "floor", "nchan")  # whose ratios are bars
 _TURNS: Final = 3  # where ratios are near one
 _HALF_RATE_TURNS: Final = 2
 _WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")  # nothing to coalesce at window 1
-_IN_PYTHON: Final = (*_OURS, "plain Starlette")
+_IN_PYTHON: Final = ("direct by write", *_OURS, "plain Starlette")
 _JOINS_PER_S: Final = 1000.0  # at the least, on a machine that is worth measuring on
 
 

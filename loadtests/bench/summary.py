@@ -77,17 +77,22 @@ def _cell(rows: Sequence[Row], case: str, system: str, key: str, digits: int) ->
     return f"{middle:,.{digits}f} ({least:,.{digits}f} to {most:,.{digits}f})"
 
 
-def client_busy(rows: Sequence[Row]) -> str:
-    """A table of the share of its time that the load client had work in hand, where a message waits for the last."""
+def busy(rows: Sequence[Row]) -> str:
+    """A table of the shares of a core that the server took, and that the load client had work in hand, where a message
+    waits for the last: the server's is about one where it is the bottleneck.
+    """
     waiting = [
         row for row in rows if "-w1-" in row["case"] and "rooms" not in row["case"] and "client_busy" in row["result"]
     ]
+    if not waiting:
+        return ""
     systems = list(dict.fromkeys(row["system"] for row in waiting))
-    lines = [f"| load client's busy share at window 1 | {' | '.join(systems)} |", "|---" * (1 + len(systems)) + "|"]
+    lines = [f"| busy share at window 1 | of | {' | '.join(systems)} |", "|---" * (2 + len(systems)) + "|"]
     for case in dict.fromkeys(row["case"] for row in waiting):
-        cells = [_cell(waiting, case, system, "client_busy", 2) for system in systems]
-        lines.append(f"| {case} | {' | '.join(cells)} |")
-    return "\n".join(lines) if waiting else ""
+        for whose, key in (("server", "srv_cpu"), ("load client", "client_busy")):
+            cells = [_cell(waiting, case, system, key, 2) for system in systems]
+            lines.append(f"| {case} | {whose} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def lost(rows: Iterable[Row]) -> int:

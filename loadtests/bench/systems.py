@@ -86,7 +86,8 @@ def pinning(core: int | None) -> Callable[[], None] | None:
 
 def systems() -> list[System]:
     """All that can be had here, ours first."""
-    found = [_ours("direct"), _ours("portable"), _bare(), _floor("floor", ()), _floor("floor coalescing", ("-c",))]
+    found = [_ours("direct"), _ours("direct by write", "--writes", "write"), _ours("portable", "--fanout", "portable")]
+    found += [_bare(), _floor("floor", ()), _floor("floor coalescing", ("-c",))]
     module = next((path for path in _NCHAN if Path(path).exists()), None)
     nginx = shutil.which("nginx")
     if nginx is not None and module is not None:
@@ -94,11 +95,11 @@ def systems() -> list[System]:
     return found
 
 
-def _ours(fanout: str) -> System:
+def _ours(name: str, *options: str) -> System:
     def command(port: int, folder: Path) -> list[str]:
-        return [sys.executable, "-m", "transports", "all", "--port", str(port), "--fanout", fanout]
+        return [sys.executable, "-m", "transports", "all", "--port", str(port), *options]
 
-    return System(fanout, command, _contract_client, _contract_rooms_client)
+    return System(name, command, _contract_client, _contract_rooms_client)
 
 
 def _bare() -> System:

@@ -182,7 +182,14 @@ class Server:
             said = msgspec.json.decode(body, type=dict[str, object])
         except (OSError, msgspec.MsgspecError):
             return {}
-        names = {"tcpNodelay": "tcp_nodelay", "deflate": "deflate", "sink": "sink", "http": "http", "ws": "ws"}
+        names = {
+            "tcpNodelay": "tcp_nodelay",
+            "deflate": "deflate",
+            "sink": "sink",
+            "writes": "writes",
+            "http": "http",
+            "ws": "ws",
+        }
         return {
             name: value
             for key, name in names.items()

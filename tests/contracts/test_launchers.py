@@ -57,6 +57,7 @@ BAD_SETTINGS = {
     "REQUIRE_ORIGIN": "maybe",
     "FANOUT": "magic",
     "COALESCE_MS": "1001",
+    "WRITES": "writev",
 }
 """One of each: which values are good is for the unit tests of the settings."""
 

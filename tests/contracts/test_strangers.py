@@ -12,6 +12,7 @@ from tests.contracts.kit.clients import RoomClient, WebSocketClient
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.targets import Connect, Target
+from tests.transports.rings import new_ring
 
 ROUNDS = 8
 LEAVERS = 4
@@ -22,9 +23,11 @@ pytestmark = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture
-def server(servers: ServerPool, target: Target) -> ServerProcess:
-    return servers.shared(target.server, {"RATE": "0"})
+@pytest.fixture(params=["write", "io_uring"])
+def server(servers: ServerPool, target: Target, request: pytest.FixtureRequest) -> ServerProcess:
+    if request.param == "io_uring":
+        new_ring()  # skips where the kernel has none
+    return servers.shared(target.server, {"RATE": "0", "WRITES": request.param})
 
 
 async def speak(client: RoomClient) -> None:

@@ -15,6 +15,7 @@ from core.model import Position, Principal, RoomId
 from core.settings import Settings
 from core.subscription import Subscription
 from tests.core.network import Link, Store
+from tests.core.sink import FakeSink
 
 ROOM, ATTIC = RoomId("lobby"), RoomId("attic")
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -41,7 +42,15 @@ class Instance:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.link = Link(store)
-        self.hub = Hub(self.link, settings, secret=SECRET, clock=now_s, wall_clock=wall_s, rng=random.Random(1))
+        self.hub = Hub(
+            self.link,
+            settings,
+            secret=SECRET,
+            write=FakeSink.write_to_each,
+            clock=now_s,
+            wall_clock=wall_s,
+            rng=random.Random(1),
+        )
 
     def who(self, user: str = "alice", ttl_s: float = 3600.0, room: RoomId = ROOM) -> Principal:
         """A principal whose token runs out in `ttl_s`; equal arguments at one time give the same token."""

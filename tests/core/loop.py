@@ -18,7 +18,7 @@ class Loop:
 
     def outside(self, coalesce_s: float = 0.0) -> Outside:
         """What a fan-out has of the world."""
-        return Outside(self.defer, self.later, lambda: self.now_s, FakeSink.send, coalesce_s)
+        return Outside(self.defer, self.later, lambda: self.now_s, FakeSink.write_to_each, coalesce_s)
 
     @property
     def idle(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import ClassVar
 from weakref import WeakValueDictionary
 
@@ -26,6 +27,7 @@ class FakeSink:
         self.descriptor = next(self._numbers) if raw else None
         if self.descriptor is not None:
             self._raw[self.descriptor] = self
+        self.dead = False  # though nobody has been told
         self._waits = False  # a buffer that holds something
         self.written: list[bytes] = []
         self.finished = False
@@ -42,15 +44,17 @@ class FakeSink:
         return None
 
     @classmethod
-    def send(cls, descriptor: int, data: bytes) -> int:
-        """As `os.write`."""
-        return cls._raw[descriptor]._take(data)
+    def write_to_each(cls, descriptors: Sequence[int], data: bytes) -> list[int]:
+        """See `core.fanout.Write`."""
+        return [cls._raw[each]._take(data) for each in descriptors]
 
     def _take(self, data: bytes) -> int:
+        if self.dead:
+            return len(data)
         assert not self.finished, "sent to after the end"
         assert not self._waits, "overtakes what waits in the buffer"
         if self.room_for <= 0:
-            raise BlockingIOError
+            return 0
         self.room_for -= 1
         taken = data if self.room_for else data[: len(data) // 2]
         self.written.append(taken)

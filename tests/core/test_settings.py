@@ -114,6 +114,14 @@ def test_fan_out_is_one_of_its_kinds() -> None:
         Settings.from_environ({"RTLAB_FANOUT": "both"})
 
 
+def test_writes_are_one_of_their_kinds() -> None:
+    kinds = {Settings.from_environ({"RTLAB_WRITES": kind}).writes for kind in ("auto", "write", "io_uring")}
+    assert kinds == {"auto", "write", "io_uring"}
+    assert Settings.from_environ({}).writes == "auto"
+    with pytest.raises(SettingError, match="RTLAB_WRITES='sendmsg': auto or write or io_uring is allowed"):
+        Settings.from_environ({"RTLAB_WRITES": "sendmsg"})
+
+
 def test_the_coalescing_time_is_given_in_milliseconds() -> None:
     assert Settings.from_environ({}).coalesce_s == 0
     assert Settings.from_environ({"RTLAB_COALESCE_MS": "2.5"}).coalesce_s == 0.0025

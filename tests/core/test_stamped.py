@@ -29,6 +29,7 @@ async def stamped(folder: Path) -> AsyncIterator[StampedHub]:
         MemoryBackplane(FREE, clock=now_s, wall_clock=wall_s),
         FREE,
         secret=SECRET,
+        write=FakeSink.write_to_each,
         folder=folder,
         clock=now_s,
         wall_clock=wall_s,

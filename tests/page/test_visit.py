@@ -11,6 +11,7 @@ from core.backplane.memory import MemoryBackplane
 from core.hub import Hub
 from core.settings import SettingError, Settings
 from tests.contracts.kit.server import ServerProcess
+from tests.core.sink import FakeSink
 from transports import visit
 from transports.race import demo_wanted, with_page
 
@@ -49,6 +50,6 @@ def test_an_unclear_wish_is_refused() -> None:
 
 def test_a_demo_without_a_secret_of_its_own_can_sign_nothing() -> None:
     settings = Settings()
-    hub = Hub(MemoryBackplane(settings), settings, secret=b"0" * 32)
+    hub = Hub(MemoryBackplane(settings), settings, secret=b"0" * 32, write=FakeSink.write_to_each)
     with pytest.raises(SettingError, match="RTLAB_DEMO=1 needs RTLAB_SECRET"):
         with_page([], hub, demo=True)

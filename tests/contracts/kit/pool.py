@@ -19,7 +19,7 @@ class Variant:
     redis_url: str = ""
 
     def settings(self) -> dict[str, str]:
-        own = {"FANOUT": self.fanout}
+        own = {"FANOUT": "direct", "WRITES": "io_uring"} if self.fanout == "ring" else {"FANOUT": self.fanout}
         return own | {"REDIS_URL": self.redis_url} if self.backplane == "redis" else own
 
 

@@ -83,12 +83,14 @@ def test_what_the_floor_itself_reaches_stands_beside_a_bar_against_nchan() -> No
     assert "against floor | at least 0.7 | 0.93 (0.93 to 0.93) | yes |  |" in text
 
 
-def test_how_busy_the_client_was_is_told_where_it_could_be_the_bottleneck() -> None:
+def test_who_was_busy_is_told_where_the_client_could_be_the_bottleneck() -> None:
     case = "sse/n1000-w1-128B"
-    rows = [row("floor", repeat, case, client_busy=share) for repeat, share in enumerate((0.9, 0.95, 1.0))]
-    rows.append(row("direct", 0, "sse/n1000-w16-128B", client_busy=0.3))
-    text = summary.client_busy(rows)
-    assert f"| {case} | 0.95 (0.90 to 1.00) |" in text
+    shares = (0.9, 0.95, 1.0)
+    rows = [row("floor", repeat, case, client_busy=share, srv_cpu=share - 0.1) for repeat, share in enumerate(shares)]
+    rows.append(row("direct", 0, "sse/n1000-w16-128B", client_busy=0.3, srv_cpu=0.5))
+    text = summary.busy(rows)
+    assert f"| {case} | server | 0.85 (0.80 to 0.90) |" in text
+    assert f"| {case} | load client | 0.95 (0.90 to 1.00) |" in text
     assert "w16" not in text
 
 

@@ -1,0 +1,201 @@
+"""Giving the same bytes to many sockets, by either way of it: who took how much, and whose was whose."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from core.fanout import Write
+from core.settings import SettingError
+from tests.transports.rings import new_ring
+from transports import ring as ring_module
+from transports.ring import SendRing
+from transports.writing import by_ring, chosen_writes, write_to_each
+
+DATA = b"to everybody"
+DESCRIPTORS = Path("/proc/self/fd")
+LARGE = bytes(8_000_000)  # more than any socket takes at once
+
+
+class Ends:
+    """Connected pairs of sockets, ours written to by number."""
+
+    def __init__(self, size: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.theirs = [socket.create_connection(listener.getsockname()) for _ in range(size)]
+            self.ours = [listener.accept()[0] for _ in range(size)]
+        for end in (*self.ours, *self.theirs):
+            end.setblocking(False)
+
+    @property
+    def descriptors(self) -> list[int]:
+        return [end.fileno() for end in self.ours]
+
+    def fill(self, place: int) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                self.ours[place].send(LARGE)
+
+    def reset(self, place: int) -> None:
+        self.theirs[place].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.theirs[place].close()
+
+    def heard(self, place: int) -> bytes:
+        try:
+            return self.theirs[place].recv(1 << 16)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        for end in (*self.ours, *self.theirs):
+            end.close()
+
+
+@pytest.fixture
+def ends() -> Iterator[Callable[[int], Ends]]:
+    made: list[Ends] = []
+
+    def make(size: int) -> Ends:
+        made.append(Ends(size))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def for_crowds() -> Write:
+    return by_ring(new_ring(), crowd=4)
+
+
+def always() -> Write:
+    return by_ring(new_ring(), crowd=1)
+
+
+@pytest.fixture(params=[lambda: write_to_each, for_crowds, always], ids=["write", "crowds", "ring"])
+def write(request: pytest.FixtureRequest) -> Write:
+    made: Write = request.param()
+    return made
+
+
+def test_each_hears_what_it_took(write: Write, ends: Callable[[int], Ends]) -> None:
+    pairs = ends(21)
+    for size in (0, 1, 3, 8, 21, 5, 16, 21):  # the ring has eight places
+        data = b"to so many: %d" % size
+        assert list(write(pairs.descriptors[:size], data)) == [len(data)] * size
+        assert [pairs.heard(place) for place in range(21)] == [data] * size + [b""] * (21 - size)
+
+
+def test_full_sockets_take_nothing_and_dead_ones_count_as_all(write: Write, ends: Callable[[int], Ends]) -> None:
+    pairs = ends(13)
+    pairs.fill(2)
+    pairs.reset(4)
+    pairs.reset(9)
+    pairs.fill(11)
+    descriptors = pairs.descriptors
+    pairs.ours[6].close()
+    for _ in range(2):  # a reset is told first, and then that nothing can be written
+        assert list(write(descriptors, DATA)) == [0 if place in (2, 11) else len(DATA) for place in range(13)]
+    heard = [pairs.heard(place) for place in range(13) if place not in (2, 4, 6, 9, 11)]
+    assert heard == [2 * DATA] * 8
+
+
+def test_who_took_a_part_is_told_from_the_others(write: Write, ends: Callable[[int], Ends]) -> None:
+    pairs = ends(5)
+    pairs.fill(1)
+    taken = list(write(pairs.descriptors, LARGE))
+    assert taken[1] == 0
+    assert all(0 < size < len(LARGE) for place, size in enumerate(taken) if place != 1)
+
+
+def test_a_kernel_that_takes_fewer_leaves_nothing_undone_and_nothing_done_twice(
+    monkeypatch: pytest.MonkeyPatch, ends: Callable[[int], Ends]
+) -> None:
+    ring, pairs = new_ring(), ends(7)
+    call = ring._call
+
+    def fewer(number: int, *arguments: int) -> int:
+        return call(number, arguments[0], allowed, allowed, *arguments[3:]) if allowed else -1
+
+    monkeypatch.setattr(ring, "_call", fewer)
+    write = by_ring(ring, crowd=1)
+    for now_allowed in (3, 0, 1):
+        allowed = now_allowed
+        assert list(write(pairs.descriptors, DATA)) == [len(DATA)] * 7
+        assert [pairs.heard(place) for place in range(7)] == [DATA] * 7
+    monkeypatch.undo()
+    assert list(write(pairs.descriptors, DATA)) == [len(DATA)] * 7
+    assert [pairs.heard(place) for place in range(7)] == [DATA] * 7
+
+
+def test_results_are_told_apart_though_sends_end_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = new_ring()
+
+    def backwards(number: int, *arguments: int) -> int:
+        ring._numbers[:4], ring._results[:4] = memoryview(struct.pack("4Q", 3, 2, 1, 0)).cast("Q"), RESULTS
+        return 4
+
+    monkeypatch.setattr(ring, "_call", backwards)
+    assert ring.send([11, 12, 13, 14], DATA) == [0, -11, 5, 12]
+
+
+RESULTS = memoryview(struct.pack("4i", 12, 5, -11, 0)).cast("i")
+
+
+def test_the_counters_wrap_where_the_kernels_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = new_ring()
+    ring._sent = (1 << 32) - 8
+    tails: list[int] = []
+
+    def take(number: int, *arguments: int) -> int:
+        tails.append(ring._tail[0])
+        return arguments[1]
+
+    monkeypatch.setattr(ring, "_call", take)
+    ring.send([1] * 5, DATA)
+    ring.send([1] * 5, DATA)
+    assert tails == [(1 << 32) - 3, 0, 2]
+    assert ring._heard[0] == 2
+
+
+def test_where_the_kernel_has_no_ring_each_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_module, "_SETUP", 100_000)  # no system call
+    assert chosen_writes("auto") == chosen_writes("write")
+    assert chosen_writes("auto").name == "write"
+    with pytest.raises(SettingError, match=r"RTLAB_WRITES='io_uring': io_uring: .*; auto or write is allowed"):
+        chosen_writes("io_uring")
+
+
+@pytest.mark.parametrize("lacking", ["_SINGLE_MMAP", "_CQE_SKIP"])
+def test_an_old_kernels_ring_is_not_used(monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    new_ring()
+    monkeypatch.setattr(ring_module, lacking, 1 << 31)
+    with pytest.raises(OSError, match="older than"):
+        SendRing()
+
+
+def test_a_crowd_is_written_to_by_the_ring_and_a_few_are_not(ends: Callable[[int], Ends]) -> None:
+    ring, pairs, asked = new_ring(), ends(6), []
+    send = ring.send
+
+    def noted(descriptors: Sequence[int], data: bytes) -> list[int]:
+        asked.append(len(descriptors))
+        return send(descriptors, data)
+
+    ring.send = noted  # type: ignore[method-assign]
+    write = by_ring(ring, crowd=4)
+    for size in (3, 4, 6):
+        write(pairs.descriptors[:size], DATA)
+    assert asked == [4, 6]
+
+
+def test_a_ring_that_is_forgotten_is_closed() -> None:
+    before = len(list(DESCRIPTORS.iterdir()))
+    for _ in range(3):
+        new_ring()
+    assert len(list(DESCRIPTORS.iterdir())) == before

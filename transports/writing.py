@@ -1,0 +1,74 @@
+"""How the direct fan-out gives the same bytes to many sockets: a system call for each, or one for a crowd."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Final
+
+from core.fanout import Write
+from core.settings import SettingError
+from transports.ring import SendRing
+
+_CROWD: Final = 64  # sockets; for fewer filling a ring takes longer than it saves
+_FULL: Final = (-errno.EAGAIN, -errno.EWOULDBLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """A way to write, and its name: `io_uring` or `write`."""
+
+    name: str
+    to_each: Write
+
+
+def write_to_each(descriptors: Sequence[int], data: bytes) -> list[int]:
+    """See `core.fanout.Write`: by `write` for each."""
+    taken_bytes: list[int] = []
+    writing = map(os.write, descriptors, repeat(data))  # a loop without a line of Python in it
+    while len(taken_bytes) < len(descriptors):
+        try:
+            taken_bytes.extend(writing)
+        except BlockingIOError:
+            taken_bytes.append(0)
+        except OSError:
+            taken_bytes.append(len(data))
+    return taken_bytes
+
+
+def by_ring(ring: SendRing, crowd: int) -> Write:
+    """See `core.fanout.Write`: by a ring, from so many sockets on."""
+
+    def write(descriptors: Sequence[int], data: bytes) -> Sequence[int]:
+        if len(descriptors) < crowd:
+            return write_to_each(descriptors, data)
+        taken_bytes = ring.send(descriptors, data)
+        if taken_bytes.count(len(data)) < len(taken_bytes):
+            taken_bytes = [_taken(result, len(data)) for result in taken_bytes]
+        if len(taken_bytes) < len(descriptors):
+            taken_bytes += write_to_each(descriptors[len(taken_bytes) :], data)
+        return taken_bytes
+
+    return write
+
+
+def _taken(result: int, size_bytes: int) -> int:
+    if result >= 0:
+        return result
+    return 0 if result in _FULL else size_bytes
+
+
+def chosen_writes(wanted: str) -> Writes:
+    """What `RTLAB_WRITES` asks for: `io_uring` for everything, `write`, or `auto`: the first for crowds where there is
+    one. Raises SettingError where io_uring is asked for and cannot be had.
+    """
+    if wanted != "write":
+        try:
+            return Writes("io_uring", by_ring(SendRing(), 1 if wanted == "io_uring" else _CROWD))
+        except OSError as error:
+            if wanted == "io_uring":
+                raise SettingError(f"RTLAB_WRITES='io_uring': {error.strerror}; auto or write is allowed") from error
+    return Writes("write", write_to_each)
