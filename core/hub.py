@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from core import wire
 from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
-from core.channel import Channel
+from core.channels import Channels
 from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unauthorized, Unavailable
 from core.fanout import Fanout, Outside, Write
 from core.ingress import Ingress
@@ -33,7 +33,6 @@ from core.subscription import Answer, Framing, Subscription
 T = TypeVar("T")
 
 _TICK_S: Final = 1.0
-_LINGER_S: Final = 2.0  # a room is followed this long after the last listener: a poller's next poll is on its way
 _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
 
 _PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
@@ -67,8 +66,8 @@ class Hub:
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng or random.Random()
-        self._channels: dict[RoomId, Channel] = {}
         self._repairs = Repairs(self._repair)
+        self._channels = Channels(backplane, settings, clock, self._timed, self._fanout, self._repairs.soon)
         self._leases = Leases(backplane, settings.presence_ttl_s, clock, self._timed)
         self._connection_ids = itertools.count(1)
         self._pings = RateLimiter(_PINGS_PER_S, 2 * _PINGS_PER_S)
@@ -113,7 +112,7 @@ class Hub:
         subscription = Subscription(
             principal, lease, transport, framing, outbox, self.stats, linger=poller, answer=answer
         )
-        channel = await self._channel(room)
+        channel = await self._channels.open(room)
         await self._timed(channel.add(subscription, since))
         self.stats.connections[transport] += 1
         try:
@@ -226,9 +225,8 @@ class Hub:
     def drain(self) -> None:
         """Refuse what is new; end every stream and held poll after what waits for it."""
         self.draining = True
-        for channel in self._channels.values():
-            for subscription in list(channel):
-                subscription.end(self._shutting_down())
+        for subscription in self._channels.subscriptions():
+            subscription.end(self._shutting_down())
 
     def refuse_while_draining(self) -> None:
         """Raise ShuttingDown once the drain has begun."""
@@ -256,7 +254,7 @@ class Hub:
     @property
     def outbox_bytes(self) -> int:
         """Bytes that wait in all outboxes."""
-        return sum(subscription.outbox.waiting_bytes for channel in self._channels.values() for subscription in channel)
+        return sum(subscription.outbox.waiting_bytes for subscription in self._channels.subscriptions())
 
     def _dismiss(self, room: RoomId, token_key: str) -> list[Subscription]:
         held = [each for each in self._channels.get(room) or () if each.principal.token_key == token_key]
@@ -284,18 +282,6 @@ class Hub:
         finally:
             self.stats.backplane_calls += 1
             self.stats.backplane_s += self._clock() - began_s
-
-    async def _channel(self, room: RoomId) -> Channel:
-        channel = self._channels.get(room)
-        if channel is None:
-            channel = self._channels[room] = Channel(
-                room, self.backplane, self.settings, self._clock, self._fanout, lambda: self._repairs.soon(room)
-            )
-        if channel.head is None:
-            async with channel.opening:
-                if channel.head is None:
-                    await self._timed(channel.open())
-        return channel
 
     def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
         if answer is None:
@@ -341,22 +327,13 @@ class Hub:
     def _end_expired(self) -> None:
         self._pings.forget_full(self._clock())
         wall_s = self._wall_clock()
-        for subscription in self._subscriptions():
+        for subscription in self._channels.subscriptions():
             if subscription.principal.expires_at_s <= wall_s:
                 subscription.end(Unauthorized("the token has expired"))
 
     async def _keep_up(self) -> None:
         # Renewed before the sweep: after a pause of the whole process nobody who is still here is swept.
-        await self._leases.renew(self._subscriptions())
-        now_s = self._clock()
-        for room, channel in list(self._channels.items()):
-            if channel.idle and now_s - channel.idle_since_s >= _LINGER_S:
-                del self._channels[room]
-                channel.closed = True
-                if channel.head is not None:
-                    await self.backplane.unsubscribe(room)
+        await self._leases.renew(self._channels.subscriptions())
+        await self._channels.close_idle()
         self._leases.forget_old()
         await self.backplane.sweep()
-
-    def _subscriptions(self) -> list[Subscription]:
-        return [subscription for channel in self._channels.values() for subscription in channel]

@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--fanouts",
         default=os.environ.get("CONTRACT_FANOUTS", "direct"),
-        help="comma-separated fan-outs to run the contract suite over: direct, portable, or ring: direct by io_uring",
+        help="comma-separated fan-outs to run the contract suite over: direct, portable, ring (direct, by io_uring)",
     )
 
 

@@ -225,6 +225,11 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
             self.scope["extensions"] = {EXTENSION: {"protocol": self}}
         super().on_headers_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """As uvicorn's, and let go of what holds this protocol too: else it would last until a garbage collection."""
+        super().handle_websocket_upgrade()
+        self.parser, self.scope = None, _FORGOTTEN  # type: ignore[assignment]
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """As uvicorn's, but a request that a graceful shutdown cancels is no error: its client took too long."""
 

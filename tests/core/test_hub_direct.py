@@ -33,7 +33,8 @@ async def test_resync_comes_after_what_was_told_before_it() -> None:
         # All in one turn: an event that waits for the turn's end, and the loss of the store.
         one.link.answering = asyncio.Event()
         one.link.answering.set()
-        channel = one.hub._channels[ROOM]
+        channel = one.hub._channels.get(ROOM)
+        assert channel is not None
         await one.say("last of its life")
         one.link.store.lose()
         await channel.repair()

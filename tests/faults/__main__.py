@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 
+from tests.contracts.kit.pool import FANOUTS
 from tests.contracts.kit.redis_server import find_redis
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.table import Row, Run, Table
@@ -25,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the whole table, about 20 minutes; else a short form")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), metavar="NAME")
-    parser.add_argument("--fanout", choices=["direct", "portable"], default="direct")
+    parser.add_argument("--fanout", choices=FANOUTS, default="direct")
     parser.add_argument("--out", type=Path, help="where to write the table as JSON")
     options = parser.parse_args()
     program = find_redis()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.clients.http import Access, Endpoint
+from tests.contracts.kit.pool import FANOUTS
 from tests.contracts.kit.redis_server import find_redis
 from tests.contracts.kit.server import ServerProcess, ServerSpec
 from tests.contracts.kit.tokens import sign
@@ -94,7 +95,7 @@ async def fleet(
         stack.callback(redis.stop)
         wanted = {**DEFAULTS, "REDIS_URL": redis.url, **(settings or {})}
         fanout = os.environ.get("FAULTS_FANOUT", "")
-        wanted = {**wanted, "FANOUT": fanout} if fanout else wanted
+        wanted = wanted | FANOUTS[fanout] if fanout else wanted
         service = _Service("all", tuple(sorted(wanted.items())), host=host)
         servers = [ServerProcess(service, folder / f"server-{number}.log") for number in range(instances)]
         running = Fleet(redis, servers, [], chaos, folder)

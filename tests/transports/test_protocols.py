@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import logging
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -29,7 +31,7 @@ from transports.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtoco
 RELIED_ON = {
     HttpToolsProtocol: {
         "connection_made", "connection_lost", "data_received", "on_message_begin", "on_headers_complete",
-        "on_response_complete", "send_400_response", "pause_writing", "resume_writing", "_start_asgi_task", "shutdown",
+        "on_response_complete", "handle_websocket_upgrade", "send_400_response", "pause_writing", "resume_writing", "_start_asgi_task", "shutdown",
     },
     WebSocketsSansIOProtocol: {
         "data_received", "handle_connect", "handle_ping", "handle_pong", "handle_cont", "handle_parser_exception",
@@ -157,6 +159,16 @@ async def test_direct_sink_is_offered_to_http_1_1_and_websocket(end: WireEnd, ap
     await end.upgraded()
     assert app.scope["extensions"][EXTENSION]["protocol"] is end.protocol
     assert "websocket.http.response" in app.scope["extensions"]
+
+
+async def test_http_protocol_of_a_websocket_is_freed_at_once(end: WireEnd) -> None:
+    before = weakref.ref(end.protocol)
+    gc.disable()
+    try:
+        await end.upgraded()
+        assert before() is None
+    finally:
+        gc.enable()
 
 
 async def test_direct_sink_is_not_offered_to_http_1_0(end: WireEnd, app: Echo) -> None:

@@ -9,6 +9,12 @@ from pathlib import Path
 from tests.contracts.kit.prepared import prepare
 from tests.contracts.kit.server import Launcher, ServerProcess, spec
 
+FANOUTS: Mapping[str, dict[str, str]] = {
+    "direct": {"FANOUT": "direct"},
+    "portable": {"FANOUT": "portable"},
+    "ring": {"FANOUT": "direct", "WRITES": "io_uring"},  # for rooms of any size
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -19,7 +25,7 @@ class Variant:
     redis_url: str = ""
 
     def settings(self) -> dict[str, str]:
-        own = {"FANOUT": "direct", "WRITES": "io_uring"} if self.fanout == "ring" else {"FANOUT": self.fanout}
+        own = FANOUTS[self.fanout]
         return own | {"REDIS_URL": self.redis_url} if self.backplane == "redis" else own
 
 
