@@ -31,7 +31,8 @@ from transports.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtoco
 RELIED_ON = {
     HttpToolsProtocol: {
         "connection_made", "connection_lost", "data_received", "on_message_begin", "on_headers_complete",
-        "on_response_complete", "handle_websocket_upgrade", "send_400_response", "pause_writing", "resume_writing", "_start_asgi_task", "shutdown",
+        "on_response_complete", "handle_websocket_upgrade", "send_400_response", "pause_writing", "resume_writing",
+        "_start_asgi_task", "shutdown",
     },
     WebSocketsSansIOProtocol: {
         "data_received", "handle_connect", "handle_ping", "handle_pong", "handle_cont", "handle_parser_exception",
