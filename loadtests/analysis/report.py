@@ -165,6 +165,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         ablation=ablation,
         capacity=capacity,
         stacks=stacks,
+        writes_note=variants.writes_note(stacks),
         stack_sentence=variants.stack_sentence(stacks),
         scaled=scaled,
         scaled_sentence=variants.scaled_sentence(scaled),

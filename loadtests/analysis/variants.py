@@ -94,6 +94,12 @@ def stacks(study: Study) -> list[Pair]:
     return list(_pairs(study, STACK, belong))
 
 
+def writes_note(found: list[Pair]) -> str:
+    """How the direct servers said that they write to crowds; empty where they said nothing."""
+    said = {str(cell.server["writes"]) for pair in found for cell in pair.plain.cells if "writes" in cell.server}
+    return f"Frames went to crowds of sockets by {listed(sorted(said))}." if said else ""
+
+
 def scaled(study: Study) -> list[Pair]:
     """Return the pairs of one process and several: cells of kind `scaled`, each with the condition it was made from."""
 

@@ -97,7 +97,7 @@ def _growing(transport: str, *, once: bool) -> Iterator[Case]:
     for subscribers in SUBSCRIBERS:
         if subscribers != 1000:  # is among the windows
             systems = _ALONE if once else ("direct", "nchan") if subscribers != 100 else _WAITING
-            yield Case(systems, transport, Load(subscribers, window=1), once)
+            yield Case(systems, transport, Load(subscribers, window=1), once, turns=_TURNS)
     for rooms in ROOMS:
         # A window of one in each room: more would be so many POSTs that only their queue is seen.
         yield Case(("direct", "nchan"), transport, Load(1000, window=1, rooms=rooms), once)

@@ -76,7 +76,22 @@ def test_two_sinks_stand_side_by_side_in_the_report(tmp_path: Path) -> None:
     page = page_of(tmp_path)
     assert "Protocol or stack?" in page
     assert variants.stack_sentence(found) in page
+    assert variants.writes_note(found) == ""
     assert "Scaling out" not in page
+
+
+def test_how_crowds_were_written_to_is_told_where_servers_said_it(tmp_path: Path) -> None:
+    make(tmp_path, ["50x10-portable"])
+
+    def change(cell: Cell) -> Cell:
+        made = portable("portable")(cell)
+        said = "write" if made.transport == "sse" else "io_uring"
+        return msgspec.structs.replace(made, server={**made.server, "writes": said})
+
+    rewrite(tmp_path, change)
+    note = variants.writes_note(variants.stacks(study(tmp_path)))
+    assert note == "Frames went to crowds of sockets by io_uring and write."
+    assert note in page_of(tmp_path)
 
 
 def test_one_sink_twice_is_no_comparison(tmp_path: Path) -> None:
