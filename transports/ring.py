@@ -1,6 +1,6 @@
 """Linux's io_uring, as much of it as gives bytes to many sockets with one system call.
 
-Only the thread that makes a ring uses it, and every send has ended before the call returns: so nothing here waits, and
+One thread uses a ring, and every send has ended before the call returns: so nothing here waits, and
 no memory barrier is needed. Source: io_uring_setup(2), io_uring_enter(2) and `linux/io_uring.h`.
 """
 
@@ -68,6 +68,7 @@ class SendRing:
         self._descriptors = submissions.cast("i")[1::16]
         self._addresses, self._sizes = submissions.cast("Q")[2::8], submissions.cast("I")[6::16]
         self._sent = 0  # in all
+        self._owner = os.getpid()
 
     def _mapped(self, offset: int, size_bytes: int) -> memoryview:
         return memoryview(mmap.mmap(self._ring, size_bytes, mmap.MAP_SHARED | mmap.MAP_POPULATE, offset=offset))
@@ -75,8 +76,11 @@ class SendRing:
     def send(self, descriptors: Sequence[int], data: bytes) -> list[int]:
         """Give bytes to each. Returns how many each took, or minus the number of the error that it gave.
 
-        The list is shorter where the kernel took fewer: nothing was done for the others.
+        The list is shorter where the kernel took fewer: nothing was done for the others. It is empty in a process that
+        was forked with the ring, whose memory is still its parent's too.
         """
+        if os.getpid() != self._owner:
+            return []
         wanted = memoryview(array("i", descriptors))
         results: list[int] = []
         while len(results) < len(wanted):

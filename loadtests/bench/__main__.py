@@ -32,12 +32,12 @@ def main() -> None:
     for repeat in range(options.repeats):
         for case in cases(options.extent):
             if not (case.once and repeat):
-                bench.run(case, repeat)
+                bench.run([case], repeat)
     if options.extent != "quick":
         half_rates = _half_rates(bench.rows)
         for repeat in range(options.repeats):
-            for case in half_rates:
-                bench.run(case, repeat)
+            for together in half_rates:
+                bench.run(together, repeat)
     options.out.mkdir(parents=True, exist_ok=True)
     _write(options.out, bench, options)
     print(_report(bench.rows))
@@ -54,9 +54,11 @@ class _Bench:
         self.rows: list[summary.Row] = []
         self.failures: list[str] = []
 
-    def run(self, case: Case, repeat: int) -> None:
-        for turn in range(case.turns):
-            self._run(case, case.systems_in(turn), repeat * case.turns + turn)
+    def run(self, together: list[Case], repeat: int) -> None:
+        """Run each once a turn, so that what is compared over cases runs close together too."""
+        for turn in range(together[0].turns):
+            for case in together:
+                self._run(case, case.systems_in(turn), repeat * case.turns + turn)
 
     def _run(self, case: Case, systems: tuple[str, ...], repeat: int) -> None:
         for name in systems:
@@ -96,15 +98,16 @@ def _report(rows: list[summary.Row]) -> str:
     return "\n\n".join([*parts, summary.markdown(rows).rstrip(), "### Who is the bottleneck", summary.busy(rows)])
 
 
-def _half_rates(rows: list[summary.Row]) -> list[Case]:
-    made = []
+def _half_rates(rows: list[summary.Row]) -> list[list[Case]]:
+    made: list[list[Case]] = []
     for transport in TRANSPORTS:
         found: dict[str, list[float]] = {}
         for row in rows:
             if row["case"] == f"{transport}/n1000-w1-128B":
                 found.setdefault(row["system"], []).append(row["result"]["dps"])
         if "floor" in found:
-            made += half_rate_cases(transport, {name: summary.spread(each)[0] for name, each in found.items()}, 1000)
+            rates = {name: summary.spread(each)[0] for name, each in found.items()}
+            made.append(half_rate_cases(transport, rates, 1000))
     return made
 
 

@@ -23,7 +23,7 @@ _ALONE: Final = ("direct",)
 _ALL: Final = ("direct by write", "direct", "floor", "nchan", "floor coalescing", "portable", "plain Starlette")
 COMPARED: Final = ("direct", "floor", "nchan")  # whose ratios are bars
 _TURNS: Final = 3  # where ratios are near one
-_HALF_RATE_TURNS: Final = 2
+_HALF_RATE_TURNS: Final = 4
 _WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")  # nothing to coalesce at window 1
 _IN_PYTHON: Final = ("direct by write", *_OURS, "plain Starlette")
 _JOINS_PER_S: Final = 1000.0  # at the least, on a machine that is worth measuring on
@@ -38,6 +38,7 @@ class Case:
     load: Load | Joins
     once: bool = False  # in the first repeat only
     turns: int = 1  # of those who are compared, in each repeat: the noise of a ratio is that of single runs
+    compared: tuple[str, ...] = COMPARED
 
     @property
     def name(self) -> str:
@@ -46,7 +47,7 @@ class Case:
 
     def systems_in(self, turn: int) -> tuple[str, ...]:
         """Who runs in a turn of a repeat: all in the first."""
-        return tuple(name for name in self.systems if turn == 0 or name in COMPARED)
+        return tuple(name for name in self.systems if turn == 0 or name in self.compared)
 
     @property
     def expected_s(self) -> float:
@@ -111,12 +112,12 @@ def half_rate_cases(transport: str, deliveries_per_s: Mapping[str, float], subsc
     """Latency at half of what the floor can do, open loop; and the same beside one reader that never reads.
 
     `deliveries_per_s` is what each system did when every message waited for the last: who did less than this rate
-    could not keep up with it, and its latency would be the length of the run.
+    could not keep up with it, and its latency would be the length of the run. Both are to be run turn by turn.
     """
     rate_per_s = round(deliveries_per_s["floor"] / subscribers / 2, 1)
     able = tuple(name for name in COMPARED if deliveries_per_s.get(name, 0.0) >= rate_per_s * subscribers)
     load = Load(subscribers, rate_per_s=rate_per_s, measured_s=2.5)
-    made = [Case(able, transport, load, turns=_HALF_RATE_TURNS)]
-    if transport != "longpoll":  # a poller that does not read has been answered already
-        made.insert(0, Case(("direct",), transport, replace(load, stalled=1), turns=_HALF_RATE_TURNS))
-    return made
+    alone = Case(able, transport, load, turns=_HALF_RATE_TURNS, compared=("direct", "floor"))
+    if transport == "longpoll":  # a poller that does not read has been answered already
+        return [alone]
+    return [Case(("direct",), transport, replace(load, stalled=1), turns=_HALF_RATE_TURNS), alone]

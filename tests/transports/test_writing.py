@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -133,6 +135,16 @@ def test_a_kernel_that_takes_fewer_leaves_nothing_undone_and_nothing_done_twice(
     assert [pairs.heard(place) for place in range(7)] == [DATA] * 7
 
 
+def test_a_fork_leaves_the_ring_to_its_parent(monkeypatch: pytest.MonkeyPatch, ends: Callable[[int], Ends]) -> None:
+    ring, pairs = new_ring(), ends(3)
+    with monkeypatch.context() as forked:
+        forked.setattr(os, "getpid", lambda: 1)
+        assert ring.send(pairs.descriptors, DATA) == []
+        assert list(by_ring(ring, crowd=1)(pairs.descriptors, DATA)) == [len(DATA)] * 3
+    assert ring.send(pairs.descriptors, DATA) == [len(DATA)] * 3
+    assert [pairs.heard(place) for place in range(3)] == [2 * DATA] * 3
+
+
 def test_results_are_told_apart_though_sends_end_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = new_ring()
 
@@ -195,6 +207,7 @@ def test_a_crowd_is_written_to_by_the_ring_and_a_few_are_not(ends: Callable[[int
 
 
 def test_a_ring_that_is_forgotten_is_closed() -> None:
+    gc.collect()  # those of other tests
     before = len(list(DESCRIPTORS.iterdir()))
     for _ in range(3):
         new_ring()
