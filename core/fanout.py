@@ -25,8 +25,8 @@ def is_presence(event: Event) -> bool:
     return event.body.startswith(_PRESENCE)
 
 
-# Gives the same bytes to each of these descriptors, and returns how many each took: none where its socket is full, all
-# where it is dead, which its holder is told by other ways.
+# Gives the same bytes to each of these descriptors, and returns how many each took: none where its socket is full or
+# the write failed. What was not taken goes to the transport, which waits, or finds out that the connection is lost.
 Write = Callable[[Sequence[int], bytes], Sequence[int]]
 
 

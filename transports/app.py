@@ -96,13 +96,16 @@ def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
     async def health(request: Request) -> Response:
         well = hub.backplane.available and not hub.draining
         state = "ok" if well else "draining" if hub.draining else "unavailable"
+        sink = _sink(request, info, hub.settings.fanout)
         body = {
             "status": state,
             "transport": info.name,
             "instance": hub.instance,
             "deflate": hub.settings.deflate,
-            "sink": _sink(request, info, hub.settings.fanout),
-            "writes": writes,
+            "sink": sink,
+            "writes": writes
+            if sink == "direct" and request.url.scheme == "http"
+            else None,  # TLS: its transport writes
             "tcpNodelay": _tcp_nodelay(request),
         }
         return JSONResponse(body, 200 if well else 503, {"Cache-Control": "no-store"})

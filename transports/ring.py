@@ -1,7 +1,7 @@
 """Linux's io_uring, as much of it as gives bytes to many sockets with one system call.
 
-One thread uses a ring, and every send has ended before the call returns: so nothing here waits, and
-no memory barrier is needed. Source: io_uring_setup(2), io_uring_enter(2) and `linux/io_uring.h`.
+One thread uses a ring, and every send has ended before the call returns: so nothing here waits, and no memory barrier
+is needed. Source: io_uring_setup(2), io_uring_enter(2) and `linux/io_uring.h`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class SendRing:
         return memoryview(mmap.mmap(self._ring, size_bytes, mmap.MAP_SHARED | mmap.MAP_POPULATE, offset=offset))
 
     def send(self, descriptors: Sequence[int], data: bytes) -> list[int]:
-        """Give bytes to each. Returns how many each took, or minus the number of the error that it gave.
+        """Give bytes to each. Returns how many each took: none where the send failed, for whatever reason.
 
         The list is shorter where the kernel took fewer: nothing was done for the others. It is empty in a process that
         was forked with the ring, whose memory is still its parent's too.
@@ -105,7 +105,7 @@ class SendRing:
         results: list[int] = self._results[ended : ended + taken].tolist()
         if results.count(len(data)) < taken:  # then it matters whose is which: they may end in another order
             numbers = self._numbers[ended : ended + taken].tolist()
-            results = [result for _, result in sorted(zip(numbers, results, strict=True))]
+            results = [max(0, result) for _, result in sorted(zip(numbers, results, strict=True))]
         self._sent = (self._sent + taken) % _WRAP
         self._tail[0] = self._heard[0] = self._sent
         return results

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from core.settings import SettingError
 from transports.ring import SendRing
 
 _CROWD: Final = 64  # sockets; for fewer filling a ring takes longer than it saves
-_FULL: Final = (-errno.EAGAIN, -errno.EWOULDBLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +30,8 @@ def write_to_each(descriptors: Sequence[int], data: bytes) -> list[int]:
     while len(taken_bytes) < len(descriptors):
         try:
             taken_bytes.extend(writing)
-        except BlockingIOError:
-            taken_bytes.append(0)
         except OSError:
-            taken_bytes.append(len(data))
+            taken_bytes.append(0)
     return taken_bytes
 
 
@@ -46,19 +42,11 @@ def by_ring(ring: SendRing, crowd: int) -> Write:
         if len(descriptors) < crowd:
             return write_to_each(descriptors, data)
         taken_bytes = ring.send(descriptors, data)
-        if taken_bytes.count(len(data)) < len(taken_bytes):
-            taken_bytes = [_taken(result, len(data)) for result in taken_bytes]
         if len(taken_bytes) < len(descriptors):
             taken_bytes += write_to_each(descriptors[len(taken_bytes) :], data)
         return taken_bytes
 
     return write
-
-
-def _taken(result: int, size_bytes: int) -> int:
-    if result >= 0:
-        return result
-    return 0 if result in _FULL else size_bytes
 
 
 def chosen_writes(wanted: str) -> Writes:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from contextlib import ExitStack
 
+import httpx
 import pytest
 
 from tests.contracts.kit.clients import RoomClient, WebSocketClient
@@ -27,7 +28,9 @@ pytestmark = pytest.mark.parametrize(
 def server(servers: ServerPool, target: Target, request: pytest.FixtureRequest) -> ServerProcess:
     if request.param == "io_uring":
         new_ring()  # skips where the kernel has none
-    return servers.shared(target.server, {"RATE": "0", "WRITES": request.param})
+    started = servers.shared(target.server, {"RATE": "0", "WRITES": request.param})
+    assert httpx.get(f"{started.base_url}/health").json()["writes"] == request.param
+    return started
 
 
 async def speak(client: RoomClient) -> None:

@@ -50,7 +50,7 @@ class FakeSink:
 
     def _take(self, data: bytes) -> int:
         if self.dead:
-            return len(data)
+            return 0
         assert not self.finished, "sent to after the end"
         assert not self._waits, "overtakes what waits in the buffer"
         if self.room_for <= 0:

@@ -70,4 +70,5 @@ async def test_health_names_its_transport(open_app: Open, name: str) -> None:
         assert answer.json()["status"] == "ok"
         assert answer.json()["transport"] == name
         assert answer.json()["sink"] == "portable"  # no uvicorn behind it
+        assert answer.json()["writes"] is None
         assert answer.json()["tcpNodelay"] is None
