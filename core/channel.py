@@ -15,7 +15,7 @@ from core.model import Event, Position, ResyncReason, RoomId, Unrecoverable
 from core.rounds import Rounds
 from core.settings import Settings
 from core.stream import merge
-from core.subscription import Answer, Framing, Start, Subscription
+from core.subscription import REPLAY_BYTES, Answer, Framing, Start, Subscription
 
 NewFanout = Callable[[Framing, Answer | None], Fanout]
 
@@ -24,7 +24,6 @@ NewFanout = Callable[[Framing, Answer | None], Fanout]
 # ask the history, the next ones would come later still, and the room would never recover.
 _RECENT_EVENTS: Final = 256
 _RECENT_S: Final = 30.0
-_TOLD_AT_ONCE: Final = 64
 
 
 class Channel:
@@ -139,8 +138,19 @@ class Channel:
         missed = self._missed(since, fanout.pending)
         if missed:
             fanout.told_apart()
-            return missed[:_TOLD_AT_ONCE]
+            return _told_at_once(missed)
         return missed
+
+    def resume_all(self, subscriptions: Sequence[Subscription], since: Position, now_s: float) -> bool:
+        """Let pollers in again who have all missed just what the round that they join will tell. False, and none is let
+        in, when that is not so, or one of them listens already.
+        """
+        head = self.head
+        fanout = subscriptions[0].fanout if subscriptions else None
+        if self.closed or head is None or not isinstance(fanout, Rounds) or since.epoch != head.epoch:
+            return False
+        self.idle_since_s = now_s
+        return fanout.park_all(subscriptions, head.offset - since.offset)
 
     def _missed(self, since: Position, but_last: int = 0) -> Sequence[Event] | None:
         """The events after a position, without the last ones, when this instance knows them all."""
@@ -164,6 +174,8 @@ class Channel:
             fanout.flush()  # not for who is queued: a crowd that comes late would undo every batch of the others
         listened = subscription in fanout
         self.remove(subscription)
+        if listened and isinstance(fanout, Rounds):
+            fanout.told_apart()  # that there is nothing, and it comes back
         return listened
 
     def remove(self, subscription: Subscription) -> None:
@@ -246,6 +258,15 @@ class Channel:
         for event in pending:
             # What is still of another epoch, or beyond another hole, asks for the next repair.
             self.receive(event)
+
+
+def _told_at_once(missed: Sequence[Event]) -> Sequence[Event]:
+    size_bytes = 0
+    for count, event in enumerate(missed, 1):
+        size_bytes += len(event.body)
+        if size_bytes >= REPLAY_BYTES:
+            return missed[:count]
+    return missed
 
 
 def _live_reason(reason: ResyncReason) -> ResyncReason:

@@ -188,14 +188,15 @@ class Fanout:
         if len(self._batch) != self._seen:
             self._seen = len(self._batch)
             self._outside.defer(self._flush_when_quiet)
-        elif (hold_s := self._hold_s()) <= 0.0 or (left_s := self._written_s + hold_s - self._outside.clock()) <= 0.0:
+        elif (left_s := self._held_until_s() - self._outside.clock()) <= 0.0:
             self.flush()
         elif self._timer is None:
             self._timer = self._outside.later(left_s, self._held_long_enough)
 
-    def _hold_s(self) -> float:
-        """How long after the last write the batch may wait, although a turn brought no news."""
-        return min(self._presence_hold * self._writing_s, self._max_presence_hold_s) if self._presence_only else 0.0
+    def _held_until_s(self) -> float:
+        """Until when the batch may wait, although a turn brought no news."""
+        hold_s = min(self._presence_hold * self._writing_s, self._max_presence_hold_s) if self._presence_only else 0.0
+        return self._written_s + hold_s
 
     def _held_long_enough(self) -> None:
         self._timer = None

@@ -145,6 +145,21 @@ class Hub:
                 self.stats.deliveries[subscription.transport] += len(missed)
         return missed
 
+    def resume_all(self, subscriptions: Sequence[Subscription], since: Position) -> Sequence[Subscription]:
+        """Let answered pollers in again who were all told the same last. Returns those whom `resume` has to look at."""
+        if self.draining or not subscriptions:
+            return subscriptions
+        now_s, doubts = self._clock(), self._leases.doubts
+        for each in subscriptions:
+            if now_s >= each.vouched_until_s or each.doubts != doubts:
+                self._vouch(each, now_s)
+        channel = subscriptions[0].channel
+        able = [each for each in subscriptions if now_s < each.vouched_until_s and each.channel is channel]
+        if channel is None or not channel.resume_all(able, since, now_s):
+            return subscriptions
+        self.stats.resumes["recovered"] += len(able)
+        return () if len(able) == len(subscriptions) else list(set(subscriptions).difference(able))
+
     def _vouch(self, subscription: Subscription, now_s: float) -> None:
         """Note until when a poller's token and lease need not be looked at again."""
         subscription.doubts = self._leases.doubts
@@ -156,6 +171,7 @@ class Hub:
         channel = subscription.channel
         if channel is None or not channel.withdraw(subscription):
             return False
+        subscription.outbox.clear()  # it asks for that from where it is, when it is resumed
         self.stats.connections[subscription.transport] -= 1
         return True
 

@@ -9,6 +9,7 @@ next one, and nothing is ever held. News of who came or left waits for them long
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from core.fanout import Fanout, Outside, is_presence
@@ -23,7 +24,7 @@ _MAX_HOLD_S: Final = 0.025
 class Rounds(Fanout):
     """The subscribers of one channel who are answered once, in one framing."""
 
-    __slots__ = ("_answer", "_due_back", "_each_s")
+    __slots__ = ("_answer", "_begun_s", "_due_back", "_each_s", "_told_s")
 
     # They come back for each answer, which costs about as much again.
     _presence_hold = 16.0
@@ -34,6 +35,8 @@ class Rounds(Fanout):
         self._answer = answer
         self._due_back = 0  # were answered by the last round or, one by one, since
         self._each_s = 0.0  # what answering one of them took
+        self._told_s = 0.0  # when the last of them was answered
+        self._begun_s = 0.0  # when the batch was
 
     @property
     def pending(self) -> int:
@@ -44,30 +47,48 @@ class Rounds(Fanout):
         """Let one that is so many events behind the head wait for this round, whose answer tells it what it does not
         know yet. False when it has missed more than the round will tell; None when it waits already.
         """
-        direct, late = self._direct, self._late
-        if subscription in direct or (late and subscription in late):
+        if subscription in self._direct or subscription in self._late:
             return None
         pending = len(self._batch)
         if behind == pending:
-            direct[subscription] = None
-            if self._descriptors is None or subscription.descriptor is None:
-                self._descriptors = None
-            else:
-                self._descriptors.append(subscription.descriptor)
+            self._let_wait((subscription,))
         elif 0 <= behind < pending:  # it was told by other ways what the others still wait for
-            late[subscription] = pending - behind
+            self._late[subscription] = pending - behind
+            self._stats.connections[subscription.transport] += 1
+            self._look_anew()
         else:
             return False
-        self._stats.connections[subscription.transport] += 1
-        if self._timer is not None and not self._awaits_more():
-            self._hold_no_longer()
         return True
 
+    def park_all(self, subscriptions: Sequence[Subscription], behind: int) -> bool:
+        """As `park`, for many at once who know just what all who wait know. False, and nobody is let in, when they do
+        not, or one of them waits already.
+        """
+        able = behind == len(self._batch) and self._direct.keys().isdisjoint(subscriptions)
+        if not able or not self._late.keys().isdisjoint(subscriptions):
+            return False
+        self._let_wait(subscriptions)
+        return True
+
+    def _let_wait(self, subscriptions: Sequence[Subscription]) -> None:
+        self._direct.update(dict.fromkeys(subscriptions))
+        if self._descriptors is not None:
+            found = [each.descriptor for each in subscriptions if each.descriptor is not None]
+            self._descriptors = [*self._descriptors, *found] if len(found) == len(subscriptions) else None
+        self._stats.connections[subscriptions[0].transport] += len(subscriptions)
+        self._look_anew()
+
+    def _look_anew(self) -> None:
+        """Have the round written, if it was held for those who are back now."""
+        if self._timer is not None and not self._awaits_more():
+            self._hold_no_longer()
+
     def told_apart(self) -> None:
-        """Wait for one more: it had missed the last round, was told by itself, and is on its way back too. Else those
-        who have once missed a round would miss every other.
+        """Wait for one more: it has just come, or had missed the last round, was told by itself, and is on its way back
+        too. Else those who have once missed a round would miss every other.
         """
         self._due_back += 1
+        self._told_s = self._outside.clock()
 
     def push(self, event: Event, frame: Any) -> list[Subscription]:
         """Hand on an event, also to those who are just on their way back."""
@@ -77,17 +98,26 @@ class Rounds(Fanout):
         return full
 
     def _are_on_their_way(self, event: Event) -> bool:
-        return self._awaits_more() and self._outside.clock() < self._written_s + self._return_s(is_presence(event))
+        if not self._awaits_more():
+            return False
+        presence = is_presence(event)
+        return self._outside.clock() < (self._told_s if presence else self._written_s) + self._return_s(presence)
 
     def _return_s(self, presence: bool) -> float:
-        """How long after the last round those who were told by it are waited for."""
+        """How long those who have been told are waited for."""
         return self._max_presence_hold_s if presence else min(_HOLD * self._each_s * self._due_back, _MAX_HOLD_S)
 
     def _awaits_more(self) -> bool:
         return len(self._direct) + len(self._late) < self._due_back
 
-    def _hold_s(self) -> float:
-        return self._return_s(self._presence_only) if self._awaits_more() else super()._hold_s()
+    def _held_until_s(self) -> float:
+        if not self._awaits_more():
+            return super()._held_until_s()
+        return (self._begun_s if self._presence_only else self._written_s) + self._return_s(self._presence_only)
+
+    def _begin(self, batch: list[Any]) -> None:
+        super()._begin(batch)
+        self._begun_s = self._outside.clock()
 
     def _data(self, batch: list[Any]) -> bytes:
         return self._answer(batch)
@@ -98,6 +128,7 @@ class Rounds(Fanout):
         told_all = {each: None for each, seen in late.items() if seen == len(batch)}
         self._due_back = len(self._direct) - len(told_all)
         self._each_s = self._writing_s / max(1, self._due_back)
+        self._told_s = self._written_s
         self._stats.connections[transport] -= self._due_back
         # The others are answered once, and ask again.
         self._direct, self._descriptors, self._buffered = told_all, None if told_all else [], []

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from core.backplane.base import Lease
 from core.errors import RoomError, SlowConsumer
@@ -44,7 +44,7 @@ class Sink(Protocol):
         ...
 
 
-_REPLAY_BYTES = 65_536  # of history handed over at a time, so that a long resume is never a slow consumer
+REPLAY_BYTES: Final = 65_536  # of history handed over at a time, so that a long resume is never a slow consumer
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class Subscription:
     def _take_backlog(self, backlog: deque[Event]) -> list[Any]:
         frames: list[Any] = []
         size_bytes = 0
-        while backlog and size_bytes < _REPLAY_BYTES:
+        while backlog and size_bytes < REPLAY_BYTES:
             event = backlog.popleft()
             size_bytes += len(event.body)
             frames.append(self.framing(event.body, event.position))

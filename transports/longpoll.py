@@ -17,8 +17,8 @@ from core.model import Position
 from core.subscription import Start, Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
-from transports.frames.longpoll import DirectPoll, Frame, Parked, Parking
-from transports.protocols import LabHttpProtocol
+from transports.frames.longpoll import DirectPoll, Parked
+from transports.frames.parking import Frame, Parking
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
 
@@ -41,16 +41,17 @@ class LongPollTransport:
         """The poll, and the upstream half."""
         door, parking = Door(hub), Parking(hub, _answer)
 
-        async def poll(request: Request) -> Response:
+        async def answer(request: Request) -> Response:
             principal, room = door.enter(request)
             given_s, since = _wait_s(request), since_query(request)
             wait_s = given_s if self.holds else 0.0
-            direct = parking.direct(request) if wait_s and since is not None else None
+            direct = parking.direct(request) if wait_s else None
             if direct is not None:
                 subscription = await hub.attach(
                     principal, room, self.info.name, parking.frame, since=since, poller=True, answer=parking.answer
                 )
-                return _park(hub, parking, direct, subscription, wait_s)
+                poll = DirectPoll(hub, parking, direct, subscription, wait_s)
+                return _hand_over(hub, poll, since)
             subscription = await hub.attach(principal, room, self.info.name, frame, since=since, poller=True)
             try:
                 told = since is None or subscription.start.resync is not None
@@ -59,15 +60,16 @@ class LongPollTransport:
             finally:
                 await hub.detach(subscription)
 
-        return [get_route("/rooms/{room}/poll", poll), *upstream_routes(hub, door)]
+        return [get_route("/rooms/{room}/poll", answer), *upstream_routes(hub, door)]
 
 
-def _park(hub: Hub, parking: Parking, direct: LabHttpProtocol, subscription: Subscription, wait_s: float) -> Response:
+def _hand_over(hub: Hub, poll: DirectPoll, since: Position | None) -> Response:
     """Tell what there is, or wait for it without a task; a poll that can't go on from its place is answered here."""
-    if subscription.start.resync is None and not subscription.ended:
-        return Parked(DirectPoll(hub, parking, direct, subscription, wait_s))
-    hub.withdraw(subscription)
-    return _answer(subscription.start, [])
+    subscription = poll.subscription
+    if subscription.start.resync is not None or subscription.ended:
+        hub.withdraw(subscription)
+        return _answer(subscription.start, [])
+    return Parked(poll.begin if since is None else poll.park)
 
 
 async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[Frame]:

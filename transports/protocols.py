@@ -265,6 +265,11 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
         self._held.message_event = _UNHEARD
         self.request_bytes = b""
 
+    @property
+    def will_keep_alive(self) -> bool:
+        """Whether the connection may go on after the response that its holder is about to write."""
+        return self._held.keep_alive
+
     def give_back(self) -> None:
         """Go on with the next request: the holder has written its whole response."""
         self.holder = None
@@ -273,3 +278,12 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
             self.on_response_complete()
         else:
             self.transport.close()
+
+    def go_on(self, data: bytes) -> None:
+        """As `give_back`, with what has come after that response; in a shutdown it is the last that is answered."""
+        last = not self._held.keep_alive
+        self._held.keep_alive = True
+        self.give_back()
+        self.data_received(data)
+        if last:
+            self.cycle.keep_alive = False

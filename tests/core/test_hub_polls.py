@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,13 +163,62 @@ async def test_one_far_behind_is_told_in_portions() -> None:
         subscription, _ = await parked(one)
         at = await one.say("1")
         await settled()
-        for number in range(100):
-            await one.say(str(number))
+        for _ in range(100):
+            await one.say("x" * 4000)
         portions = []
         while missed := one.hub.resume(subscription, at):
             portions.append(len(missed))
             at = missed[-1].position
-        assert portions == [64, 36]
+        assert portions == [16] * 6 + [4], "64 KiB, and the event that fills them"
+
+
+async def test_many_who_were_told_the_same_are_let_in_together() -> None:
+    async with instance() as one:
+        crowd = [await parked(one) for _ in range(3)]
+        subscriptions = [subscription for subscription, _ in crowd]
+        at = await one.say("1")
+        await settled()
+        assert not one.hub.resume_all(subscriptions, at)
+        assert one.hub.stats.connections["poll"] == 3
+        assert one.hub.stats.resumes == {"recovered": 3}
+        await one.say("2")
+        await settled()
+        assert [told(sink) for _, sink in crowd] == [["1", "answer", "2", "answer"]] * 3
+
+
+@pytest.mark.parametrize(
+    "case", ["foreign", "behind", "waits already", "waits for part", "stale lease", "expired", "draining", "nobody"]
+)
+async def test_those_whom_only_a_look_at_each_can_let_in_are_given_back(case: str) -> None:
+    async with instance(SHORT) as one:
+        subscriptions = [(await parked(one))[0] for _ in range(3)]
+        odd = subscriptions[2:]
+        at = await one.say("1")
+        await settled()
+        left = subscriptions
+        if case == "foreign":
+            at = Position("foreign00", at.offset)
+        elif case == "behind":
+            await one.say("2")
+        elif case == "waits already":
+            assert one.hub.resume(odd[0], at) == ()
+        elif case == "waits for part":
+            assert one.hub.resume(subscriptions[0], at) == ()
+            now = await one.say("2")
+            assert one.hub.resume(odd[0], now) == ()
+            subscriptions = left = subscriptions[1:]
+        elif case == "stale lease":
+            await asyncio.sleep(0.25 * SHORT.presence_ttl_s)
+            odd[0].lease = replace(odd[0].lease, name="poll-of-another-token")
+            left = odd
+        elif case == "expired":
+            await asyncio.sleep(4000.0)
+        elif case == "draining":
+            one.hub.drain()
+        else:
+            subscriptions = left = []
+        assert list(one.hub.resume_all(subscriptions, at)) == left
+        assert one.hub.stats.connections["poll"] == len(list(one.hub._channels.subscriptions()))
 
 
 async def test_room_whose_pollers_are_always_on_their_way_back_stays_followed() -> None:

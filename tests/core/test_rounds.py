@@ -33,7 +33,8 @@ class Poller:
 
     descriptor = None
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, *, asks_where: bool = False) -> None:
+        """It waits; or it has asked where to begin, was answered at once, and is on its way back."""
         self._room = room
         self.at = room.head
         self.told: list[list[int]] = []
@@ -41,8 +42,10 @@ class Poller:
         outbox: Outbox[bytes] = Outbox(1 << 20)
         self.subscription = Subscription(ALICE, LEASE, "poll", frame, outbox, room.stats, answer=b"".join)
         self.subscription.start = room.register(self.subscription)
+        if asks_where:
+            assert room.channel.withdraw(self.subscription)
         self.subscription.connect(self)
-        self.waits = True
+        self.waits = not asks_where
 
     def write(self, data: bytes) -> None:
         self._room.loop.now_s += WRITE_S
@@ -94,6 +97,15 @@ class Room:
         for _ in range(times):
             self.head += 1
             self.channel.receive(Event(Position(EPOCH, self.head), b"%b%d " % (kind, self.head)))
+
+
+def come_back_together(room: Room, pollers: list[Poller]) -> bool:
+    """Whether pollers who have been told the same are let in as one."""
+    since = Position(EPOCH, pollers[-1].at)
+    let_in = room.channel.resume_all([poller.subscription for poller in pollers], since, room.loop.now_s)
+    for poller in pollers:
+        poller.waits |= let_in
+    return let_in
 
 
 class _Followed:
@@ -276,6 +288,35 @@ def test_a_room_with_events_by_the_dozen_bounds_a_round() -> None:
     assert [len(each) for each in pollers[0].told] == [1, 256]
 
 
+def test_a_crowd_comes_back_together_or_not_at_all() -> None:
+    room, pollers = answered_once(3)
+    room.publish()
+    assert come_back_together(room, pollers)
+    assert not come_back_together(room, pollers[:1]), "it waits"
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2]]] * 3
+    room.publish(2)
+    pollers[0].hear([3])  # on another instance
+    pollers[0].come_back()
+    assert not come_back_together(room, pollers), "one of them waits for a part"
+    assert come_back_together(room, pollers[1:])
+    room.loop.end_turns()
+    assert told(pollers) == [[[1], [2], [3], [4]], *[[[1], [2], [3, 4]]] * 2]
+
+
+def test_news_of_who_came_waits_for_pollers_who_have_just_come_themselves() -> None:
+    room = Room()
+    pollers = []
+    for _ in range(3):
+        pollers.append(Poller(room, asks_where=True))
+        room.publish(kind=JOINED)
+        room.loop.end_turns()
+    for poller in pollers:
+        poller.come_back()
+    room.loop.end_turns()
+    assert told(pollers) == [[[1, 2, 3]], [[2, 3]], [[3]]], "each would be told by itself, come back late, and so on"
+
+
 class PollMachine(RuleBasedStateMachine):
     """Pollers come back at any moment. Each hears a run without holes; `Poller.hear` holds every answer to it."""
 
@@ -284,9 +325,9 @@ class PollMachine(RuleBasedStateMachine):
         self.room = Room()
         self.pollers: list[Poller] = []
 
-    @rule()
-    def arrive(self) -> None:
-        self.pollers.append(Poller(self.room))
+    @rule(asks_where=st.booleans())
+    def arrive(self, asks_where: bool) -> None:
+        self.pollers.append(Poller(self.room, asks_where=asks_where))
 
     @rule(events=st.integers(1, 5), kind=st.sampled_from([b"", JOINED]))
     def publish(self, events: int, kind: bytes) -> None:
@@ -307,6 +348,15 @@ class PollMachine(RuleBasedStateMachine):
         away = [poller for poller in self.pollers if not poller.waits]
         if self.room.loop.now_s < 1000.9:  # after a second only the history can tell
             data.draw(st.sampled_from(away)).come_back()
+
+    @precondition(lambda self: any(not poller.waits for poller in self.pollers))
+    @rule(data=st.data())
+    def come_back_together(self, data: st.DataObject) -> None:
+        at = data.draw(st.sampled_from([poller.at for poller in self.pollers if not poller.waits]))
+        together = [poller for poller in self.pollers if poller.at == at and not poller.waits]
+        if not come_back_together(self.room, together) and self.room.loop.now_s < 1000.9:
+            for poller in together:
+                poller.come_back()
 
     @precondition(lambda self: any(poller.waits for poller in self.pollers))
     @rule(data=st.data())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
@@ -10,6 +10,7 @@ import pytest
 
 from core.settings import Settings
 from tests.transports.access import SECRET
+from tests.transports.ends import Ends
 from transports.app import create_app
 
 Open = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -32,3 +33,17 @@ def open_app() -> Open:
             yield client
 
     return opened
+
+
+@pytest.fixture
+def ends() -> Iterator[Callable[[int], Ends]]:
+    """Make pairs of sockets, which are closed at the end."""
+    made: list[Ends] = []
+
+    def make(size: int) -> Ends:
+        made.append(Ends(size))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from core.fanout import Write
 from core.settings import SettingError
+from tests.transports.ends import LARGE, Ends
 from tests.transports.rings import new_ring
 from transports import ring as ring_module
 from transports.ring import SendRing
@@ -21,54 +20,6 @@ from transports.writing import by_ring, chosen_writes, write_to_each
 
 DATA = b"to everybody"
 DESCRIPTORS = Path("/proc/self/fd")
-LARGE = bytes(8_000_000)  # more than any socket takes at once
-
-
-class Ends:
-    """Connected pairs of sockets, ours written to by number."""
-
-    def __init__(self, size: int) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.theirs = [socket.create_connection(listener.getsockname()) for _ in range(size)]
-            self.ours = [listener.accept()[0] for _ in range(size)]
-        for end in (*self.ours, *self.theirs):
-            end.setblocking(False)
-
-    @property
-    def descriptors(self) -> list[int]:
-        return [end.fileno() for end in self.ours]
-
-    def fill(self, place: int) -> None:
-        with suppress(BlockingIOError):
-            while True:
-                self.ours[place].send(LARGE)
-
-    def reset(self, place: int) -> None:
-        self.theirs[place].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.theirs[place].close()
-
-    def heard(self, place: int) -> bytes:
-        try:
-            return self.theirs[place].recv(1 << 16)
-        except BlockingIOError:
-            return b""
-
-    def close(self) -> None:
-        for end in (*self.ours, *self.theirs):
-            end.close()
-
-
-@pytest.fixture
-def ends() -> Iterator[Callable[[int], Ends]]:
-    made: list[Ends] = []
-
-    def make(size: int) -> Ends:
-        made.append(Ends(size))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def for_crowds() -> Write:

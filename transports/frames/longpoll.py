@@ -1,5 +1,5 @@
-"""The direct sink of long polling: a parked poll is an entry in a fan-out, no task; all who wait at the same place get
-the same bytes; and a connection that polls again with the same request but for its position skips the parser.
+"""The direct sink of long polling: a parked poll is an entry in a fan-out, no task; and a connection that polls again
+with the same request but for its position skips the parser.
 """
 
 from __future__ import annotations
@@ -9,117 +9,19 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
 from core.model import Position
 from core.subscription import Start, Subscription
 from transports.errors import http_response
-from transports.frames import direct_http
+from transports.frames.parking import Parking
 from transports.protocols import LabHttpProtocol
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
-_SINCE: Final = re.compile(rb"GET [^ \r\n]*?[?&]since=([^& \r\n]*)")
-_RESYNC: Final = b'{"type":"resync"'
-_TICK_S: Final = 0.1
-_KEPT_ANSWERS: Final = 64
-
-Frame = tuple[bytes, Position]
-Respond = Callable[[Start, list[Frame]], Response]  # the ordinary answer of a poll
-
-
-class Parking:
-    """Where the polls of one app wait that need no task to do so, and what they are all told."""
-
-    tick_ends_s = 0.0  # by the event loop's clock: noted by all who park in this tick, instead of a time each
-
-    def __init__(self, hub: Hub, respond: Respond) -> None:
-        self._hub = hub
-        self._respond = respond
-        self._default_headers: Callable[[], list[tuple[bytes, bytes]]] = list
-        self._polls: set[DirectPoll] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self.told = Position("", 0)  # by the last common answer, and as its pollers will write it
-        self.told_text = b""
-        self._last_head = b""
-        self._answers: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
-
-    def direct(self, request: Request) -> LabHttpProtocol | None:
-        """The protocol behind a poll that may be parked; not if CORS headers are due, which middleware adds."""
-        if self._hub.settings.origins is not None and "origin" in request.headers:
-            return None
-        direct = direct_http(request.scope, self._hub.settings.fanout)
-        if direct is not None:
-            server_state = direct.server_state
-            self._default_headers = lambda: server_state.default_headers
-        return direct
-
-    def frame(self, body: bytes, position: Position | None) -> Frame:
-        """As every poll's frame; the fan-out of this framing answers them together."""
-        return body, position or Position("", 0)
-
-    def answer(self, frames: list[Frame]) -> bytes:
-        """The response for all who waited at the place before these frames."""
-        body, position = frames[-1]
-        if body.startswith(_RESYNC):
-            return self.raw(self._respond(Start(position, recovered=False), frames))
-        self.told, self.told_text = position, str(position).encode()
-        return self.caught_up(frames)
-
-    def nothing_new(self, since: Position) -> bytes:
-        """The response for one poller to whom there is nothing to tell."""
-        return self.raw(self._respond(Start(since, recovered=True), []))
-
-    def caught_up(self, frames: list[Frame]) -> bytes:
-        """The response with these frames: built once for all who come from and to the same place."""
-        since, position = frames[0][1], frames[-1][1]
-        answer = self._answers.get((since, position))
-        if answer is None:
-            if len(self._answers) >= _KEPT_ANSWERS:
-                self._answers.clear()
-            answer = self.raw(self._respond(Start(since, recovered=True), frames))
-            self._answers[since, position] = answer
-        return answer
-
-    def raw(self, response: Response) -> bytes:
-        """A whole HTTP/1.1 response, as uvicorn would write it."""
-        lines = [STATUS_LINE[response.status_code]]
-        lines += [b"%b: %b\r\n" % header for header in (*self._default_headers(), *response.raw_headers)]
-        return b"".join((*lines, b"\r\n", response.body))
-
-    def add(self, poll: DirectPoll) -> None:
-        """Watch over a poll: one timer for all, since one each would cost more than the poll itself."""
-        self._polls.add(poll)
-        if self._timer is None:
-            self._begin_tick(asyncio.get_running_loop())
-
-    def shared(self, head: bytes) -> bytes:
-        """The same bytes as the last poll had, if it asked for the same: what thousands compare stays near."""
-        if head != self._last_head:
-            self._last_head = head
-        return self._last_head
-
-    def discard(self, poll: DirectPoll) -> None:
-        """Stop watching; harmless for one that is not watched."""
-        self._polls.discard(poll)
-
-    def _begin_tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.tick_ends_s = loop.time() + _TICK_S
-        self._timer = loop.call_at(self.tick_ends_s, self._end_tick)
-
-    def _end_tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        for poll in [each for each in self._polls if each.parked_s + each.wait_s <= now_s]:
-            poll.give_up(now_s)
-        if self._polls:
-            self._begin_tick(loop)
-        else:
-            self._timer = None
+_SINCE: Final = re.compile(rb"GET [^ \r\n]*?(?P<before>[?&])since=(?P<value>[^& \r\n]*)(?P<after>&?)")
 
 
 class DirectPoll(asyncio.Protocol):
@@ -131,15 +33,17 @@ class DirectPoll(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_first",
         "_hub",
+        "_in_crowd_as",
         "_parking",
-        "_prefix",
         "_protocol",
-        "_since",
-        "_subscription",
-        "_suffix",
         "descriptor",
         "parked_s",
+        "prefix",
+        "since",
+        "subscription",
+        "suffix",
         "wait_s",
         "write",
     )
@@ -150,57 +54,91 @@ class DirectPoll(asyncio.Protocol):
         self._hub = hub
         self._parking = parking
         self._protocol = protocol
-        self._subscription = subscription
-        self._since = subscription.start.position
+        self.subscription = subscription
+        self.since = subscription.start.position
         self.wait_s = wait_s
         self.parked_s = 0.0  # or answered, if that was later
-        self._prefix, self._suffix = b"", b""
+        self.prefix, self.suffix = b"", b""  # of its request, around the position
+        self._first = b""  # its request, until it has come with a position
+        self._in_crowd_as: int | None = None
         self.write: Callable[[bytes], object] = self._write_last
         self.descriptor: int | None = None
-        match = _SINCE.match(protocol.request_bytes)
-        if match is not None and not protocol.pipeline:
-            self._prefix = parking.shared(match.string[: match.start(1)])
-            self._suffix = match.string[match.end(1) :]
-            self.write = protocol.transport.write
-            self.descriptor = protocol.write_through()
 
     @property
     def waits(self) -> bool:
         """Whether the client waits for an answer."""
-        fanout = self._subscription.fanout
-        return fanout is not None and self._subscription in fanout
+        fanout = self.subscription.fanout
+        return fanout is not None and self.subscription in fanout
 
     def park(self) -> None:
         """Wait for something to tell, or tell it; the endpoint returns without having sent anything."""
-        transport = self._protocol.transport
-        if transport.is_closing():
-            self._protocol.spawn(self._hub.detach(self._subscription))
-            return
-        self._protocol.take_over(self)
-        if self._prefix:
-            transport.set_protocol(self)
+        if self._take_over(self._know):
+            self.subscription.connect(self)
+
+    def begin(self) -> None:
+        """Answer a poll that asked where to begin; what is expected next is the same request with a position."""
+        self._hub.withdraw(self.subscription)
+        if self._take_over(self._know_first):
+            self.subscription.connect(self)
+            self.write(self._parking.nothing_yet(self.subscription.start))
+
+    def _take_over(self, know: Callable[[bytes], bool]) -> bool:
+        """Stand between the connection and the subscription, unless the client has gone; armed, if the next request
+        can be known by this one.
+        """
+        protocol = self._protocol
+        if protocol.transport.is_closing():
+            protocol.spawn(self._hub.detach(self.subscription))
+            return False
+        protocol.take_over(self)
+        if protocol.will_keep_alive and not protocol.pipeline and know(protocol.request_bytes):
+            self.write = protocol.transport.write
+            self.descriptor = protocol.write_through()
+            protocol.transport.set_protocol(self)
+            if self.descriptor is not None and self._parking.crowd.add(self.descriptor, self):
+                self._in_crowd_as = self.descriptor
+                protocol.transport.pause_reading()
         self._parking.add(self)
         self.parked_s = self._parking.tick_ends_s
-        self._subscription.connect(self)
+        return True
+
+    def _know_first(self, request: bytes) -> bool:
+        self._first = request
+        return bool(request)
+
+    def _know(self, request: bytes) -> bool:
+        match = _SINCE.match(request)
+        if match is None:
+            return False
+        self.prefix = self._parking.shared(request[: match.start("value")])
+        self.suffix = request[match.end("value") :]
+        return True
 
     def data_received(self, data: bytes) -> None:
+        """As `hear`, from the transport."""
+        self.hear(data)
+
+    def hear(self, data: bytes) -> None:
         """Answer or park a follow-up poll that differs from the last only in its position; else let it be parsed."""
-        parking = self._parking
-        since: Position | None = parking.told
-        if data != self._prefix + parking.told_text + self._suffix:
-            since = self._position_in(data)
-        missed = None if since is None else self._hub.resume(self._subscription, since)
-        if since is None or missed is None:
-            self._stand_down()
-            self._protocol.data_received(data)
+        if not data:
+            self._leave_crowd()  # the transport will read the end, or why it can't
             return
-        self._since = since
-        self.parked_s = parking.tick_ends_s
+        since = self._position_in(data)
+        missed = None if since is None else self._hub.resume(self.subscription, since)
+        if since is None or missed is None:
+            self._stand_down(data)
+            return
+        self.since = since
+        self.parked_s = self._parking.tick_ends_s
         if missed:
-            self.write(parking.caught_up([(event.body, event.position) for event in missed]))
+            self.write(self._parking.caught_up([(event.body, event.position) for event in missed]))
 
     def _position_in(self, data: bytes) -> Position | None:
-        prefix, suffix = self._prefix, self._suffix
+        if self._first:
+            if _without_since(data) != self._first or not self._know(data):
+                return None
+            self._first = b""
+        prefix, suffix = self.prefix, self.suffix
         if not data.startswith(prefix) or not data.endswith(suffix):
             return None
         try:
@@ -208,43 +146,59 @@ class DirectPoll(asyncio.Protocol):
         except (BadRequest, UnicodeDecodeError):
             return None
 
-    def _stand_down(self) -> None:
-        """Let uvicorn's protocol have the connection, behind the answer that is still due."""
-        protocol = self._protocol
-        protocol.transport.set_protocol(protocol)
+    def _stand_down(self, data: bytes) -> None:
+        """Let uvicorn's protocol have the connection and what has come, behind the answer that is still due."""
+        self._disarm()
         if self.waits:
             self.write, self.descriptor = self._write_last, None
-            self._subscription.rewire(self.write)
+            self.subscription.rewire(self.write)
+            self._protocol.data_received(data)
         else:
             self._parking.discard(self)
-            protocol.give_back()
+            self._protocol.go_on(data)
+
+    def _disarm(self) -> None:
+        self._protocol.transport.set_protocol(self._protocol)
+        self._leave_crowd()
+
+    def _leave_crowd(self) -> None:
+        if self._in_crowd_as is not None:
+            self._parking.crowd.discard(self._in_crowd_as)
+            self._in_crowd_as = None
+            if not self._protocol.transport.is_closing():
+                self._protocol.transport.resume_reading()
 
     def finish(self, reason: RoomError | None) -> None:
         """The subscription ends while the poll waits: say why."""
         # One that got more in a turn than an outbox holds reads it from history with its next poll.
         if reason is None or isinstance(reason, SlowConsumer):
-            answer = self._parking.nothing_new(self._since)
+            answer = self._parking.nothing_yet(Start(self.since, recovered=True))
         else:
             self._hub.stats.rejected[reason.code] += 1
             answer = self._parking.raw(http_response(reason))
         self._write_last(answer)
-        self._protocol.spawn(self._hub.detach(self._subscription))
+        self._protocol.spawn(self._hub.detach(self.subscription))
 
     def give_up(self, now_s: float) -> None:
         """Its time has run out: nothing happened, or the client has not come back for long."""
         if self.waits:
-            if self._hub.withdraw(self._subscription):
-                self._subscription.write(self._parking.nothing_new(self._since))
+            if self._hub.withdraw(self.subscription):
+                self.subscription.write(self._parking.nothing_yet(Start(self.since, recovered=True)))
         elif now_s - self.parked_s - self.wait_s > self._protocol.timeout_keep_alive:
+            self._protocol.transport.close()
+
+    def go(self, at_once: bool) -> None:
+        """The server drains: close, unless the client waits, or comes back soon and is told."""
+        if not self.waits and (at_once or self._first):
             self._protocol.transport.close()
 
     def pause(self) -> None:
         """Its socket is full; a poll has asked for one answer, and gets it, behind what waits."""
-        self._subscription.rewire(self.write)
+        self.subscription.rewire(self.write)
 
     def resume(self) -> None:
         """Its socket takes bytes again."""
-        self._subscription.rewire(self.write, self.descriptor)
+        self.subscription.rewire(self.write, self.descriptor)
 
     def eof_received(self) -> None:
         """Tell uvicorn's protocol that the client has said its last."""
@@ -264,25 +218,37 @@ class DirectPoll(asyncio.Protocol):
 
     def lost(self) -> None:
         """The client went. Nothing is consumed by that."""
+        self._leave_crowd()
         self._parking.discard(self)
         if self.waits:
-            self._subscription.disconnect()
-            self._protocol.spawn(self._hub.detach(self._subscription))
+            self.subscription.disconnect()
+            self._protocol.spawn(self._hub.detach(self.subscription))
 
     def _write_last(self, answer: bytes) -> None:
-        protocol = self._protocol
         self._parking.discard(self)
-        protocol.transport.set_protocol(protocol)
-        protocol.transport.write(answer)
-        protocol.give_back()
+        self._disarm()
+        if not self._protocol.will_keep_alive:  # RFC 9112, section 9.6
+            answer = answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+        self._protocol.transport.write(answer)
+        self._protocol.give_back()
 
 
 class Parked(Response):
     """What an endpoint returns for a poll whose connection it hands over: it sends nothing itself."""
 
-    def __init__(self, poll: DirectPoll) -> None:
+    def __init__(self, take_over: Callable[[], None]) -> None:
         super().__init__()
-        self._poll = poll
+        self._take_over = take_over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._poll.park()
+        self._take_over()
+
+
+def _without_since(request: bytes) -> bytes:
+    """The same request without its position; b"" when it has none."""
+    match = _SINCE.match(request)
+    if match is None:
+        return b""
+    if match["before"] == b"?" and match["after"]:
+        return request[: match.end("before")] + request[match.end("after") :]
+    return request[: match.start("before")] + request[match.end("value") :]

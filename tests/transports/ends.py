@@ -1,0 +1,43 @@
+"""Connected pairs of sockets, for what reads and writes them by their numbers."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import suppress
+
+LARGE = bytes(8_000_000)  # more than any socket takes at once
+
+
+class Ends:
+    """So many pairs; `heard` is what has come at their ends."""
+
+    def __init__(self, size: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.theirs = [socket.create_connection(listener.getsockname()) for _ in range(size)]
+            self.ours = [listener.accept()[0] for _ in range(size)]
+        for end in (*self.ours, *self.theirs):
+            end.setblocking(False)
+
+    @property
+    def descriptors(self) -> list[int]:
+        return [end.fileno() for end in self.ours]
+
+    def fill(self, place: int) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                self.ours[place].send(LARGE)
+
+    def reset(self, place: int) -> None:
+        self.theirs[place].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.theirs[place].close()
+
+    def heard(self, place: int) -> bytes:
+        try:
+            return self.theirs[place].recv(1 << 16)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        for end in (*self.ours, *self.theirs):
+            end.close()

@@ -1,0 +1,415 @@
+"""Polls that come again on one connection: which take the short way past the parser, which do not, and that the
+answers are the same either way. By sockets, over both event loops, with and without a crowd that is read together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+import uvicorn
+import uvloop
+from uvicorn.server import ServerState
+
+from core.settings import Settings
+from tests.transports.access import SECRET, token
+from transports.app import create_app
+from transports.frames.longpoll import DirectPoll
+from transports.longpoll import frame
+from transports.protocols import LabHttpProtocol
+
+WAITS_S = 5.0
+PATH = "/rooms/lobby/poll"
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(params=["uvloop", "asyncio", "read by transports"])
+def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
+    if request.param == "read by transports":  # as under TLS, and where there is no epoll
+        monkeypatch.setattr(sys, "platform", "darwin")
+    elif sys.platform != "linux":
+        pytest.skip("epoll is there on Linux only")
+    return asyncio.run if request.param == "asyncio" else uvloop.run
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of a poll."""
+
+    status: int
+    head: str
+    events: list[dict[str, Any]]
+    position: str
+
+    @property
+    def said(self) -> list[str]:
+        return [event["content"] for event in self.events if event["type"] == "chat"]
+
+
+@dataclass
+class Client:
+    """One connection, raw."""
+
+    port: int
+    server: Server
+    position: str = ""
+    reader: asyncio.StreamReader = field(init=False)
+    writer: asyncio.StreamWriter = field(init=False)
+
+    async def connect(self) -> None:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+
+    def poll(self, query: str = "wait=25&since={}", *fields: str, user: str = "alice") -> bytes:
+        """A request for what came after where this client is."""
+        lines = [
+            f"GET {PATH}?{query.format(self.position)} HTTP/1.1",
+            "Host: x",
+            f"Authorization: Bearer {token(user)}",
+        ]
+        return "\r\n".join([*lines, *fields, "", ""]).encode()
+
+    async def ask(self, data: bytes) -> Answer:
+        self.writer.write(data)
+        return await self.answer()
+
+    async def answer(self) -> Answer:
+        async with asyncio.timeout(WAITS_S):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+            size = re.search(r"content-length: ([0-9]+)\r\n", head)
+            assert size is not None, head
+            body = msgspec.json.decode(await self.reader.readexactly(int(size[1])))
+        self.position = body.get("position", self.position)
+        return Answer(int(head.split()[1]), head, body.get("events", []), self.position)
+
+    async def begin(self) -> None:
+        """Come to wait by the short way: where to begin, and a poll that is held."""
+        await self.ask(self.poll("wait=25"))
+        await self.wait(self.poll())
+
+    async def wait(self, data: bytes) -> None:
+        """Send a poll that is held."""
+        before = self.server.held
+        self.writer.write(data)
+        await until(lambda: self.server.held > before)
+
+    async def close(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+@dataclass
+class Server:
+    """The app behind a listening socket, and its inner state."""
+
+    app: Any
+    state: ServerState
+    port: int
+    hub: Any
+    clients: list[Client] = field(default_factory=list)
+
+    async def client(self) -> Client:
+        made = Client(self.port, self)
+        await made.connect()
+        self.clients.append(made)
+        return made
+
+    async def say(self, content: str) -> None:
+        """By somebody who does not listen."""
+        await self.hub.post(self.hub.admit(token("bob"), "lobby"), "lobby", msgspec.json.encode({"content": content}))
+
+    @property
+    def held(self) -> int:
+        held: int = self.hub.stats.connections["longpoll"]
+        return held
+
+    @property
+    def armed(self) -> list[bool]:
+        """Of each connection: whether its next poll may take the short way."""
+        protocols: list[Any] = list(self.state.connections)
+        return [isinstance(each.transport.get_protocol(), DirectPoll) for each in protocols]
+
+    def crowd(self) -> int:
+        """How many are read together."""
+        (parking,) = {each.holder._parking for each in self.state.connections if each.holder is not None}  # type: ignore[union-attr]
+        return len(parking.crowd)
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Server]:
+    from transports import app as app_module
+
+    made: list[Any] = []
+    hub = app_module._hub
+
+    def kept(*arguments: Any) -> Any:
+        made.append(hub(*arguments))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app_module, "_hub", kept)
+        app = create_app("longpoll", Settings(secret=SECRET, rate_per_s=0.0))
+    config = uvicorn.Config(app, log_config=None, http=LabHttpProtocol)
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    async with app.router.lifespan_context(app):
+        listening = await loop.create_server(lambda: LabHttpProtocol(config, state, {}, loop), "127.0.0.1", 0)
+        server = Server(app, state, listening.sockets[0].getsockname()[1], made[0])
+        alice = server.hub.admit(token(), "lobby")
+        await server.hub.detach(await server.hub.attach(alice, "lobby", "longpoll", frame, poller=True))  # is a member
+        try:
+            yield server
+        finally:
+            for client in server.clients:
+                client.writer.transport.abort()
+            listening.close()
+            await until(lambda: not state.connections)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    for _ in range(5000):
+        if true():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it does not come to be")
+
+
+@pytest.mark.parametrize("query", ["wait=25&since={}", "since={}&wait=25"])
+def test_the_first_poll_with_a_position_is_known_by_the_one_that_asked_for_it(run: Run, query: str) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            first = await alice.ask(alice.poll("wait=25"))
+            assert (first.status, first.events, server.armed) == (200, [], [True])
+            for content in ("hello", "and again"):
+                await alice.wait(alice.poll(query))
+                assert server.armed == [True]
+                assert len(server.state.tasks) == 0
+                await server.say(content)
+                assert (await alice.answer()).said == [content]
+
+    run(main())
+
+
+def test_without_a_query_it_is_known_too(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            head, _, rest = alice.poll().partition(b"?wait=25&since=")
+            await alice.ask(head + rest)
+            await alice.wait(alice.poll("since={}"))
+            assert server.armed == [True]
+
+    run(main())
+
+
+def test_a_crowd_hears_each_message_once_and_comes_back_together(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            clients = [await server.client() for _ in range(20)]
+            for client in clients:
+                await client.begin()
+            assert server.crowd() == (20 if sys.platform == "linux" else 0)
+            for number in range(5):
+                await server.say(str(number))
+                for client in clients:
+                    assert (await client.answer()).said == [str(number)]
+                for client in clients:
+                    client.writer.write(client.poll())
+                await until(lambda: server.held == 20)
+            assert all(server.armed)
+
+    run(main())
+
+
+def another_header(client: Client) -> list[bytes]:
+    return [client.poll("wait=25&since={}", "X-Other: 1")]
+
+
+def another_wait(client: Client) -> list[bytes]:
+    return [client.poll("wait=24&since={}")]
+
+
+def two_segments(client: Client) -> list[bytes]:
+    request = client.poll()
+    return [request[:40], request[40:]]
+
+
+def in_the_position(client: Client) -> list[bytes]:
+    request = client.poll()
+    place = request.index(b"since=") + 10
+    return [request[:place], request[place:]]
+
+
+@pytest.mark.parametrize("case", [another_header, another_wait, two_segments, in_the_position])
+def test_what_is_not_the_same_is_parsed_and_answered_alike(run: Run, case: Callable[[Client], list[bytes]]) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.begin()
+            await server.say("1")
+            assert (await alice.answer()).said == ["1"]
+            for part in case(alice):
+                alice.writer.write(part)
+                await asyncio.sleep(0.02)
+            await until(lambda: server.held == 1)
+            await server.say("2")
+            assert (await alice.answer()).said == ["2"]
+            await alice.wait(alice.poll())
+            await server.say("3")
+            assert (await alice.answer()).said == ["3"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_position_that_is_none_is_refused(run: Run, first: bool) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.ask(alice.poll("wait=25"))
+            if not first:
+                await server.say("1")
+                await alice.ask(alice.poll())
+            alice.position = "abcdefgh:x"
+            assert (await alice.ask(alice.poll())).status == 400
+            alice.position = "Zz9Zz9Zz9:1"
+            answer = await alice.ask(alice.poll())
+            assert [event["type"] for event in answer.events] == ["resync"]
+
+    run(main())
+
+
+def test_a_position_given_twice_is_refused_behind_a_first_poll(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.ask(alice.poll("wait=25"))
+            assert (await alice.ask(alice.poll("since={0}&wait=25&since={0}"))).status == 400
+
+    run(main())
+
+
+def test_another_user_on_the_connection_is_itself(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.ask(alice.poll("wait=25"))
+            await alice.ask(alice.poll("wait=25&since={}", user="mallory"))
+            _, members = await server.hub.members("lobby")
+            assert sorted(member.user_id for member in members) == ["alice", "mallory"]
+            assert (await alice.ask(alice.poll().replace(b"Bearer ", b"Bearer x"))).status == 401
+
+    run(main())
+
+
+def test_pipelined_polls_are_answered_in_order(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.begin()
+            held = alice.poll()
+            alice.writer.write(held + held)  # behind the one that waits
+            await asyncio.sleep(0.05)
+            await server.say("1")
+            assert [(await alice.answer()).said for _ in range(3)] == [["1"]] * 3
+            alice.writer.write(alice.poll() + alice.poll())
+            await until(lambda: server.held == 1)
+            await server.say("2")
+            assert [(await alice.answer()).said for _ in range(2)] == [["2"]] * 2
+            await alice.wait(alice.poll())
+            await server.say("3")
+            assert (await alice.answer()).said == ["3"]
+
+    run(main())
+
+
+def test_another_request_on_the_connection_is_served_behind_the_answer(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.begin()
+            at = alice.position
+            alice.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(0.05)
+            await server.say("1")
+            assert (await alice.answer()).said == ["1"]
+            assert "application/json" in (await alice.answer()).head
+            alice.position = at
+            assert (await alice.ask(alice.poll())).said == ["1"], "nothing was consumed"
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["close", "abort", "half"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_poller_that_goes_is_missed(run: Run, how: str, waits: bool) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.begin()
+            if not waits:
+                await server.say("1")
+                await alice.answer()
+            assert server.held == int(waits)
+            if how == "half":
+                alice.writer.write_eof()
+            elif how == "abort":
+                alice.writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7)
+                )
+                alice.writer.transport.abort()
+            else:
+                alice.writer.close()
+            await until(lambda: server.held == 0 and not server.state.connections)
+
+    run(main())
+
+
+def test_a_connection_that_is_to_be_closed_is_closed_behind_the_answer(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.ask(alice.poll("wait=25"))
+            await alice.wait(alice.poll("wait=25&since={}", "Connection: close"))
+            await server.say("1")
+            answer = await alice.answer()
+            assert answer.said == ["1"]
+            assert "\r\nconnection: close\r\n" in answer.head
+            assert await alice.reader.read() == b""
+
+    run(main())
+
+
+def test_a_server_that_drains_tells_who_waits_and_who_comes_back_and_closes_the_rest(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            waiting, back, gone, once = [await server.client() for _ in range(4)]
+            for each in (back, gone):
+                await each.begin()
+            await server.say("1")
+            for each in (back, gone):
+                await each.answer()
+            await waiting.begin()
+            await once.ask(once.poll("wait=25"))
+            server.hub.drain()
+            for protocol in list(server.state.connections):
+                protocol.shutdown()
+            for answer in (await waiting.answer(), await back.ask(back.poll())):
+                assert answer.status == 503
+                assert "\r\nretry-after: " in answer.head
+            assert "\r\nconnection: close\r\n" in answer.head
+            for client in (waiting, back, gone, once):
+                async with asyncio.timeout(WAITS_S):
+                    assert await client.reader.read() == b""
+
+    run(main())

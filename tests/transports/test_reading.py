@@ -1,0 +1,158 @@
+"""Reading a crowd beside its transports: what is heard, of whom, and what is left to the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+from tests.transports.ends import Ends
+from transports.reading import Crowd, read_each
+
+Heard = list[tuple[str, bytes]]
+
+loops = pytest.mark.parametrize("run", [uvloop.run, asyncio.run], ids=["uvloop", "asyncio"])
+linux = pytest.mark.skipif(sys.platform != "linux", reason="epoll is there on Linux only")
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+def listening() -> tuple[Heard, Crowd[str]]:
+    heard: Heard = []
+    return heard, Crowd(lambda who, said: heard.extend(zip(who, said, strict=True)))
+
+
+async def until(heard: Heard, count: int) -> None:
+    for _ in range(5000):
+        if len(heard) >= count:
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError(heard)
+
+
+def test_whoever_says_nothing_keeps_nobody_from_being_heard(ends: Callable[[int], Ends]) -> None:
+    pairs = ends(4)
+    silent, closed, ended, speaker = pairs.descriptors
+    pairs.ours[1].close()
+    pairs.theirs[2].close()
+    pairs.theirs[3].sendall(b"last")
+    select.select([speaker], [], [], 5.0)
+    assert read_each([silent, closed, ended, speaker]) == [b"", b"", b"", b"last"]
+    assert read_each([]) == []
+
+
+@linux
+@loops
+def test_all_who_speak_are_heard_together_each_time_they_do(run: Run, ends: Callable[[int], Ends]) -> None:
+    async def main() -> None:
+        heard, crowd = listening()
+        pairs = ends(2)
+        one, other = pairs.descriptors
+        pairs.theirs[1].sendall(b"already there")
+        assert crowd.add(one, "one")
+        assert crowd.add(other, "other")
+        assert len(crowd) == 2
+        await until(heard, 1)
+        assert heard == [("other", b"already there")]
+        pairs.theirs[0].sendall(b"1")
+        pairs.theirs[1].sendall(b"2")
+        await until(heard, 3)
+        assert sorted(heard[1:]) == [("one", b"1"), ("other", b"2")]
+        pairs.theirs[0].sendall(b"3")
+        await until(heard, 4)
+        assert heard[3] == ("one", b"3")
+        crowd.discard(one)
+        crowd.discard(other)
+        assert len(crowd) == 0
+
+    run(main())
+
+
+@linux
+@loops
+@pytest.mark.parametrize(
+    "end", [lambda pairs: pairs.theirs[0].close(), lambda pairs: pairs.reset(0)], ids=["end", "reset"]
+)
+def test_an_end_is_heard_once_and_is_still_there_for_the_transport(
+    run: Run, end: Callable[[Ends], None], ends: Callable[[int], Ends]
+) -> None:
+    async def main() -> None:
+        heard, crowd = listening()
+        pairs = ends(1)
+        (one,) = pairs.descriptors
+        crowd.add(one, "one")
+        end(pairs)
+        await until(heard, 1)
+        await asyncio.sleep(0.05)
+        assert heard == [("one", b"")]
+        crowd.discard(one)
+        assert pairs.ours[0].recv(1) == b""
+
+    run(main())
+
+
+@linux
+@loops
+def test_who_is_discarded_is_heard_no_more_and_its_number_is_free_for_another(
+    run: Run, ends: Callable[[int], Ends]
+) -> None:
+    async def main() -> None:
+        heard, crowd = listening()
+        pairs = ends(2)
+        one, other = pairs.descriptors
+        crowd.add(one, "one")
+        pairs.theirs[0].sendall(b"not read yet")
+        crowd.discard(one)
+        crowd.discard(one)  # harmless
+        await asyncio.sleep(0.05)
+        assert heard == []
+        os.dup2(other, one)
+        crowd.add(one, "other by the same number")
+        pairs.theirs[1].sendall(b"mine")
+        await until(heard, 1)
+        assert heard == [("other by the same number", b"mine")]
+        crowd.discard(one)
+
+    run(main())
+
+
+@linux
+@loops
+def test_one_who_goes_while_others_are_heard_is_heard_as_itself(run: Run, ends: Callable[[int], Ends]) -> None:
+    async def main() -> None:
+        heard: Heard = []
+        pairs = ends(2)
+        one, other = pairs.descriptors
+
+        def hear(who: list[str], said: list[bytes]) -> None:
+            heard.extend(zip(who, said, strict=True))
+            if len(who) == 2:
+                crowd.discard(other)
+
+        crowd: Crowd[str] = Crowd(hear)
+        crowd.add(one, "one")
+        crowd.add(other, "other")
+        for end in pairs.theirs:
+            end.sendall(b"both")
+        await until(heard, 2)
+        pairs.theirs[1].sendall(b"not heard")
+        pairs.theirs[0].sendall(b"heard")
+        await until(heard, 3)
+        assert heard[2] == ("one", b"heard")
+        crowd.discard(one)
+
+    run(main())
+
+
+async def test_elsewhere_the_transport_reads(ends: Callable[[int], Ends], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    _, crowd = listening()
+    (one,) = ends(1).descriptors
+    assert not crowd.add(one, "one")
+    crowd.discard(one)
+    assert len(crowd) == 0

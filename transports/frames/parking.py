@@ -1,0 +1,143 @@
+"""Where polls wait that need no task to do so, and what they are told: each answer is built once for all it is for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from core.hub import Hub
+from core.model import Position
+from core.subscription import Start, Subscription
+from transports.frames import direct_http
+from transports.protocols import LabHttpProtocol
+from transports.reading import Crowd
+
+if TYPE_CHECKING:
+    from transports.frames.longpoll import DirectPoll
+
+_RESYNC: Final = b'{"type":"resync"'
+_TICK_S: Final = 0.1
+_KEPT_ANSWERS: Final = 64
+_KEPT_BYTES: Final = 131_072  # of a larger one few are asked for twice
+_PATIENCE_S: Final = 1.0  # of a server that drains, for those who have been answered to come back and be told
+
+Frame = tuple[bytes, Position]
+Respond = Callable[[Start, list[Frame]], Response]  # the ordinary answer of a poll
+
+
+class Parking:
+    """The polls of one app."""
+
+    tick_ends_s = 0.0  # by the event loop's clock: noted by all who park in this tick, instead of a time each
+
+    def __init__(self, hub: Hub, respond: Respond) -> None:
+        self._hub = hub
+        self._respond = respond
+        self._default_headers: Callable[[], list[tuple[bytes, bytes]]] = list
+        self._polls: set[DirectPoll] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._told = Position("", 0)  # by the last common answer, and as its pollers will write it
+        self._told_text = b""
+        self._last_head = b""
+        self._drained_s: float | None = None  # when it was first seen that the server drains
+        self._answers: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
+        self.crowd: Crowd[DirectPoll] = Crowd(self.hear)  # who may poll again with a request that is known
+
+    def direct(self, request: Request) -> LabHttpProtocol | None:
+        """The protocol behind a poll that may be parked; not if CORS headers are due, which middleware adds."""
+        if self._hub.settings.origins is not None and "origin" in request.headers:
+            return None
+        direct = direct_http(request.scope, self._hub.settings.fanout)
+        if direct is not None:
+            server_state = direct.server_state
+            self._default_headers = lambda: server_state.default_headers
+        return direct
+
+    def hear(self, polls: list[DirectPoll], said: list[bytes]) -> None:
+        """Many have said something at once: who polls again from where all were told last is let in with the others."""
+        told, told_text = self._told, self._told_text
+        again: dict[Subscription, DirectPoll] = {}
+        for poll, data in zip(polls, said, strict=True):
+            if data == poll.prefix + told_text + poll.suffix:
+                again[poll.subscription] = poll
+        for subscription in self._hub.resume_all(list(again), told):
+            del again[subscription]
+        for poll in again.values():
+            poll.since, poll.parked_s = told, self.tick_ends_s
+        if len(again) < len(polls):
+            for poll, data in zip(polls, said, strict=True):
+                if poll.subscription not in again:
+                    poll.hear(data)
+
+    def frame(self, body: bytes, position: Position | None) -> Frame:
+        """As every poll's frame; the fan-out of this framing answers them together."""
+        return body, position or Position("", 0)
+
+    def answer(self, frames: list[Frame]) -> bytes:
+        """The response for all who waited at the place before these frames."""
+        body, position = frames[-1]
+        if body.startswith(_RESYNC):
+            return self.raw(self._respond(Start(position, recovered=False), frames))
+        self._told, self._told_text = position, str(position).encode()
+        return self.caught_up(frames)
+
+    def nothing_yet(self, start: Start) -> bytes:
+        """The response for one poller to whom there is nothing to tell."""
+        return self.raw(self._respond(start, []))
+
+    def caught_up(self, frames: list[Frame]) -> bytes:
+        """The response with these frames: built once for all who come from and to the same place."""
+        since, position = frames[0][1], frames[-1][1]
+        answer = self._answers.get((since, position))
+        if answer is None:
+            answer = self.raw(self._respond(Start(since, recovered=True), frames))
+            if len(answer) <= _KEPT_BYTES:
+                if len(self._answers) >= _KEPT_ANSWERS:
+                    self._answers.clear()
+                self._answers[since, position] = answer
+        return answer
+
+    def raw(self, response: Response) -> bytes:
+        """A whole HTTP/1.1 response, as uvicorn would write it."""
+        lines = [STATUS_LINE[response.status_code]]
+        lines += [b"%b: %b\r\n" % header for header in (*self._default_headers(), *response.raw_headers)]
+        return b"".join((*lines, b"\r\n", response.body))
+
+    def add(self, poll: DirectPoll) -> None:
+        """Watch over a poll: one timer for all, since one each would cost more than the poll itself."""
+        self._polls.add(poll)
+        if self._timer is None:
+            self._begin_tick(asyncio.get_running_loop())
+
+    def discard(self, poll: DirectPoll) -> None:
+        """Stop watching; harmless for one that is not watched."""
+        self._polls.discard(poll)
+
+    def shared(self, head: bytes) -> bytes:
+        """The same bytes as the last poll had, if it asked for the same: what thousands compare stays near."""
+        if head != self._last_head:
+            self._last_head = head
+        return self._last_head
+
+    def _begin_tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.tick_ends_s = loop.time() + _TICK_S
+        self._timer = loop.call_at(self.tick_ends_s, self._end_tick)
+
+    def _end_tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for poll in [each for each in self._polls if each.parked_s + each.wait_s <= now_s]:
+            poll.give_up(now_s)
+        if self._hub.draining:
+            self._drained_s = self._drained_s or now_s
+            for poll in tuple(self._polls):
+                poll.go(at_once=now_s >= self._drained_s + _PATIENCE_S)
+        if self._polls:
+            self._begin_tick(loop)
+        else:
+            self._timer = None
