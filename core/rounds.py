@@ -24,7 +24,7 @@ _MAX_HOLD_S: Final = 0.025
 class Rounds(Fanout):
     """The subscribers of one channel who are answered once, in one framing."""
 
-    __slots__ = ("_answer", "_begun_s", "_due_back", "_each_s", "_told_s")
+    __slots__ = ("_answer", "_begun_s", "_each_s", "_told_s", "due_back")
 
     # They come back for each answer, which costs about as much again.
     _presence_hold = 16.0
@@ -33,7 +33,7 @@ class Rounds(Fanout):
     def __init__(self, framing: Framing, stats: Stats, outside: Outside, answer: Answer) -> None:
         super().__init__(framing, stats, outside)
         self._answer = answer
-        self._due_back = 0  # were answered by the last round or, one by one, since
+        self.due_back = 0  # were answered by the last round or, one by one, since
         self._each_s = 0.0  # what answering one of them took
         self._told_s = 0.0  # when the last of them was answered
         self._begun_s = 0.0  # when the batch was
@@ -87,7 +87,7 @@ class Rounds(Fanout):
         """Wait for one more: it has just come, or had missed the last round, was told by itself, and is on its way back
         too. Else those who have once missed a round would miss every other.
         """
-        self._due_back += 1
+        self.due_back += 1
         self._told_s = self._outside.clock()
 
     def push(self, event: Event, frame: Any) -> list[Subscription]:
@@ -105,10 +105,10 @@ class Rounds(Fanout):
 
     def _return_s(self, presence: bool) -> float:
         """How long those who have been told are waited for."""
-        return self._max_presence_hold_s if presence else min(_HOLD * self._each_s * self._due_back, _MAX_HOLD_S)
+        return self._max_presence_hold_s if presence else min(_HOLD * self._each_s * self.due_back, _MAX_HOLD_S)
 
     def _awaits_more(self) -> bool:
-        return len(self._direct) + len(self._late) < self._due_back
+        return len(self._direct) + len(self._late) < self.due_back
 
     def _held_until_s(self) -> float:
         if not self._awaits_more():
@@ -126,9 +126,9 @@ class Rounds(Fanout):
         super()._send(batch, late)
         transport = self._transport
         told_all = {each: None for each, seen in late.items() if seen == len(batch)}
-        self._due_back = len(self._direct) - len(told_all)
-        self._each_s = self._writing_s / max(1, self._due_back)
+        self.due_back = len(self._direct) - len(told_all)
+        self._each_s = self._writing_s / max(1, self.due_back)
         self._told_s = self._written_s
-        self._stats.connections[transport] -= self._due_back
+        self._stats.connections[transport] -= self.due_back
         # The others are answered once, and ask again.
         self._direct, self._descriptors, self._buffered = told_all, None if told_all else [], []

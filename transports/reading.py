@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Final, Generic, TypeVar
 
+CROWD: Final = 8  # who speak at once; fewer are read as fast by their transports
 _AT_ONCE: Final = 1024
 _READ_BYTES: Final = 32_768
 
@@ -48,14 +49,17 @@ class Crowd(Generic[T]):
         return len(self._speakers)
 
     def add(self, descriptor: int, speaker: T) -> bool:
-        """Read this socket from now on, and what waits in it. Returns whether that can be done here."""
+        """Read this socket from now on, and what waits in it. Returns whether the kernel can do that."""
         if sys.platform != "linux":
             return False
-        if self._ready is None:
-            self._ready = select.epoll()
-            asyncio.get_running_loop().add_reader(self._ready.fileno(), self._read)
-        # By edges: each is looked at once for what it says, and not again to see that it has said no more.
-        self._ready.register(descriptor, select.EPOLLIN | select.EPOLLET)
+        try:
+            if self._ready is None:
+                self._ready = select.epoll()
+                asyncio.get_running_loop().add_reader(self._ready.fileno(), self._read)
+            # By edges: each is looked at once for what it says, and not again to see that it has said no more.
+            self._ready.register(descriptor, select.EPOLLIN | select.EPOLLET)
+        except OSError:  # it watches no more than so many
+            return False
         self._speakers[descriptor] = speaker
         return True
 

@@ -25,6 +25,7 @@ from transports.app import create_app
 from transports.frames.longpoll import DirectPoll
 from transports.longpoll import frame
 from transports.protocols import LabHttpProtocol
+from transports.reading import CROWD
 
 WAITS_S = 5.0
 PATH = "/rooms/lobby/poll"
@@ -38,6 +39,8 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(sys, "platform", "darwin")
     elif sys.platform != "linux":
         pytest.skip("epoll is there on Linux only")
+    else:
+        monkeypatch.setattr("transports.frames.longpoll.CROWD", 0)  # each is one
     return asyncio.run if request.param == "asyncio" else uvloop.run
 
 
@@ -212,23 +215,38 @@ def test_without_a_query_it_is_known_too(run: Run) -> None:
     run(main())
 
 
-def test_a_crowd_hears_each_message_once_and_comes_back_together(run: Run) -> None:
+def test_all_hear_each_message_once_and_come_back_together(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:
-            clients = [await server.client() for _ in range(20)]
-            for client in clients:
-                await client.begin()
+            await crowd_hears(server, 20)
             assert server.crowd() == (20 if sys.platform == "linux" else 0)
-            for number in range(5):
-                await server.say(str(number))
-                for client in clients:
-                    assert (await client.answer()).said == [str(number)]
-                for client in clients:
-                    client.writer.write(client.poll())
-                await until(lambda: server.held == 20)
-            assert all(server.armed)
 
     run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="epoll is there on Linux only")
+@pytest.mark.parametrize("size", [CROWD - 1, CROWD])
+def test_those_who_were_answered_with_many_are_read_with_many(size: int) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            await crowd_hears(server, size)
+            assert server.crowd() == (0 if size < CROWD else size)
+
+    uvloop.run(main())
+
+
+async def crowd_hears(server: Server, size: int) -> None:
+    clients = [await server.client() for _ in range(size)]
+    for client in clients:
+        await client.begin()
+    for number in range(5):
+        await server.say(str(number))
+        for client in clients:
+            assert (await client.answer()).said == [str(number)]
+        for client in clients:
+            client.writer.write(client.poll())
+        await until(lambda: server.held == size)
+    assert all(server.armed)
 
 
 def another_header(client: Client) -> list[bytes]:

@@ -15,10 +15,12 @@ from starlette.types import Receive, Scope, Send
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
 from core.model import Position
+from core.rounds import Rounds
 from core.subscription import Start, Subscription
 from transports.errors import http_response
 from transports.frames.parking import Parking
 from transports.protocols import LabHttpProtocol
+from transports.reading import CROWD
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
 _SINCE: Final = re.compile(rb"GET [^ \r\n]*?(?P<before>[?&])since=(?P<value>[^& \r\n]*)(?P<after>&?)")
@@ -95,9 +97,6 @@ class DirectPoll(asyncio.Protocol):
             self.write = protocol.transport.write
             self.descriptor = protocol.write_through()
             protocol.transport.set_protocol(self)
-            if self.descriptor is not None and self._parking.crowd.add(self.descriptor, self):
-                self._in_crowd_as = self.descriptor
-                protocol.transport.pause_reading()
         self._parking.add(self)
         self.parked_s = self._parking.tick_ends_s
         return True
@@ -123,6 +122,8 @@ class DirectPoll(asyncio.Protocol):
         if not data:
             self._leave_crowd()  # the transport will read the end, or why it can't
             return
+        if self._protocol.transport.is_closing():
+            return
         since = self._position_in(data)
         missed = None if since is None else self._hub.resume(self.subscription, since)
         if since is None or missed is None:
@@ -132,6 +133,8 @@ class DirectPoll(asyncio.Protocol):
         self.parked_s = self._parking.tick_ends_s
         if missed:
             self.write(self._parking.caught_up([(event.body, event.position) for event in missed]))
+        elif self._in_crowd_as is None and self.descriptor is not None:
+            self._join_crowd(self.descriptor)
 
     def _position_in(self, data: bytes) -> Position | None:
         if self._first:
@@ -161,6 +164,14 @@ class DirectPoll(asyncio.Protocol):
         self._protocol.transport.set_protocol(self._protocol)
         self._leave_crowd()
 
+    def _join_crowd(self, descriptor: int) -> None:
+        """Be read with the others from now on, if it was answered with many."""
+        fanout = self.subscription.fanout
+        many = isinstance(fanout, Rounds) and fanout.due_back >= CROWD
+        if many and self._parking.crowd.add(descriptor, self):
+            self._in_crowd_as = descriptor
+            self._protocol.transport.pause_reading()
+
     def _leave_crowd(self) -> None:
         if self._in_crowd_as is not None:
             self._parking.crowd.discard(self._in_crowd_as)
@@ -187,7 +198,7 @@ class DirectPoll(asyncio.Protocol):
         elif now_s - self.parked_s - self.wait_s > self._protocol.timeout_keep_alive:
             self._protocol.transport.close()
 
-    def go(self, at_once: bool) -> None:
+    def leave_if_idle(self, at_once: bool) -> None:
         """The server drains: close, unless the client waits, or comes back soon and is told."""
         if not self.waits and (at_once or self._first):
             self._protocol.transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _RESYNC: Final = b'{"type":"resync"'
 _TICK_S: Final = 0.1
+_KNOWN_ROOMS: Final = 10_000
 _KEPT_ANSWERS: Final = 64
 _KEPT_BYTES: Final = 131_072  # of a larger one few are asked for twice
 _PATIENCE_S: Final = 1.0  # of a server that drains, for those who have been answered to come back and be told
@@ -41,8 +43,8 @@ class Parking:
         self._default_headers: Callable[[], list[tuple[bytes, bytes]]] = list
         self._polls: set[DirectPoll] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._told = Position("", 0)  # by the last common answer, and as its pollers will write it
-        self._told_text = b""
+        # By the last common answer in each room, by its epoch: the position, and that as its pollers will write it.
+        self._told: dict[str, tuple[Position, bytes]] = {}
         self._last_head = b""
         self._drained_s: float | None = None  # when it was first seen that the server drains
         self._answers: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
@@ -60,19 +62,21 @@ class Parking:
 
     def hear(self, polls: list[DirectPoll], said: list[bytes]) -> None:
         """Many have said something at once: who polls again from where all were told last is let in with the others."""
-        told, told_text = self._told, self._told_text
-        again: dict[Subscription, DirectPoll] = {}
+        loop, told = asyncio.get_running_loop(), self._told
+        again: defaultdict[str, dict[Subscription, DirectPoll]] = defaultdict(dict)  # by the epoch of their room
         for poll, data in zip(polls, said, strict=True):
-            if data == poll.prefix + told_text + poll.suffix:
-                again[poll.subscription] = poll
-        for subscription in self._hub.resume_all(list(again), told):
-            del again[subscription]
-        for poll in again.values():
-            poll.since, poll.parked_s = told, self.tick_ends_s
-        if len(again) < len(polls):
-            for poll, data in zip(polls, said, strict=True):
-                if poll.subscription not in again:
-                    poll.hear(data)
+            epoch = poll.since.epoch
+            if epoch in told and data == poll.prefix + told[epoch][1] + poll.suffix:
+                again[epoch][poll.subscription] = poll
+            else:
+                loop.call_soon(poll.hear, data)  # whatever goes wrong with one must not go wrong with the others
+        for epoch, back in again.items():
+            position, text = told[epoch]
+            for subscription in self._hub.resume_all(list(back), position):
+                poll = back.pop(subscription)
+                loop.call_soon(poll.hear, poll.prefix + text + poll.suffix)
+            for poll in back.values():
+                poll.since, poll.parked_s = position, self.tick_ends_s
 
     def frame(self, body: bytes, position: Position | None) -> Frame:
         """As every poll's frame; the fan-out of this framing answers them together."""
@@ -83,7 +87,9 @@ class Parking:
         body, position = frames[-1]
         if body.startswith(_RESYNC):
             return self.raw(self._respond(Start(position, recovered=False), frames))
-        self._told, self._told_text = position, str(position).encode()
+        if len(self._told) >= _KNOWN_ROOMS:
+            self._told.clear()
+        self._told[position.epoch] = position, str(position).encode()
         return self.caught_up(frames)
 
     def nothing_yet(self, start: Start) -> bytes:
@@ -136,7 +142,7 @@ class Parking:
         if self._hub.draining:
             self._drained_s = self._drained_s or now_s
             for poll in tuple(self._polls):
-                poll.go(at_once=now_s >= self._drained_s + _PATIENCE_S)
+                poll.leave_if_idle(at_once=now_s >= self._drained_s + _PATIENCE_S)
         if self._polls:
             self._begin_tick(loop)
         else:
