@@ -393,6 +393,35 @@ def test_a_poller_that_goes_is_missed(run: Run, how: str, waits: bool) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("query", ["wait=25", "wait=25&since={}"])
+@pytest.mark.parametrize("turns", [0, 3], ids=["is going", "is gone"])
+def test_a_poller_that_goes_while_it_is_let_in_is_counted_out_once(
+    run: Run, query: str, turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            attach = server.hub.attach
+
+            async def attach_and_lose(*arguments: Any, **options: Any) -> Any:
+                subscription = await attach(*arguments, **options)
+                for protocol in list(server.state.connections):
+                    protocol.transport.abort()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                return subscription
+
+            server.hub.attach = attach_and_lose
+            alice = await server.client()
+            alice.position = str((await server.hub.members("lobby"))[0])
+            alice.writer.write(alice.poll(query))
+            assert await alice.reader.read() == b""
+            await until(lambda: not server.state.connections and not server.state.tasks)
+            assert server.held == 0
+            assert not caplog.records
+
+    run(main())
+
+
 def test_a_connection_that_is_to_be_closed_is_closed_behind_the_answer(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:

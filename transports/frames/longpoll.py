@@ -79,8 +79,8 @@ class DirectPoll(asyncio.Protocol):
 
     def begin(self) -> None:
         """Answer a poll that asked where to begin; what is expected next is the same request with a position."""
-        self._hub.withdraw(self.subscription)
         if self._take_over(self._know_first):
+            self._hub.withdraw(self.subscription)
             self.subscription.connect(self)
             self.write(self._parking.nothing_yet(self.subscription.start))
 
@@ -89,10 +89,12 @@ class DirectPoll(asyncio.Protocol):
         can be known by this one.
         """
         protocol = self._protocol
-        if protocol.transport.is_closing():
+        if protocol.cycle.disconnected:  # and nobody is told so a second time
             protocol.spawn(self._hub.detach(self.subscription))
             return False
         protocol.take_over(self)
+        if protocol.transport.is_closing():
+            return False
         if protocol.will_keep_alive and not protocol.pipeline and know(protocol.request_bytes):
             self.write = protocol.transport.write
             self.descriptor = protocol.write_through()
