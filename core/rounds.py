@@ -74,7 +74,9 @@ class Rounds(Fanout):
         self._direct.update(dict.fromkeys(subscriptions))
         if self._descriptors is not None:
             found = [each.descriptor for each in subscriptions if each.descriptor is not None]
-            self._descriptors = [*self._descriptors, *found] if len(found) == len(subscriptions) else None
+            self._descriptors.extend(found)
+            if len(found) < len(subscriptions):
+                self._descriptors = None
         self._stats.connections[subscriptions[0].transport] += len(subscriptions)
         self._look_anew()
 

@@ -23,9 +23,9 @@ from core.settings import Settings
 from tests.transports.access import SECRET, token
 from transports.app import create_app
 from transports.frames.longpoll import DirectPoll
+from transports.frames.reading import CROWD
 from transports.longpoll import frame
 from transports.protocols import LabHttpProtocol
-from transports.reading import CROWD
 
 WAITS_S = 5.0
 PATH = "/rooms/lobby/poll"

@@ -19,8 +19,8 @@ from core.rounds import Rounds
 from core.subscription import Start, Subscription
 from transports.errors import http_response
 from transports.frames.parking import Parking
+from transports.frames.reading import CROWD
 from transports.protocols import LabHttpProtocol
-from transports.reading import CROWD
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
 _SINCE: Final = re.compile(rb"GET [^ \r\n]*?(?P<before>[?&])since=(?P<value>[^& \r\n]*)(?P<after>&?)")

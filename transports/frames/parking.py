@@ -15,8 +15,8 @@ from core.hub import Hub
 from core.model import Position
 from core.subscription import Start, Subscription
 from transports.frames import direct_http
+from transports.frames.reading import Crowd
 from transports.protocols import LabHttpProtocol
-from transports.reading import Crowd
 
 if TYPE_CHECKING:
     from transports.frames.longpoll import DirectPoll
