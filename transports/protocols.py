@@ -266,6 +266,11 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
         self.request_bytes = b""
 
     @property
+    def stands_alone(self) -> bool:
+        """Whether the held request has come whole, nothing stands behind it, and others may follow."""
+        return self._held.keep_alive and not self._held.more_body and not self.pipeline
+
+    @property
     def will_keep_alive(self) -> bool:
         """Whether the connection may go on after the response that its holder is about to write."""
         return self._held.keep_alive

@@ -317,6 +317,26 @@ def test_a_position_given_twice_is_refused_behind_a_first_poll(run: Run) -> None
     run(main())
 
 
+def test_polls_with_a_body_of_their_own_are_parsed(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            query = "wait=25"
+            for _ in range(4):
+                alice.writer.write(alice.poll(query, "Content-Length: 2"))
+                await asyncio.sleep(0.02)
+                alice.writer.write(b"{}")
+                if alice.position:
+                    await until(lambda: server.held == 1)
+                    await server.say("1")
+                    assert (await alice.answer()).said == ["1"]
+                else:
+                    assert (await alice.answer()).status == 200
+                query = "wait=25&since={}"
+
+    run(main())
+
+
 def test_another_user_on_the_connection_is_itself(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:

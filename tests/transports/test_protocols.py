@@ -118,7 +118,7 @@ def test_uvicorn_and_websockets_still_have_the_methods(owner: type, names: set[s
 def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
     ours = {
         "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "go_on",
-        "request_bytes", "broken", "will_keep_alive",
+        "request_bytes", "broken", "will_keep_alive", "stands_alone",
     }  # fmt: skip
     for kind in (BoundedHttpProtocol, LabHttpProtocol, BoundedWebSocketProtocol, LabWebSocketProtocol):
         base = HttpToolsProtocol if issubclass(kind, HttpToolsProtocol) else WebSocketsSansIOProtocol

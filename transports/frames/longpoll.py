@@ -95,7 +95,7 @@ class DirectPoll(asyncio.Protocol):
         protocol.take_over(self)
         if protocol.transport.is_closing():
             return False
-        if protocol.will_keep_alive and not protocol.pipeline and know(protocol.request_bytes):
+        if protocol.stands_alone and know(protocol.request_bytes):
             self.write = protocol.transport.write
             self.descriptor = protocol.write_through()
             protocol.transport.set_protocol(self)
