@@ -21,6 +21,7 @@ from transports.bounds import BoundedHttpProtocol, BoundedWebSocketProtocol
 
 EXTENSION: Final = "rtlab.direct"
 _LINGER_S: Final = 2.0
+_REMEMBERED_BYTES: Final = 32_768
 
 
 class Holder(Protocol):
@@ -210,13 +211,13 @@ _UNHEARD: Final = asyncio.Event()
 class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
     """HTTP/1.1 whose responses can be handed over, and whose last request is remembered as it came."""
 
-    request_bytes = b""  # what came last, if that was one whole request without a body
+    request_bytes = b""  # what came last, if it came when nothing else was under way
     _held: RequestResponseCycle
 
     def data_received(self, data: bytes) -> None:
         """Remember what came, if it could be recognised when it comes again, and parse it."""
-        whole = data.endswith(b"\r\n\r\n") and data.count(b"\r\n\r\n") == 1 and data.startswith(b"GET ")
-        self.request_bytes = data if whole else b""
+        idle = not self._in_head and (self.cycle is None or self.cycle.response_complete)
+        self.request_bytes = data if idle and len(data) <= _REMEMBERED_BYTES else b""
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
@@ -251,6 +252,7 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
         """Hand the connection to `holder`, after the response's head was sent, when the endpoint returns."""
         self.holder = holder
         self._held = self.cycle
+        self._unset_keepalive_if_required()
         # To the cycle it looks as if the client had gone: it neither waits for the rest of the response nor closes.
         self._held.disconnected = True
         self._held.response_complete = False
@@ -270,10 +272,12 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
         """Whether the held request has come whole, nothing stands behind it, and others may follow."""
         return self._held.keep_alive and not self._held.more_body and not self.pipeline
 
-    @property
-    def will_keep_alive(self) -> bool:
-        """Whether the connection may go on after the response that its holder is about to write."""
-        return self._held.keep_alive
+    def respond(self, answer: bytes) -> None:
+        """Write the holder's whole response, and go on with the next request."""
+        if not self._held.keep_alive:  # RFC 9112, section 9.6
+            answer = answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+        self.transport.write(answer)
+        self.give_back()
 
     def give_back(self) -> None:
         """Go on with the next request: the holder has written its whole response."""

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.hub import Hub
+from transports.frames.posts import expect_more
 from transports.session import Door
 
 
@@ -14,9 +15,16 @@ def upstream_routes(hub: Hub, door: Door) -> list[Route]:
     """`POST /rooms/{room}/messages` and `POST /rooms/{room}/leave`, with `POST /session`."""
 
     async def messages(request: Request) -> Response:
-        principal, room = door.enter(request)
-        accepted = await hub.post(principal, room, await door.body(request))
-        return Response(accepted, 202, {"Cache-Control": "no-store"}, "application/json")
+        _, room = door.enter(request)
+        token = door.token(request)
+
+        async def publish(body: bytes) -> Response:
+            accepted = await hub.post(hub.admit(token, room), room, body)
+            return Response(accepted, 202, {"Cache-Control": "no-store"}, "application/json")
+
+        response = await publish(await door.body(request))
+        response.background = expect_more(hub, request, publish)
+        return response
 
     async def leave(request: Request) -> Response:
         principal, room = door.enter(request)

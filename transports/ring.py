@@ -29,6 +29,7 @@ _SUBMISSIONS_AT: Final = 0x10000000  # what is mapped from there
 _SUBMISSION: Final = struct.Struct("=BBHiQQIIQ24x")
 _COMPLETION_BYTES: Final = 16  # number, result, flags
 _WRAP: Final = 1 << 32
+_SOON: Final = 32
 
 
 class SendRing:
@@ -67,6 +68,7 @@ class SendRing:
             _SUBMISSION.pack_into(submissions, _SUBMISSION.size * place, _SEND, 0, 0, 0, 0, 0, 0, flags, place)
         self._descriptors = submissions.cast("i")[1::16]
         self._addresses, self._sizes = submissions.cast("Q")[2::8], submissions.cast("I")[6::16]
+        self._bytes = bytearray()
         self._sent = 0  # in all
         self._owner = os.getpid()
 
@@ -81,29 +83,36 @@ class SendRing:
         """
         if os.getpid() != self._owner:
             return []
-        wanted = memoryview(array("i", descriptors))
+        self._lay_out(data)
         results: list[int] = []
-        while len(results) < len(wanted):
+        while (done := len(results)) < len(descriptors):
             place = self._sent % self._entries
-            batch = wanted[len(results) :][: self._entries - place]
-            found = self._send(place, batch, data)
+            # The first few are sent to while the others' sends are not even written down.
+            batch = descriptors[done : done + min(self._entries - place, self._entries if done else _SOON)]
+            found = self._send(place, batch, len(data))
             results += found
             if len(found) < len(batch):
                 break
         return results
 
-    def _send(self, place: int, batch: memoryview, data: bytes) -> list[int]:
+    def _lay_out(self, data: bytes) -> None:
+        """Put the bytes where all submissions say that they are. Whoever took them before took a copy."""
+        if len(data) > len(self._bytes):
+            self._bytes = bytearray(2 * len(data))
+            address = ctypes.addressof(ctypes.c_char.from_buffer(self._bytes))
+            self._addresses[:] = array("Q", [address]) * self._entries
+        if len(data) != self._sizes[0]:
+            self._sizes[:] = array("I", [len(data)]) * self._entries
+        self._bytes[: len(data)] = data
+
+    def _send(self, place: int, batch: Sequence[int], size_bytes: int) -> list[int]:
         size = len(batch)
-        places = slice(place, place + size)
-        self._descriptors[places] = batch
-        address = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
-        self._addresses[places] = array("Q", [address or 0]) * size
-        self._sizes[places] = array("I", [len(data)]) * size
+        self._descriptors[place : place + size] = array("i", batch)
         self._tail[0] = (self._sent + size) % _WRAP
         taken = max(0, self._call(_ENTER, self._ring, size, size, _GETEVENTS, 0, 0))
         ended = self._sent % self._completions
         results: list[int] = self._results[ended : ended + taken].tolist()
-        if results.count(len(data)) < taken:  # then it matters whose is which: they may end in another order
+        if results.count(size_bytes) < taken:  # then it matters whose is which: they may end in another order
             numbers = self._numbers[ended : ended + taken].tolist()
             results = [max(0, result) for _, result in sorted(zip(numbers, results, strict=True))]
         self._sent = (self._sent + taken) % _WRAP

@@ -47,7 +47,17 @@ class Door:
     def enter(self, request: Request) -> tuple[Principal, RoomId]:
         """Who asks, and for which room. Raises NotFound, Forbidden, Unauthorized, ShuttingDown."""
         room = self.room(request)
-        return self._hub.admit(_token(request), room), room
+        return self._hub.admit(self.token(request), room), room
+
+    def token(self, request: Request) -> str | None:
+        """What a request shows. Raises Unauthorized for a header that can't be read."""
+        authorization = request.headers.get("authorization")
+        if authorization is None:
+            return request.cookies.get(COOKIE)
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized("an Authorization header looks like: Bearer TOKEN")
+        return token.strip()
 
     async def body(self, request: Request) -> bytes:
         """Read a request's body. Raises TooLarge as soon as it is over the limit, BadRequest when it trickles."""
@@ -98,13 +108,3 @@ def get_route(path: str, endpoint: object) -> Route:
     route = Route(path, endpoint, methods=["GET"])  # type: ignore[arg-type]
     route.methods = {"GET"}
     return route
-
-
-def _token(request: Request) -> str | None:
-    authorization = request.headers.get("authorization")
-    if authorization is None:
-        return request.cookies.get(COOKIE)
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthorized("an Authorization header looks like: Bearer TOKEN")
-    return token.strip()

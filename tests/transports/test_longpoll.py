@@ -5,32 +5,16 @@ answers are the same either way. By sockets, over both event loops, with and wit
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
-import uvicorn
 import uvloop
-from uvicorn.server import ServerState
 
-from core.settings import Settings
-from tests.transports.access import SECRET, token
-from transports.app import create_app
-from transports.frames.longpoll import DirectPoll
+from tests.transports.served import WAITS_S, Client, Run, Server, serving, until
 from transports.frames.reading import CROWD
-from transports.longpoll import frame
-from transports.protocols import LabHttpProtocol
-
-WAITS_S = 5.0
-PATH = "/rooms/lobby/poll"
-
-Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
 @pytest.fixture(params=["uvloop", "asyncio", "read by transports"])
@@ -42,148 +26,6 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     else:
         monkeypatch.setattr("transports.frames.longpoll.CROWD", 0)  # each is one
     return asyncio.run if request.param == "asyncio" else uvloop.run
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Of a poll."""
-
-    status: int
-    head: str
-    events: list[dict[str, Any]]
-    position: str
-
-    @property
-    def said(self) -> list[str]:
-        return [event["content"] for event in self.events if event["type"] == "chat"]
-
-
-@dataclass
-class Client:
-    """One connection, raw."""
-
-    port: int
-    server: Server
-    position: str = ""
-    reader: asyncio.StreamReader = field(init=False)
-    writer: asyncio.StreamWriter = field(init=False)
-
-    async def connect(self) -> None:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
-
-    def poll(self, query: str = "wait=25&since={}", *fields: str, user: str = "alice") -> bytes:
-        """A request for what came after where this client is."""
-        lines = [
-            f"GET {PATH}?{query.format(self.position)} HTTP/1.1",
-            "Host: x",
-            f"Authorization: Bearer {token(user)}",
-        ]
-        return "\r\n".join([*lines, *fields, "", ""]).encode()
-
-    async def ask(self, data: bytes) -> Answer:
-        self.writer.write(data)
-        return await self.answer()
-
-    async def answer(self) -> Answer:
-        async with asyncio.timeout(WAITS_S):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-            size = re.search(r"content-length: ([0-9]+)\r\n", head)
-            assert size is not None, head
-            body = msgspec.json.decode(await self.reader.readexactly(int(size[1])))
-        self.position = body.get("position", self.position)
-        return Answer(int(head.split()[1]), head, body.get("events", []), self.position)
-
-    async def begin(self) -> None:
-        """Come to wait by the short way: where to begin, and a poll that is held."""
-        await self.ask(self.poll("wait=25"))
-        await self.wait(self.poll())
-
-    async def wait(self, data: bytes) -> None:
-        """Send a poll that is held."""
-        before = self.server.held
-        self.writer.write(data)
-        await until(lambda: self.server.held > before)
-
-    async def close(self) -> None:
-        self.writer.close()
-        await self.writer.wait_closed()
-
-
-@dataclass
-class Server:
-    """The app behind a listening socket, and its inner state."""
-
-    app: Any
-    state: ServerState
-    port: int
-    hub: Any
-    clients: list[Client] = field(default_factory=list)
-
-    async def client(self) -> Client:
-        made = Client(self.port, self)
-        await made.connect()
-        self.clients.append(made)
-        return made
-
-    async def say(self, content: str) -> None:
-        """By somebody who does not listen."""
-        await self.hub.post(self.hub.admit(token("bob"), "lobby"), "lobby", msgspec.json.encode({"content": content}))
-
-    @property
-    def held(self) -> int:
-        held: int = self.hub.stats.connections["longpoll"]
-        return held
-
-    @property
-    def armed(self) -> list[bool]:
-        """Of each connection: whether its next poll may take the short way."""
-        protocols: list[Any] = list(self.state.connections)
-        return [isinstance(each.transport.get_protocol(), DirectPoll) for each in protocols]
-
-    def crowd(self) -> int:
-        """How many are read together."""
-        (parking,) = {each.holder._parking for each in self.state.connections if each.holder is not None}  # type: ignore[union-attr]
-        return len(parking.crowd)
-
-
-@asynccontextmanager
-async def serving() -> AsyncIterator[Server]:
-    from transports import app as app_module
-
-    made: list[Any] = []
-    hub = app_module._hub
-
-    def kept(*arguments: Any) -> Any:
-        made.append(hub(*arguments))
-        return made[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app_module, "_hub", kept)
-        app = create_app("longpoll", Settings(secret=SECRET, rate_per_s=0.0))
-    config = uvicorn.Config(app, log_config=None, http=LabHttpProtocol)
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    async with app.router.lifespan_context(app):
-        listening = await loop.create_server(lambda: LabHttpProtocol(config, state, {}, loop), "127.0.0.1", 0)
-        server = Server(app, state, listening.sockets[0].getsockname()[1], made[0])
-        alice = server.hub.admit(token(), "lobby")
-        await server.hub.detach(await server.hub.attach(alice, "lobby", "longpoll", frame, poller=True))  # is a member
-        try:
-            yield server
-        finally:
-            for client in server.clients:
-                client.writer.transport.abort()
-            listening.close()
-            await until(lambda: not state.connections)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    for _ in range(5000):
-        if true():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it does not come to be")
 
 
 @pytest.mark.parametrize("query", ["wait=25&since={}", "since={}&wait=25"])

@@ -32,7 +32,7 @@ RELIED_ON = {
     HttpToolsProtocol: {
         "connection_made", "connection_lost", "data_received", "on_message_begin", "on_headers_complete",
         "on_response_complete", "handle_websocket_upgrade", "send_400_response", "pause_writing", "resume_writing",
-        "_start_asgi_task", "shutdown",
+        "_start_asgi_task", "shutdown", "_unset_keepalive_if_required",
     },
     WebSocketsSansIOProtocol: {
         "data_received", "handle_connect", "handle_ping", "handle_pong", "handle_cont", "handle_parser_exception",
@@ -118,7 +118,7 @@ def test_uvicorn_and_websockets_still_have_the_methods(owner: type, names: set[s
 def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
     ours = {
         "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "go_on",
-        "request_bytes", "broken", "will_keep_alive", "stands_alone",
+        "request_bytes", "broken", "stands_alone", "respond",
     }  # fmt: skip
     for kind in (BoundedHttpProtocol, LabHttpProtocol, BoundedWebSocketProtocol, LabWebSocketProtocol):
         base = HttpToolsProtocol if issubclass(kind, HttpToolsProtocol) else WebSocketsSansIOProtocol

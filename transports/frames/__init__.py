@@ -8,9 +8,12 @@ sink serves it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from starlette.responses import Response
 from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from transports.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
 
@@ -25,6 +28,12 @@ def direct_http(scope: Scope, fanout: str) -> LabHttpProtocol | None:
     """The protocol behind an HTTP/1.1 request that can be written to directly, if there is one."""
     protocol = _extension(scope, fanout)
     return protocol if isinstance(protocol, LabHttpProtocol) and protocol.can_hand_over(scope) else None
+
+
+def raw(response: Response, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A whole HTTP/1.1 response, as uvicorn would write it; its `server_state` has the default headers."""
+    lines = [b"%b: %b\r\n" % header for header in (*default_headers, *response.raw_headers)]
+    return b"".join((STATUS_LINE[response.status_code], *lines, b"\r\n", response.body))
 
 
 def _extension(scope: Scope, fanout: str) -> Any:

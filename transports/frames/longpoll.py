@@ -95,7 +95,7 @@ class DirectPoll(asyncio.Protocol):
         protocol.take_over(self)
         if protocol.transport.is_closing():
             return False
-        if protocol.stands_alone and know(protocol.request_bytes):
+        if protocol.stands_alone and _is_head(protocol.request_bytes) and know(protocol.request_bytes):
             self.write = protocol.transport.write
             self.descriptor = protocol.write_through()
             protocol.transport.set_protocol(self)
@@ -105,7 +105,7 @@ class DirectPoll(asyncio.Protocol):
 
     def _know_first(self, request: bytes) -> bool:
         self._first = request
-        return bool(request)
+        return True
 
     def _know(self, request: bytes) -> bool:
         match = _SINCE.match(request)
@@ -240,10 +240,7 @@ class DirectPoll(asyncio.Protocol):
     def _write_last(self, answer: bytes) -> None:
         self._parking.discard(self)
         self._disarm()
-        if not self._protocol.will_keep_alive:  # RFC 9112, section 9.6
-            answer = answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
-        self._protocol.transport.write(answer)
-        self._protocol.give_back()
+        self._protocol.respond(answer)
 
 
 class Parked(Response):
@@ -255,6 +252,10 @@ class Parked(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._take_over()
+
+
+def _is_head(request: bytes) -> bool:
+    return request.endswith(b"\r\n\r\n") and request.count(b"\r\n\r\n") == 1
 
 
 def _without_since(request: bytes) -> bytes:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from core.hub import Hub
 from core.model import Position
 from core.subscription import Start, Subscription
-from transports.frames import direct_http
+from transports.frames import direct_http, raw
 from transports.frames.reading import Crowd
 from transports.protocols import LabHttpProtocol
 
@@ -110,9 +109,7 @@ class Parking:
 
     def raw(self, response: Response) -> bytes:
         """A whole HTTP/1.1 response, as uvicorn would write it."""
-        lines = [STATUS_LINE[response.status_code]]
-        lines += [b"%b: %b\r\n" % header for header in (*self._default_headers(), *response.raw_headers)]
-        return b"".join((*lines, b"\r\n", response.body))
+        return raw(response, self._default_headers())
 
     def add(self, poll: DirectPoll) -> None:
         """Watch over a poll: one timer for all, since one each would cost more than the poll itself."""

@@ -1,0 +1,340 @@
+"""POSTs that come again on one connection: which take the short way past parser and app, which do not, and that what is
+said and answered is the same either way. By sockets, over both event loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import uvloop
+
+from core.errors import Unavailable
+from tests.transports.served import WAITS_S, Client, Run, Server, serving, until
+
+
+@pytest.fixture(params=[uvloop.run, asyncio.run], ids=["uvloop", "asyncio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    made: Run = request.param
+    return made
+
+
+async def publisher(server: Server) -> Client:
+    """One whose next POST may take the short way."""
+    client = await server.client()
+    assert (await client.ask(client.post("first"))).status == 202
+    await until(lambda: server.armed == [True])
+    return client
+
+
+def test_messages_of_any_length_take_the_short_way_and_are_answered_in_turn(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            ids = []
+            for content in ("a", "b" * 500, "c" * 4000, "<i>"):
+                answer = await alice.ask(alice.post(content))
+                assert answer.status == 202
+                assert "\r\ncache-control: no-store\r\n" in answer.head
+                assert server.armed == [True]
+                ids.append(answer.body["id"])
+            assert len(set(ids)) == 4
+            assert await server.messages() == ["first", "a", "b" * 500, "c" * 4000, "&lt;i&gt;"]
+            assert not server.state.tasks
+
+    run(main())
+
+
+def test_the_head_is_the_same_as_by_the_full_way(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            heads = [(await alice.ask(alice.post("x"))).head for _ in range(3)]
+            assert server.armed == [True]
+            assert set(heads) == {heads[0]}
+
+    run(main())
+
+
+def another_header(client: Client) -> list[bytes]:
+    return [client.post("x", "X-Other: 1")]
+
+
+def body_apart(client: Client) -> list[bytes]:
+    head, end, body = client.post("x").partition(b"\r\n\r\n")
+    return [head + end, body]
+
+
+def head_in_two(client: Client) -> list[bytes]:
+    return [client.post("x")[:30], client.post("x")[30:]]
+
+
+def length_in_two(client: Client) -> list[bytes]:
+    request = client.post("x" * 200)
+    place = request.index(b"Content-Length: ") + 17
+    return [request[:place], request[place:]]
+
+
+@pytest.mark.parametrize("case", [another_header, body_apart, head_in_two, length_in_two])
+def test_what_is_not_the_same_is_parsed_and_answered_alike(run: Run, case: Callable[[Client], list[bytes]]) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            for part in case(alice):
+                alice.writer.write(part)
+                await asyncio.sleep(0.02)
+            assert (await alice.answer()).status == 202
+            assert (await alice.ask(alice.post("last"))).status == 202
+            said = await server.messages()
+            assert (said[0], len(said), said[2]) == ("first", 3, "last")
+
+    run(main())
+
+
+def with_body(client: Client, body: bytes) -> bytes:
+    head, end, empty = client.post("").partition(b"\r\n\r\n")
+    return head.replace(b"Length: %d" % len(empty), b"Length: %d" % len(body)) + end + body
+
+
+def test_a_body_that_looks_like_a_request_is_a_body(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            inner = alice.post("inner").replace(b"lobby", b"other")
+            outer = json.dumps({"content": "x", "ref": "y"}).encode()
+            head = (
+                alice.post("")
+                .partition(b"\r\n\r\n")[0]
+                .replace(b"Content-Length: 14", b"Content-Length: %d" % len(inner))
+            )
+            alice.writer.write(head + b"\r\n\r\n")
+            await asyncio.sleep(0.02)
+            alice.writer.write(inner)
+            assert (await alice.answer()).status == 400
+            alice.writer.write(head.replace(b"%d" % len(inner), b"%d" % len(outer)) + b"\r\n\r\n" + outer)
+            assert (await alice.answer()).status == 202
+            assert await server.messages() == ["x"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_pipelined_messages_are_published_in_order(run: Run, together: bool) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            requests = [alice.post(str(number)) for number in range(20)]
+            for data in [b"".join(requests)] if together else requests:
+                alice.writer.write(data)
+                await asyncio.sleep(0)
+            assert [(await alice.answer()).status for _ in requests] == [202] * 20
+            assert await server.messages() == ["first", *map(str, range(20))]
+
+    run(main())
+
+
+def test_a_poll_behind_a_message_is_answered_behind_it(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            alice.position = str((await server.hub.members("lobby"))[0])
+            alice.writer.write(alice.post("x") + alice.poll())
+            assert (await alice.answer()).status == 202
+            assert (await alice.answer()).said == ["x"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "status"),
+    [
+        (b"{", "bad_request", 400),
+        (b"", "bad_request", 400),
+        (b'{"content":"  "}', "bad_request", 400),
+        (b'{"content":"x","user":"mallory"}', "bad_request", 400),
+        (b" " * 16_385, "too_large", 413),
+    ],
+)
+def test_what_is_refused_is_refused_alike(run: Run, body: bytes, code: str, status: int) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            head = (
+                alice.post("")
+                .partition(b"\r\n\r\n")[0]
+                .replace(b"Content-Length: 14", b"Content-Length: %d" % len(body))
+            )
+            refused = await alice.ask(head + b"\r\n\r\n" + body)
+            assert (refused.status, refused.body["code"]) == (status, code)
+            assert server.hub.stats.rejected[code] == 1
+            if status == 400:
+                assert (await alice.ask(alice.post("goes on"))).status == 202
+
+    run(main())
+
+
+def test_the_limit_of_a_user_holds(run: Run) -> None:
+    async def main() -> None:
+        async with serving(rate_per_s=0.001, burst=3) as server:
+            alice = await publisher(server)
+            answers = [await alice.ask(alice.post("x")) for _ in range(3)]
+            assert [answer.status for answer in answers] == [202, 202, 429]
+            assert "\r\nretry-after: " in answers[2].head
+            assert server.hub.stats.rejected["rate_limited"] == 1
+
+    run(main())
+
+
+def test_a_token_that_has_run_out_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            server.hub._wall_clock = lambda: 4e9
+            assert (await alice.ask(alice.post("late"))).status == 401
+            assert await server.messages() == ["first"]
+
+    run(main())
+
+
+def test_another_user_on_the_connection_is_itself(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            assert (await alice.ask(alice.post("x", user="mallory"))).status == 202
+            assert (await alice.ask(alice.post("x").replace(b"Bearer ", b"Bearer x"))).status == 401
+            head, _ = await server.hub.members("lobby")
+            history = await server.hub.backplane.history("lobby", type(head)(head.epoch, head.offset - 2))
+            assert [json.loads(event.body)["userId"] for event in history] == ["alice", "mallory"]
+
+    run(main())
+
+
+def test_a_server_that_drains_refuses_and_says_that_it_closes(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            server.hub.drain()
+            refused = await alice.ask(alice.post("late"))
+            assert (refused.status, refused.body["code"]) == (503, "shutting_down")
+
+    run(main())
+
+
+def slowly(server: Server, until_then: asyncio.Event, error: Exception | None = None) -> None:
+    """Let the store take its time, and fail perhaps."""
+    publish = server.hub.backplane.publish
+
+    async def slow(*arguments: Any) -> Any:
+        await until_then.wait()
+        if error is not None:
+            raise error
+        return await publish(*arguments)
+
+    server.hub.backplane.publish = slow
+
+
+def test_a_shutdown_waits_for_the_answer_that_is_due(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice, stored = await publisher(server), asyncio.Event()
+            slowly(server, stored)
+            alice.writer.write(alice.post("under way"))
+            await until(lambda: bool(server.state.tasks))
+            for protocol in list(server.state.connections):
+                protocol.shutdown()
+            stored.set()
+            answer = await alice.answer()
+            assert answer.status == 202
+            assert "\r\nconnection: close\r\n" in answer.head
+            async with asyncio.timeout(WAITS_S):
+                assert await alice.reader.read() == b""
+            assert await server.messages() == ["first", "under way"]
+
+    run(main())
+
+
+def test_what_comes_while_a_message_is_stored_waits_for_its_turn(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice, stored = await publisher(server), asyncio.Event()
+            slowly(server, stored)
+            for content in "123":
+                alice.writer.write(alice.post(content))
+                await asyncio.sleep(0.02)
+            stored.set()
+            assert [(await alice.answer()).status for _ in range(3)] == [202] * 3
+            assert await server.messages() == ["first", "1", "2", "3"]
+
+    run(main())
+
+
+def test_a_publisher_that_goes_has_published_what_it_said(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice, stored = await publisher(server), asyncio.Event()
+            slowly(server, stored)
+            alice.writer.write(alice.post("my last"))
+            await until(lambda: bool(server.state.tasks))
+            alice.writer.close()
+            await until(lambda: not server.state.connections)
+            stored.set()
+            await until(lambda: not server.state.tasks)
+            assert await server.messages() == ["first", "my last"]
+
+    run(main())
+
+
+def test_a_store_that_is_away_is_told(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice, stored = await publisher(server), asyncio.Event()
+            stored.set()
+            slowly(server, stored, Unavailable("away"))
+            answer = await alice.ask(alice.post("x"))
+            assert (answer.status, answer.body["code"]) == (503, "unavailable")
+
+    run(main())
+
+
+def test_our_own_fault_ends_the_connection_and_is_logged(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice, stored = await publisher(server), asyncio.Event()
+            stored.set()
+            slowly(server, stored, ZeroDivisionError())
+            alice.writer.write(alice.post("x"))
+            async with asyncio.timeout(WAITS_S):
+                assert await alice.reader.read() == b""
+            assert "ZeroDivisionError" in caplog.text
+
+    run(main())
+
+
+@pytest.mark.parametrize("field", ["Connection: close", "Origin: http://page.example"])
+def test_some_connections_are_left_to_the_app(run: Run, field: str) -> None:
+    async def main() -> None:
+        async with serving(origins=frozenset({"http://page.example"})) as server:
+            alice = await server.client()
+            answer = await alice.ask(alice.post("x", field))
+            assert answer.status == 202
+            await asyncio.sleep(0.02)
+            assert True not in server.armed
+            assert ("access-control-allow-origin" in answer.head) == field.startswith("Origin")
+
+    run(main())
+
+
+def test_an_idle_connection_is_closed_as_any(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            (protocol,) = server.protocols
+            protocol.timeout_keep_alive = 0.05
+            assert (await alice.ask(alice.post("x"))).status == 202
+            async with asyncio.timeout(WAITS_S):
+                assert await alice.reader.read() == b""
+
+    run(main())
