@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.hub import Hub
+from core.model import RoomId
 from transports.frames.posts import expect_more
 from transports.session import Door
 
@@ -18,11 +19,11 @@ def upstream_routes(hub: Hub, door: Door) -> list[Route]:
         _, room = door.enter(request)
         token = door.token(request)
 
-        async def publish(body: bytes) -> Response:
+        async def publish(room: RoomId, body: bytes) -> Response:
             accepted = await hub.post(hub.admit(token, room), room, body)
             return Response(accepted, 202, {"Cache-Control": "no-store"}, "application/json")
 
-        response = await publish(await door.body(request))
+        response = await publish(room, await door.body(request))
         response.background = expect_more(hub, request, publish)
         return response
 

@@ -117,10 +117,10 @@ class Server:
         self.clients.append(made)
         return made
 
-    async def messages(self) -> list[str]:
-        """All that was published, oldest first."""
-        head, _ = await self.hub.members("lobby")
-        history = await self.hub.backplane.history("lobby", Position(head.epoch, 0))
+    async def messages(self, room: str = "lobby") -> list[str]:
+        """All that was published in a room, oldest first."""
+        head, _ = await self.hub.members(room)
+        history = await self.hub.backplane.history(room, Position(head.epoch, 0))
         events = [msgspec.json.decode(event.body) for event in history]
         return [event["content"] for event in events if event["type"] == "chat"]
 

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import uvloop
 
+from core.auth import sign
 from core.errors import Unavailable
+from tests.transports.access import SECRET, token
 from tests.transports.served import WAITS_S, Client, Run, Server, serving, until
 
 
@@ -55,6 +58,23 @@ def test_the_head_is_the_same_as_by_the_full_way(run: Run) -> None:
             heads = [(await alice.ask(alice.post("x"))).head for _ in range(3)]
             assert server.armed == [True]
             assert set(heads) == {heads[0]}
+
+    run(main())
+
+
+def test_a_message_to_another_room_is_that_rooms_if_the_token_is_good_there(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            good = sign(SECRET, "alice", ["lobby", "attic"], time.time() + 3600.0)
+            requests = [
+                alice.post(room).replace(token().encode(), good.encode()).replace(b"/lobby/", f"/{room}/".encode())
+                for room in ("lobby", "attic", "cellar", "a%74tic", "x" * 65, "attic/..", "lobby")
+            ]
+            answers = [await alice.ask(request) for request in requests]
+            assert [answer.status for answer in answers] == [202, 202, 403, 202, 404, 404, 202]
+            assert await server.messages() == ["lobby", "lobby"]
+            assert await server.messages("attic") == ["attic", "a%74tic"]
 
     run(main())
 

@@ -1,6 +1,6 @@
-"""The short way of POSTs: a connection that publishes again, with the same head but for the body's length, skips
-the parser and the app. All that the head decides was decided for the same bytes; what may change with time, the token's
-and the user's, is looked at for each.
+"""The short way of POSTs: a connection that publishes again, with the same head but for the room and the body's length,
+skips the parser and the app. What the head decides otherwise was decided for the same bytes; what the token allows in
+that room, now, is looked at for each.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ from starlette.responses import Response
 
 from core.errors import RoomError
 from core.hub import Hub
+from core.model import ROOM_PATTERN, RoomId
 from transports.errors import http_response
 from transports.frames import direct_http, raw
 from transports.protocols import LabHttpProtocol
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?=\r\n)", re.IGNORECASE)
 _DIGITS: Final = 6
+_ROOM: Final = re.compile(ROOM_PATTERN.encode())
+_ROOMS: Final = b"POST /rooms/"
+_ROOM_BYTES: Final = 64
 
-Publish = Callable[[bytes], Awaitable[Response]]  # a body; raises RoomError
+Publish = Callable[[RoomId, bytes], Awaitable[Response]]  # a body; raises RoomError
 
 
 def expect_more(hub: Hub, request: Request, publish: Publish) -> BackgroundTask | None:
@@ -42,47 +46,50 @@ async def _arm(hub: Hub, protocol: LabHttpProtocol, request: Request, publish: P
         return
     head, end, body = whole.partition(b"\r\n\r\n")
     length = _LENGTH.search(head + b"\r\n")
-    if end and length is not None and int(length[1]) == len(body):
-        head += end
-        transport.set_protocol(DirectPosts(hub, protocol, head[: length.start(1)], head[length.end(1) :], publish))
+    room = _ROOM.match(head, len(_ROOMS)) if head.startswith(_ROOMS) else None
+    if end and length is not None and room is not None and int(length[1]) == len(body):
+        between, after = head[room.end() : length.start(1)], head[length.end(1) :] + end
+        transport.set_protocol(DirectPosts(hub, protocol, between, after, publish))
     protocol.request_bytes = b""
 
 
 class DirectPosts(asyncio.Protocol):
     """One connection that publishes: in the place of uvicorn's protocol as long as each POST is like the last."""
 
-    __slots__ = ("_after", "_before", "_hub", "_protocol", "_publish")
+    __slots__ = ("_after", "_between", "_hub", "_protocol", "_publish")
 
-    def __init__(self, hub: Hub, protocol: LabHttpProtocol, before: bytes, after: bytes, publish: Publish) -> None:
+    def __init__(self, hub: Hub, protocol: LabHttpProtocol, between: bytes, after: bytes, publish: Publish) -> None:
         self._hub = hub
         self._protocol = protocol
-        self._before, self._after = before, after  # of the head, around the body's length
+        self._between, self._after = between, after  # of the head: the room and the length, and behind that
         self._publish = publish
 
     def data_received(self, data: bytes) -> None:
         """Publish a whole POST with the known head; let all else be parsed, behind the answer that is still due."""
         protocol = self._protocol
-        body = self._body_in(data)
-        if body is None or protocol.holder is not None:
+        known = self._room_and_body(data)
+        if known is None or protocol.holder is not None:
             protocol.transport.set_protocol(protocol)
             protocol.data_received(data)
             return
         protocol.take_over(self)
-        protocol.spawn(self._answer(body))
+        protocol.spawn(self._answer(*known))
 
-    def _body_in(self, data: bytes) -> bytes | None:
-        start = len(self._before)
-        end = data.find(self._after, start, start + _DIGITS + len(self._after))
-        if end < 0 or not data.startswith(self._before):
+    def _room_and_body(self, data: bytes) -> tuple[RoomId, bytes] | None:
+        start = len(_ROOMS)
+        room_end = data.find(self._between, start, start + _ROOM_BYTES + len(self._between))
+        length_start = room_end + len(self._between)
+        length_end = data.find(self._after, length_start, length_start + _DIGITS + len(self._after))
+        if room_end < 0 or length_end < 0 or not data.startswith(_ROOMS):
             return None
-        length, body = data[start:end], data[end + len(self._after) :]
+        room, length, body = data[start:room_end], data[length_start:length_end], data[length_end + len(self._after) :]
         exact = length.isdigit() and int(length) == len(body) <= self._hub.settings.max_bytes
-        return body if exact else None
+        return (RoomId(room.decode()), body) if exact and _ROOM.fullmatch(room) is not None else None
 
-    async def _answer(self, body: bytes) -> None:
+    async def _answer(self, room: RoomId, body: bytes) -> None:
         protocol = self._protocol
         try:
-            response = await self._publish(body)
+            response = await self._publish(room, body)
         except RoomError as refusal:
             self._hub.stats.rejected[refusal.code] += 1
             response = http_response(refusal)
