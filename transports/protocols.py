@@ -296,3 +296,28 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
         self.data_received(data)
         if last:
             self.cycle.keep_alive = False
+
+
+class StandIn(asyncio.Protocol):
+    """Takes what comes on a connection in the place of its protocol, who is told all else."""
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: LabHttpProtocol) -> None:
+        self._protocol = protocol
+
+    def eof_received(self) -> None:
+        """The client has said its last."""
+        self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """The buffer is full; the protocol tells its holder."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """As before."""
+        self._protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As before."""
+        self._protocol.connection_lost(exc)

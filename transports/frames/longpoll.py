@@ -4,7 +4,6 @@ with the same request but for its position skips the parser.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from typing import Final
@@ -20,13 +19,13 @@ from core.subscription import Start, Subscription
 from transports.errors import http_response
 from transports.frames.parking import Parking
 from transports.frames.reading import CROWD
-from transports.protocols import LabHttpProtocol
+from transports.protocols import LabHttpProtocol, StandIn
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
 _SINCE: Final = re.compile(rb"GET [^ \r\n]*?(?P<before>[?&])since=(?P<value>[^& \r\n]*)(?P<after>&?)")
 
 
-class DirectPoll(asyncio.Protocol):
+class DirectPoll(StandIn):
     """One connection that polls one room: between its transport and its subscription.
 
     While it is armed it stands in the place of uvicorn's protocol, also between two polls, so that an answer is one
@@ -39,7 +38,6 @@ class DirectPoll(asyncio.Protocol):
         "_hub",
         "_in_crowd_as",
         "_parking",
-        "_protocol",
         "descriptor",
         "parked_s",
         "prefix",
@@ -53,9 +51,9 @@ class DirectPoll(asyncio.Protocol):
     def __init__(
         self, hub: Hub, parking: Parking, protocol: LabHttpProtocol, subscription: Subscription, wait_s: float
     ) -> None:
+        super().__init__(protocol)
         self._hub = hub
         self._parking = parking
-        self._protocol = protocol
         self.subscription = subscription
         self.since = subscription.start.position
         self.wait_s = wait_s
@@ -212,22 +210,6 @@ class DirectPoll(asyncio.Protocol):
     def resume(self) -> None:
         """Its socket takes bytes again."""
         self.subscription.rewire(self.write, self.descriptor)
-
-    def eof_received(self) -> None:
-        """Tell uvicorn's protocol that the client has said its last."""
-        self._protocol.eof_received()
-
-    def pause_writing(self) -> None:
-        """Tell uvicorn's protocol; it tells its holder, which is this."""
-        self._protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        """As before."""
-        self._protocol.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """As before."""
-        self._protocol.connection_lost(exc)
 
     def lost(self) -> None:
         """The client went. Nothing is consumed by that."""

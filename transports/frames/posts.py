@@ -5,7 +5,6 @@ that room, now, is looked at for each.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -19,7 +18,7 @@ from core.hub import Hub
 from core.model import ROOM_PATTERN, RoomId
 from transports.errors import http_response
 from transports.frames import direct_http, raw
-from transports.protocols import LabHttpProtocol
+from transports.protocols import LabHttpProtocol, StandIn
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?=\r\n)", re.IGNORECASE)
 _DIGITS: Final = 6
@@ -53,14 +52,14 @@ async def _arm(hub: Hub, protocol: LabHttpProtocol, request: Request, publish: P
     protocol.request_bytes = b""
 
 
-class DirectPosts(asyncio.Protocol):
+class DirectPosts(StandIn):
     """One connection that publishes: in the place of uvicorn's protocol as long as each POST is like the last."""
 
-    __slots__ = ("_after", "_between", "_hub", "_protocol", "_publish")
+    __slots__ = ("_after", "_between", "_hub", "_publish")
 
     def __init__(self, hub: Hub, protocol: LabHttpProtocol, between: bytes, after: bytes, publish: Publish) -> None:
+        super().__init__(protocol)
         self._hub = hub
-        self._protocol = protocol
         self._between, self._after = between, after  # of the head: the room and the length, and behind that
         self._publish = publish
 
@@ -108,19 +107,3 @@ class DirectPosts(asyncio.Protocol):
 
     def lost(self) -> None:
         """What was accepted is told to the others; the answer is for nobody."""
-
-    def eof_received(self) -> None:
-        """Tell uvicorn's protocol that the client has said its last."""
-        self._protocol.eof_received()
-
-    def pause_writing(self) -> None:
-        """Tell uvicorn's protocol."""
-        self._protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        """As before."""
-        self._protocol.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """As before."""
-        self._protocol.connection_lost(exc)
