@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -146,6 +147,61 @@ def test_token_with_its_claims_swapped_is_unauthorized(authenticator: Authentica
 def test_any_text_is_unauthorized(text: str) -> None:
     with pytest.raises(Unauthorized):
         Authenticator(SECRET).verify(text, NOW_S)
+
+
+def signed_text(header: str, payload: str) -> str:
+    """A token of these two segments as they are, under a signature that is good."""
+    digest = hmac.digest(SECRET, f"{header}.{payload}".encode(), "sha256")
+    return f"{header}.{payload}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+CLAIMS = part({"sub": "alice", "rooms": ["lobby"], "exp": NOW_S + 60})
+USUAL = token().partition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "payload", "good"),
+    [
+        (USUAL, CLAIMS, True),
+        (part({"typ": "JWT", "alg": "HS256"}), CLAIMS, True),
+        (part({"alg": "HS256"}), CLAIMS, True),
+        (part({"alg": "HS512"}), CLAIMS, False),
+        (part({"alg": "none"}), CLAIMS, False),
+        (part({"alg": "HS256", "crit": ["x"]}), CLAIMS, False),
+        (USUAL, CLAIMS + "!", False),
+        (USUAL, CLAIMS[:-1], False),
+        (USUAL, "", False),
+        (USUAL, "." + CLAIMS, False),
+        (USUAL + "!", CLAIMS, False),
+    ],
+)
+def test_only_what_a_jwt_may_look_like_is_taken_though_it_is_signed(
+    authenticator: Authenticator, header: str, payload: str, good: bool
+) -> None:
+    whole = signed_text(header, payload)
+    try:
+        jwt.api_jws.decode(whole, SECRET, algorithms=["HS256"])
+    except jwt.PyJWTError:
+        assert not good, "PyJWT says otherwise"
+    if good:
+        assert authenticator.verify(whole, NOW_S).user_id == "alice"
+    else:
+        with pytest.raises(Unauthorized):
+            authenticator.verify(whole, NOW_S)
+
+
+@given(claims=st.dictionaries(st.text(max_size=6), st.text(max_size=9) | st.integers() | st.none()), cut=st.integers(0, 3))
+def test_a_token_of_the_usual_form_reads_as_pyjwt_reads_it(claims: dict[str, object], cut: int) -> None:
+    payload = part({"sub": "alice", "rooms": ["lobby"], "exp": NOW_S + 60} | claims)
+    whole = signed_text(USUAL, payload[: len(payload) - cut])
+    authenticator = Authenticator(SECRET)
+    try:
+        expected = jwt.api_jws.decode(whole, SECRET, algorithms=["HS256"])
+    except jwt.PyJWTError:
+        with pytest.raises(Unauthorized):
+            authenticator.verify(whole, NOW_S)
+    else:
+        assert authenticator._payload(whole) == expected  # noqa: SLF001
 
 
 def test_room_outside_the_token_is_forbidden_and_expiry_comes_first(authenticator: Authenticator) -> None:
