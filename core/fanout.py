@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol
 
 from core.model import Event, Position
 from core.stats import Stats
 from core.subscription import Framing, Subscription
 
 _BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
+# Of joins and leaves alone: times as long as the last write took, so that one part in seventeen of the time is spent on
+# telling who came, and never over so long.
+_PRESENCE_HOLD: Final = 16.0
+MAX_PRESENCE_HOLD_S: Final = 0.2
 _PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
 
 
@@ -53,7 +57,7 @@ class Fanout:
     """The subscribers of one channel in one framing. Nobody misses what a turn brought, or gets it twice,
     by joining or leaving the direct ones in the middle of it.
 
-    Joins and leaves alone may wait for more of their kind, as long as eight times the last write took: a thousand who
+    Joins and leaves alone may wait for more of their kind, as long as sixteen times the last write took: a thousand who
     come at once would else be told to a thousand one by one.
     """
 
@@ -73,11 +77,6 @@ class Fanout:
         "_writing_s",
         "_written_s",
     )
-
-    # Of joins and leaves alone: times as long as the last write took, so that a ninth of the time at most is spent on
-    # telling who came, and never over so long.
-    _presence_hold: ClassVar = 8.0
-    _max_presence_hold_s: ClassVar = 0.1
 
     def __init__(self, framing: Framing, stats: Stats, outside: Outside) -> None:
         self._framing = framing
@@ -195,7 +194,7 @@ class Fanout:
 
     def _held_until_s(self) -> float:
         """Until when the batch may wait, although a turn brought no news."""
-        hold_s = min(self._presence_hold * self._writing_s, self._max_presence_hold_s) if self._presence_only else 0.0
+        hold_s = min(_PRESENCE_HOLD * self._writing_s, MAX_PRESENCE_HOLD_S) if self._presence_only else 0.0
         return self._written_s + hold_s
 
     def _held_long_enough(self) -> None:

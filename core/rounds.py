@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from core.fanout import Fanout, Outside, is_presence
+from core.fanout import MAX_PRESENCE_HOLD_S, Fanout, Outside, is_presence
 from core.model import Event
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
@@ -25,10 +25,6 @@ class Rounds(Fanout):
     """The subscribers of one channel who are answered once, in one framing."""
 
     __slots__ = ("_answer", "_begun_s", "_each_s", "_told_s", "due_back")
-
-    # They come back for each answer, which costs about as much again.
-    _presence_hold = 16.0
-    _max_presence_hold_s = 0.2
 
     def __init__(self, framing: Framing, stats: Stats, outside: Outside, answer: Answer) -> None:
         super().__init__(framing, stats, outside)
@@ -107,7 +103,7 @@ class Rounds(Fanout):
 
     def _return_s(self, presence: bool) -> float:
         """How long those who have been told are waited for."""
-        return self._max_presence_hold_s if presence else min(_HOLD * self._each_s * self.due_back, _MAX_HOLD_S)
+        return MAX_PRESENCE_HOLD_S if presence else min(_HOLD * self._each_s * self.due_back, _MAX_HOLD_S)
 
     def _awaits_more(self) -> bool:
         return len(self._direct) + len(self._late) < self.due_back

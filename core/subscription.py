@@ -148,11 +148,16 @@ class Subscription:
         self._wake()
         return True
 
-    def connect(self, sink: Sink) -> None:
-        """Become direct: from now on the bytes of frames go to `sink` as they come, and nobody calls `take`."""
+    def connect(self, sink: Sink, opening: bytes = b"") -> None:
+        """Become direct: from now on the bytes of frames go to `sink` as they come, and nobody calls `take`.
+
+        What the stream opens with is one write with what has come already: each costs as much as a delivery.
+        """
         self._sink = sink
         self.write = sink.write
         self.descriptor = sink.descriptor
+        if opening:
+            self.write(opening if self._paused else b"".join((opening, *self.take_now())))
         self._pump()
 
     def disconnect(self) -> None:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from websockets.http11 import Request
 
-from transports.bounds import BoundedHttpProtocol, BoundedWebSocketProtocol
+from transports.bounds import BoundedHttpProtocol
+from transports.upgrade import UpgradedProtocol, plain_key
 
 EXTENSION: Final = "rtlab.direct"
 _LINGER_S: Final = 2.0
@@ -104,14 +106,22 @@ class _HandedOver(asyncio.Protocol, Generic[_Holds]):
             holder.lost()
 
 
-class LabWebSocketProtocol(_HandedOver[DuplexHolder], BoundedWebSocketProtocol):
+class LabWebSocketProtocol(_HandedOver[DuplexHolder], UpgradedProtocol):
     """Tells a peer that broke the protocol why, before the connection goes; can be handed over."""
 
     def handle_connect(self, event: Request) -> None:
         """Offer the direct sink to the app."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["extensions"] = {**(self.scope["extensions"] or {}), EXTENSION: {"protocol": self}}
+            self._offer()
+
+    def upgrade(self, asked: HttpToolsProtocol, key: bytes) -> None:
+        """As before."""
+        super().upgrade(asked, key)
+        self._offer()
+
+    def _offer(self) -> None:
+        self.scope["extensions"] = {**(self.scope["extensions"] or {}), EXTENSION: {"protocol": self}}
 
     def take_over(self, holder: DuplexHolder) -> Sequence[str | None]:
         """Hand the connection to `holder` when the endpoint returns. Gives what the client has said meanwhile."""
@@ -208,6 +218,12 @@ _FORGOTTEN: Final[Any] = MappingProxyType({})
 _UNHEARD: Final = asyncio.Event()
 
 
+class _Collected(bytearray):
+    """Stands in for a response's transport."""
+
+    write = bytearray.extend
+
+
 class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
     """HTTP/1.1 whose responses can be handed over, and whose last request is remembered as it came."""
 
@@ -227,8 +243,17 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
         super().on_headers_complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """As uvicorn's, and let go of what holds this protocol too: else it would last until a garbage collection."""
-        super().handle_websocket_upgrade()
+        """As uvicorn's, the short way where nothing speaks against it. And let go of what holds this protocol too: else
+        it would last until a garbage collection.
+        """
+        key = plain_key(self)
+        if key is None:
+            super().handle_websocket_upgrade()
+        else:
+            self.connections.discard(self)
+            protocol = LabWebSocketProtocol(self.config, self.server_state, self.app_state)
+            protocol.upgrade(self, key)
+            self.transport.set_protocol(protocol)
         self.parser, self.scope = None, _FORGOTTEN  # type: ignore[assignment]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -247,6 +272,16 @@ class LabHttpProtocol(_HandedOver[Holder], BoundedHttpProtocol):
     def can_hand_over(self, scope: Scope) -> bool:
         """Whether the request of `scope` is the one whose answer is due next, and nothing stands behind it."""
         return self.cycle.scope is scope and not self.pipeline
+
+    @contextmanager
+    def held_back(self) -> Iterator[bytearray]:
+        """Collect what the endpoint sends meanwhile, for the holder to write it with what follows."""
+        cycle, collected = self.cycle, _Collected()
+        cycle.transport = collected  # type: ignore[assignment]
+        try:
+            yield collected
+        finally:
+            cycle.transport = self.transport
 
     def take_over(self, holder: Holder) -> None:
         """Hand the connection to `holder`, after the response's head was sent, when the endpoint returns."""

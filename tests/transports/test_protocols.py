@@ -117,7 +117,7 @@ def test_uvicorn_and_websockets_still_have_the_methods(owner: type, names: set[s
 
 def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
     ours = {
-        "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "go_on",
+        "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "go_on", "upgrade",
         "request_bytes", "broken", "stands_alone", "respond",
     }  # fmt: skip
     for kind in (BoundedHttpProtocol, LabHttpProtocol, BoundedWebSocketProtocol, LabWebSocketProtocol):

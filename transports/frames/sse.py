@@ -40,16 +40,18 @@ class DirectEventStream(Response):
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
+        self._protocol = protocol
         self._stream = _Stream(hub, protocol, heartbeat, subscription, farewell)
         self._opening = opening
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            with self._protocol.held_back() as head:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         except BaseException:
             self._stream.lost()
             raise
-        self._stream.start(self._opening)
+        self._stream.start(bytes(head) + chunk(self._opening))
 
 
 class _Stream:
@@ -77,11 +79,10 @@ class _Stream:
         if self._protocol.transport.is_closing():
             self.lost()
             return
-        self.write(chunk(opening))
         self.descriptor = self._protocol.write_through()
         self._protocol.take_over(self)
         self._heartbeat.add(self)
-        self._subscription.connect(self)
+        self._subscription.connect(self, opening)
 
     def beat(self) -> None:
         """Say that the stream lives; one whose buffer is full hears nothing anyway."""

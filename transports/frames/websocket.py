@@ -47,10 +47,9 @@ class DirectWebSocket:
 
     def start(self) -> None:
         """Take the connection over from the endpoint, which returns after this."""
-        for body in self._conversation.opening(self._subscription):
-            self.write(frame(body, None))
+        opening = b"".join(frame(body, None) for body in self._conversation.opening(self._subscription))
         waiting = self._protocol.take_over(self)
-        self._subscription.connect(self)
+        self._subscription.connect(self, opening)
         for text in waiting:
             self.receive(text)
 
