@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
 import math
 from collections.abc import Iterable
 from functools import lru_cache
@@ -12,6 +11,7 @@ from hashlib import blake2b
 from typing import Final
 
 import jwt
+import msgspec
 
 from core.errors import Forbidden, Unauthorized
 from core.model import Principal, RoomId, UserId, is_user_id
@@ -62,7 +62,7 @@ class Authenticator:
     def _claims(self, token: str) -> tuple[Principal, float]:
         """What a token says, whatever the time: for whom it speaks, and from when. Raises Unauthorized."""
         try:
-            claims = json.loads(self._payload(token))
+            claims = msgspec.json.decode(self._payload(token))
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise Unauthorized("the token is not valid") from error
         if not isinstance(claims, dict):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final, Protocol
 
 from core.model import Event, Position
@@ -234,6 +235,12 @@ class Fanout:
         data: bytes = batch[0] if len(batch) == 1 else b"".join(batch)
         return data
 
+    def _rests(self, batch: list[Any]) -> Callable[[int], bytes]:
+        """What gives the write for those who know so many of a batch. In a storm of joins that is another one for each."""
+        data = self._data(batch)
+        ends = list(accumulate(map(len, batch), initial=0))
+        return lambda seen: data[ends[seen] :]
+
     def _write(self, data: bytes, events: int) -> None:
         """Write to every direct socket."""
         self._stats.deliveries[self._transport] += events * len(self._direct)
@@ -265,13 +272,14 @@ class Fanout:
     def _catch_up(self, late: dict[Subscription, int], batch: list[Any]) -> None:
         """Write the rest of a batch to those who became direct while it waited; all else is as for everybody."""
         rests: dict[int, bytes] = {}
+        rest_after = self._rests(batch)
         self._descriptors = None
         for subscription, seen in late.items():
             self._direct[subscription] = None  # before the write: that may demote it
             if seen == len(batch):
                 continue
             if seen not in rests:
-                rests[seen] = self._data(batch[seen:])
+                rests[seen] = rest_after(seen)
             self._stats.deliveries[subscription.transport] += len(batch) - seen
             _write_to(subscription, rests[seen])
 

@@ -9,7 +9,7 @@ next one, and nothing is ever held. News of who came or left waits for them long
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from core.fanout import MAX_PRESENCE_HOLD_S, Fanout, Outside, is_presence
@@ -119,6 +119,9 @@ class Rounds(Fanout):
 
     def _data(self, batch: list[Any]) -> bytes:
         return self._answer(batch)
+
+    def _rests(self, batch: list[Any]) -> Callable[[int], bytes]:
+        return lambda seen: self._answer(batch[seen:])
 
     def _send(self, batch: list[Any], late: dict[Subscription, int]) -> None:
         super()._send(batch, late)

@@ -37,20 +37,21 @@ RELIED_ON = {
     WebSocketsSansIOProtocol: {
         "data_received", "handle_connect", "handle_ping", "handle_pong", "handle_cont", "handle_parser_exception",
         "send_receive_event_to_app", "run_asgi", "send", "keepalive_timeout", "stop_keepalive", "on_task_complete",
-        "send_500_response", "connection_lost", "pause_writing", "resume_writing", "shutdown",
+        "send_500_response", "connection_lost", "pause_writing", "resume_writing", "shutdown", "start_keepalive",
     },
-    ServerProtocol: {"send_close", "fail", "data_to_send", "close_sent", "receive_data", "extensions"},
+    ServerProtocol: {"send_close", "fail", "data_to_send", "close_sent", "receive_data", "extensions", "parse", "parser"},
     Server: {"capture_signals", "handle_exit", "server_state"},
 }  # fmt: skip
 ATTRIBUTES = {
     LabHttpProtocol: {
         "config", "loop", "transport", "url", "headers", "scope", "cycle", "pipeline", "parser", "flow", "tasks",
-        "server_state", "timeout_keep_alive", "client",
+        "server_state", "timeout_keep_alive", "client", "server", "scheme", "connections", "app_state",
     },
     LabWebSocketProtocol: {
         "config", "loop", "transport", "queue", "frames", "curr_msg_data_type", "conn", "close_sent", "close_timer",
-        "read_paused", "writable", "handshake_complete", "scope", "response", "app", "receive", "send", "logger",
-        "tasks", "client",
+        "read_paused", "writable", "handshake_complete", "handshake_initiated", "initial_response", "disconnected",
+        "scope", "app", "receive", "send", "logger", "tasks", "client", "server", "connections", "app_state",
+        "asgi_version", "root_path", "default_headers",
     },
 }  # fmt: skip
 CONFIG = {
@@ -118,7 +119,7 @@ def test_uvicorn_and_websockets_still_have_the_methods(owner: type, names: set[s
 def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
     ours = {
         "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "go_on", "upgrade",
-        "request_bytes", "broken", "stands_alone", "respond",
+        "request_bytes", "broken", "stands_alone", "respond", "held_back",
     }  # fmt: skip
     for kind in (BoundedHttpProtocol, LabHttpProtocol, BoundedWebSocketProtocol, LabWebSocketProtocol):
         base = HttpToolsProtocol if issubclass(kind, HttpToolsProtocol) else WebSocketsSansIOProtocol
