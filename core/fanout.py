@@ -236,7 +236,7 @@ class Fanout:
         return data
 
     def _rests(self, batch: list[Any]) -> Callable[[int], bytes]:
-        """What gives the write for those who know so many of a batch. In a storm of joins that is another one for each."""
+        """What gives the write for those who know so many of a batch: in a storm of joins another one for each."""
         data = self._data(batch)
         ends = list(accumulate(map(len, batch), initial=0))
         return lambda seen: data[ends[seen] :]

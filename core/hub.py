@@ -17,7 +17,7 @@ from core import wire
 from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channels import Channels
-from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unauthorized, Unavailable
+from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unavailable
 from core.fanout import Fanout, Outside, Write
 from core.ingress import Ingress
 from core.leases import Leases
@@ -29,10 +29,10 @@ from core.rounds import Rounds
 from core.settings import Settings
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
+from core.timekeeper import Timekeeper
 
 T = TypeVar("T")
 
-_TICK_S: Final = 1.0
 _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
 
 _PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
@@ -71,12 +71,13 @@ class Hub:
         self._leases = Leases(backplane, settings.presence_ttl_s, clock, self._timed)
         self._connection_ids = itertools.count(1)
         self._pings = RateLimiter(_PINGS_PER_S, 2 * _PINGS_PER_S)
+        self._timekeeper = Timekeeper(backplane, self._channels, self._leases, self._pings, clock, wall_clock)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the backplane and keep time while entered; drain on leaving."""
         async with self.backplane.running(self), asyncio.TaskGroup() as tasks:
-            keeping = [tasks.create_task(self._keep_time()), tasks.create_task(self._keep_leases())]
+            keeping = [tasks.create_task(self._timekeeper.end_in_time()), tasks.create_task(self._timekeeper.keep_up())]
             try:
                 with self._repairs.running(tasks):
                     yield
@@ -317,39 +318,3 @@ class Hub:
     def _repair(self, room: RoomId) -> Awaitable[None] | None:
         channel = self._channels.get(room)
         return None if channel is None or self.draining else channel.repair()
-
-    async def _keep_time(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            self._end_expired()
-
-    async def _keep_leases(self) -> None:
-        # Beside _keep_time: a token expires in time also while the backplane makes us wait.
-        while True:
-            await asyncio.sleep(_TICK_S)
-            try:
-                await self._keep_up()
-            except Unavailable:
-                _log.warning("the backplane is away; leases and sweeps wait for it")
-
-    async def tick(self) -> None:
-        """Do what is due once a second: end expired tokens, renew leases, close idle channels, sweep.
-
-        Raises Unavailable.
-        """
-        self._end_expired()
-        await self._keep_up()
-
-    def _end_expired(self) -> None:
-        self._pings.forget_full(self._clock())
-        wall_s = self._wall_clock()
-        for subscription in self._channels.subscriptions():
-            if subscription.principal.expires_at_s <= wall_s:
-                subscription.end(Unauthorized("the token has expired"))
-
-    async def _keep_up(self) -> None:
-        # Renewed before the sweep: after a pause of the whole process nobody who is still here is swept.
-        await self._leases.renew(self._channels.subscriptions())
-        await self._channels.close_idle()
-        self._leases.forget_old()
-        await self.backplane.sweep()

@@ -1,8 +1,8 @@
 """An upgrade to WebSocket whose request httptools has parsed, without a second parser (RFC 6455, section 4.2).
 
 uvicorn writes the request out again for websockets, which parses it a line at a time in Python and answers by objects:
-a third of what a connection costs until its hello. Most upgrades ask for a WebSocket and nothing else. Whatever asks for
-more, or is not as it should be, is for websockets to judge.
+a third of what it costs to let a client in. Most upgrades ask for a WebSocket and nothing else. Whatever asks for more,
+or is not as it should be, is for websockets to judge.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _CONNECTION: Final = frozenset((b"upgrade", b"keep-alive, upgrade"))  # Firefox 
 _ASKS_MORE: Final = frozenset((b"content-length", b"transfer-encoding", b"sec-websocket-protocol"))
 _ONCE: Final = frozenset((b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version", b"origin"))
 _RESPONSE: Final = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n%b\r\n"
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
 )
 
 

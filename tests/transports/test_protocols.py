@@ -39,7 +39,9 @@ RELIED_ON = {
         "send_receive_event_to_app", "run_asgi", "send", "keepalive_timeout", "stop_keepalive", "on_task_complete",
         "send_500_response", "connection_lost", "pause_writing", "resume_writing", "shutdown", "start_keepalive",
     },
-    ServerProtocol: {"send_close", "fail", "data_to_send", "close_sent", "receive_data", "extensions", "parse", "parser"},
+    ServerProtocol: {
+        "send_close", "fail", "data_to_send", "close_sent", "receive_data", "extensions", "parse", "parser", "state",
+    },
     Server: {"capture_signals", "handle_exit", "server_state"},
 }  # fmt: skip
 ATTRIBUTES = {
