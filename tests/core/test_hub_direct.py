@@ -25,6 +25,27 @@ async def test_direct_subscriber_hears_from_its_position_on() -> None:
         assert sink.finished
 
 
+async def test_what_a_stream_opens_with_is_one_write_with_what_has_come() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        await one.say("1")
+        sink = FakeSink(alice)
+        alice.connect(sink, b'{"type":"welcome"}\n')
+        assert len(sink.written) == 1
+        assert [json.loads(line)["type"] for line in sink.heard()] == ["welcome", "user_joined", "chat"]
+
+
+async def test_a_full_socket_gets_the_opening_and_the_rest_when_it_takes_it() -> None:
+    async with instance() as one:
+        alice = await one.join()
+        sink = FakeSink(alice, raw=True)
+        alice.pause()
+        alice.connect(sink, b'{"type":"welcome"}\n')
+        assert sink.written == [b'{"type":"welcome"}\n']
+        sink.drain(10)
+        assert [json.loads(line)["type"] for line in sink.heard()] == ["welcome", "user_joined"]
+
+
 async def test_resync_comes_after_what_was_told_before_it() -> None:
     async with instance() as one:
         alice = await one.join()
