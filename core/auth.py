@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import math
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from typing import Final
 
 import jwt
 import msgspec
+from jwt.utils import base64url_decode, base64url_encode
 
 from core.errors import Forbidden, Unauthorized
 from core.model import Principal, RoomId, UserId, is_user_id
@@ -88,15 +88,16 @@ class Authenticator:
         """What is signed with our key. Raises PyJWTError or ValueError.
 
         Of a token in the form that we and most others write, one hash tells; all others are for PyJWT to judge, which
-        takes ten times as long: a crowd that comes back at once shows as many tokens as it has users.
+        looks at each character: a crowd that comes back at once shows as many tokens as it has users.
         """
         signed, _, signature = token.encode().rpartition(b".")
         header, _, payload = signed.partition(b".")
-        ours = hmac.compare_digest(signature, _base64url(hmac.digest(self._secret, signed, "sha256")))
-        if ours and header == _HEADER:
-            decoded = base64.urlsafe_b64decode(payload + b"==")
-            if _base64url(decoded) == payload:
-                return decoded
+        if header == _HEADER:
+            ours = base64url_encode(hmac.digest(self._secret, signed, "sha256"))
+            if hmac.compare_digest(signature, ours):
+                decoded = base64url_decode(payload)
+                if base64url_encode(decoded) == payload:
+                    return decoded
         return self._jws.decode(token, self._secret, algorithms=[_ALGORITHM])  # type: ignore[no-any-return]
 
     def admit(self, token: str | None, room: RoomId, now_s: float) -> Principal:
@@ -105,11 +106,6 @@ class Authenticator:
         if not principal.may_enter(room):
             raise Forbidden("the token does not open this room")
         return principal
-
-
-def _base64url(data: bytes) -> bytes:
-    """RFC 7515, section 2: without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 def _instant(claim: object) -> float | None:

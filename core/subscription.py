@@ -151,7 +151,7 @@ class Subscription:
     def connect(self, sink: Sink, opening: bytes = b"") -> None:
         """Become direct: from now on the bytes of frames go to `sink` as they come, and nobody calls `take`.
 
-        What the stream opens with is one write with what has come already: each costs as much as a delivery.
+        What the stream opens with is one write with what has come already.
         """
         self._sink = sink
         self.write = sink.write

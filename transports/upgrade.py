@@ -1,8 +1,8 @@
 """An upgrade to WebSocket whose request httptools has parsed, without a second parser (RFC 6455, section 4.2).
 
-uvicorn writes the request out again for websockets, which parses it a line at a time in Python and answers by objects:
-a third of what it costs to let a client in. Most upgrades ask for a WebSocket and nothing else. Whatever asks for more,
-or is not as it should be, is for websockets to judge.
+uvicorn writes the request out again for websockets, which parses it a line at a time in Python and answers by objects.
+Most upgrades ask for a WebSocket and nothing else. Whatever asks for more, or is not as it should be, is for websockets
+to judge.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class UpgradedProtocol(BoundedWebSocketProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """As uvicorn's, but the handshake is ours."""
-        if message["type"] != "websocket.accept" or self._accept is None or self.initial_response is not None:
+        refused = self.close_sent or self.initial_response is not None
+        if message["type"] != "websocket.accept" or self._accept is None or refused:
             await super().send(message)
             return
         await self.writable.wait()

@@ -258,8 +258,9 @@ async def test_an_app_that_accepts_after_the_client_has_gone_is_told(ends: Ends)
     assert end.received() == b""
 
 
-async def test_a_second_accept_is_the_error_that_it_was(ends: Ends) -> None:
-    app = App({"type": "websocket.accept"}, {"type": "websocket.accept"})
+@pytest.mark.parametrize("before", ["websocket.accept", "websocket.close"])
+async def test_an_accept_that_comes_too_late_is_the_error_that_it_was(ends: Ends, before: str) -> None:
+    app = App({"type": before}, {"type": "websocket.accept"})
     end = ends(app)
     end.send(request())
     await turns()
