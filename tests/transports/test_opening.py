@@ -65,3 +65,19 @@ async def test_a_websocket_opens_with_one_write() -> None:
         finally:
             await end.end()
             await turns()
+
+
+async def test_a_websocket_whose_client_goes_right_after_its_hello_is_no_member(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with instance() as one:
+        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub)), lifespan="off")
+        client = await end.upgraded()
+        client.send_text(f'{{"type":"hello","token":"{TOKEN}"}}'.encode())
+        end.send(b"".join(client.data_to_send()))
+        end.transport.abort()
+        await end.end()
+        await turns()
+        assert end.received() == b""
+        assert sum(one.hub.stats.connections.values()) == 0
+        assert not [record for record in caplog.records if record.exc_info]

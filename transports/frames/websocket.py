@@ -47,6 +47,9 @@ class DirectWebSocket:
 
     def start(self) -> None:
         """Take the connection over from the endpoint, which returns after this."""
+        if self._protocol.transport.is_closing():  # the client went between its hello and now
+            self.lost()
+            return
         opening = b"".join(frame(body, None) for body in self._conversation.opening(self._subscription))
         waiting = self._protocol.take_over(self)
         self._subscription.connect(self, opening)
