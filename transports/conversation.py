@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from core import wire
-from core.errors import BadRequest, RateLimited, RoomError, Unauthorized
+from core.errors import BadRequest, HelloTimeout, RateLimited, RoomError, Unauthorized
 from core.hub import Hub
 from core.model import Position, Principal, RoomId
-from core.subscription import Subscription
+from core.subscription import Framing, Subscription
 
 BAD_REQUESTS_IN_A_ROW: Final = 3
 REFUSALS_IN_A_ROW: Final = 20
@@ -28,7 +28,7 @@ class Conversation:
     def greet(self, text: str | None) -> tuple[Principal, Position | None] | BadRequest:
         """Take what should be a hello: who and since when; or what was wrong, when another try is allowed.
 
-        Raises the RoomError that the connection is to be closed with.
+        Raises the RoomError that the connection is to be closed with; it has been counted.
         """
         try:
             command = self._hub.ingress.command(_raw(text))
@@ -37,10 +37,25 @@ class Conversation:
             since = wire.optional(command.since)
             position = None if since is None else Position.parse(since)
             return self._hub.admit(wire.optional(command.token), self.room), position
-        except BadRequest as error:
-            if self.is_last_straw(error):
+        except RoomError as error:
+            if self.is_last_straw(error) or not isinstance(error, BadRequest):
                 raise
             return error
+
+    async def attach(
+        self, principal: Principal, since: Position | None, transport: str, framing: Framing
+    ) -> Subscription:
+        """Let in whom `greet` has let through. Raises as `greet` does."""
+        try:
+            return await self._hub.attach(principal, self.room, transport, framing, since=since)
+        except RoomError as refusal:
+            self._hub.stats.rejected[refusal.code] += 1
+            raise
+
+    def overdue(self) -> HelloTimeout:
+        """Why a client that has not said hello in time has to go; it has been counted."""
+        self._hub.stats.rejected[HelloTimeout.code] += 1
+        return HelloTimeout(f"no hello within {self._hub.settings.hello_s:g} s")
 
     async def command(self, principal: Principal, subscription: Subscription, text: str | None) -> None:
         """Carry out one command; reply, or end the subscription when that was the last."""

@@ -11,9 +11,9 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import wire
-from core.errors import BadRequest, HelloTimeout, RoomError
+from core.errors import BadRequest, RoomError
 from core.hub import Hub
-from core.model import Position, Principal, RoomId
+from core.model import Position, Principal
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
@@ -22,7 +22,6 @@ from transports.conversation import Conversation
 from transports.errors import close_code, close_reason, deny
 from transports.frames import direct_websocket
 from transports.frames.websocket import DirectWebSocket
-from transports.frames.websocket import frame as direct_frame
 from transports.protocols import EXTENSION
 from transports.session import Door
 
@@ -48,39 +47,38 @@ class WebSocketTransport:
                 hub.stats.rejected[refusal.code] += 1
                 await deny(websocket, refusal)
                 return
-            await websocket.accept()
-            with suppress(WebSocketDisconnect):  # the peer went; run() has cleaned up
-                await _Connection(hub, websocket, room).run()
+            with suppress(WebSocketDisconnect):  # the peer went; what it was let into was left again
+                await websocket.accept()
+                conversation = Conversation(hub, room)
+                direct = direct_websocket(websocket.scope, hub.settings.fanout)
+                if direct is None:
+                    await _Connection(hub, websocket, conversation).run()
+                else:
+                    DirectWebSocket(hub, direct, conversation).start()
 
         return [WebSocketRoute("/rooms/{room}/ws", endpoint)]
 
 
 class _Connection:
-    """One accepted WebSocket: the hello, then either the direct sink, or a reader and a writer until either ends."""
+    """The portable sink of one accepted WebSocket: the hello, then a reader and a writer until either ends."""
 
-    def __init__(self, hub: Hub, websocket: WebSocket, room: RoomId) -> None:
+    def __init__(self, hub: Hub, websocket: WebSocket, conversation: Conversation) -> None:
         self._hub = hub
         self._websocket = websocket
-        self._conversation = Conversation(hub, room)
+        self._conversation = conversation
 
     async def run(self) -> None:
-        room = self._conversation.room
-        direct = direct_websocket(self._websocket.scope, self._hub.settings.fanout)
-        framing = frame if direct is None else direct_frame
         try:
             async with asyncio.timeout(self._hub.settings.hello_s) as hello_in_time:
                 principal, since = await self._greet()
-            subscription = await self._hub.attach(principal, room, "websocket", framing, since=since)
+            subscription = await self._conversation.attach(principal, since, "websocket", frame)
         except TimeoutError:
             if not hello_in_time.expired():
                 raise
-            await self._close(HelloTimeout(f"no hello within {self._hub.settings.hello_s:g} s"))
+            await self._close(self._conversation.overdue())
         except RoomError as refusal:
             await self._close(refusal)
         else:
-            if direct is not None:
-                DirectWebSocket(self._hub, direct, self._conversation, subscription).start()
-                return
             try:
                 await self._serve(principal, subscription)
             finally:
@@ -135,7 +133,6 @@ class _Connection:
         await self._websocket.send({"type": "websocket.send", "text": body.decode()})
 
     async def _close(self, reason: RoomError) -> None:
-        self._hub.stats.rejected[reason.code] += 1
         await self._send(wire.error(reason))
         await self._websocket.close(close_code(reason), close_reason(reason))
 

@@ -107,9 +107,14 @@ class WireEnd:
         list(client.events_received())
         return client
 
+    def lose(self) -> None:
+        """Lose the connection, unless it is lost."""
+        if self.protocol in self.state.connections:
+            self.protocol.connection_lost(None)
+
     async def end(self) -> None:
         """Lose the connection, and let its tasks end."""
-        self.protocol.connection_lost(None)
+        self.lose()
         await turns()
         for task in self.state.tasks:
             task.cancel()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Final
 
 from websockets.exceptions import InvalidState
 
-from core.errors import RoomError
+from core import wire
+from core.errors import BadRequest, RoomError
 from core.hub import Hub
 from core.model import Position
 from core.subscription import Subscription
@@ -30,30 +32,35 @@ def frame(body: bytes, position: Position | None) -> bytes:
 
 
 class DirectWebSocket:
-    """Between one protocol object and one subscription."""
+    """Between one protocol object and, from the client's hello on, one subscription."""
 
-    __slots__ = ("_conversation", "_hub", "_inbox", "_protocol", "_subscription", "descriptor", "write")
+    __slots__ = (
+        "_conversation",
+        "_hello_timer",
+        "_hub",
+        "_inbox",
+        "_protocol",
+        "_subscription",
+        "descriptor",
+        "write",
+    )
 
-    def __init__(
-        self, hub: Hub, protocol: LabWebSocketProtocol, conversation: Conversation, subscription: Subscription
-    ) -> None:
+    def __init__(self, hub: Hub, protocol: LabWebSocketProtocol, conversation: Conversation) -> None:
         self._hub = hub
         self._protocol = protocol
         self._conversation = conversation
-        self._subscription = subscription
-        self._inbox: deque[str | None] | None = None  # while a task works on it: most subscribers never say anything
+        self._subscription: Subscription | None = None
+        self._hello_timer: asyncio.TimerHandle | None = None
+        self._inbox: deque[str | None] | None = None  # while a task works on it: most subscribers say hello, no more
         self.write = protocol.transport.write
-        self.descriptor = protocol.write_through()
+        self.descriptor: int | None = None
 
     def start(self) -> None:
-        """Take the connection over from the endpoint, which returns after this."""
-        if self._protocol.transport.is_closing():  # the client went between its hello and now
-            self.lost()
+        """Take the connection over from the endpoint, which returns after this, and wait for the hello."""
+        if self._protocol.transport.is_closing():
             return
-        opening = b"".join(frame(body, None) for body in self._conversation.opening(self._subscription))
-        waiting = self._protocol.take_over(self)
-        self._subscription.connect(self, opening)
-        for text in waiting:
+        self._hello_timer = self._protocol.loop.call_later(self._hub.settings.hello_s, self._overdue)
+        for text in self._protocol.take_over(self):
             self.receive(text)
 
     def receive(self, text: str | None) -> None:
@@ -62,22 +69,26 @@ class DirectWebSocket:
             self._inbox.append(text)
             if len(self._inbox) >= _INBOX:
                 self._protocol.transport.pause_reading()
-        elif not self._subscription.ended:
+        elif not self._is_over():
             self._inbox = deque((text,))
             self._protocol.spawn(self._obey(self._inbox))
 
     def pause(self) -> None:
         """The transport's buffer is over its high-water mark."""
-        self._subscription.pause()
+        if self._subscription is not None:
+            self._subscription.pause()
 
     def resume(self) -> None:
         """The transport takes bytes again."""
-        self._subscription.resume()
+        if self._subscription is not None:
+            self._subscription.resume()
 
     def lost(self) -> None:
         """The connection is gone."""
-        self._subscription.disconnect()
-        self._protocol.spawn(self._hub.detach(self._subscription))
+        self._stop_hello_timer()
+        if self._subscription is not None:
+            self._subscription.disconnect()
+            self._protocol.spawn(self._hub.detach(self._subscription))
 
     def finish(self, reason: RoomError | None) -> None:
         """Send a close frame; a peer that does not answer it, or does not read so far, is cut off."""
@@ -93,12 +104,66 @@ class DirectWebSocket:
             return  # the peer closed first
         protocol.close_soon(CLOSE_S)
 
+    def _is_over(self) -> bool:
+        """Whether nothing that the client says counts any more."""
+        subscription = self._subscription
+        return self._protocol.close_sent if subscription is None else subscription.ended
+
     async def _obey(self, inbox: deque[str | None]) -> None:
-        principal, subscription = self._subscription.principal, self._subscription
         try:
-            while inbox and not subscription.ended:
-                await self._conversation.command(principal, subscription, inbox.popleft())
+            while inbox and not self._is_over():
+                text = inbox.popleft()
+                if self._subscription is None:
+                    await self._greet(text)
+                else:
+                    await self._conversation.command(self._subscription.principal, self._subscription, text)
                 if len(inbox) == _INBOX - 1:
                     self._protocol.transport.resume_reading()
+        except Exception:  # as where an endpoint fails: reported, and the client is not left to wait
+            self._protocol.logger.exception("Exception in ASGI application\n")
+            self._protocol.transport.close()
         finally:
             self._inbox = None
+
+    async def _greet(self, text: str | None) -> None:
+        """Let in who says a hello that can be honoured; another may try again, or is told why it has to go."""
+        try:
+            greeting = self._conversation.greet(text)
+            if isinstance(greeting, BadRequest):
+                self.write(frame(wire.error(greeting), None))
+                return
+            self._stop_hello_timer()
+            principal, since = greeting
+            subscription = await self._conversation.attach(principal, since, "websocket", frame)
+        except RoomError as refusal:
+            self._refuse(refusal)
+        else:
+            await self._let_in(subscription)
+
+    async def _let_in(self, subscription: Subscription) -> None:
+        protocol = self._protocol
+        if protocol.holder is not self:  # the client went meanwhile
+            await self._hub.detach(subscription)
+            return
+        self._subscription = subscription
+        if protocol.transport.is_closing():
+            return  # it goes: `lost` is next
+        self.descriptor = protocol.write_through()
+        if not protocol.writable.is_set():
+            subscription.pause()
+        opening = b"".join(frame(body, None) for body in self._conversation.opening(subscription))
+        subscription.connect(self, opening)
+
+    def _overdue(self) -> None:
+        self._refuse(self._conversation.overdue())
+
+    def _refuse(self, reason: RoomError) -> None:
+        self._stop_hello_timer()
+        if not self._protocol.transport.is_closing():
+            self.write(frame(wire.error(reason), None))
+            self.finish(reason)
+
+    def _stop_hello_timer(self) -> None:
+        if self._hello_timer is not None:
+            self._hello_timer.cancel()
+            self._hello_timer = None
