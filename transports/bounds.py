@@ -35,6 +35,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0  # of a head that has come in parts
     _head_ended = False  # in the read that is being parsed: what follows may be the next request's beginning
+    _fits = False  # whether any head that ends in that read is within the limit
     _head_timer: asyncio.TimerHandle | None = None
     _head_too_large = False
 
@@ -47,6 +48,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a head is still incomplete."""
         self._head_ended = False
+        self._fits = len(data) <= HEAD_BYTES and not self._in_head
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
             # How much of this read is a pipelined request's head the parser does not tell; the next read counts.
@@ -67,7 +69,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_ended = True
         self._stop_head_timer()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
+        if not self._fits and self._fields_bytes() > HEAD_BYTES:
             self._head_too_large = True
             raise _HeadTooLargeError
         super().on_headers_complete()
@@ -83,6 +85,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Stop waiting."""
         self._stop_head_timer()
         super().connection_lost(exc)
+
+    def _fields_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

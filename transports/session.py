@@ -31,11 +31,14 @@ class Door:
 
     def check_origin(self, connection: HTTPConnection) -> None:
         """Raise Forbidden for a page that may not talk to us."""
-        origins = connection.headers.getlist("origin")
         asked: str = connection.scope["scheme"]
         scheme = {"ws": "http", "wss": "https"}.get(asked, asked)
+        origins = [value for name, value in connection.scope["headers"] if name == b"origin"]
+        if not origins:  # most clients that are no page: nothing to compare
+            self._origins.check(None, scheme, None)
+            return
         # Two Origin headers agree on nothing; joined they match no allow-list.
-        self._origins.check(", ".join(origins) if origins else None, scheme, connection.headers.get("host"))
+        self._origins.check(b", ".join(origins).decode("latin-1"), scheme, connection.headers.get("host"))
 
     def room(self, connection: HTTPConnection) -> RoomId:
         """The room of the path, for a page that may talk to us. Raises NotFound, Forbidden, ShuttingDown."""

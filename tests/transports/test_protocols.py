@@ -307,6 +307,14 @@ async def test_head_is_bounded_whole_or_in_parts(end: WireEnd, size: int, status
     assert end.received().split(b" ")[1] == status
 
 
+async def test_head_that_begins_behind_a_request_is_bounded_too(end: WireEnd) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Padding: ".ljust(bounds.HEAD_BYTES + 1000, b"x") + b"\r\n\r\n"
+    end.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + head[:30_000])
+    end.send(head[30_000:])
+    await turns()
+    assert end.received().count(b"HTTP/1.1 431 ") == 1
+
+
 async def test_head_that_does_not_arrive_is_given_up(end: WireEnd) -> None:
     end.send(b"GET / HTTP/1.1\r\nHost:")
     await asyncio.sleep(bounds.HEAD_S + 0.1)
