@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from transports.base import TransportInfo
 from transports.frames.longpoll import DirectPoll, Parked
 from transports.frames.parking import Frame, Parking
 from transports.publish import upstream_routes
-from transports.session import Door, get_route, since_query
+from transports.session import Door, asked, get_route, since_query
 
 MAX_WAIT_S: Final = 55.0
 DEFAULT_WAIT_S: Final = 25.0
@@ -103,11 +103,23 @@ def _answer(start: Start, frames: list[Frame]) -> Response:
         str(position).encode(),
         b"true" if start.recovered else b"false",
     )
-    return Response(content, headers={"Cache-Control": "no-store"}, media_type="application/json")
+    return _Answer(content)
+
+
+class _Answer(Response):
+    """JSON that nobody stores. Its fields are not composed anew for each."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """All but the length are the same for all."""
+        self.raw_headers = [
+            (b"cache-control", b"no-store"),
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", b"application/json"),
+        ]
 
 
 def _wait_s(request: Request) -> float:
-    given = request.query_params.getlist("wait")
+    given = asked(request).getlist("wait")
     if not given:
         return DEFAULT_WAIT_S
     if len(given) > 1 or not given[0].isascii() or not given[0].replace(".", "", 1).isdigit():

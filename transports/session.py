@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from functools import lru_cache
 from typing import Final
 
+from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -98,9 +100,19 @@ class Door:
         return [Route("/session", session, methods=["POST"])]
 
 
+def asked(request: Request) -> QueryParams:
+    """What a request's query says. Most say nothing, or the same as the last."""
+    return _parsed(request.scope["query_string"])
+
+
+@lru_cache(maxsize=64)
+def _parsed(query: bytes) -> QueryParams:
+    return QueryParams(query)
+
+
 def since_query(request: Request) -> Position | None:
     """The position of `?since=`. Raises BadRequest when it is malformed or given twice."""
-    given = request.query_params.getlist("since")
+    given = asked(request).getlist("since")
     if len(given) > 1:
         raise BadRequest("since is given twice")
     return Position.parse(given[0]) if given else None

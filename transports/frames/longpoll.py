@@ -229,8 +229,7 @@ class Parked(Response):
     """What an endpoint returns for a poll whose connection it hands over: it sends nothing itself."""
 
     def __init__(self, take_over: Callable[[], None]) -> None:
-        super().__init__()
-        self._take_over = take_over
+        self._take_over = take_over  # no head and no body: nothing of a response's own is needed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._take_over()

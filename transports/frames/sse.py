@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -17,6 +17,11 @@ from transports.protocols import LabHttpProtocol
 CLOSE_S: Final = 5.0  # for the peer to read what is left before the end of the stream
 _BEAT: Final = b"3\r\n:\n\n\r\n"
 _END: Final = b"0\r\n\r\n"
+_FIELDS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+)
 
 
 def chunk(data: bytes) -> bytes:
@@ -27,8 +32,6 @@ def chunk(data: bytes) -> bytes:
 class DirectEventStream(Response):
     """Sends the head of the response as any endpoint does, then leaves the stream to the protocol object."""
 
-    media_type = "text/event-stream"
-
     def __init__(
         self,
         hub: Hub,
@@ -38,11 +41,14 @@ class DirectEventStream(Response):
         opening: bytes,
         farewell: Callable[[RoomError | None], bytes],
     ) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
+        super().__init__()
         self._protocol = protocol
         self._stream = _Stream(hub, protocol, heartbeat, subscription, farewell)
         self._opening = opening
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """The same for all, and no length."""
+        self.raw_headers = list(_FIELDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
