@@ -18,8 +18,9 @@ from core.stats import Stats
 from core.subscription import Framing, Subscription
 
 _BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
-# Of joins and leaves alone: times as long as the last write took, so that one part in seventeen of the time is spent on
-# telling who came, and never over so long.
+_PRESENCE_EVENTS: Final = 1024  # of joins and leaves alone, which wait by the clock
+# Of joins and leaves alone: times as long as the last telling took, so that one part in seventeen of the time is spent
+# on who came, and never over so long.
 _PRESENCE_HOLD: Final = 16.0
 MAX_PRESENCE_HOLD_S: Final = 0.2
 _PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
@@ -64,6 +65,7 @@ class Fanout:
 
     __slots__ = (
         "_batch",
+        "_begun_s",
         "_buffered",
         "_descriptors",
         "_direct",
@@ -94,6 +96,7 @@ class Fanout:
         self._descriptors: list[int] | None = []
         self._buffered: list[Subscription] = []
         self._batch: list[Any] = []
+        self._begun_s = 0.0  # when the batch was
         self._seen = 0  # events in the batch at the end of the last turn
         self._late: dict[Subscription, int] = {}  # direct since the batch held so many events
 
@@ -172,11 +175,12 @@ class Fanout:
         if not is_presence(event):
             self._presence_only = False
             self._hold_no_longer()
-        if len(self._batch) >= _BATCH_EVENTS:
+        if len(self._batch) >= (_PRESENCE_EVENTS if self._presence_only else _BATCH_EVENTS):
             self.flush()
 
     def _begin(self, batch: list[Any]) -> None:
         """Have the batch that begins now written in time."""
+        self._begun_s = self._outside.clock()
         if not self._outside.coalesce_s:
             self._outside.defer(self._flush_when_quiet)
         else:  # unless it was written before: then another batch's time is not over
@@ -185,7 +189,7 @@ class Fanout:
     def _flush_when_quiet(self) -> None:
         # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
         # not waiting costs a write per subscriber for each of them.
-        if len(self._batch) != self._seen:
+        if len(self._batch) != self._seen and not self._is_overdue():
             self._seen = len(self._batch)
             self._outside.defer(self._flush_when_quiet)
         elif (left_s := self._held_until_s() - self._outside.clock()) <= 0.0:
@@ -193,10 +197,18 @@ class Fanout:
         elif self._timer is None:
             self._timer = self._outside.later(left_s, self._held_long_enough)
 
+    def _is_overdue(self) -> bool:
+        """Whether joins and leaves alone have waited their time: in a storm of them no turn is quiet."""
+        return self._presence_only and self._outside.clock() >= self._begun_s + MAX_PRESENCE_HOLD_S
+
     def _held_until_s(self) -> float:
         """Until when the batch may wait, although a turn brought no news."""
-        hold_s = min(_PRESENCE_HOLD * self._writing_s, MAX_PRESENCE_HOLD_S) if self._presence_only else 0.0
+        hold_s = min(_PRESENCE_HOLD * self._telling_s(), MAX_PRESENCE_HOLD_S) if self._presence_only else 0.0
         return self._written_s + hold_s
+
+    def _telling_s(self) -> float:
+        """What the last batch took of the time, in all."""
+        return self._writing_s
 
     def _held_long_enough(self) -> None:
         self._timer = None

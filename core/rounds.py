@@ -17,14 +17,14 @@ from core.model import Event
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
 
-_HOLD: Final = 2.0  # times as long as it takes to write to all who are waited for
+_HOLD: Final = 2.0  # times as long as it takes to write to all who are waited for: their next polls take as long again
 _MAX_HOLD_S: Final = 0.025
 
 
 class Rounds(Fanout):
     """The subscribers of one channel who are answered once, in one framing."""
 
-    __slots__ = ("_answer", "_begun_s", "_each_s", "_told_s", "due_back")
+    __slots__ = ("_answer", "_each_s", "_told_s", "due_back")
 
     def __init__(self, framing: Framing, stats: Stats, outside: Outside, answer: Answer) -> None:
         super().__init__(framing, stats, outside)
@@ -32,7 +32,6 @@ class Rounds(Fanout):
         self.due_back = 0  # were answered by the last round or, one by one, since
         self._each_s = 0.0  # what answering one of them took
         self._told_s = 0.0  # when the last of them was answered
-        self._begun_s = 0.0  # when the batch was
 
     @property
     def pending(self) -> int:
@@ -113,15 +112,14 @@ class Rounds(Fanout):
             return super()._held_until_s()
         return (self._begun_s if self._presence_only else self._written_s) + self._return_s(self._presence_only)
 
-    def _begin(self, batch: list[Any]) -> None:
-        super()._begin(batch)
-        self._begun_s = self._outside.clock()
+    def _telling_s(self) -> float:
+        return _HOLD * self._writing_s  # the next polls are a part of it
 
     def _data(self, batch: list[Any]) -> bytes:
         return self._answer(batch)
 
     def _rests(self, batch: list[Any]) -> Callable[[int], bytes]:
-        return lambda seen: self._answer(batch[seen:])
+        return self._answer.rests(batch)
 
     def _send(self, batch: list[Any], late: dict[Subscription, int]) -> None:
         super()._send(batch, late)

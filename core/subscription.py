@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 Framing = Callable[[bytes, Position | None], Any]
 
 
-# Joins the frames that came into the one write of a subscriber that is answered once.
-Answer = Callable[[list[Any]], bytes]
+class Answer(Protocol):
+    """Joins the frames that came into the one write of a subscriber that is answered once."""
+
+    def __call__(self, frames: list[Any]) -> bytes:
+        """The write for those to whom all of them are news."""
+        ...
+
+    def rests(self, frames: list[Any]) -> Callable[[int], bytes]:
+        """What gives the write for those who know so many of them: in a storm of joins another one for each."""
+        ...
 
 
 class Sink(Protocol):

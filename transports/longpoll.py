@@ -20,7 +20,7 @@ from transports.base import TransportInfo
 from transports.frames.longpoll import DirectPoll, Parked
 from transports.frames.parking import Frame, Parking
 from transports.publish import upstream_routes
-from transports.session import Door, asked, get_route, since_query
+from transports.session import Door, get_route, query_of, since_query
 
 MAX_WAIT_S: Final = 55.0
 DEFAULT_WAIT_S: Final = 25.0
@@ -39,7 +39,7 @@ class LongPollTransport:
 
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """The poll, and the upstream half."""
-        door, parking = Door(hub), Parking(hub, _answer)
+        door, parking = Door(hub), Parking(hub, LongPollAnswer)
 
         async def answer(request: Request) -> Response:
             principal, room = door.enter(request)
@@ -48,7 +48,7 @@ class LongPollTransport:
             direct = parking.direct(request) if wait_s else None
             if direct is not None:
                 subscription = await hub.attach(
-                    principal, room, self.info.name, parking.frame, since=since, poller=True, answer=parking.answer
+                    principal, room, self.info.name, parking.frame, since=since, poller=True, answer=parking
                 )
                 poll = DirectPoll(hub, parking, direct, subscription, wait_s)
                 return _hand_over(hub, poll, since)
@@ -94,20 +94,18 @@ async def _disconnected(request: Request) -> None:
 
 
 def _answer(start: Start, frames: list[Frame]) -> Response:
-    bodies = [body for body, _ in frames]
-    position = frames[-1][1] if frames else start.position
     if start.resync is not None:
-        bodies = [wire.resync(start.resync, start.position)]
-    content = b'{"events":[%b],"position":"%b","recovered":%b}' % (
-        b",".join(bodies),
-        str(position).encode(),
-        b"true" if start.recovered else b"false",
-    )
-    return _Answer(content)
+        return LongPollAnswer(wire.resync(start.resync, start.position), start.position, start.recovered)
+    position = frames[-1][1] if frames else None
+    return LongPollAnswer(b",".join([body for body, _ in frames]), position or start.position, start.recovered)
 
 
-class _Answer(Response):
+class LongPollAnswer(Response):
     """JSON that nobody stores. Its fields are not composed anew for each."""
+
+    def __init__(self, bodies: bytes, position: Position, recovered: bool) -> None:
+        told = b"true" if recovered else b"false"
+        super().__init__(b'{"events":[%b],"position":"%b","recovered":%b}' % (bodies, str(position).encode(), told))
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """All but the length are the same for all."""
@@ -119,7 +117,7 @@ class _Answer(Response):
 
 
 def _wait_s(request: Request) -> float:
-    given = asked(request).getlist("wait")
+    given = query_of(request).getlist("wait")
     if not given:
         return DEFAULT_WAIT_S
     if len(given) > 1 or not given[0].isascii() or not given[0].replace(".", "", 1).isdigit():

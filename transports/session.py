@@ -100,7 +100,7 @@ class Door:
         return [Route("/session", session, methods=["POST"])]
 
 
-def asked(request: Request) -> QueryParams:
+def query_of(request: Request) -> QueryParams:
     """What a request's query says. Most say nothing, or the same as the last."""
     return _parsed(request.scope["query_string"])
 
@@ -112,7 +112,7 @@ def _parsed(query: bytes) -> QueryParams:
 
 def since_query(request: Request) -> Position | None:
     """The position of `?since=`. Raises BadRequest when it is malformed or given twice."""
-    given = asked(request).getlist("since")
+    given = query_of(request).getlist("since")
     if len(given) > 1:
         raise BadRequest("since is given twice")
     return Position.parse(given[0]) if given else None

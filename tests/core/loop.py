@@ -33,12 +33,16 @@ class Loop:
         self._timers.append((self.now_s + delay_s, timer))
         return timer
 
+    def end_turn(self) -> None:
+        """End this turn."""
+        due, self._turn = self._turn, []
+        for callback in due:
+            callback()
+
     def end_turns(self) -> None:
         """End this turn, and the quiet ones after it."""
         while self._turn:
-            due, self._turn = self._turn, []
-            for callback in due:
-                callback()
+            self.end_turn()
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, and ring the timers that fall into it."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from core.errors import RoomError
@@ -74,3 +74,16 @@ class FakeSink:
         lines = b"".join(self.written).splitlines()
         self.written = []
         return lines
+
+
+class Together:
+    """Makes one write of frames, with a mark at its end."""
+
+    def __init__(self, mark: bytes = b"") -> None:
+        self._mark = mark
+
+    def __call__(self, frames: list[Any]) -> bytes:
+        return b"".join(frames) + self._mark
+
+    def rests(self, frames: list[Any]) -> Callable[[int], bytes]:
+        return lambda seen: self(frames[seen:])

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from core.errors import ShuttingDown, SlowConsumer
+from core.fanout import MAX_PRESENCE_HOLD_S
 from core.model import Event, Position
 from core.subscription import Subscription
 from tests.core.fanout_room import Room, numbers
@@ -328,6 +329,26 @@ def test_joins_alone_wait_for_more_of_their_kind_as_long_as_sixteen_times_the_la
     room.publish(JOINED)
     room.loop.end_turns()
     assert len(sink.heard()) == 1
+
+
+def test_a_storm_of_joins_without_a_quiet_turn_is_told_in_time() -> None:
+    room = Room()
+    sink = room.direct()
+    began_s = room.loop.now_s
+    while not sink.written and room.loop.now_s < began_s + 1.0:
+        room.publish(JOINED)
+        room.loop.end_turn()
+        room.loop.now_s += 0.001
+    assert room.loop.now_s - began_s == pytest.approx(MAX_PRESENCE_HOLD_S, abs=0.002)
+    assert len(sink.heard()) == room.head
+
+
+def test_a_storm_of_joins_is_written_in_portions() -> None:
+    room = Room()
+    sink = room.direct()
+    for _ in range(1025):
+        room.publish(JOINED)
+    assert len(sink.heard()) == 1024
 
 
 def test_a_message_takes_the_joins_before_it_along_at_once() -> None:

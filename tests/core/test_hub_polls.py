@@ -13,14 +13,12 @@ from core.model import Position
 from core.settings import Settings
 from core.subscription import Subscription
 from tests.core.instances import ROOM, Instance, decoded, frame, gist, instance, settled, waiting
-from tests.core.sink import FakeSink
+from tests.core.sink import FakeSink, Together
 
 SHORT = Settings(rate_per_s=0.0, presence_ttl_s=6.0)
 
 
-def answer(frames: list[Any]) -> bytes:
-    """All that came, and a mark that this is one answer."""
-    return b"".join(frames) + b'{"type":"answer"}\n'
+ANSWER = Together(b'{"type":"answer"}\n')  # all that came, and a mark that this is one answer
 
 
 def poll_frame(body: bytes, position: Position | None) -> Any:
@@ -30,7 +28,7 @@ def poll_frame(body: bytes, position: Position | None) -> Any:
 
 async def parked(one: Instance) -> tuple[Subscription, FakeSink]:
     """A poll that was told what there was when it came, and now waits."""
-    subscription = await one.hub.attach(one.who(), ROOM, "poll", poll_frame, poller=True, answer=answer)
+    subscription = await one.hub.attach(one.who(), ROOM, "poll", poll_frame, poller=True, answer=ANSWER)
     waiting(subscription)
     sink = FakeSink(subscription)
     subscription.connect(sink)

@@ -20,6 +20,7 @@ from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
 from tests.core.instances import frame
 from tests.core.loop import Loop
+from tests.core.sink import Together
 
 ALICE = Principal(UserId("alice"), None, 1e12, "k")
 LEASE = Lease(RoomId("lobby"), UserId("alice"), "poll-k")
@@ -40,7 +41,7 @@ class Poller:
         self.told: list[list[int]] = []
         self.waits = False
         outbox: Outbox[bytes] = Outbox(1 << 20)
-        self.subscription = Subscription(ALICE, LEASE, "poll", frame, outbox, room.stats, answer=b"".join)
+        self.subscription = Subscription(ALICE, LEASE, "poll", frame, outbox, room.stats, answer=Together())
         self.subscription.start = room.register(self.subscription)
         if asks_where:
             assert room.channel.withdraw(self.subscription)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from core.model import Position
 from core.stamped import StampedHub
 from core.subscription import Answer, Subscription
 from tests.core.instances import FREE, ROOM, SECRET, decoded, frame, now_s, settled, wall_s
-from tests.core.sink import FakeSink
+from tests.core.sink import FakeSink, Together
 
 STEPS = ("accepted_ns", "appended_ns", "heard_ns", "writing_ns", "written_ns")
 
@@ -80,8 +80,7 @@ async def test_what_goes_to_outboxes_is_stamped_as_it_is_put_there(tmp_path: Pat
 
 async def test_pollers_are_answered_and_their_round_is_stamped(tmp_path: Path) -> None:
     async with stamped(tmp_path) as hub:
-        answer: Callable[[list[bytes]], bytes] = b"".join
-        alice = await joined(hub, "alice", answer)
+        alice = await joined(hub, "alice", Together())
         sink = FakeSink(alice)
         alice.connect(sink)
         (joined_event,) = decoded(sink.written)  # an answer, too: the poller asks again

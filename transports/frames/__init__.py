@@ -1,9 +1,9 @@
 """The direct sink: frames built once per event and written straight to uvicorn's transports.
 
 An endpoint accepts, authorises and returns as any Starlette endpoint does; then the protocol object that uvicorn put
-behind the connection takes over, and no task is left per connection. Where another server hosts the app, or the
-connection needs work of its own (permessage-deflate, HTTP/1.0), there is no extension in the scope and the portable
-sink serves it.
+behind the connection takes over, and no task is left per connection. A WebSocket, whose token is in its first message,
+is taken over as soon as it is accepted. Where another server hosts the app, or the connection needs work of its own
+(permessage-deflate, HTTP/1.0), there is no extension in the scope and the portable sink serves it.
 """
 
 from __future__ import annotations

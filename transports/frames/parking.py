@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
@@ -28,7 +29,7 @@ _KEPT_BYTES: Final = 131_072  # of a larger one few are asked for twice
 _PATIENCE_S: Final = 1.0  # of a server that drains, for those who have been answered to come back and be told
 
 Frame = tuple[bytes, Position]
-Respond = Callable[[Start, list[Frame]], Response]  # the ordinary answer of a poll
+Respond = Callable[[bytes, Position, bool], Response]  # a poll's answer: bodies joined by commas, their last's position
 
 
 class Parking:
@@ -81,26 +82,32 @@ class Parking:
         """As every poll's frame; the fan-out of this framing answers them together."""
         return body, position or Position("", 0)
 
-    def answer(self, frames: list[Frame]) -> bytes:
+    def __call__(self, frames: list[Frame]) -> bytes:
         """The response for all who waited at the place before these frames."""
         body, position = frames[-1]
         if body.startswith(_RESYNC):
-            return self.raw(self._respond(Start(position, recovered=False), frames))
-        if len(self._told) >= _KNOWN_ROOMS:
-            self._told.clear()
-        self._told[position.epoch] = position, str(position).encode()
+            return self.raw(self._respond(_joined(frames), position, False))
+        self._tell(position)
         return self.caught_up(frames)
+
+    def rests(self, frames: list[Frame]) -> Callable[[int], bytes]:
+        """The responses for those who waited at some place between these frames: slices of what is joined once."""
+        position = frames[-1][1]
+        self._tell(position)
+        joined = _joined(frames)
+        begins = list(accumulate((len(body) + 1 for body, _ in frames), initial=0))
+        return lambda seen: self.raw(self._respond(joined[begins[seen] :], position, True))
 
     def nothing_yet(self, start: Start) -> bytes:
         """The response for one poller to whom there is nothing to tell."""
-        return self.raw(self._respond(start, []))
+        return self.raw(self._respond(b"", start.position, start.recovered))
 
     def caught_up(self, frames: list[Frame]) -> bytes:
         """The response with these frames: built once for all who come from and to the same place."""
         since, position = frames[0][1], frames[-1][1]
         answer = self._answers.get((since, position))
         if answer is None:
-            answer = self.raw(self._respond(Start(since, recovered=True), frames))
+            answer = self.raw(self._respond(_joined(frames), position, True))
             if len(answer) <= _KEPT_BYTES:
                 if len(self._answers) >= _KEPT_ANSWERS:
                     self._answers.clear()
@@ -127,6 +134,12 @@ class Parking:
             self._last_head = head
         return self._last_head
 
+    def _tell(self, position: Position) -> None:
+        """Note where those who are answered now will come back from."""
+        if len(self._told) >= _KNOWN_ROOMS:
+            self._told.clear()
+        self._told[position.epoch] = position, str(position).encode()
+
     def _begin_tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self.tick_ends_s = loop.time() + _TICK_S
         self._timer = loop.call_at(self.tick_ends_s, self._end_tick)
@@ -144,3 +157,7 @@ class Parking:
             self._begin_tick(loop)
         else:
             self._timer = None
+
+
+def _joined(frames: list[Frame]) -> bytes:
+    return b",".join([body for body, _ in frames])
