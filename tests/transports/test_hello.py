@@ -13,6 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from websockets.client import ClientProtocol
 from websockets.frames import Close, Frame, Opcode
+from websockets.uri import parse_uri
 
 from core.auth import sign
 from core.model import Position
@@ -134,6 +135,20 @@ async def test_the_backplane_is_away() -> None:
         assert (error["code"] if isinstance(error, dict) else None, code) == ("unavailable", 1013)
         assert caller.one.hub.stats.rejected == {"unavailable": 1}
         caller.one.link.away = False
+
+
+async def test_who_goes_before_it_is_accepted_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async with instance() as one:
+        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub)), lifespan="off")
+        client = ClientProtocol(parse_uri("ws://127.0.0.1:8000/rooms/lobby/ws"))
+        client.send_request(client.connect())
+        end.send(b"".join(client.data_to_send()))
+        end.transport.close()
+        end.lose()
+        await turns()
+        assert end.received() == b""
+        assert not [record for record in caplog.records if record.exc_info]
+        await end.end()
 
 
 async def slow_attach(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
