@@ -7,7 +7,6 @@ import json
 import pytest
 
 from core.errors import ShuttingDown, SlowConsumer
-from core.fanout import MAX_PRESENCE_HOLD_S
 from core.model import Event, Position
 from core.subscription import Subscription
 from tests.core.fanout_room import Room, numbers
@@ -294,67 +293,3 @@ def test_socket_is_written_to_by_other_means_from_now_on() -> None:
     room.publish()
     room.loop.end_turns()
     assert (numbers(sink.heard()), numbers(other.heard())) == ([1], [2])
-
-
-JOINED = b'{"type":"user_joined","n":%d}'
-WRITE_S = 0.001
-
-
-def crowded() -> tuple[Room, FakeSink]:
-    """A room that has just been written to, which took a millisecond."""
-    room = Room()
-    sink = room.direct()
-    plain = sink.subscription.write
-
-    def slow(data: bytes) -> object:
-        room.loop.now_s += WRITE_S
-        return plain(data)
-
-    sink.subscription.rewire(slow)
-    room.publish()
-    room.loop.end_turns()
-    assert sink.heard() == [b"1"]
-    return room, sink
-
-
-def test_joins_alone_wait_for_more_of_their_kind_as_long_as_sixteen_times_the_last_write() -> None:
-    room, sink = crowded()
-    for _ in range(2):
-        room.publish(JOINED)
-        room.loop.pass_time(7.9 * WRITE_S)
-    assert sink.heard() == []
-    room.loop.pass_time(0.3 * WRITE_S)
-    assert len(sink.heard()) == 2
-    room.loop.pass_time(1.0)
-    room.publish(JOINED)
-    room.loop.end_turns()
-    assert len(sink.heard()) == 1
-
-
-def test_a_storm_of_joins_without_a_quiet_turn_is_told_in_time() -> None:
-    room = Room()
-    sink = room.direct()
-    began_s = room.loop.now_s
-    while not sink.written and room.loop.now_s < began_s + 1.0:
-        room.publish(JOINED)
-        room.loop.end_turn()
-        room.loop.now_s += 0.001
-    assert room.loop.now_s - began_s == pytest.approx(MAX_PRESENCE_HOLD_S, abs=0.002)
-    assert len(sink.heard()) == room.head
-
-
-def test_a_storm_of_joins_is_written_in_portions() -> None:
-    room = Room()
-    sink = room.direct()
-    for _ in range(1025):
-        room.publish(JOINED)
-    assert len(sink.heard()) == 1024
-
-
-def test_a_message_takes_the_joins_before_it_along_at_once() -> None:
-    room, sink = crowded()
-    room.publish(JOINED)
-    room.loop.end_turns()
-    room.publish()
-    room.loop.end_turns()
-    assert [line[:8] for line in sink.heard()] == [JOINED[:8], b"3"]

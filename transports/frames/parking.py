@@ -33,7 +33,7 @@ Respond = Callable[[bytes, Position, bool], Response]  # a poll's answer: bodies
 
 
 class Parking:
-    """The polls of one app."""
+    """The polls of one app; called, it is what answers those who wait together (`core.subscription.Answer`)."""
 
     tick_ends_s = 0.0  # by the event loop's clock: noted by all who park in this tick, instead of a time each
 
