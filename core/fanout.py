@@ -59,8 +59,8 @@ class Fanout:
     """The subscribers of one channel in one framing. Nobody misses what a turn brought, or gets it twice,
     by joining or leaving the direct ones in the middle of it.
 
-    Joins and leaves alone may wait for more of their kind, as long as sixteen times the last telling took: a thousand who
-    come at once would else be told to a thousand one by one.
+    Joins and leaves alone may wait for more of their kind, as long as sixteen times the last telling took: a thousand
+    who come at once would else be told to a thousand one by one.
     """
 
     __slots__ = (
