@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 import pytest
+import uvloop
 
 from core.settings import Settings
 from tests.transports.access import SECRET
 from tests.transports.ends import Ends
+from tests.transports.served import Run
 from transports.app import create_app
 
 Open = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -47,3 +50,9 @@ def ends() -> Iterator[Callable[[int], Ends]]:
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture(params=[uvloop.run, asyncio.run], ids=["uvloop", "asyncio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    made: Run = request.param
+    return made

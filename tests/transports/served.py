@@ -185,3 +185,11 @@ async def until(true: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.001)
     raise AssertionError("it does not come to be")
+
+
+async def publisher(server: Server) -> Client:
+    """One whose next POST may take the short way."""
+    client = await server.client()
+    assert (await client.ask(client.post("first"))).status == 202
+    await until(lambda: server.armed == [True])
+    return client
