@@ -14,8 +14,9 @@
     headers = { Content-Type = "application/json" }
     body = '{"text":"{content}"}'
 
-`{room}`, `{token}` and `{content}` are filled in. A message is found by the stamp that the lab put into its content,
-wherever it stands in a frame, an event's data or a poll's body: no parsing is described, and none is needed.
+`{room}` and `{token}` are filled in wherever requests and messages are described, `{content}` in `publish.body`; any
+other `{word}` is refused, and `{{word}}` sends `{word}`. A message is found by the stamp that the lab put into its
+content, wherever it stands in a frame, an event's data or a poll's body: no parsing is described, and none is needed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ PROTOCOLS = (WEBSOCKET, SSE, LONGPOLL)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _PATH = re.compile(r"/[!-~]*")
-_PLACEHOLDER = re.compile(r"\{(room|token|content)\}")
+_PLACEHOLDER = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{(room|token|content)\}")  # {{word}}: no placeholder, but {word}
+_PLACEHOLDER_LIKE = re.compile(r"\{\{[A-Za-z_]\w*\}\}|\{([A-Za-z_]\w*)\}")
+_RESUME = "subscribe.resume_headers"
+_WHO = frozenset({"room", "token"})
 
 
 class Subscribe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +74,17 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return "{token}" in msgspec.json.encode(self).decode()
 
     @property
+    def names_no_room(self) -> str:
+        """Return the part, `subscribe` or `publish`, that sends the same for every room; empty where there is none."""
+        asked = msgspec.structs.replace(self.subscribe, probe_path="")
+        parts = {"subscribe": asked} if self.publishes_over_socket else {"subscribe": asked, "publish": self.publish}
+        for name, part in parts.items():
+            text = msgspec.json.encode(part).decode()
+            if filled(text, room="a", token="") == filled(text, room="b", token=""):
+                return name
+        return ""
+
+    @property
     def publishes_over_socket(self) -> bool:
         """Whether messages go the way that events come."""
         return not self.publish.path
@@ -78,7 +93,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def filled(template: str, *, room: str, token: str, content: str = "") -> str:
     """Return the template with its placeholders replaced, in one pass: what is filled in is never read again."""
     values = {"room": room, "token": token, "content": content}
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
+    return _PLACEHOLDER.sub(lambda found: f"{{{found[1]}}}" if found[1] else values[found[2]], template)
 
 
 def named() -> dict[str, Path]:
@@ -128,16 +143,34 @@ def check(adapter: Adapter) -> None:
     if adapter.protocol == LONGPOLL:
         probe = subscribe.probe_path
         _need(_PATH.fullmatch(probe), "subscribe.probe_path", probe or "left out", "a path that is answered at once")
-        _headers("subscribe.resume_headers", subscribe.resume_headers)
+        _headers(_RESUME, subscribe.resume_headers)
     else:
         asked = subscribe.probe_path or ", ".join(subscribe.resume_headers)
         _need(not asked, "subscribe.probe_path or resume_headers", asked, f"only over {LONGPOLL}")
+    for field, template in (("subscribe.path", subscribe.path), ("subscribe.probe_path", subscribe.probe_path)):
+        _placeholders(field, template, _WHO)
+    _placeholders("subscribe.first_message", first, _WHO)
+    _placeholders("publish.path", publish.path, _WHO)
+    _placeholders("publish.body", publish.body, _WHO | {"content"})
 
 
 def _headers(field: str, headers: dict[str, str]) -> None:
     for name, value in headers.items():
         _need(_HEADER.fullmatch(name), field, repr(name), "header names")
         _need(value.isascii() and value.isprintable(), f"{field}.{name}", repr(value), "printable ASCII")
+        _placeholders(f"{field}.{name}", value, _WHO if field != _RESUME else frozenset())
+
+
+def _placeholders(field: str, template: str, known: frozenset[str]) -> None:
+    """Refuse a placeholder that nothing is filled in for: the server would get it as it stands, or empty."""
+    for found in _PLACEHOLDER_LIKE.finditer(template):
+        allowed = ", ".join(f"{{{name}}}" for name in sorted(known)) or "no placeholder"
+        _need(
+            found[1] is None or found[1] in known,
+            f"{field}'s placeholder",
+            found[0],
+            f"{allowed}; {{{found[0]}}} where the server is to get {found[0]}",
+        )
 
 
 def _need(condition: object, field: str, value: str, allowed: str) -> None:

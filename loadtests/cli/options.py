@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,17 +25,35 @@ exit codes:
 RUNS_FOLDER = Path("results") / "runs"
 
 
+class _Once(argparse.Action):
+    """An option that says what is measured: given twice, argparse would let the second replace the first in silence."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice; give it once")
+        setattr(namespace, self.dest, values)
+
+
 def add_servers(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that measures servers; `request` reads them."""
-    parser.add_argument("--transports", metavar="A,B", help="only these (default: the scenario's, or all)")
+    parser.add_argument(
+        "--transports", action=_Once, metavar="A,B", help="only these (default: the scenario's, or all)"
+    )
     parser.add_argument("--deflate", action="store_true", help="servers compress WebSocket messages")
     parser.add_argument(
         "--link",
+        action=_Once,
         metavar="LINK",
         help="put every cell behind this link: rtt=50ms,jitter=5ms,loss=1%%,rate=10mbit, or a profile: lan, wifi, 4g, "
         "3g, transcontinental, satellite",
     )
-    parser.set_defaults(redis=None, instances=None, fail_if=[], target=None, adapter=[])
+    parser.set_defaults(redis=None, instances=None, fail_if=[], target=[], adapter=[])
     add_drawn(parser)
 
 
@@ -42,7 +61,10 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that measures a whole scenario: `add_servers`, scaling out, thresholds."""
     add_servers(parser)
     parser.add_argument(
-        "--redis", metavar="URL", help="measure the busiest load also on several processes that share rooms there"
+        "--redis",
+        action=_Once,
+        metavar="URL",
+        help="measure the busiest load also on several processes that share rooms there",
     )
     parser.add_argument("--instances", type=int, metavar="N", help="how many processes, 1 to 64 (default: 2)")
     parser.add_argument(
@@ -58,8 +80,10 @@ def add_foreign(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a server which is not ours."""
     parser.add_argument(
         "--target",
+        action="append",
+        default=[],
         metavar="URL",
-        help="measure the server that runs there, alone or beside --transports; it needs --adapter",
+        help="measure the server that runs there, alone or beside --transports; one server a run; it needs --adapter",
     )
     parser.add_argument(
         "--adapter",
@@ -82,7 +106,7 @@ def request(options: argparse.Namespace) -> Request:
         instances=options.instances,
         link=options.link,
         fail_if=tuple(options.fail_if),
-        target_url=options.target,
+        target_urls=tuple(options.target),
         adapters=tuple(options.adapter),
     )
 

@@ -106,7 +106,8 @@ def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | No
 
 def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
     """Return what is measured: a foreign server alone or beside `--transports`, else those, else the scenario's."""
-    strangers = foreign.selected(request.target_url, request.adapters)
+    strangers = foreign.selected(request.target_urls, request.adapters)
+    targets.require_own_names([stranger.adapter.name for stranger in strangers])
     if strangers:
         foreign.require_measurable(scenario, strangers)
     if strangers and request.transports is None:

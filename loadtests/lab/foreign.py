@@ -1,4 +1,4 @@
-"""Servers that are not ours: already running, told apart by an adapter, never started, stopped or configured here."""
+"""Servers that are not ours: already running, spoken to by an adapter, never started, stopped or configured here."""
 
 from __future__ import annotations
 
@@ -63,12 +63,15 @@ class Foreign:
         return tuple(sorted({pid for pid in listening if pid}))
 
 
-def selected(url: str | None, names: Sequence[str]) -> tuple[Foreign, ...]:
+def selected(urls: Sequence[str], names: Sequence[str]) -> tuple[Foreign, ...]:
     """Return what `--target URL --adapter NAME …` asks for; nothing without both. Raises UsageError."""
-    if url is None and not names:
+    if not urls and not names:
         return ()
-    if url is None:
+    if not urls:
         raise UsageError(f"--adapter {names[0]} needs --target URL")
+    if len(urls) > 1:
+        raise UsageError(f"--target is given {len(urls)} times: a run measures one foreign server; make a run for each")
+    (url,) = urls
     if not names:
         raise UsageError(f"--target {url} needs --adapter: a TOML file or one of {', '.join(adapters.named())}")
     host, port = _split(url)
@@ -100,6 +103,12 @@ def require_measurable(scenario: Scenario, servers: Sequence[Foreign]) -> None:
                 f"{load} has {cell.load.publishers} publishers in a room; a foreign server is measured with one, "
                 "since the order of several can't be told"
             )
+        for server in servers if cell.load.rooms > 1 else ():
+            if part := server.adapter.names_no_room:
+                raise UsageError(
+                    f"{load} has {cell.load.rooms} rooms, and the adapter {server.adapter.name} names none in its "
+                    f"[{part}]: put {{room}} there, or measure one room"
+                )
         if cell.kind == "memory" and not all(server.processes() for server in servers):
             raise UsageError(f"{load} measures memory, and no process of this machine is seen to listen on the target")
 

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loadtests.lab.errors import UsageError
 from loadtests.lab.targets import Target
 from loadtests.links.spec import Link, parse
 from loadtests.scenarios.scenario import BUDGET, CellPlan, Scenario
@@ -62,7 +63,10 @@ class PlannedCell:
 
 
 def draw(scenario: Scenario, targets: Sequence[Target], seed: int) -> tuple[PlannedCell, ...]:
-    """Return the run's cells in the order drawn from `seed`; each block holds each of its cells once."""
+    """Return the run's cells in the order drawn from `seed`; each block holds each of its cells once.
+
+    Raises UsageError where two cells would have one id, such as the load h2-a over sse and the load a over sse-h2.
+    """
     rng = random.Random(seed)
     planned: list[PlannedCell] = []
     for block in range(max(_blocks(scenario, cell) for cell in scenario.cells)):
@@ -78,7 +82,19 @@ def draw(scenario: Scenario, targets: Sequence[Target], seed: int) -> tuple[Plan
             _planned(scenario, target, cell, block, len(planned) + index, seed)
             for index, (target, cell) in enumerate(pairs)
         ]
+    _require_own_ids(planned)
     return tuple(planned)
+
+
+def _require_own_ids(planned: Sequence[PlannedCell]) -> None:
+    met: dict[str, PlannedCell] = {}
+    for cell in planned:
+        other = met.setdefault(cell.id, cell)
+        if other is not cell:
+            raise UsageError(
+                f"two cells would be called {cell.id}: the load {other.load.name} over {other.target.name} and "
+                f"{cell.load.name} over {cell.target.name}; give one of the loads another name"
+            )
 
 
 def _blocks(scenario: Scenario, cell: CellPlan) -> int:

@@ -18,5 +18,5 @@ class Request:
     instances: int | None = None
     link: str | None = None  # puts the scenario's cells behind this link, see `links.spec`
     fail_if: tuple[str, ...] = ()  # thresholds, see `analysis.thresholds`
-    target_url: str | None = None  # of a server that is not ours
+    target_urls: tuple[str, ...] = ()  # of a server that is not ours; more than one is refused
     adapters: tuple[str, ...] = ()  # names or files: how to speak to it

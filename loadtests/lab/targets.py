@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from loadtests.adapters.adapter import LONGPOLL
@@ -58,6 +58,15 @@ def select(names: Iterable[str]) -> tuple[Target, ...]:
     if not chosen:
         raise UsageError(f"no transport chosen; there are: {', '.join(t.name for t in TARGETS)}")
     return chosen
+
+
+def require_own_names(adapters: Sequence[str]) -> None:
+    """Raise UsageError unless each adapter has a name of its own: cells and rows are known by it."""
+    for name in adapters:
+        if name in names():
+            raise UsageError(f"the adapter {name} is named like a transport of the lab: give it another name")
+        if adapters.count(name) > 1:
+            raise UsageError(f"{adapters.count(name)} adapters are named {name}: give each a name of its own")
 
 
 def of_foreign(foreign: Foreign) -> Target:

@@ -84,6 +84,23 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         (LONGPOLL, 'probe_path = "/now"', "", "probe_path is left out; allowed: a path that is answered at once"),
         (LONGPOLL, '[publish]\npath = "/pub"', "", "publish.path is left out; allowed: only over websocket"),
         (LONGPOLL, "[subscribe]", "[subscribe", "is not TOML"),
+        (
+            GOOD,
+            "/ws/{room}",
+            "/ws/{rom}",
+            r"subscribe.path's placeholder is {rom}; allowed: {room}, {token}; {{rom}} where",
+        ),
+        (GOOD, '"{token}"', '"{tok}"', "subscribe.headers.X-Api-Key's placeholder is {tok}; allowed: {room}, {token}"),
+        (GOOD, '{"join":"{room}"}', '{"join":"{Room}"}', "subscribe.first_message's placeholder is {Room}"),
+        (GOOD, '"/pub"', '"/pub/{content}"', "publish.path's placeholder is {content}; allowed: {room}, {token}"),
+        (GOOD, '"text":', '"{kind}":', "publish.body's placeholder is {kind}; allowed: {content}, {room}, {token}"),
+        (LONGPOLL, '"/now"', '"/now/{channel}"', "subscribe.probe_path's placeholder is {channel}"),
+        (
+            LONGPOLL,
+            'probe_path = "/now"',
+            'probe_path = "/now"\nresume_headers = { If-None-Match = "{token}" }',
+            "subscribe.resume_headers.If-None-Match's placeholder is {token}; allowed: no placeholder",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_the_value_and_what_is_allowed(
@@ -108,3 +125,9 @@ def test_what_is_filled_in_is_not_read_again() -> None:
         "{token}/{content}/c{room}"
     )
     assert adapter.filled('{"a":{"b":"{other}"}}', room="r", token="") == '{"a":{"b":"{other}"}}'
+
+
+def test_a_word_in_double_braces_is_sent_in_single_ones(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD.replace('{"join":"{room}"}', "subscribe{{room}}{ x {{id}} } in {room}"))
+    first = adapter.filled(found.subscribe.first_message, room="r1", token="")
+    assert first == "subscribe{room}{ x {id} } in r1"

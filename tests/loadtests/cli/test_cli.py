@@ -70,6 +70,16 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (("run", "echo", "--transports", "sse", "--fail-if", "websocket.p99>1ms"), 2, "measured are: sse"),
         (("run", "echo", "--fail-if", "*@50x10.p99>1ms"), 2, "names the load '50x10'; there are: 1x20"),
         (("run", "echo", "--adapter", "nchan"), 2, "--adapter nchan needs --target URL"),
+        (
+            ("run", "echo", "--target", "http://h:1", "--adapter", "nchan-sse", "--target", "http://h:2"),
+            2,
+            "--target is given 2 times: a run measures one foreign server",
+        ),
+        (
+            ("run", "echo", "--transports", "sse", "--transports", "longpoll"),
+            2,
+            "--transports is given twice; give it once",
+        ),
         (("run", "idle", "--target", "http://192.0.2.1", "--adapter", "nchan"), 2, "measures memory, and no process"),
         (("capacity", "poisson", "--p99", "50"), 2, "cells of the kind latency; capacity is searched for one"),
         (("capacity", "echo"), 2, "the scenario echo has no slo: give it one, or --p99 MS"),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.lab import plan, targets
+from loadtests.lab.errors import UsageError
 from loadtests.lab.servers import ServerSettings
 from loadtests.lab.targets import TARGETS, Target
 from loadtests.scenarios import scenario
@@ -127,3 +128,11 @@ def test_a_comparison_holds_the_guides_rows_in_the_time_it_promises(name: str, a
     tabled = {(cell.target.name, cell.load.name) for cell in cells if cell.kind == "latency"}
     six = {"websocket", "sse", "longpoll", "shortpoll", "h2push", "socketio"}
     assert {transport for transport, load in tabled if load == "50x10"} == six
+
+
+def test_two_cells_of_one_id_are_refused_before_anything_runs() -> None:
+    cells = tuple(CellPlan(load=Load(name=name, subscribers=1, rate_per_s=1.0)) for name in ("h2-a", "a"))
+    chosen = targets.select(["sse", "sse-h2"])
+    with pytest.raises(UsageError, match=r"two cells would be called 0-sse-h2-a: the load (h2-)?a over sse"):
+        plan.draw(Scenario(name="s", about="", cells=cells, blocks=1), chosen, seed=1)
+    assert len(plan.draw(Scenario(name="s", about="", cells=cells[:1], blocks=1), chosen, seed=1)) == 2
