@@ -7,11 +7,11 @@ the room as long as one publisher speaks there on one connection; acknowledgemen
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from loadtests.adapters.adapter import LONGPOLL, SSE, Adapter, filled
 from loadtests.clients import frames, stamp
 from loadtests.clients.base import Client
-from loadtests.clients.errors import ProtocolError
 from loadtests.clients.events import Arrival, Event
 from loadtests.clients.http import Access, Answer, Head
 from loadtests.clients.polls import LongPollClient, shared
@@ -37,19 +37,35 @@ def message_id(message: int) -> str:
     return f"foreign:{message + 1}"
 
 
+class Companion(Event):
+    """A message that came in one frame, event or answer with the message before it: one stamp is right for both."""
+
+
 def found(data: bytes) -> list[Event]:
-    """Return the lab's messages in the bytes, in their order."""
-    events: list[Event] = []
+    """Return the lab's messages in one frame, event or answer, in their order, each once.
+
+    A server may send the content twice, as text and as HTML perhaps, or cut one of the two: the longest is taken. What
+    comes twice in different frames is a duplicate.
+    """
+    contents: dict[stamp.Stamp, str] = {}
     for match in _STAMPED.finditer(data):
         content = match[0].decode("ascii")
         stamped = stamp.read(content)
         if stamped is not None:
-            events.append(Event(type="chat", id=message_id(stamped[1]), content=content))
-    return events
+            contents[stamped] = max(content, contents.get(stamped, ""), key=len)
+    return [
+        (Companion if place else Event)(type="chat", id=message_id(stamped[1]), content=content)
+        for place, (stamped, content) in enumerate(contents.items())
+    ]
+
+
+def frames_in(arrivals: Sequence[Arrival]) -> int:
+    """Return in how many frames the arrivals of one read came, as `events.batch_size` counts events."""
+    return sum(not isinstance(event, Companion) for event, _ in arrivals)
 
 
 class ForeignWebSocketClient(WebSocketClient):
-    """Welcome once the handshake is over; at most one message of the lab's in each of the server's."""
+    """Welcome once the handshake is over; messages may be text or binary, and hold any number of the lab's."""
 
     __slots__ = ("_adapter",)
 
@@ -75,11 +91,19 @@ class ForeignWebSocketClient(WebSocketClient):
         if first:
             self.outgoing += frames.build_frame(frames.TEXT, _fill(first, self.access).encode())
 
-    def _read(self, payload: bytes) -> Event | None:
-        events = found(payload)
-        if len(events) > 1:
-            raise ProtocolError(f"{len(events)} messages in one WebSocket message, whose share of it is not known")
-        return events[0] if events else None
+    def feed(self, data: bytes) -> list[Arrival]:
+        """Take received bytes; return the messages completed by them. Raises ProtocolError."""
+        if self._handshake is not None:
+            data = self._shake_hands(data)
+        arrivals: list[Arrival] = []
+        for opcode, payload, wire_bytes in self._parser.feed(data) if self._handshake is None else ():
+            if opcode in (frames.TEXT, frames.BINARY):
+                arrivals += shared(found(payload), wire_bytes)
+            else:
+                self._control(opcode, payload)
+            if self.closed is not None:
+                break
+        return arrivals
 
 
 class ForeignSseClient(SseClient):

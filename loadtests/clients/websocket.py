@@ -60,16 +60,20 @@ class WebSocketClient(Client):
                 if event is not None:
                     self.follow(event)
                     arrivals.append((event, wire_bytes))
-                if self.closed is not None:
-                    break
-            elif opcode == frames.PING:
-                self.outgoing += frames.build_frame(frames.PONG, payload)
-            elif opcode == frames.CLOSE:
-                self._close(payload)
+            else:
+                self._control(opcode, payload)
+            if self.closed is not None:
                 break
-            elif opcode == frames.BINARY:
-                raise ProtocolError("a binary message; events are text")
         return arrivals
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        """Take a frame that is no text message. Raises ProtocolError."""
+        if opcode == frames.PING:
+            self.outgoing += frames.build_frame(frames.PONG, payload)
+        elif opcode == frames.CLOSE:
+            self._close(payload)
+        elif opcode == frames.BINARY:
+            raise ProtocolError("a binary message; events are text")
 
     def _path(self) -> str:
         return f"/rooms/{self.access.room}/ws"

@@ -18,6 +18,7 @@ class ForeignUser(PostingUser):
     """Listens by the adapter's protocol; publishes by POST on one connection, or on its own WebSocket."""
 
     label = "foreign"
+    batch_size = staticmethod(foreign.frames_in)
     max_post_links = 1  # on several connections the server would not get the messages in their order
 
     def __init__(self, environment: Environment) -> None:

@@ -31,6 +31,7 @@ class RoomUser(User):
 
     abstract = True
     label: ClassVar[str]
+    batch_size = staticmethod(batch_size)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -95,7 +96,7 @@ class RoomUser(User):
         """Record what one read brought. The hot path: called in the hub for each read of each socket."""
         cell, seat = self.cell, self.seat
         recorder = cell.recorder
-        in_batch = 1 if len(arrivals) == 1 else batch_size(arrivals)
+        in_batch = 1 if len(arrivals) == 1 else self.batch_size(arrivals)
         for event, wire_bytes in arrivals:
             if event.type == "chat":
                 stamped = stamp.read(event.content) if seat.listens else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 
 import pytest
 
 from loadtests.adapters.adapter import Adapter, Publish, Subscribe
 from loadtests.clients import foreign, stamp
 from loadtests.clients.base import Client
-from loadtests.clients.errors import Closed, ProtocolError
+from loadtests.clients.errors import Closed
 from loadtests.clients.http import Access, Endpoint
 
 ACCESS = Access(Endpoint("h", 80), "r1", "t0k")
@@ -48,7 +49,7 @@ def test_the_stamp_is_found_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("step", [1, 7, 4096])
-def test_websocket_greets_and_finds_one_message_in_each(step: int) -> None:
+def test_websocket_greets_and_finds_messages_in_text_and_binary(step: int) -> None:
     client = foreign.client(adapter("websocket", first_message='{"join":"{room}"}'), ACCESS)
     request = client.opening().decode()
     assert request.startswith("GET /in/r1 HTTP/1.1\r\nHost: h:80\r\nX-Key: t0k\r\nUpgrade: websocket\r\n")
@@ -60,9 +61,41 @@ def test_websocket_greets_and_finds_one_message_in_each(step: int) -> None:
     assert client.take_outgoing()[0] == 0x81, "the first message is a text frame"
     noise, message = text_frame("welcome"), text_frame(f'"{FIRST}"')
     assert chats(client, noise + message, step) == [(foreign.message_id(0), FIRST, len(message))]
-    both = text_frame(f"{FIRST[:50]} {SECOND[:50]}")
-    with pytest.raises(ProtocolError, match="2 messages in one WebSocket message"):
-        client.feed(both)
+    binary = bytes((0x82, len(FIRST) + 2)) + b"\xd9\x40" + FIRST.encode()
+    assert chats(client, binary, step) == [(foreign.message_id(0), FIRST, len(binary))]
+    assert client.closed is None
+
+
+def websocket_client() -> Client:
+    client = foreign.client(adapter("websocket"), ACCESS)
+    key = re.search(rb"Sec-WebSocket-Key: (\S+)", client.opening())
+    assert key
+    accept = base64.b64encode(hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    client.feed(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+    return client
+
+
+def test_each_message_of_a_frame_is_read_once_and_has_its_share_of_the_bytes() -> None:
+    client = websocket_client()
+    short = FIRST[:-20]
+    both = text_frame(f"{short[:50]} {SECOND[:50]}")
+    assert [(event.id, event.content) for event, _ in client.feed(both)] == [
+        (foreign.message_id(0), short[:50]),
+        (foreign.message_id(1), SECOND[:50]),
+    ]
+    twice = text_frame(f"{FIRST[:30]} {FIRST}")
+    ((event, wire_bytes),) = client.feed(twice)
+    assert (event.id, event.content, wire_bytes) == (foreign.message_id(0), FIRST, len(twice))
+    arrivals = client.feed(both + twice)
+    assert len(arrivals) == 3
+    assert sum(wire_bytes for _, wire_bytes in arrivals) == len(both) + len(twice)
+    assert foreign.frames_in(arrivals) == 2, "messages of one frame share a stamp that is right for all of them"
+
+
+def test_a_close_ends_the_connection_with_the_servers_own_reason() -> None:
+    client = websocket_client()
+    client.feed(text_frame(FIRST) + b"\x88\x0a" + (4000).to_bytes(2, "big") + b"go away!" + text_frame(SECOND))
+    assert client.closed == Closed(4000, "go away!")
 
 
 @pytest.mark.parametrize("step", [1, 7, 4096])
