@@ -83,7 +83,7 @@ _handshake = msgspec.json.Decoder(Handshake)
 
 # A whole string, with the colon that makes it a key. Strings are matched whole since a value may begin with a colon.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\r\n]*+(:?)')
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def check_size(raw: bytes, max_bytes: int) -> None:
@@ -148,7 +148,9 @@ def _check_content(chat: Chat) -> None:
     if not 1 <= len(chat.content) <= CONTENT_LIMIT:
         raise BadRequest(f"content has {len(chat.content)} characters: 1 to {CONTENT_LIMIT} are allowed", ref=ref)
     if _CONTROL.search(chat.content) is not None:
-        raise BadRequest("content holds a control character: of those, only tab and newline are allowed", ref=ref)
+        raise BadRequest(
+            "content holds a control character: only tab, newline and carriage return are allowed", ref=ref
+        )
     if chat.content.isspace():
         raise BadRequest("content is only white space", ref=ref)
 

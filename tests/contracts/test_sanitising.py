@@ -20,6 +20,7 @@ TYPED = [
     "\"double\" and 'single'",
     "</textarea><svg/onload=alert`1`>",
     "tab\tand\nnewline",
+    "the lines\r\nof a form\rand\r\n\r\nid: 0\r\ndata: no field",
 ]
 _ENTITY = re.compile(r"&(amp|lt|gt|quot|apos|#39|#x27|#34|#x22|#60|#62|#38);", re.IGNORECASE)
 

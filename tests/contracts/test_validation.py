@@ -34,6 +34,7 @@ ACCEPTED = {
     "astral scalars count once": chat(content="😀" * 4000),
     "escaped surrogate pair": b'{"type":"chat","content":"\\ud83d\\ude00"}',
     "tab and newline": chat(content="a\tb\nc"),
+    "carriage returns": chat(content="a\r\nb\r\n\r\ndata: c\rd"),
     "white space around": chat(content="  x  "),
     "line separators": chat(content="a\u2028b\u2029c\u0085d"),
     "bidi, joiners, combining": chat(content="a\u202eb\u200dc\u0301"),
@@ -76,7 +77,7 @@ REFUSED = {
     "content an object": chat(content={}),
     "content empty": chat(content=""),
     "content a space": chat(content=" "),
-    "content only white space": chat(content=" \t\n"),
+    "content only white space": chat(content=" \t\r\n"),
     "content only Unicode white space": chat(content="\u3000\u00a0\u2003"),
     "content over the limit": chat(content="a" * (CONTENT_MAX_SCALARS + 1)),
     "ref null": chat(ref=None),
@@ -101,7 +102,9 @@ REFUSED = {
     "lone surrogate in a ref": b'{"type":"chat","content":"x","ref":"\\ud800"}',
     "raw newline in a string": b'{"type":"chat","content":"a\nb"}',
 }
-REFUSED |= {f"control U+{code:04X}": chat(content=f"a{chr(code)}b") for code in range(0x20) if chr(code) not in "\t\n"}
+REFUSED |= {
+    f"control U+{code:04X}": chat(content=f"a{chr(code)}b") for code in range(0x20) if chr(code) not in "\t\n\r"
+}
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ AT = Position("abcdefgh", 7)
 scalars = st.characters(exclude_categories=["Cs"])
 allowed_content = (
     st.text(scalars, min_size=1, max_size=200)
-    .filter(lambda text: not any(ord(char) < 32 and char not in "\t\n" for char in text))
+    .filter(lambda text: not any(ord(char) < 32 and char not in "\t\n\r" for char in text))
     .filter(lambda text: not text.isspace())
 )
 refs = st.from_regex(r"\A[A-Za-z0-9_.:-]{1,64}\Z")
@@ -60,6 +60,7 @@ def test_commands_are_read(raw: bytes, command: wire.Command) -> None:
         '{"type":"chat"}',
         '","content":"',
         "a\tb\nc",
+        "a\r\nb\rc",
         "\x7f",
         "a\u2028b",
         "\U0001f600",
@@ -74,7 +75,8 @@ def test_content_is_kept_as_typed(content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "x" * 4097, "\U0001f600" * 4097, " ", "\t\n \u00a0", "\0", "a\rb", "\x1b[2J", "\x1f"]
+    "content",
+    ["", "x" * 4097, "\U0001f600" * 4097, " ", "\t\n \u00a0", "\0", "\r\n", "a\x0bb", "a\x0cb", "\x1b[2J", "\x1f"],
 )
 def test_content_outside_the_limits_is_refused_with_its_ref(content: str) -> None:
     for decode in (wire.decode_command, wire.decode_chat_body):

@@ -43,6 +43,7 @@ _VALUES: tuple[object, ...] = (
     " ",
     "\ud7ff",
     "\x1b",
+    "a\r\nb",
     [],
     {},
     [[]],
