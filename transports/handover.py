@@ -56,10 +56,11 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
         """
         if self.transport.is_closing() or os.name != "posix":  # elsewhere a socket's number is no file's
             return None
-        self.transport.set_write_buffer_limits(0)
         seen = self.transport.get_extra_info("socket")
         if seen is None or self.transport.get_extra_info("sslcontext") is not None:
             return None
+        # Only here: asyncio's and uvloop's TLS transports pause at the limit, not over it, and so at 0 when empty.
+        self.transport.set_write_buffer_limits(0)
         descriptor: int = seen.fileno()
         return descriptor
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from tests.transports.access import SECRET, token
 from transports import app as app_module
 from transports.app import create_app
 from transports.longpoll import frame
-from transports.protocols import LabHttpProtocol
+from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 WAITS_S = 5.0
 PATH = "/rooms/lobby/poll"
@@ -150,7 +151,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(**settings: Any) -> AsyncIterator[Server]:
+async def serving(name: str = "longpoll", tls: ssl.SSLContext | None = None, **settings: Any) -> AsyncIterator[Server]:
+    """`tls` stands before the app as uvicorn would have it there."""
     made: list[Any] = []
     hub = app_module._hub
 
@@ -160,13 +162,15 @@ async def serving(**settings: Any) -> AsyncIterator[Server]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app_module, "_hub", kept)
-        app = create_app("longpoll", Settings(secret=SECRET, **{"rate_per_s": 0.0, **settings}))
-    config = uvicorn.Config(app, log_config=None, http=LabHttpProtocol)
+        app = create_app(name, Settings(secret=SECRET, **{"rate_per_s": 0.0, **settings}))
+    config = uvicorn.Config(
+        app, log_config=None, http=LabHttpProtocol, ws=LabWebSocketProtocol, ws_per_message_deflate=False
+    )
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
     async with app.router.lifespan_context(app):
-        listening = await loop.create_server(lambda: LabHttpProtocol(config, state, {}, loop), "127.0.0.1", 0)
+        listening = await loop.create_server(lambda: LabHttpProtocol(config, state, {}, loop), "127.0.0.1", 0, ssl=tls)
         server = Server(app, state, listening.sockets[0].getsockname()[1], made[0])
         alice = server.hub.admit(token(), "lobby")
         await server.hub.detach(await server.hub.attach(alice, "lobby", "longpoll", frame, poller=True))  # is a member

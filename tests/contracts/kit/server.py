@@ -16,9 +16,9 @@ from typing import Literal
 
 import httpx
 
-from tests.contracts.kit.clients.http import TLS
 from tests.contracts.kit.limits import GONE_S, READY_S
 from tests.contracts.kit.prepared import PreparedProcess
+from tests.contracts.kit.tls import TLS
 from tests.contracts.kit.tokens import SECRET
 from tests.tracing import CONFIG
 

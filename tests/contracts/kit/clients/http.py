@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Any
 
 import httpx
@@ -11,6 +10,7 @@ import httpx
 from tests.contracts.kit.clients.base import RefusedError, RoomClient
 from tests.contracts.kit.events import ContractViolationError, Position, check_event, parse_object
 from tests.contracts.kit.limits import EVENT_S
+from tests.contracts.kit.tls import TLS
 
 STATUS_OF_CODE = {
     "bad_request": 400,
@@ -39,11 +39,6 @@ def refusal_of(status: int, headers: dict[str, str], body: bytes) -> RefusedErro
     if error.type != "error" or STATUS_OF_CODE.get(error.text("code")) != status:
         raise ContractViolationError(f"{status} does not go with {error}")
     return RefusedError(error, status, headers)
-
-
-# One context for all clients: each would load the machine's certificates anew. Servers under test make their own.
-TLS = ssl.create_default_context()
-TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
 
 def http_client(base_url: str, token: str | None = None, **options: Any) -> httpx.AsyncClient:

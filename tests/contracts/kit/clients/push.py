@@ -15,9 +15,10 @@ import h2.exceptions
 import h2.settings
 
 from tests.contracts.kit.clients.base import DisconnectedError, Joined, RefusedError
-from tests.contracts.kit.clients.http import TLS, HttpRoomClient, refusal_of
+from tests.contracts.kit.clients.http import HttpRoomClient, refusal_of
 from tests.contracts.kit.events import ROOM_EVENTS, ContractViolationError, Event, Position
 from tests.contracts.kit.limits import EVENT_S
+from tests.contracts.kit.tls import TLS
 
 _READ_BYTES = 65_536
 

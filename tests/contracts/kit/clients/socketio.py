@@ -18,6 +18,7 @@ from tests.contracts.kit.clients.base import DisconnectedError, Joined, RefusedE
 from tests.contracts.kit.clients.websocket import close_code
 from tests.contracts.kit.events import ContractViolationError, Event, Position
 from tests.contracts.kit.limits import CLOSE_S, EVENT_S
+from tests.contracts.kit.tls import tls_for
 
 _QUERY = {"EIO": "4", "transport": "websocket"}
 
@@ -40,7 +41,7 @@ class SocketIoClient(RoomClient):
     async def open(self, **options: Any) -> dict[str, Any]:
         """The WebSocket and the engine's opening; `options` go to `websockets.connect`."""
         address = f"{self.base_url.replace('http', 'ws', 1)}/socket.io/?{urlencode(_QUERY)}"
-        options = {"proxy": None, "open_timeout": EVENT_S, "close_timeout": CLOSE_S} | options
+        options = {"proxy": None, "ssl": tls_for(address), "open_timeout": EVENT_S, "close_timeout": CLOSE_S} | options
         self._socket = await connect(address, **options)
         opening = await self._packet(EVENT_S)
         if not opening.startswith("0"):

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.contracts.kit.clients.base import DisconnectedError, Joined, RefusedError, RoomClient
 from tests.contracts.kit.events import ContractViolationError, Event, Position
 from tests.contracts.kit.limits import CLOSE_S, EVENT_S
+from tests.contracts.kit.tls import tls_for
 
 
 def close_code(error: ConnectionClosed) -> int:
@@ -36,7 +37,7 @@ class WebSocketClient(RoomClient):
     async def open(self, **options: Any) -> None:
         """The handshake alone; `options` go to `websockets.connect`."""
         address = self.base_url.replace("http", "ws", 1) + f"/rooms/{self.room}/ws"
-        options = {"proxy": None, "open_timeout": EVENT_S, "close_timeout": CLOSE_S} | options
+        options = {"proxy": None, "ssl": tls_for(address), "open_timeout": EVENT_S, "close_timeout": CLOSE_S} | options
         self._socket = await connect(address, **options)
 
     async def connect(self, since: object = None, **options: Any) -> Joined:

@@ -1,0 +1,41 @@
+"""TLS of the tests: a certificate for this machine in files, and clients that take it without a look."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from transports.http2.certificate import make
+
+# One context for all clients: each would load the machine's certificates anew. Servers under test make their own.
+TLS = ssl.create_default_context()
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The files of a certificate and its key, PEM."""
+
+    certfile: Path
+    keyfile: Path
+
+    def context(self) -> ssl.SSLContext:
+        """A server's, as uvicorn makes it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certfile, self.keyfile)
+        return context
+
+
+def made_pair(folder: Path) -> Pair:
+    """Make a pair in a folder."""
+    pair = Pair(folder / "certificate.pem", folder / "key.pem")
+    for path, text in zip((pair.certfile, pair.keyfile), make(datetime.now(UTC)), strict=True):
+        path.write_bytes(text)
+    return pair
+
+
+def tls_for(address: str) -> ssl.SSLContext | None:
+    """What a client of an address connects by: None where it is plain."""
+    return TLS if address.startswith(("https", "wss")) else None

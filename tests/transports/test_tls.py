@@ -1,0 +1,62 @@
+"""TLS before the app, by either event loop and either sink: what is said is heard at once, and the stream lives."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import pytest
+
+from tests.contracts.kit.clients import CLIENTS, RoomClient, SseClient
+from tests.contracts.kit.limits import EVENT_S
+from tests.contracts.kit.tls import made_pair
+from tests.transports.access import token
+from tests.transports.served import Run, Server, serving
+
+STREAMS = ["websocket", "sse", "longpoll", "socketio"]
+SAID = [f"message {number}" for number in range(20)]
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    return made_pair(tmp_path_factory.mktemp("tls")).context()
+
+
+@pytest.fixture(params=["direct", "portable"])
+def fanout(request: pytest.FixtureRequest) -> str:
+    made: str = request.param
+    return made
+
+
+def _client(server: Server, transport: str, user: str = "alice") -> RoomClient:
+    return CLIENTS[transport](f"https://127.0.0.1:{server.port}", "lobby", user, token(user))
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+def test_each_message_is_heard_before_the_next_is_said(
+    run: Run, tls: ssl.SSLContext, fanout: str, transport: str
+) -> None:
+    async def hear() -> None:
+        async with serving("all", tls, fanout=fanout) as server:
+            client = _client(server, transport)
+            await client.connect()
+            for said in SAID:
+                await server.say(said)
+                assert (await client.next_chat()).text("content") == said
+            await client.close()
+
+    run(hear())
+
+
+def test_an_idle_stream_shows_that_it_lives(run: Run, tls: ssl.SSLContext, fanout: str) -> None:
+    async def hear() -> None:
+        async with serving("all", tls, fanout=fanout, heartbeat_s=0.05) as server:
+            client = _client(server, "sse")
+            assert isinstance(client, SseClient)
+            await client.connect()
+            async with asyncio.timeout(EVENT_S):
+                while len(client.comments) < 3:
+                    await client.next_raw_block()
+            await client.close()
+
+    run(hear())
