@@ -91,7 +91,7 @@ def _backplane(settings: Settings) -> Backplane:
 
 
 def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
-    door, exposition = Door(hub), Exposition(hub)
+    door, exposition = Door(hub), Exposition(hub, info)
 
     async def health(request: Request) -> Response:
         well = hub.backplane.available and not hub.draining

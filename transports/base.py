@@ -20,6 +20,7 @@ class TransportInfo:
     duplex: bool  # whether commands go up the same connection
     resumes_by: str  # how a client says where it was
     direct: bool = True  # whether it writes to uvicorn's sockets itself, where it may
+    parts: tuple[str, ...] = ()  # names of the transports that it is made of, if there are several
 
 
 class Transport(Protocol):

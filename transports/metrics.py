@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
@@ -11,40 +12,53 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from core.hub import Hub
+from core.model import ResyncReason
+from transports.base import TransportInfo
+from transports.errors import HTTP_STATUS
+
+_OUTCOMES: Final = ("recovered", *get_args(ResyncReason))
+_CODES: Final = tuple(HTTP_STATUS)
+
+_Labelled = TypeVar("_Labelled", CounterMetricFamily, GaugeMetricFamily)
 
 
 class HubCollector(Collector):
-    """Reads one hub."""
+    """Reads one hub, for one server. What can be counted is there from the start, at 0."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, info: TransportInfo) -> None:
         self._hub = hub
+        self._transports = info.parts or (info.name,)
 
     def collect(self) -> Iterable[Metric]:
         """Every metric of the contract."""
-        stats = self._hub.stats
+        stats, transports = self._hub.stats, self._transports
         yield _labelled(
-            GaugeMetricFamily, "rtlab_connections", "Live streams and held polls", "transport", stats.connections
-        )
+            GaugeMetricFamily("rtlab_connections", "Live streams and held polls", labels=["transport"]),
+            transports, stats.connections,
+        )  # fmt: skip
         yield GaugeMetricFamily("rtlab_rooms", "Rooms held by this process", value=self._hub.backplane.rooms)
         yield CounterMetricFamily(
             "rtlab_events_published", "Events that were given an offset", value=self._hub.backplane.appended
         )
         yield _labelled(
-            CounterMetricFamily,
-            "rtlab_deliveries",
-            "Events handed to a socket or answered in a poll",
-            "transport",
-            stats.deliveries,
-        )
-        yield _labelled(CounterMetricFamily, "rtlab_resumes", "Resumes by how they ended", "outcome", stats.resumes)
-        yield _labelled(CounterMetricFamily, "rtlab_rejected", "Refusals by code", "code", stats.rejected)
+            CounterMetricFamily(
+                "rtlab_deliveries", "Events handed to a socket or answered in a poll", labels=["transport"]
+            ),
+            transports, stats.deliveries,
+        )  # fmt: skip
         yield _labelled(
-            CounterMetricFamily,
-            "rtlab_slow_consumers",
-            "Subscribers cut because their outbox was full",
-            "transport",
-            stats.slow_consumers,
+            CounterMetricFamily("rtlab_resumes", "Resumes by how they ended", labels=["outcome"]),
+            _OUTCOMES, stats.resumes,
+        )  # fmt: skip
+        yield _labelled(
+            CounterMetricFamily("rtlab_rejected", "Refusals by code", labels=["code"]), _CODES, stats.rejected
         )
+        yield _labelled(
+            CounterMetricFamily(
+                "rtlab_slow_consumers", "Subscribers cut because their outbox was full", labels=["transport"]
+            ),
+            transports, stats.slow_consumers,
+        )  # fmt: skip
         yield GaugeMetricFamily("rtlab_outbox_bytes", "Bytes waiting in all outboxes", value=self._hub.outbox_bytes)
         yield GaugeMetricFamily("rtlab_tasks", "Tasks of the event loop", value=_tasks())
         yield SummaryMetricFamily(
@@ -58,9 +72,9 @@ class HubCollector(Collector):
 class Exposition:
     """The text of one hub's metrics."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, info: TransportInfo) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(HubCollector(hub))
+        self._registry.register(HubCollector(hub, info))
 
     def text(self) -> bytes:
         """Prometheus text format 0.0.4."""
@@ -74,14 +88,8 @@ def _tasks() -> int:
         return 0
 
 
-def _labelled(
-    family: type[CounterMetricFamily] | type[GaugeMetricFamily],
-    name: str,
-    documentation: str,
-    label: str,
-    values: dict[str, int],
-) -> Metric:
-    metric = family(name, documentation, labels=[label])
-    for value, count in values.items():
-        metric.add_metric([value], count)
+def _labelled(metric: _Labelled, known: Sequence[str], counted: Mapping[str, int]) -> _Labelled:
+    """The metric, with a sample for each label that is known or was counted."""
+    for label, count in {**dict.fromkeys(known, 0), **counted}.items():
+        metric.add_metric([label], count)
     return metric

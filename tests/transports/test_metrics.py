@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.transports.access import bearer
 from tests.transports.conftest import Open
+from transports.registry import TRANSPORTS
 
 FAMILIES = {
     "rtlab_connections": ("gauge", "transport"),
@@ -21,12 +22,28 @@ FAMILIES = {
 }
 
 
-async def test_every_family_of_the_contract_is_there_from_the_start(open_app: Open) -> None:
-    async with open_app() as client:
+TRANSPORTS_OF: dict[str, set[str]] = {name: {name} for name in TRANSPORTS} | {
+    "all": {"websocket", "sse", "longpoll", "socketio"}
+}
+CODES = {
+    "bad_request", "unauthorized", "forbidden", "not_found", "method_not_allowed", "too_large", "rate_limited",
+    "slow_consumer", "shutting_down", "unavailable",
+}  # fmt: skip
+OUTCOMES = {"recovered", "epoch_changed", "history_evicted", "position_ahead"}
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+async def test_every_sample_that_can_occur_is_there_at_0_from_the_start(open_app: Open, name: str) -> None:
+    async with open_app(name) as client:
         answer = await client.get("/metrics")
-        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-        families = {family.name: family.type for family in text_string_to_metric_families(answer.text)}
-        assert families.items() >= {name: kind for name, (kind, _) in FAMILIES.items()}.items()
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    for family, (kind, label) in FAMILIES.items():
+        assert families[family].type == kind
+        labels = {"transport": TRANSPORTS_OF[name], "code": CODES, "outcome": OUTCOMES}.get(label or "", {""})
+        counted = [each for each in families[family].samples if not each.name.endswith("_created")]
+        assert {each.labels.get(label or "", "") for each in counted} == labels
+        assert {each.value for each in counted} == {0.0}
 
 
 async def test_counters_follow_what_happens(open_app: Open) -> None:
