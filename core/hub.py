@@ -38,6 +38,11 @@ _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not ev
 _PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
 _LEFT: Final = b'{"type":"user_left"'
 
+NOT_ENTERED: Final = (
+    "the server does not run this app's lifespan: start it with its lifespan on, "
+    "or let the app that mounts this one enter it"
+)
+
 _log = logging.getLogger("rtlab.hub")
 
 
@@ -61,6 +66,7 @@ class Hub:
         self.ingress = Ingress(settings.max_bytes)
         self.stats = Stats()
         self.instance: Final = secrets.token_hex(4)
+        self.entered = False
         self.draining = False
         self._write = write
         self._clock = clock
@@ -80,6 +86,7 @@ class Hub:
             keeping = [tasks.create_task(self._timekeeper.end_in_time()), tasks.create_task(self._timekeeper.keep_up())]
             try:
                 with self._repairs.running(tasks):
+                    self.entered = True
                     yield
             finally:
                 self.drain()
@@ -246,9 +253,11 @@ class Hub:
             subscription.end(self._shutting_down())
 
     def refuse_while_draining(self) -> None:
-        """Raise ShuttingDown once the drain has begun."""
+        """Raise ShuttingDown once the drain has begun, Unavailable before `running()` was entered."""
         if self.draining:
             raise self._shutting_down()
+        if not self.entered:
+            raise Unavailable(NOT_ENTERED)
 
     def deliver(self, room: RoomId, event: Event) -> None:
         """See `Listener.deliver`."""

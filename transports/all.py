@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from core.hub import Hub
 from transports.app import create_app
 from transports.base import Transport, TransportInfo
+from transports.lifespan import LazyApp
 from transports.longpoll import LongPollTransport
 from transports.socketio import SocketIoTransport
 from transports.sse import SseTransport
@@ -38,7 +39,4 @@ class AllTransports:
         return list(unique.values())
 
 
-def __getattr__(name: str) -> Any:
-    if name == "app":
-        return create_app("all")
-    raise AttributeError(name)
+app = LazyApp(lambda: create_app("all"))

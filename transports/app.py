@@ -23,10 +23,10 @@ from core.hub import Hub
 from core.settings import SettingError, Settings
 from transports import errors
 from transports.base import TransportInfo
-from transports.frames import direct_http
-from transports.hosting import adopt, hosting_server, tcp_nodelay
+from transports.health import health_route
+from transports.hosting import adopt, hosting_server
+from transports.lifespan import LabApp
 from transports.metrics import Exposition
-from transports.protocols import EXTENSION
 from transports.race import demo_wanted, with_page
 from transports.registry import load
 from transports.session import Door, get_route
@@ -46,12 +46,11 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     hub = _hub(settings, writes.to_each)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         server = hosting_server()
         if server is not None:
             adopt(server, settings, hub.drain)
         app.state.server = server
-        app.state.drain = hub.drain
         async with hub.running():
             yield
 
@@ -59,12 +58,15 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     routes: list[BaseRoute] = [*transport.routes(hub), *_common_routes(transport.info, hub, writes.name)]
     if name == "all":
         routes = with_page(routes, hub, demo=demo_wanted(os.environ))
-    return Starlette(
+    app = LabApp(
         routes=routes,
         lifespan=lifespan,
         middleware=_middleware(settings),
         exception_handlers=errors.handlers(hub),
     )
+    app.state.server = None
+    app.state.drain = hub.drain
+    return app
 
 
 def _hub(settings: Settings, write: Write) -> Hub:
@@ -93,23 +95,6 @@ def _backplane(settings: Settings) -> Backplane:
 def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
     door, exposition = Door(hub), Exposition(hub, info)
 
-    async def health(request: Request) -> Response:
-        well = hub.backplane.available and not hub.draining
-        state = "ok" if well else "draining" if hub.draining else "unavailable"
-        sink = _sink(request, info, hub.settings.fanout)
-        body = {
-            "status": state,
-            "transport": info.name,
-            "instance": hub.instance,
-            "deflate": hub.settings.deflate,
-            "sink": sink,
-            "writes": writes
-            if sink == "direct" and request.url.scheme == "http"
-            else None,  # TLS: its transport writes
-            "tcpNodelay": _tcp_nodelay(request),
-        }
-        return JSONResponse(body, 200 if well else 503, {"Cache-Control": "no-store"})
-
     async def metrics(request: Request) -> Response:
         return Response(exposition.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -121,22 +106,10 @@ def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     return [
-        get_route("/health", health),
+        health_route(info, hub, writes),
         get_route("/metrics", metrics),
         get_route("/rooms/{room}", room_state),
     ]
-
-
-def _sink(request: Request, info: TransportInfo, fanout: str) -> str:
-    if info.name == "h2push":
-        return fanout  # promises are written by h2 itself, whatever asks for its health
-    return "direct" if info.direct and direct_http(request.scope, fanout) is not None else "portable"
-
-
-def _tcp_nodelay(request: Request) -> bool | None:
-    peer = request.scope.get("extensions", {}).get(EXTENSION, {}).get("protocol")
-    told: bool | None = getattr(peer, "tcp_nodelay", None)  # under Hypercorn
-    return tcp_nodelay(request.app.state.server, request.scope.get("client")) if told is None else told
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from core import wire
-from core.errors import HelloTimeout, NotFound, RoomError
+from core.errors import HelloTimeout, NotFound, RoomError, ShuttingDown, Unavailable
 from core.hub import Hub
 
 HTTP_STATUS: Final = {
@@ -69,11 +69,17 @@ def http_response(error: RoomError) -> Response:
 
 
 async def deny(websocket: WebSocket, refusal: RoomError) -> None:
-    """Refuse a WebSocket before it is accepted, with the error's status where the server can say one."""
-    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+    """Refuse a WebSocket before it is accepted, with the error's status where the server can say one.
+
+    Elsewhere a refused handshake is a bare 403, which would blame the client: it is accepted, and closed with the code.
+    """
+    if "websocket.http.response" in (websocket.scope.get("extensions") or {}):
         await websocket.send_denial_response(http_response(refusal))
+    elif isinstance(refusal, Unavailable | ShuttingDown):
+        await websocket.accept()
+        await websocket.close(close_code(refusal), close_reason(refusal))
     else:
-        await websocket.close()  # the server answers 403
+        await websocket.close()
 
 
 def handlers(hub: Hub) -> dict[type[Exception], Handler]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +25,7 @@ from transports.base import TransportInfo
 from transports.bounds import cut_off_later
 from transports.http2.layer import PUSHER, with_http2
 from transports.http2.pushing import Pusher, PushRefusedError
+from transports.lifespan import LazyApp
 from transports.protocols import EXTENSION
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
@@ -137,7 +138,4 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def __getattr__(name: str) -> Any:
-    if name == "app":
-        return with_http2(create_app("h2push"))
-    raise AttributeError(name)
+app = LazyApp(lambda: with_http2(create_app("h2push")))

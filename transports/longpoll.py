@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +19,7 @@ from transports.app import create_app
 from transports.base import TransportInfo
 from transports.frames.longpoll import DirectPoll, Parked
 from transports.frames.parking import Frame, Parking
+from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, query_of, since_query
 
@@ -128,7 +129,4 @@ def _wait_s(request: Request) -> float:
     return wait_s
 
 
-def __getattr__(name: str) -> Any:
-    if name == "app":
-        return create_app("longpoll")
-    raise AttributeError(name)
+app = LazyApp(lambda: create_app("longpoll"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from transports.app import create_app
 from transports.base import TransportInfo
+from transports.lifespan import LazyApp
 from transports.longpoll import LongPollTransport
 
 
@@ -16,7 +15,4 @@ class ShortPollTransport(LongPollTransport):
     holds = False
 
 
-def __getattr__(name: str) -> Any:
-    if name == "app":
-        return create_app("shortpoll")
-    raise AttributeError(name)
+app = LazyApp(lambda: create_app("shortpoll"))

@@ -29,6 +29,7 @@ from transports.base import TransportInfo
 from transports.bounds import cut_off_later
 from transports.conversation import Conversation
 from transports.engine import EngineEndpoint, EngineServer, close, let_drain, ping_times
+from transports.lifespan import LazyApp
 from transports.protocols import EXTENSION
 
 PATH: Final = "/socket.io/"
@@ -230,7 +231,4 @@ def _chat(text: str) -> bytes:
     return bytes(command)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "app":
-        return create_app("socketio")
-    raise AttributeError(name)
+app = LazyApp(lambda: create_app("socketio"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from transports.bounds import cut_off_later
 from transports.frames import direct_http
 from transports.frames.heartbeat import Heartbeat
 from transports.frames.sse import DirectEventStream, chunk
+from transports.lifespan import LazyApp
 from transports.protocols import EXTENSION
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
@@ -117,7 +117,4 @@ def _farewell(ending: RoomError | None) -> bytes:
     return frame(wire.error(ending), None)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "app":
-        return create_app("sse")
-    raise AttributeError(name)
+app = LazyApp(lambda: create_app("sse"))

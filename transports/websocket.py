@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -22,6 +21,7 @@ from transports.conversation import Conversation
 from transports.errors import close_code, close_reason, deny
 from transports.frames import direct_websocket
 from transports.frames.websocket import DirectWebSocket
+from transports.lifespan import LazyApp
 from transports.protocols import EXTENSION
 from transports.session import Door
 
@@ -137,7 +137,4 @@ class _Connection:
         await self._websocket.close(close_code(reason), close_reason(reason))
 
 
-def __getattr__(name: str) -> Any:
-    if name == "app":
-        return create_app("websocket")
-    raise AttributeError(name)
+app = LazyApp(lambda: create_app("websocket"))

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypercorn.utils import is_asgi
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
-from uvicorn.importer import import_from_string
 
 from loadtests.lab.targets import TARGETS
 from tests.transports.access import SECRET
+from transports.app import create_app
+from transports.lifespan import LazyApp
 from transports.registry import TRANSPORTS, UnknownTransportError, load
 
 
@@ -27,11 +29,14 @@ def test_transport_says_its_own_name_and_nature(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TRANSPORTS)
-def test_uvicorn_finds_the_app(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_app_is_an_attribute_that_every_loader_finds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTLAB_SECRET", SECRET.decode())
-    assert isinstance(import_from_string(f"transports.{name}:app"), Starlette)
-    with pytest.raises(AttributeError):
-        importlib.import_module(f"transports.{name}").no_such_name  # noqa: B018
+    module = importlib.import_module(f"transports.{name}")
+    app = vars(module)["app"]  # Hypercorn and Granian look where __getattr__ is not asked
+    assert is_asgi(app)
+    assert isinstance(app, LazyApp)
+    assert isinstance(app.made(), Starlette)
+    assert app.made() is app.made()
 
 
 def test_a_transport_is_found_from_inside_its_folder_too() -> None:
@@ -53,8 +58,8 @@ def test_every_transport_can_be_measured() -> None:
 
 def test_all_serves_every_path_of_the_others_once() -> None:
     def paths(name: str) -> list[tuple[type, str]]:
-        app = import_from_string(f"transports.{name}:app")
-        return [(type(route), route.path) for route in app.routes if isinstance(route, Route | WebSocketRoute)]
+        routes = create_app(name).routes
+        return [(type(route), route.path) for route in routes if isinstance(route, Route | WebSocketRoute)]
 
     together = paths("all")
     assert len(together) == len(set(together))

@@ -1,0 +1,59 @@
+"""`GET /health`: whether this instance serves, a fixed code that says why not, and how it writes."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from core.hub import Hub
+from transports.base import TransportInfo
+from transports.frames import direct_http
+from transports.hosting import tcp_nodelay
+from transports.protocols import EXTENSION
+from transports.session import get_route
+
+
+def health_route(info: TransportInfo, hub: Hub, writes: str) -> Route:
+    """200 while rooms are served, else 503 with a `reason` where there is a code for it."""
+
+    async def health(request: Request) -> Response:
+        status, reason = condition(hub)
+        sink = _sink(request, info, hub.settings.fanout)
+        body = {
+            "status": status,
+            "transport": info.name,
+            "instance": hub.instance,
+            "deflate": hub.settings.deflate,
+            "sink": sink,
+            "writes": writes
+            if sink == "direct" and request.url.scheme == "http"
+            else None,  # TLS: its transport writes
+            "tcpNodelay": _tcp_nodelay(request),
+        }
+        if reason is not None:
+            body["reason"] = reason
+        return JSONResponse(body, 200 if status == "ok" else 503, {"Cache-Control": "no-store"})
+
+    return get_route("/health", health)
+
+
+def condition(hub: Hub) -> tuple[str, str | None]:
+    """The status, and the code of what is wrong. Codes are public: no host, user or error text."""
+    if not hub.entered:
+        return "unavailable", "lifespan"
+    if hub.draining:
+        return "draining", None
+    return ("ok", None) if hub.backplane.available else ("unavailable", None)
+
+
+def _sink(request: Request, info: TransportInfo, fanout: str) -> str:
+    if info.name == "h2push":
+        return fanout  # promises are written by h2 itself, whatever asks for its health
+    return "direct" if info.direct and direct_http(request.scope, fanout) is not None else "portable"
+
+
+def _tcp_nodelay(request: Request) -> bool | None:
+    peer = request.scope.get("extensions", {}).get(EXTENSION, {}).get("protocol")
+    told: bool | None = getattr(peer, "tcp_nodelay", None)  # under Hypercorn
+    return tcp_nodelay(request.app.state.server, request.scope.get("client")) if told is None else told

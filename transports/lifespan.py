@@ -1,0 +1,88 @@
+"""The ASGI lifespan of an app, and apps that are made when they are first called.
+
+uvicorn and Hypercorn serve on after an exception in the lifespan, and print it. So whatever is wrong at the start is
+answered by `lifespan.startup.failed` with one sentence, after which every server that runs the lifespan exits.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from core.errors import Unavailable
+from core.hub import NOT_ENTERED
+from core.settings import SettingError
+from transports.errors import deny, http_response
+
+_log: Final = logging.getLogger("uvicorn.error")  # the one logger that is shown under plain `uvicorn` too
+
+
+class LabApp(Starlette):
+    """A Starlette app that answers a SettingError of its lifespan with its sentence."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See Starlette."""
+        if scope["type"] != "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+        await receive()
+        stage = "startup"
+        try:
+            async with self.router.lifespan_context(self):
+                await send({"type": "lifespan.startup.complete"})
+                stage = "shutdown"
+                await receive()
+        except SettingError as error:
+            await send({"type": f"lifespan.{stage}.failed", "message": str(error)})
+        except BaseException:
+            await send({"type": f"lifespan.{stage}.failed", "message": traceback.format_exc()})
+            raise
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+
+
+class LazyApp:
+    """An app that costs its module nothing to import: `make` is called by the first scope, and reads the settings then.
+
+    Every ASGI server's loader finds it, since it is a plain attribute, and an object whose `__call__` is a coroutine.
+    """
+
+    def __init__(self, make: Callable[[], Starlette]) -> None:
+        self._make = make
+        self._app: Starlette | None = None
+        self._refused = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. Without usable settings a lifespan fails with the sentence, and a request is answered by 503."""
+        try:
+            app = self.made()
+        except SettingError as error:
+            await self._refuse(error, scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    def made(self) -> Starlette:
+        """The Starlette app behind it. Raises SettingError."""
+        if self._app is None:
+            self._app = self._make()
+        return self._app
+
+    async def _refuse(self, error: SettingError, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        if not self._refused:  # the server runs no lifespan, or it would have ended
+            self._refused = True
+            _log.error("%s", error)
+        refusal = Unavailable(NOT_ENTERED)
+        if scope["type"] == "websocket":
+            await deny(WebSocket(scope, receive, send), refusal)
+        else:
+            await http_response(refusal)(scope, receive, send)
