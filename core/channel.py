@@ -24,6 +24,7 @@ NewFanout = Callable[[Framing, Answer | None], Fanout]
 # ask the history, the next ones would come later still, and the room would never recover.
 _RECENT_EVENTS: Final = 256
 _RECENT_S: Final = 30.0
+_TRIES: Final = 3  # of a read that the room has run away from meanwhile
 
 
 class Channel:
@@ -39,6 +40,7 @@ class Channel:
         "_groups",
         "_joining",
         "_new_fanout",
+        "_outlived",
         "_pending",
         "_recent",
         "_recent_s",
@@ -72,6 +74,7 @@ class Channel:
         self._recent: deque[tuple[float, Event]] = deque(maxlen=min(_RECENT_EVENTS, settings.history_events))
         self._recent_s = min(_RECENT_S, settings.history_s)
         self._pending: deque[Event] = deque()  # came before the head was known, or after a hole
+        self._outlived = ""  # the epoch of the life that ended while it was followed here
 
     def __iter__(self) -> Iterator[Subscription]:
         for group in self._groups.values():
@@ -102,19 +105,33 @@ class Channel:
                 subscription.replay(recent)
                 self._register(subscription, Start(since, recovered=True))
                 return
-            history = await self._backplane.history(self.room, since)
+            missed = await self._read(since, live)
         finally:
             del self._joining[subscription]
-        head = self._known_head()
-        if isinstance(history, Unrecoverable):
-            self._register(subscription, Start(head, recovered=False, resync=history.reason))
-            return
-        missed = merge(since, history, live, head)
-        if missed is None:  # the room began another life, or jumped, while its history was read
-            self._register(subscription, Start(head, recovered=False, resync="epoch_changed"))
-            return
-        subscription.replay(missed)
-        self._register(subscription, Start(since, recovered=True))
+        if isinstance(missed, Unrecoverable):
+            position = missed.begin if self._was_between_polls(subscription, since) else self._known_head()
+            self._register(subscription, Start(position, recovered=False, resync=missed.reason))
+        else:
+            subscription.replay(missed)
+            self._register(subscription, Start(since, recovered=True))
+
+    async def _read(self, since: Position, live: Sequence[Event]) -> Sequence[Event] | Unrecoverable:
+        """What one that joins has missed, up to the head; `live` grows meanwhile by what it must not miss."""
+        for _ in range(_TRIES):
+            history = await self._backplane.history(self.room, since)
+            if isinstance(history, Unrecoverable):
+                return history
+            if since.epoch != self._known_head().epoch:  # here the room's new life has not been noticed yet
+                await self.repair()
+            missed = merge(since, history, live, self._known_head())
+            if missed is not None:
+                return missed
+            # The room began another life, or jumped, while its history was read.
+        return Unrecoverable("epoch_changed", self._known_head(), self._known_head())
+
+    def _was_between_polls(self, subscription: Subscription, since: Position) -> bool:
+        """Whether a poller was on its way back when its life of the room ended: then it is a live subscriber."""
+        return subscription.linger and since.epoch == self._outlived
 
     def resume(self, subscription: Subscription, since: Position, now_s: float) -> Sequence[Event] | None:
         """Let a poller in again without asking the backplane: the few events it missed; none, and then it listens.
@@ -197,22 +214,38 @@ class Channel:
             self._fan_out(event)
 
     async def repair(self) -> None:
-        """Catch up with the room's history; tell everybody when that is no longer possible. Raises Unavailable."""
+        """Catch up with the room's history. When that is no longer possible: tell everybody to go on from where what is
+        left of it begins, and hand that on. Raises Unavailable.
+        """
         asked = self.head
         if asked is None:
             return
         self._pending.clear()  # whatever came so far is in the history that is read now
-        history = await self._backplane.history(self.room, asked)
-        if isinstance(history, Unrecoverable) and self.head == asked:
-            self._jump(history)
-        elif isinstance(history, Unrecoverable) or self._known_head().epoch != asked.epoch:
+        gap, rest = await self._what_follows(asked)
+        head = self._known_head()
+        if head.epoch != asked.epoch or (gap and head != asked):
             # The answer is about a place that was left meanwhile; what was pending is still to be had.
             self._ask_for_repair()
         else:
-            for event in history:
+            if gap:
+                self._jump(gap.reason, gap.begin)
+            for event in rest:
                 if event.position.offset == self._known_head().offset + 1:
                     self._fan_out(event)
         self._replay_pending()
+
+    async def _what_follows(self, position: Position) -> tuple[Unrecoverable | None, Sequence[Event]]:
+        """The events after a position; where they cannot be had, why not, and all that is left after its `begin`."""
+        gap: Unrecoverable | None = None
+        for _ in range(_TRIES):
+            history = await self._backplane.history(self.room, gap.begin if gap else position)
+            if not isinstance(history, Unrecoverable):
+                return gap, history
+            gap = history
+            if gap.begin == gap.head:
+                return gap, ()
+        # The room forgets faster than it can be read. What came after this head was delivered meanwhile.
+        return (gap and Unrecoverable(gap.reason, gap.head, gap.head)), ()
 
     def _is_behind(self, position: Position) -> bool:
         head = self._known_head()
@@ -244,14 +277,17 @@ class Channel:
             self.remove(subscription)
             subscription.cut()
 
-    def _jump(self, to: Unrecoverable) -> None:
+    def _jump(self, reason: ResyncReason, to: Position) -> None:
         self._recent.clear()
         for group in self._groups.values():
             group.flush()  # what was told before the jump goes out before it
-        self.head = to.head
-        body = wire.resync(_live_reason(to.reason), to.head)
+        left = self._known_head()
+        if to.epoch != left.epoch:
+            self._outlived = left.epoch
+        self.head = to
+        body = wire.resync(_live_reason(reason), to)
         for subscription in list(self):
-            subscription.send_control(body, to.head)
+            subscription.send_control(body, to)
 
     def _replay_pending(self) -> None:
         pending, self._pending = self._pending, deque()

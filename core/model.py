@@ -89,10 +89,13 @@ ResyncReason = Literal["epoch_changed", "history_evicted", "position_ahead"]
 
 @dataclass(frozen=True, slots=True)
 class Unrecoverable:
-    """Why history cannot continue from a position, and where the room stands now."""
+    """Why history cannot continue from a position, where the room stands now, and from where all that is left follows:
+    `begin` is the place before the oldest event that is kept, the head when none is.
+    """
 
     reason: ResyncReason
     head: Position
+    begin: Position
 
 
 @dataclass(frozen=True, slots=True)

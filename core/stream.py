@@ -51,12 +51,13 @@ class Stream:
     def since(self, position: Position, now_s: float) -> tuple[Event, ...] | Unrecoverable:
         """The events after `position`, oldest first, or why they cannot be given."""
         self.trim(now_s)
+        begin = Position(self.epoch, self.first_offset - 1)
         if position.epoch != self.epoch:
-            return Unrecoverable("epoch_changed", self.head)
+            return Unrecoverable("epoch_changed", self.head, begin)
         if position.offset > self._head:
-            return Unrecoverable("position_ahead", self.head)
-        if position.offset < self.first_offset - 1:
-            return Unrecoverable("history_evicted", self.head)
+            return Unrecoverable("position_ahead", self.head, begin)
+        if position.offset < begin.offset:
+            return Unrecoverable("history_evicted", self.head, begin)
         behind = self._head - position.offset
         # From the right: those who resume are nearly always near the head, and a deque is cheap at its ends.
         return tuple(self._events[-back][1] for back in range(behind, 0, -1))

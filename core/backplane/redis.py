@@ -128,7 +128,9 @@ class RedisBackplane:
             at = events[-1].position if events else since
             answer = await self._run("history", room, at.epoch, at.offset, _PAGE)
             if answer[0] != b"ok":
-                return Unrecoverable(cast(ResyncReason, answer[0].decode()), _position(answer))
+                head = _position(answer)
+                begin = Position(head.epoch, int(answer[4]))
+                return Unrecoverable(cast(ResyncReason, answer[0].decode()), head, begin)
             page = _events(room, at.epoch, answer[4])
             events += page
             if not page or events[-1].position.offset >= int(answer[2]):

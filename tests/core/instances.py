@@ -134,6 +134,7 @@ class Follower:
         self.subscription = subscription
         self.position = subscription.start.position
         self.resyncs = 0
+        self.jumped_to: Position | None = None  # by the last resync
         self.ended = False
 
     def hear(self, told: list[dict[str, Any]]) -> None:
@@ -141,7 +142,7 @@ class Follower:
         for event in told:
             if event["type"] == "resync":
                 self.resyncs += 1
-                self.position = Position.parse(event["position"])
+                self.position = self.jumped_to = Position.parse(event["position"])
             else:
                 position = Position.parse(event["id"])
                 assert position == Position(self.position.epoch, self.position.offset + 1), (self.position, event)

@@ -58,10 +58,11 @@ async def test_resync_comes_after_what_was_told_before_it() -> None:
         assert channel is not None
         await one.say("last of its life")
         one.link.store.lose()
+        await one.say("first of the next")
         await channel.repair()
         await settled()
         told = [json.loads(line) for line in sink.heard()]
-        assert [event["type"] for event in told] == ["user_joined", "chat", "resync"]
+        assert gist(told) == ["user_joined alice", "last of its life", "resync", "first of the next"]
 
 
 async def test_drain_finishes_direct_sockets() -> None:

@@ -47,7 +47,14 @@ class HubMachine(RuleBasedStateMachine):
         history_events=st.sampled_from([1000, 4]), outbox_bytes=st.sampled_from([1 << 20, 700]), held=st.booleans()
     )
     def begin(self, history_events: int, outbox_bytes: int, held: bool) -> None:
-        limits = Settings(rate_per_s=0.0, history_events=history_events, outbox_bytes=outbox_bytes, presence_ttl_s=30.0)
+        self.history_events = history_events
+        limits = Settings(
+            rate_per_s=0.0,
+            history_events=history_events,
+            history_s=86_400.0,  # nothing is dropped by its age, so that it is known what a jump may leave out
+            outbox_bytes=outbox_bytes,
+            presence_ttl_s=30.0,
+        )
 
         async def start() -> None:
             self.store = Store(limits, now_s)
@@ -291,6 +298,8 @@ class HubMachine(RuleBasedStateMachine):
         while sink is not None and not sink.finished and sink.room_for == 0:
             sink.drain(room_for=10)
         self.listen(follower, sink)
+        if follower.jumped_to is not None and follower.jumped_to.epoch == head.epoch:
+            assert follower.jumped_to.offset <= max(0, head.offset - self.history_events)  # all that is left follows
         if not follower.subscription.ended:
             assert follower.position == head
             return

@@ -157,8 +157,9 @@ async def test_lost_store_is_told_to_live_streams() -> None:
         await settled()
         assert position.epoch == "epoch0002"
         for subscription in (alice, bob):
-            told = waiting(subscription)
-            assert told[-1] == {"type": "resync", "reason": "epoch_changed", "position": "epoch0002:1"}
+            *_, resync, chat = waiting(subscription)
+            assert resync == {"type": "resync", "reason": "epoch_changed", "position": "epoch0002:0"}
+            assert (chat["id"], chat["content"]) == ("epoch0002:1", "new life")
         await one.say("2")
         assert gist(waiting(alice)) == ["2"]
 
@@ -186,7 +187,10 @@ async def test_gap_beyond_the_history_is_told() -> None:
         two.link.in_flight = two.link.in_flight[-1:]
         two.link.hand_on()
         await settled()
-        assert [event["type"] for event in waiting(alice)] == ["resync"]
+        resync, *rest = waiting(alice)
+        head, _ = await one.hub.members(ROOM)
+        assert (resync["reason"], resync["position"]) == ("history_evicted", f"{head.epoch}:{head.offset - 3}")
+        assert gist(rest) == ["7", "8", "9"]  # all that is left
         two.link.held = False
         await one.say("next")
         assert gist(waiting(alice)) == ["next"]
@@ -224,6 +228,8 @@ async def test_event_of_a_new_life_that_comes_during_a_repair_is_not_lost() -> N
         await settled()
         two.link.answering.set()
         await settled()
-        assert waiting(alice)[-1] == {"type": "resync", "reason": "epoch_changed", "position": "epoch0002:1"}
+        *_, resync, chat = waiting(alice)
+        assert resync == {"type": "resync", "reason": "epoch_changed", "position": "epoch0002:0"}
+        assert (chat["id"], chat["content"]) == ("epoch0002:1", "new life")
         await one.say("2")
         assert gist(waiting(alice)) == ["2"]

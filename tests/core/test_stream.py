@@ -50,11 +50,12 @@ class StreamMachine(RuleBasedStateMachine):
     @rule(offset=st.integers(0, 30))
     def read_from_a_position(self, offset: int) -> None:
         head = len(self.appended_s)
+        begin = Position(EPOCH, head - self.held())
         given = self.stream.since(Position(EPOCH, offset), self.now_s)
         if offset > head:
-            assert given == Unrecoverable("position_ahead", Position(EPOCH, head))
-        elif offset < head - self.held():
-            assert given == Unrecoverable("history_evicted", Position(EPOCH, head))
+            assert given == Unrecoverable("position_ahead", Position(EPOCH, head), begin)
+        elif offset < begin.offset:
+            assert given == Unrecoverable("history_evicted", Position(EPOCH, head), begin)
         else:
             assert not isinstance(given, Unrecoverable)
             assert [event.position.offset for event in given] == list(range(offset + 1, head + 1))
@@ -63,7 +64,8 @@ class StreamMachine(RuleBasedStateMachine):
     @rule(offset=st.integers(0, 30))
     def read_from_a_foreign_epoch(self, offset: int) -> None:
         given = self.stream.since(Position(FOREIGN, offset), self.now_s)
-        assert given == Unrecoverable("epoch_changed", self.stream.head)
+        begin = Position(EPOCH, len(self.appended_s) - self.held())
+        assert given == Unrecoverable("epoch_changed", self.stream.head, begin)
 
     @invariant()
     def bounds_hold(self) -> None:
@@ -80,7 +82,8 @@ def test_event_is_dropped_at_its_age_and_the_head_stays_known() -> None:
     stream = Stream(ROOM, EPOCH, 10, 5.0)
     stream.append(numbered(1), 0.0)
     assert len(stream.since(Position(EPOCH, 0), 4.999)) == 1  # type: ignore[arg-type]
-    assert stream.since(Position(EPOCH, 0), 5.0) == Unrecoverable("history_evicted", Position(EPOCH, 1))
+    head = Position(EPOCH, 1)
+    assert stream.since(Position(EPOCH, 0), 5.0) == Unrecoverable("history_evicted", head, head)
     assert stream.since(Position(EPOCH, 1), 5.0) == ()
 
 

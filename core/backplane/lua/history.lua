@@ -1,14 +1,19 @@
--- ARGV 7 epoch, 8 offset, 9 count: up to count events after that position, as id, payload, id, payload…
+-- ARGV 7 epoch, 8 offset, 9 count. Extra: up to count events after that position, as id, payload, id, payload…
+-- When they cannot be given: the offset before the oldest event that is kept.
 if not epoch then
   open()
   keep()
 end
 trim()
+local function refusal(reason)
+  local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+  return answer(reason, digits(oldest and tonumber(string.match(oldest[1], '^%d+')) - 1 or offset))
+end
 local since = tonumber(ARGV[8])
 if ARGV[7] ~= epoch then
-  return answer('epoch_changed')
+  return refusal('epoch_changed')
 elseif since > offset then
-  return answer('position_ahead')
+  return refusal('position_ahead')
 end
 local events = {}
 if since < offset then
@@ -18,7 +23,7 @@ if since < offset then
   end
   -- Also when the log is gone and the head is not: Redis may evict any key under memory pressure.
   if string.match(events[1] or '', '^%d+') ~= digits(since + 1) then
-    return answer('history_evicted')
+    return refusal('history_evicted')
   end
 end
 return answer('ok', events)

@@ -124,12 +124,12 @@ async def history_continues_a_position_or_says_why_not(bench: Bench) -> None:
         epoch = (await backplane.publish(ROOM, chat("1"))).position.epoch
         for content in "2345":
             await backplane.publish(ROOM, chat(content))
-        head = Position(epoch, 5)
-        assert [event.position.offset for event in await read(backplane, Position(epoch, 2))] == [3, 4, 5]
+        head, begin = Position(epoch, 5), Position(epoch, 2)
+        assert [event.position.offset for event in await read(backplane, begin)] == [3, 4, 5]
         assert not await read(backplane, head)
-        assert await backplane.history(ROOM, Position(epoch, 1)) == Unrecoverable("history_evicted", head)
-        assert await backplane.history(ROOM, Position(epoch, 6)) == Unrecoverable("position_ahead", head)
-        assert await backplane.history(ROOM, Position("foreign00", 5)) == Unrecoverable("epoch_changed", head)
+        assert await backplane.history(ROOM, Position(epoch, 1)) == Unrecoverable("history_evicted", head, begin)
+        assert await backplane.history(ROOM, Position(epoch, 6)) == Unrecoverable("position_ahead", head, begin)
+        assert await backplane.history(ROOM, Position("foreign00", 5)) == Unrecoverable("epoch_changed", head, begin)
 
 
 @check
@@ -140,11 +140,11 @@ async def history_forgets_by_age_and_keeps_the_head(bench: Bench) -> None:
         old = (await backplane.publish(ROOM, chat("old"))).position
         await bench.advance(0.6)
         young = (await backplane.publish(ROOM, chat("young"))).position
-        assert await backplane.history(ROOM, Position(old.epoch, 0)) == Unrecoverable("history_evicted", young)
+        assert await backplane.history(ROOM, Position(old.epoch, 0)) == Unrecoverable("history_evicted", young, old)
         assert [event.position for event in await read(backplane, old)] == [young]
         await bench.advance(0.6)
         await backplane.sweep()
-        assert await backplane.history(ROOM, old) == Unrecoverable("history_evicted", young)
+        assert await backplane.history(ROOM, old) == Unrecoverable("history_evicted", young, young)
         assert not await read(backplane, young)
 
 
@@ -327,4 +327,4 @@ async def empty_room_is_freed_and_begins_another_life(bench: Bench) -> None:
         head, members = await backplane.members(ROOM)
         assert head.epoch != last.epoch
         assert (head.offset, list(members)) == (0, [])
-        assert await backplane.history(ROOM, last) == Unrecoverable("epoch_changed", head)
+        assert await backplane.history(ROOM, last) == Unrecoverable("epoch_changed", head, head)

@@ -15,7 +15,7 @@ from core.model import Position, Unrecoverable
 from tests.conftest import missing
 from tests.contracts.kit.redis_server import RedisProcess, find_redis
 from tests.core.backplane.bench import PATIENCE_S, listening
-from tests.core.backplane.kit import ALICE, FREE, ROOM, chat
+from tests.core.backplane.kit import ALICE, FREE, ROOM, chat, read
 
 
 @pytest.fixture
@@ -75,7 +75,9 @@ async def test_redis_that_comes_back_empty_is_another_life(redis: RedisProcess) 
         after = (await backplane.publish(ROOM, chat("after"))).position
         assert after.offset == 1
         assert after.epoch != before.epoch
-        assert await backplane.history(ROOM, before) == Unrecoverable("epoch_changed", after)
+        begin = Position(after.epoch, 0)
+        assert await backplane.history(ROOM, before) == Unrecoverable("epoch_changed", after, begin)
+        assert [event.position for event in await read(backplane, begin)] == [after]
         async with asyncio.timeout(PATIENCE_S):
             while (ROOM, after) not in [(room, event.position) for room, event in recorder.delivered]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
