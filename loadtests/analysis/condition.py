@@ -11,6 +11,7 @@ import pandas as pd
 from loadtests.analysis import bootstrap, claims, cost, latency, model
 from loadtests.analysis.latency import FloatArray
 from loadtests.analysis.palette import rank
+from loadtests.runs import notes
 from loadtests.runs.repeats import believed
 from loadtests.runs.schema import Cell, Validity
 
@@ -49,6 +50,11 @@ class Result:
     def reasons(self) -> tuple[str, ...]:
         """Every distinct reason against one of its cells."""
         return tuple(dict.fromkeys(reason for cell in self.cells for reason in cell.verdict.reasons))
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Why connections of its cells were cut or refused and publications not taken: text -> how often."""
+        return notes.merged(cell.errors for cell in self.cells)
 
     def total(self, figure: str) -> int:
         """Sum one field of `schema.Counts` over the used cells."""

@@ -17,7 +17,7 @@ from loadtests.analysis.bootstrap import Estimate
 from loadtests.analysis.condition import Result
 from loadtests.analysis.cost import Cost
 from loadtests.analysis.study import Study
-from loadtests.runs import store
+from loadtests.runs import notes, store
 from loadtests.runs.schema import Cell
 
 FORMAT, VERSION = "rtlab-results", 1
@@ -117,6 +117,7 @@ def _record(result: Result) -> Record:
         **_identity(result.cells[0]),
         "validity": str(result.validity),
         "reasons": "; ".join(result.reasons),
+        "errors": notes.in_words(result.errors),
         "cells": len(result.cells),
         "cells_used": len(result.used),
         "deliveries": p.n,

@@ -40,7 +40,9 @@ from loadtests.analysis.charts.timeline import timeline
 from loadtests.analysis.study import Study, study
 from loadtests.analysis.verdicts import page
 from loadtests.analysis.verdicts.evidence import Evidence, gather
+from loadtests.runs import notes
 from loadtests.runs.errors import RunError
+from loadtests.runs.schema import Cell, Validity
 
 _NAME = "report.html"
 
@@ -143,6 +145,8 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         "look": lambda transport: palette.look(transport).name,
         "interval": lambda estimate: quantity.span(estimate.low_ms, estimate.high_ms),
         "claimed": table.claimed,
+        "happened": table.happened,
+        "in_words": notes.in_words,
         "contrast": sentences.contrast,
         "shares": variants.shares,
     }
@@ -152,6 +156,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         study=worked_out,
         run=worked_out.run,
         groups=_by_load(rows),
+        noted=sorted(filter(_noted, worked_out.run.cells), key=lambda cell: cell.order),
         charts=charts,
         marks=table.MARKS,
         state=sentences.state(worked_out),
@@ -174,6 +179,10 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         dark=Markup(palette.css_variables(dark=True)),  # noqa: S704
         **page.context(evidence),
     )
+
+
+def _noted(cell: Cell) -> bool:
+    return cell.verdict.validity is not Validity.VALID or bool(cell.errors)
 
 
 def _by_load(rows: tuple[table.Row, ...]) -> list[tuple[str, list[table.Row]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from loadtests.analysis.bootstrap import Estimate
 from loadtests.analysis.condition import Result
 from loadtests.analysis.quantity import UNKNOWN, digits, printable, share, span
 from loadtests.analysis.study import Study, study
+from loadtests.runs import notes
 from loadtests.runs.schema import Validity
 
 MARKS = {Validity.VALID: "●", Validity.DOUBTFUL: "◐", Validity.INVALID: "○"}
@@ -42,8 +43,11 @@ class Row:
     out_of_order: int
     validity: Validity
     reasons: tuple[str, ...]
+    errors: Mapping[str, int]  # why connections were cut or refused and publications not taken, with counts
     verdict: claims.ClaimVerdict
 
+
+SHOWN_ERRORS = 3
 
 HEADINGS = (
     "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "B/delivery", "CPU us", "KiB/conn", "reach",
@@ -87,6 +91,7 @@ def _row(result: Result, worked_out: Study) -> Row:
         out_of_order=result.total("out_of_order"),
         validity=result.validity,
         reasons=result.reasons,
+        errors=result.errors,
         verdict=result.claim,
     )
 
@@ -106,7 +111,7 @@ def claimed(row: Row) -> str:
 def render_text(table: Sequence[Row]) -> str:
     """Lay the rows out for a terminal, one blank line between loads; ends without a newline.
 
-    Reasons against rows that are not valid follow below the table.
+    Reasons against rows that are not valid, and what happened to their connections, follow below the table.
     """
     lines = [HEADINGS, *(_cells(row) for row in table)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
@@ -117,13 +122,19 @@ def render_text(table: Sequence[Row]) -> str:
             out.append("")
         out.append(_laid_out(line, widths))
         previous = row
-    notes = [_note(row) for row in table if row.reasons]
+    notes = [_note(row) for row in table if row.reasons or row.errors]
     return "\n".join([*out, *(["", *notes] if notes else [])])
 
 
 def _note(row: Row) -> str:
     left_out = f", {row.left_out} of {row.cells} cells left out" if row.left_out else ""
-    return printable(f"{MARKS[row.validity]} {_name(row)} is {row.validity}{left_out}: {'; '.join(row.reasons)}")
+    against = "; ".join(filter(None, (*row.reasons, happened(row))))
+    return printable(f"{MARKS[row.validity]} {_name(row)} is {row.validity}{left_out}: {against}")
+
+
+def happened(row: Row) -> str:
+    """Return what happened to the row's connections and publications, the most frequent first; empty for nothing."""
+    return notes.in_words(row.errors, show=SHOWN_ERRORS)
 
 
 def _name(row: Row) -> str:

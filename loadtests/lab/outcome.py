@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: st
         instrument=health,
         server=outcome.server,
         link_check=outcome.link_check,
+        errors=result.errors,
     )
     tables = {
         "samples": samples,
@@ -109,6 +111,7 @@ def cell_of(
     instrument: Instrument | None = None,
     server: dict[str, str | int | float | bool] | None = None,
     link_check: LinkCheck | None = None,
+    errors: Mapping[str, int] | None = None,
 ) -> Cell:
     """Return the run's row of a planned cell."""
     load = planned.load
@@ -138,4 +141,5 @@ def cell_of(
         direction=load.direction,
         variant=planned.variant,
         against=planned.against,
+        errors=dict(errors or {}),
     )

@@ -206,6 +206,7 @@ class Cell(msgspec.Struct, frozen=True):
     variant: str = ""  # what the server was told beside the run's settings, e.g. "coalesce=20ms"
     against: str = ""  # cells of the kind "ablation": the load's name of which this one changes one thing
     link_check: LinkCheck | None = None  # None: the loopback
+    errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often
 
 
 class Run(msgspec.Struct, frozen=True):

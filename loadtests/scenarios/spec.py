@@ -110,4 +110,4 @@ class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
     refused: int  # publications answered by an error or never answered, measured phase
     told_gaps: int  # resync events and slow_consumer closes
     reconnects: int
-    errors: tuple[str, ...] = ()  # distinct, with counts, the first twenty
+    errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often

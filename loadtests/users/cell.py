@@ -17,6 +17,7 @@ from locust.env import Environment
 from loadtests.clients.clock import RealtimeOffset
 from loadtests.clients.http import Access, Endpoint, parse_endpoint
 from loadtests.clients.tls import client_context
+from loadtests.runs import notes
 from loadtests.scenarios.spec import CellSpec
 from loadtests.users.alarms import Alarms
 from loadtests.users.arrivals import NS_PER_S, instants
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from loadtests.users.room_user import RoomUser
 
 FOREVER_NS = 2**62
-MAX_ERRORS = 20
 MAX_SPUN_PER_S = 200
 # Not gevent's, which starts a thread: ten milliseconds that the first user's connect would seem to take.
 _READ_ADDRESS = get_original("socket", "getaddrinfo")
@@ -144,12 +144,8 @@ class Cell:
             self._start(publisher, from_ns, to_ns)
 
     def note(self, error: str) -> None:
-        """Count an error."""
-        self.errors[error] += 1
-
-    def error_lines(self) -> tuple[str, ...]:
-        """Distinct errors with their counts, the most frequent first."""
-        return tuple(f"{count} x {error}" for error, count in self.errors.most_common(MAX_ERRORS))
+        """Count an error, under its wording (`runs.notes`)."""
+        notes.add(self.errors, error)
 
     def close(self) -> None:
         """Stop publishing; give timer and watcher back."""

@@ -50,6 +50,8 @@ class ForeignUser(PostingUser):
         elif self.link is not None and isinstance(self.link.client, foreign.ForeignWebSocketClient):
             self.link.send(self.link.client.publish(content, ref))
             self._take_as_accepted(ref)
+        else:
+            self.cell.note(f"{self.label} publication not sent: not connected")
 
     def _take_as_accepted(self, ref: str) -> None:
         # Nothing acknowledges it: what the server lost on the way in is counted with what it lost on the way out.

@@ -11,6 +11,7 @@ from gevent.event import Event
 
 from loadtests.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.clients.sockets import SocketTotals as TcpTotals
+from loadtests.runs import notes
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
 from loadtests.users.arrivals import NS_PER_S
 from loadtests.users.cell import Cell
@@ -86,9 +87,9 @@ class Measurement:
     def result(self) -> GeneratorResult:
         """What `generator.json` says."""
         cell = self.cell
-        errors = cell.error_lines()
+        errors = notes.most(cell.errors)
         if cell.recorder.dropped:
-            errors = (f"{cell.recorder.dropped} x delivery not kept: the recorder was full", *errors)
+            errors["delivery not kept: the recorder was full"] = cell.recorder.dropped
         return GeneratorResult(
             cell=cell.spec.cell,
             clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped and cell.recorder.deliveries else "user",
@@ -117,8 +118,10 @@ class Measurement:
             if cell.failed:
                 raise Failed(cell.failed)
             if time.monotonic_ns() > cell.deadline_ns() + NS_PER_S:
+                why = notes.in_words(cell.errors, show=3)
                 raise Failed(
                     f"{cell.ready} of {self._expected_users} users connected within {cell.spec.connect_timeout_s:g} s"
+                    + (f": {why}" if why else "")
                 )
             self._stopped.wait(_LOOK_S)
 

@@ -23,6 +23,7 @@ from locust.runners import MasterRunner
 
 from core.auth import sign
 from loadtests.clients.sockets import HAS_KERNEL_STAMPS
+from loadtests.runs import notes
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load
 from loadtests.users import mirror
 from loadtests.users.arrivals import KINDS
@@ -110,8 +111,8 @@ class PlainRun:
         folder = write_shard(Path(environment.parsed_options.rtlab_out), cell, self._vitals, self._from_ns)
         self._vitals = None
         logger.info("%d deliveries recorded in %s", cell.recorder.deliveries, folder)
-        for line in cell.error_lines():
-            logger.warning("%s", line)
+        for text, count in notes.most(cell.errors).items():
+            logger.warning("%d x %s", count, text)
 
     def _quit(self, environment: Environment, **_: object) -> None:
         runner = environment.runner
@@ -173,7 +174,7 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
         refused=cell.recorder.unanswered(from_ns, to_ns),
         told_gaps=cell.told_gaps,
         reconnects=cell.reconnects,
-        errors=cell.error_lines(),
+        errors=notes.most(cell.errors),
     )
     (folder / "generator.json").write_bytes(msgspec.json.encode(result))
     return folder

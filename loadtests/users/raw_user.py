@@ -138,6 +138,8 @@ class PostingUser(RawUser):
             client = link.client
             assert isinstance(client, PublishClient | Http2PublishClient)
             link.send(client.publish(content, ref))
+        else:
+            self.cell.note(f"{self.label} publication not sent: no connection to POST on")
         if idle_at_best and len(self._posts) + self._opening < self.max_post_links:
             self._opening += 1
             gevent.spawn(self._reinforce)
@@ -150,13 +152,15 @@ class PostingUser(RawUser):
         self._posts.clear()
 
     def _open_post(self, timeout_s: float) -> Link:
-        link = self.new_link(self.new_post_client(), self.record, lambda closed: self._post_ended(link))
+        link = self.new_link(self.new_post_client(), self.record, lambda closed: self._post_ended(link, closed))
         link.open(self.cell.address(self.access.endpoint), timeout_s)
         return link
 
-    def _post_ended(self, link: Link) -> None:
+    def _post_ended(self, link: Link, closed: Closed) -> None:
         if link in self._posts:
             self._posts.remove(link)
+        if unanswered := _unanswered(link):
+            self.cell.note(f"{self.label} POST connection ended with {unanswered} unanswered: {closed}")
 
     def _reinforce(self) -> None:
         try:

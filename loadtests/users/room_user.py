@@ -12,7 +12,7 @@ from locust.env import Environment
 
 from loadtests.clients import stamp
 from loadtests.clients.errors import Closed, ConnectFailed
-from loadtests.clients.events import Arrival, batch_size, offset_of
+from loadtests.clients.events import Arrival, Event, batch_size, offset_of
 from loadtests.clients.sockets import SocketTotals
 from loadtests.runs.schema import ABSENT_NS
 from loadtests.users.cell import cell_of
@@ -124,10 +124,18 @@ class RoomUser(User):
                 if not recorder.deliveries % cell.mirror.stride:
                     received_ns = user_ns if kernel_ns == ABSENT_NS else kernel_ns
                     cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes)
-            elif event.ref and self.publisher is not None:
-                self.publisher.answered(event, user_ns)
+            elif event.ref:
+                self.answered(event, user_ns)
             elif event.type == "error":
                 cell.note(f"{self.label} error event: {event.code} {event.message}")
+
+    def answered(self, event: Event, read_ns: int) -> None:
+        """Take the answer to a publication, an `ack` or an `error` event; one to what was not published is ignored."""
+        if self.publisher is None:
+            return
+        self.publisher.answered(event, read_ns)
+        if event.type == "error":
+            self.cell.note(f"{self.label} publication refused: {event.code}")
 
     def _enter_first(self) -> bool:
         cell = self.cell
@@ -139,6 +147,7 @@ class RoomUser(User):
             except ConnectFailed as error:
                 attempt += 1
                 pause_s = self._backoff_s(attempt)
+                cell.note(f"{self.label} connect failed: {error}")
                 if error.retryable and time.monotonic_ns() + pause_s * 1e9 < cell.deadline_ns():
                     gevent.sleep(pause_s)
                     continue

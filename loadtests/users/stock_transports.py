@@ -99,8 +99,7 @@ class StockSocketIoUser(StockUser):
             self._client.client.emit("chat", command, callback=self._answered)
 
     def _answered(self, answer: dict[str, str]) -> None:
-        if self.publisher is not None:
-            self.publisher.answered(msgspec.convert(answer, Event), time.monotonic_ns())
+        self.answered(msgspec.convert(answer, Event), time.monotonic_ns())
 
 
 class StockSseUser(StockPostingUser):

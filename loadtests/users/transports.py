@@ -35,6 +35,8 @@ class WebSocketUser(RawUser):
         """Publish on the socket that events come from."""
         if self.link is not None and isinstance(self.link.client, WebSocketClient):
             self.link.send(self.link.client.publish(content, ref))
+        else:
+            self.cell.note(f"{self.label} publication not sent: not connected")
 
 
 class SocketIoUser(WebSocketUser):

@@ -75,6 +75,7 @@ class Plan:
     lose: Mapping[str, int] = field(default_factory=dict)  # deliveries lost, by cell id
     invalid: Mapping[str, str] = field(default_factory=dict)  # reason, by cell id
     doubtful: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # texts with counts, by cell id
     stop_after: int | None = None  # cells: an interrupted run, tables not merged
     claims: Mapping[str, float] = field(
         default_factory=lambda: {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}
@@ -175,6 +176,7 @@ def _cell(
             instrument=Instrument("kernel" if plan.kernel_stamps else "user", 0.3, 0.0, 0.2, 0.5, 12.0, 3.0),
             server={"tcp_nodelay": True, "deflate": False},
             started_utc="2026-01-01T00:00:00Z",
+            errors=dict(plan.errors.get(cell_id, {})),
         ),
         {
             "samples": samples,

@@ -128,6 +128,16 @@ def test_names_and_reasons_are_text_never_markup(tmp_path: Path) -> None:
     assert "<img src=x>" in "".join(parsed.text)
 
 
+def test_why_connections_were_cut_stands_on_the_row_and_with_the_cell(tmp_path: Path) -> None:
+    cut = {"WS connection ended: <b>go</b> (4000)": 2}
+    make_run(tmp_path, Plan(truths=dict(TRUTHS), loads=LOADS, fan_out=(), errors={"0-websocket-20x10": cut}))
+    page = page_of(tmp_path)
+    text = "2 x WS connection ended: &lt;b&gt;go&lt;/b&gt; (4000)"
+    assert f'<small class="errors">{text}</small>' in page
+    assert f"<b>0-websocket-20x10</b> is valid: {text}</li>" in page
+    assert page.count(text) == 2
+
+
 def test_an_incomplete_run_is_reported_as_such(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(loads=LOADS, fan_out=(), stop_after=11))
     text = page_of(tmp_path)

@@ -126,6 +126,21 @@ def test_rows_stand_by_load_then_in_the_fixed_order(tmp_path: Path) -> None:
     assert found == [(load, t) for load in ("20x10", "40x10") for t in ("websocket", "sse", "zebra")]
 
 
+def test_what_happened_to_connections_stands_on_the_row_also_of_a_valid_one(tmp_path: Path) -> None:
+    cut = {"WS connection ended: \x1b[31mgo away! (4000)": 2, "publication refused: 503": 5, "a": 1, "b": 1}
+    plan = Plan(
+        truths={"websocket": TRUTHS["websocket"], "sse": TRUTHS["sse"]}, loads=LOADS, fan_out=(), blocks=2,
+        errors={"0-websocket-20x10": cut, "1-websocket-20x10": {"a": 2}},
+    )  # fmt: skip
+    text = table.render_text(table.of(_study(tmp_path, plan)))
+    *_, note = text.splitlines()
+    assert note == (
+        "● websocket 20x10 is valid: 5 x publication refused: 503; 3 x a; "
+        "2 x WS connection ended: \ufffd[31mgo away! (4000); 1 more in run.json"
+    )
+    assert "sse 20x10 is" not in text
+
+
 def test_the_terminal_table_is_aligned_and_free_of_control_characters(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(truths={"\x1b[31mred": Truth(), "websocket": Truth()}, loads=LOADS, fan_out=()))
     text = table.render_text(table.rows(tmp_path))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from loadtests.scenarios.spec import CellSpec, Progress
 from tests.loadtests.lab import synthetic
 
-FAULTS = ("none", "lost", "failed", "crash", "hang", "no-tables")
+FAULTS = ("none", "lost", "cut", "failed", "crash", "hang", "no-tables")
 
 
 def say(event: str, **fields: object) -> None:
@@ -45,6 +45,8 @@ def main(arguments: list[str]) -> int:
         samples = cell.samples.slice(1) if fault == "lost" else cell.samples
         pq.write_table(samples, out / "samples.parquet")
         pq.write_table(cell.publishes, out / "publishes.parquet")
-        (out / "generator.json").write_bytes(msgspec.json.encode(cell.result))
+        errors = {"WS connection ended: go away! (4000)": 2} if fault == "cut" else {}
+        result = msgspec.structs.replace(cell.result, reconnects=sum(errors.values()), errors=errors)
+        (out / "generator.json").write_bytes(msgspec.json.encode(result))
     say("done", delivered=1)
     return 0

@@ -191,6 +191,13 @@ def test_a_lost_delivery_makes_the_cell_invalid(tmp_path: Path) -> None:
     assert "1 of 40 deliveries are missing" in reasons(conduct(make(tmp_path, fault="lost")))
 
 
+def test_why_connections_were_cut_is_kept_with_the_cell(tmp_path: Path) -> None:
+    (cell,) = store.load(conduct(make(tmp_path, fault="cut")).folder).cells
+    assert cell.counts is not None
+    assert cell.counts.reconnects == 2
+    assert cell.errors == {"WS connection ended: go away! (4000)": 2}
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
