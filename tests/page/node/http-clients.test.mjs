@@ -213,6 +213,35 @@ test("an EventSource that is blocked though HTTP works is told as that", async (
   assert.equal(client.state, "waiting");
 });
 
+test("an EventSource that an intermediary holds back is blocked, however quiet the room", async () => {
+  const told = make(SseClient);
+  network.answers.push(new Response(null, { status: 204 }));
+  await connected(at(0));
+  network.answers.push(json({ position: at(0), members: [] }), json({ position: at(0), members: [] }));
+  for (let i = 0; i < 32; i++) mock.timers.tick(1000);
+  await turn(6);
+  assert.deepEqual([client.state, ...told.errors], ["waiting", "blocked"]);
+});
+
+test("a stream over fetch that an intermediary holds back is blocked, and silent where nothing answers", async () => {
+  const told = make(FetchStreamClient);
+  for (const answers of [[json({ position: at(0), members: [] })], [new TypeError("away")]]) {
+    await connected(at(0));
+    network.answers.push(...answers);
+    for (let i = 0; i < 32; i++) mock.timers.tick(1000);
+    await turn(6);
+    client.close();
+  }
+  assert.deepEqual(told.errors, ["blocked", "silent"]);
+});
+
+test("a gateway's answer to the sign-in is told by its status", async () => {
+  const told = make(SseClient);
+  network.answers.push(new Response("<h1>Bad gateway</h1>", { status: 502, statusText: "Bad Gateway" }));
+  await connected();
+  assert.deepEqual([client.state, ...told.errors], ["waiting", "http_502"]);
+});
+
 test("a quiet EventSource is well while the room has not moved, and dropped when it has", async () => {
   const told = make(SseClient);
   network.answers.push(new Response(null, { status: 204 }));

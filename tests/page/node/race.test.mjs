@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
+import { Heat } from "../../../transports/page/race/heat.js";
 import { Ledger } from "../../../transports/page/race/ledger.js";
+import { podium } from "../../../transports/page/race/photo-finish.js";
 import { Samples } from "../../../transports/page/race/samples.js";
 import { Sender } from "../../../transports/page/race/sender.js";
-import { bytes, milliseconds, typed } from "../../../transports/page/race/text.js";
+import { bytes, losses, milliseconds, typed } from "../../../transports/page/race/text.js";
 import { at, chat, turn } from "./fakes.mjs";
 
 test("a ledger counts what is lost and what comes twice", () => {
@@ -14,15 +16,59 @@ test("a ledger counts what is lost and what comes twice", () => {
   assert.deepEqual([ledger.messages, ledger.lost, ledger.doubled], [6, 1, 2]);
 });
 
-test("a told gap counts as lost, a new epoch's cannot be counted", () => {
+const NEXT = "f2f2f2f2";
+
+test("a gap counts as lost; of a new epoch's, what was acknowledged to this page", () => {
   const ledger = new Ledger();
   ledger.begin(at(3));
+  for (const offset of [8, 11, 12, 13]) ledger.acknowledged(at(offset));
   ledger.gap({ to: at(10) });
   ledger.take(chat(11));
-  assert.equal(ledger.lost, 7);
-  ledger.gap({ to: at(2, "f2f2f2f2") });
-  ledger.take({ ...chat(3), id: at(3, "f2f2f2f2") });
-  assert.deepEqual([ledger.lost, ledger.doubled], [7, 0]);
+  assert.deepEqual([ledger.lost, losses(ledger)], [7, "7"]);
+  ledger.acknowledged(at(1, NEXT)); // before the lane enters the new epoch, and missed by it
+  ledger.acknowledged(at(3, NEXT));
+  ledger.gap({ to: at(2, NEXT) });
+  ledger.take({ ...chat(3), id: at(3, NEXT) });
+  assert.deepEqual([ledger.lost, losses(ledger), ledger.doubled], [10, "≥ 10", 0]);
+  for (const late of [at(11), at(14), at(2, NEXT), at(3, NEXT)]) ledger.acknowledged(late);
+  assert.equal(ledger.lost, 12, "acknowledgements that come late: one of the old epoch and one of the new were missed");
+});
+
+test("an acknowledged message that arrives is not lost, whichever is first", () => {
+  const ledger = new Ledger();
+  ledger.begin(at(0));
+  ledger.acknowledged(at(1));
+  for (const offset of [1, 2]) ledger.take(chat(offset));
+  ledger.acknowledged(at(2));
+  ledger.gap({ to: at(0, NEXT) });
+  assert.deepEqual([ledger.lost, losses(ledger)], [0, "≥ 0"]);
+});
+
+test("lanes within two milliseconds of a place's first share it", () => {
+  const results = new Map([["a", 3.9], ["b", 2.0], ["c", 4.1], ["d", undefined], ["e", 9], ["f", 5.9]]);
+  const said = podium(results).map(({ lane, place, tied }) => [lane, place, tied]);
+  assert.deepEqual(said, [
+    ["b", 1, true],
+    ["a", 1, true],
+    ["c", 3, true],
+    ["f", 3, true],
+    ["e", 5, false],
+  ]);
+});
+
+test("what arrives after the race corrects its lane, once", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const lanes = [{ on: true }, { on: true }];
+  const late = [];
+  let results = null;
+  const heat = new Heat({ lanes, onfinish: (given) => (results = new Map(given)), onlate: (lane) => late.push(lane) });
+  heat.sent("m.1");
+  heat.arrived(lanes[0], "m.1");
+  mock.timers.tick(6000);
+  assert.equal(results.get(lanes[1]), undefined);
+  for (const lane of [lanes[1], lanes[1], lanes[0]]) heat.arrived(lane, "m.1");
+  assert.deepEqual(late, [lanes[1]]);
+  mock.timers.reset();
 });
 
 test("samples keep the newest, and say no percentile with fewer than ten beyond", () => {
@@ -52,12 +98,13 @@ test("numbers carry units a person reads", () => {
 
 function makeSender(send) {
   const client = { state: "open", send };
-  const noted = { refs: [], refused: [] };
+  const noted = { refs: [], accepted: [], refused: [] };
   let count = 0;
   const sender = new Sender({
     channels: () => [client],
     newRef: () => `${++count}`,
     onsend: (ref) => noted.refs.push(ref),
+    onaccepted: (id) => noted.accepted.push(id),
     onrefused: (error) => noted.refused.push(error),
   });
   return { sender, client, noted };
@@ -79,6 +126,7 @@ test("a message that was cut is sent again under its own ref, until it is stored
   assert.equal(await sending, "m.1");
   assert.deepEqual(tried, ["m.1", "m.1", "m.1"]);
   assert.deepEqual([sender.accepted, sender.waiting, noted.refused.length], [1, 0, 0]);
+  assert.deepEqual(noted.accepted, [at(1)]);
   mock.timers.reset();
 });
 

@@ -21,6 +21,7 @@ beforeEach(() => {
   globalThis.WebSocket = FakeWebSocket;
   globalThis.addEventListener = (_, listener) => listeners.add(listener);
   globalThis.removeEventListener = (_, listener) => listeners.delete(listener);
+  mock.method(globalThis, "fetch", () => Promise.reject(new TypeError("the server can't be reached")));
   tokens = [];
   client = new WebSocketClient({ room: "r", token, base: "http://host", query: { delay: 5 } });
   told = watch(client);
@@ -79,6 +80,18 @@ test("resumes from its position after a cut, on a new connection", async () => {
   FakeWebSocket.last.say(chat(2));
   assert.deepEqual(told.events, [at(1), at(2)]);
   assert.equal(client.reconnects, 1);
+});
+
+test("a WebSocket that does not open where HTTP works is blocked; what HTTP is refused with is the reason", async () => {
+  const answers = [Response.json({}), Response.json({ code: "unavailable", message: "away" }, { status: 503 })];
+  globalThis.fetch.mock.mockImplementation(async () => answers.shift());
+  await connect();
+  FakeWebSocket.last.end(1006);
+  await turn(6);
+  assert.ok(await reconnected());
+  FakeWebSocket.last.end(1006);
+  await turn(6);
+  assert.deepEqual(told.errors, ["blocked", "unavailable"]);
 });
 
 test("a hole is not passed on: it reconnects from before it", async () => {

@@ -1,11 +1,12 @@
-/** What the clients of all transports share: the life of a connection, position, backoff, watchdog. Docs: docs/clients.md. */
+/** The base of all clients: connection, position, backoff, watchdog. See docs/clients.md. */
 
-const BACKOFF_MS = 250; // doubles with each failure in a row
+const BACKOFF_MS = 250; // doubles with each failure
 const BACKOFF_CAP_MS = 10_000;
-const SETTLED_MS = 1_000; // a connection that lived this long was no failure
+const SETTLED_MS = 1_000; // a connection this old was no failure
 const SEND_TIMEOUT_MS = 10_000;
 const FATAL = ["forbidden", "not_found", "bad_request", "method_not_allowed"]; // trying again changes nothing
 const UNAUTHORIZED_LIMIT = 3;
+const UNEXPLAINED = ["silent", "cut", "close_1006"];
 
 const encoder = new TextEncoder();
 const prefix = Math.random().toString(36).slice(2, 10);
@@ -14,27 +15,27 @@ let refs = 0;
 /** Bytes of a text in UTF-8. */
 export const size = (text) => encoder.encode(text).length;
 
-/** A ref that no other message of this page has; a retry must use its message's own. */
+/** A ref of its own for each message; a retry repeats it. */
 export const newRef = () => `${prefix}.${++refs}`;
 
 /** An Error with the contract's `code` and, perhaps, `retryAfterMs`. */
 export const failure = (code, message, retryAfterMs) => Object.assign(new Error(message), { code, retryAfterMs });
 
 const split = (position) => {
-  const colon = position.lastIndexOf(":");
-  return [position.slice(0, colon), Number(position.slice(colon + 1))];
+  const [epoch, offset] = position.split(":");
+  return [epoch, Number(offset)];
 };
 
 /** A subclass implements `stream(signal)`: connect, call `receive` per event, throw when it ends or `signal` aborts. */
 export class RoomClient {
   onevent = () => {}; // (event): chat, user_joined, user_left; in order, each once
-  ongap = () => {}; // ({reason, from, to}): the server could not continue from `from`; reload what you show
+  ongap = () => {}; // ({reason, from, to}): what lies between will not come
   onstate = () => {}; // (state, error?): connecting, open, waiting, refused, closed
-  position = null; // of the last event taken; give it to any transport's `connect`
+  position = null; // of the last event taken
   state = "closed";
-  bytes = 0; // of event data, as far as a page sees them
+  bytes = 0; // of event data
   reconnects = 0;
-  repeats = 0; // events that came again and were dropped
+  repeats = 0; // dropped events
   heartbeatMs = 15_000;
   stale = false; // the last token was refused
   #life = null;
@@ -42,7 +43,7 @@ export class RoomClient {
   #wake = () => {};
   #heard = 0;
 
-  /** `token(stale)` returns a JWT or a promise of one; `stale` asks for a new one. `query` goes into every URL. */
+  /** `token(stale)` returns a JWT or a promise of one; `query` goes into every URL. */
   constructor({ room, token, base = globalThis.location?.origin, query = {} }) {
     Object.assign(this, { room, token, base, query });
   }
@@ -63,13 +64,13 @@ export class RoomClient {
     this.#wake();
   }
 
-  /** Leave the room now: with a poll, `close` alone lets the membership run out. */
+  /** End the membership too; a poller's would run out by itself. */
   async leave() {
     this.close();
     await this.request("/leave", { method: "POST", keepalive: true });
   }
 
-  /** Publish. Resolves with `{id, ref}`; after a rejection, sending the same content and ref again never doubles it. */
+  /** Publish. Resolves with `{id, ref}`; a retry with the same ref never doubles. */
   async send(content, ref = newRef()) {
     const body = JSON.stringify({ content, ref });
     const signal = AbortSignal.timeout(SEND_TIMEOUT_MS);
@@ -111,10 +112,10 @@ export class RoomClient {
   probe() {}
 
   receive(event) {
-    if (!this.#life) return; // closed while an answer was read
+    if (!this.#life) return;
     if (event.type === "welcome") {
       this.heartbeatMs = event.heartbeatMs;
-      this.position ??= event.position; // when `since` could not be honoured, a resync follows and moves it
+      this.position ??= event.position; // a resync moves it
       this.opened();
     } else if (event.type === "resync") {
       const from = this.position;
@@ -136,7 +137,6 @@ export class RoomClient {
     this.#tell(this.onevent, event);
   }
 
-  // A listener that throws must not end the stream.
   #tell(listener, ...values) {
     try {
       listener(...values);
@@ -184,17 +184,27 @@ export class RoomClient {
       await this.stream(attempt.signal);
       return failure("ended", "the server ended the stream");
     } catch (error) {
-      return attempt.signal.aborted ? attempt.signal.reason : error;
+      const end = attempt.signal.aborted ? attempt.signal.reason : error;
+      return this.state === "open" ? end : this.#unopened(end);
     } finally {
       clearInterval(watch);
       attempt.abort(); // whatever the stream left behind ends with it
     }
   }
 
+  // What a plain request says of it.
+  #unopened(error) {
+    if (!UNEXPLAINED.includes(error.code)) return error;
+    return this.request("", { signal: AbortSignal.timeout(SEND_TIMEOUT_MS) }).then(
+      () => failure("blocked", "HTTP works here, this transport does not open"),
+      (found) => (found.code > "" ? found : error), // a DOMException has a number
+    );
+  }
+
   #listen() {
     const silentMs = Date.now() - this.#heard;
     if (silentMs > 2 * this.heartbeatMs) this.drop(failure("silent", `nothing heard for ${silentMs} ms`));
-    else if (silentMs > this.heartbeatMs) this.probe();
+    else if (silentMs > this.heartbeatMs && this.state === "open") this.probe();
   }
 
   // Full jitter: clients that were cut together do not come back together.
@@ -207,7 +217,7 @@ export class RoomClient {
   }
 }
 
-async function refusal(response) {
-  const said = await response.json().catch(() => ({}));
-  return failure(said.code ?? `http_${response.status}`, said.message ?? response.statusText, said.retryAfterMs);
+export async function refusal(response) {
+  const said = await response.json().catch(() => {});
+  return failure(said?.code ?? `http_${response.status}`, said?.message ?? response.statusText, said?.retryAfterMs);
 }

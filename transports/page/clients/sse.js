@@ -1,6 +1,6 @@
 /** The browser's own EventSource. It can't send headers, so `POST /session` turns the token into a cookie first. */
 
-import { RoomClient, failure, size } from "./room-client.js";
+import { RoomClient, failure, refusal, size } from "./room-client.js";
 
 export class SseClient extends RoomClient {
   #session = false;
@@ -23,19 +23,14 @@ export class SseClient extends RoomClient {
         };
         source.onerror = () => reject(failure("cut", "the event stream was cut"));
       });
-    } catch (error) {
-      if (this.state === "open" || signal.aborted) throw error;
-      // EventSource tells no status. Ask in another way, and sign in anew: the cookie may have gone.
-      this.#session = false;
-      await this.request("", { signal });
-      throw failure("blocked", "HTTP works here, but the event stream did not open");
     } finally {
+      if (this.state !== "open") this.#session = false; // EventSource tells no status: the cookie may have gone
       source.onmessage = source.onerror = null;
       source.close();
     }
   }
 
-  // Comment lines are invisible here: a quiet stream is well if the room has not moved.
+  // Comment lines are invisible here: a quiet open stream is well if the room has not moved.
   async probe() {
     try {
       const { position } = await (await this.request("")).json();
@@ -48,10 +43,7 @@ export class SseClient extends RoomClient {
   async #signIn(signal) {
     const body = JSON.stringify({ token: await this.token(this.stale) });
     const response = await fetch(`${this.base}/session`, { method: "POST", body, credentials: "include", signal });
-    if (!response.ok) {
-      const said = await response.json().catch(() => ({}));
-      throw failure(said.code, said.message ?? `POST /session answered ${response.status}`, said.retryAfterMs);
-    }
+    if (!response.ok) throw await refusal(response);
     this.#session = true;
   }
 }

@@ -68,7 +68,7 @@ export class WebSocketClient extends RoomClient {
 
   // A page does not see ping frames: the contract's ping command is the sign of life.
   probe() {
-    if (this.state === "open") this.#command({ type: "ping" });
+    this.#command({ type: "ping" });
   }
 
   #command(command) {

@@ -1,6 +1,8 @@
 /** Cutting the cord, and the table of how fast each lane came back. */
 
-import { count, milliseconds } from "./text.js";
+import { refusal } from "../clients/room-client.js";
+import { base } from "./identity.js";
+import { count, losses, milliseconds } from "./text.js";
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? Number.NaN;
 
@@ -21,8 +23,8 @@ export class Cuts {
     const backAt = performance.now() + outageS * 1000;
     for (const lane of this.lanes) if (lane.on) lane.cut(backAt);
     const body = JSON.stringify({ tab, outageS });
-    const response = await fetch("/demo/cut", { method: "POST", body, credentials: "omit" });
-    if (!response.ok) throw new Error((await response.json()).message);
+    const response = await fetch(`${base}/demo/cut`, { method: "POST", body, credentials: "omit" });
+    if (!response.ok) throw await refusal(response);
     this.#made++;
     this.section.hidden = false;
   }
@@ -45,7 +47,7 @@ export class Cuts {
       milliseconds(resumes.at(-1) ?? Number.NaN),
       milliseconds(median(resumes)),
       milliseconds(resumes.length ? longest : Number.NaN),
-      count(ledger.lost),
+      losses(ledger),
       count(ledger.doubled),
     ];
     row.append(

@@ -7,12 +7,12 @@ const KEPT_REFS = 5000;
 export class Heat {
   #sent = new Map(); // ref -> when, of messages that are still on their way to some lane
   #raced = null;
+  #over = null; // the last race, for what arrives after its end
   #busyUntil = 0;
 
-  /** `onfinish(results)` is called with a Map lane -> ms, or undefined where it did not arrive. */
-  constructor({ lanes, onfinish }) {
-    this.lanes = lanes;
-    this.onfinish = onfinish;
+  /** `onfinish(results)` is called with a Map lane -> ms, or undefined where it is not here; then `onlate(lane, ms)`. */
+  constructor({ lanes, onfinish, onlate }) {
+    Object.assign(this, { lanes, onfinish, onlate });
   }
 
   /** Note that a message leaves now. The one that the visitor sends is raced; of a stream, one now and then. */
@@ -31,6 +31,9 @@ export class Heat {
     if (this.#raced?.ref === ref) {
       this.#raced.results.set(lane, ms);
       if (this.lanes.every((other) => !other.on || this.#raced.results.get(other) !== undefined)) this.#finish();
+    } else if (this.#over?.ref === ref && this.#over.results.get(lane) === undefined) {
+      this.#over.results.set(lane, ms);
+      this.onlate(lane, ms);
     }
     return ms;
   }
@@ -45,6 +48,7 @@ export class Heat {
   #finish() {
     const { results, timer } = this.#raced;
     clearTimeout(timer);
+    this.#over = this.#raced;
     this.#raced = null;
     this.#busyUntil = performance.now() + PAUSE_MS;
     this.onfinish(results);

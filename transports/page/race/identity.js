@@ -1,10 +1,13 @@
 /** Who this visitor is, and the tokens that say so. One name for all tabs of a browser; a token for each tab. */
 
-import { failure } from "../clients/room-client.js";
+import { refusal } from "../clients/room-client.js";
 
 const NAME_KEY = "rtlab-name";
 
 export const demo = document.documentElement.dataset.demo === "on";
+
+/** Where the server is: the page's own folder, so that a prefix is kept. */
+export const base = new URL(".", location.href).href.slice(0, -1);
 
 /** This tab's id on the emulated link. */
 export const tab = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36)).join("").slice(0, 20);
@@ -34,10 +37,9 @@ export function tokenSource({ name, pasted }) {
   let known = null;
   const ask = async () => {
     const body = JSON.stringify({ user: name });
-    const response = await fetch("/demo/token", { method: "POST", body, credentials: "omit" });
-    const answer = await response.json();
-    if (!response.ok) throw failure(answer.code, answer.message, answer.retryAfterMs);
-    return answer.token;
+    const response = await fetch(`${base}/demo/token`, { method: "POST", body, credentials: "omit" });
+    if (!response.ok) throw await refusal(response);
+    return (await response.json()).token;
   };
   return (stale) => {
     if (!demo) return pasted;

@@ -4,7 +4,7 @@ import { Ledger } from "./ledger.js";
 import { inWords } from "./refusals.js";
 import { Samples } from "./samples.js";
 import { Sparkline } from "./sparkline.js";
-import { bytes, count, milliseconds } from "./text.js";
+import { bytes, count, losses, milliseconds } from "./text.js";
 
 const STATES = {
   open: "● open",
@@ -20,7 +20,7 @@ const FIGURES = [
   ["p99", (lane, summary) => milliseconds(summary.p99)],
   ["Worst", (lane, summary) => milliseconds(summary.max)],
   ["Messages", (lane) => count(lane.ledger.messages)],
-  ["Lost", (lane) => count(lane.ledger.lost)],
+  ["Lost", (lane) => losses(lane.ledger)],
   ["Doubled", (lane) => count(lane.ledger.doubled)],
   ["Received", (lane) => bytes(lane.client?.bytes ?? 0)],
   ["Reconnects", (lane) => count(lane.client?.reconnects ?? 0)],
@@ -118,15 +118,19 @@ export class Lane {
     this.spark.draw(this.samples.recent(160));
   }
 
-  finish(place, ms, share) {
-    this.result.textContent = `${ORDINALS[place - 1]}: ${milliseconds(ms)}`;
+  finish({ place, tied }, ms, share) {
+    this.result.textContent = `${tied ? "tied " : ""}${ORDINALS[place - 1]}: ${milliseconds(ms)}`;
     this.runner.hidden = false;
     this.runner.style.left = `${(share * 100).toFixed(2)}%`;
   }
 
   missed() {
-    this.result.textContent = this.on ? "did not arrive" : "";
+    this.result.textContent = this.on ? "not here yet: the race is over" : "";
     this.runner.hidden = true;
+  }
+
+  late(ms) {
+    this.result.textContent = `arrived after the race: ${milliseconds(ms)}`;
   }
 
   run(durationMs) {

@@ -4,10 +4,10 @@ import { newRef } from "../clients/room-client.js";
 import { ShortPollClient } from "../clients/polls.js";
 import { Cuts } from "./cuts.js";
 import { Heat } from "./heat.js";
-import { demo, rememberName, rememberedName, tab, tokenSource } from "./identity.js";
+import { base, demo, rememberName, rememberedName, tab, tokenSource } from "./identity.js";
 import { Lane } from "./lane.js";
 import { LANES } from "./lanes.js";
-import { replay } from "./photo-finish.js";
+import { podium, replay } from "./photo-finish.js";
 import { inWords } from "./refusals.js";
 import { RoomView } from "./room-view.js";
 import { Sender } from "./sender.js";
@@ -17,7 +17,8 @@ const HISTORY_EVENTS = 50;
 const DRAW_MS = 250;
 const MEMBERS_MS = 300;
 const FREEZE_MS = 3000;
-// HTTP/1.1 gives a browser six connections to a server; a second tab with all lanes would leave none for requests.
+// Over HTTP/1.1 a browser keeps six connections to a server for requests without cookies. A tab with all lanes holds two
+// (a stream by fetch, a held poll): a third such tab would leave none until a held poll is answered.
 const LIGHT_LANES = ["websocket"];
 const asked = new URLSearchParams(location.search);
 
@@ -33,7 +34,7 @@ const lanes = LANES.map(
       },
       ongap: (lane, gap) => {
         room.gap(gap);
-        announce(`${lane.title} was told of a gap: ${gap.reason.replaceAll("_", " ")}.`);
+        announce(`${lane.title} has a gap: ${gap.reason.replaceAll("_", " ")}.`);
       },
       onstate: (lane, state, error) => {
         if (state === "refused") notice(`${lane.title}: ${inWords(error)}`);
@@ -41,7 +42,7 @@ const lanes = LANES.map(
       ondelay: (lane) => lane.relink(query(lane)),
     }),
 );
-const heat = new Heat({ lanes, onfinish: showFinish });
+const heat = new Heat({ lanes, onfinish: showFinish, onlate: (lane, ms) => lane.late(ms) });
 const cuts = new Cuts({ section: by("cuts"), body: by("cuts-body"), sum: by("cuts-sum"), lanes });
 const room = new RoomView({ chat: by("chat"), members: by("members"), unshown: by("unshown"), refresh: refreshMembers });
 const sender = new Sender({
@@ -49,6 +50,9 @@ const sender = new Sender({
   channels: () => (lanes[0].on ? lanes.slice(0, 1) : lanes.slice(1)).map((lane) => lane.client).filter(Boolean),
   newRef,
   onsend: (ref) => heat.sent(ref),
+  onaccepted: (id) => {
+    for (const lane of lanes) lane.ledger.acknowledged(id);
+  },
   onrefused: (error) => notice(`Not sent: ${inWords(error)}`),
 });
 let visitor = { name: "", room: "", token: () => "" };
@@ -67,7 +71,7 @@ async function join() {
   sender.stop();
   await leave();
   const name = by("name").value;
-  visitor = { name, room: by("room").value, token: tokenSource({ name, pasted: by("token").value.trim() }) };
+  visitor = { name, base, room: by("room").value, token: tokenSource({ name, pasted: by("token").value.trim() }) };
   rememberName(name);
   const scout = new ShortPollClient({ ...visitor, query: {} });
   try {
@@ -111,8 +115,8 @@ function refreshMembers() {
 function showFinish(results) {
   replay(results);
   if (sender.streaming) return;
-  const order = [...results].filter(([, ms]) => ms !== undefined).sort(([, a], [, b]) => a - b);
-  announce(order.map(([lane, ms]) => `${lane.title} ${milliseconds(ms)}`).join(", "));
+  const order = podium(results).map(({ lane, ms, tied }) => `${lane.title} ${milliseconds(ms)}${tied ? " (tied)" : ""}`);
+  announce(order.join(", "));
 }
 
 function draw() {
@@ -211,7 +215,8 @@ light = !(await firstTab());
 if (demo && asked.get("join") !== "no") await join();
 if (light) {
   notice(
-    "The race is open in another tab of this browser. HTTP/1.1 allows six connections to a server, so this tab starts " +
-      "with WebSocket alone. Start the others if you like, and see who has to wait.",
+    "The race is open in another tab of this browser. Over HTTP/1.1 a browser keeps six connections to a server for " +
+      "requests without cookies, and each tab with all lanes holds two of them. This tab starts with WebSocket alone. " +
+      "Start the others if you like: with a third full tab, requests wait until a held poll is answered.",
   );
 }

@@ -3,6 +3,7 @@
 import { count, typed } from "./text.js";
 
 const KEPT_LINES = 200;
+const DRAW_MS = 100; // the first lane's line is drawn when the others have been stamped: drawing would delay them
 const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 const split = (id) => {
@@ -13,6 +14,8 @@ const split = (id) => {
 export class RoomView {
   #last = null;
   #streamed = 0;
+  #undrawn = [];
+  #timer = null;
 
   constructor({ chat, members, unshown, refresh }) {
     Object.assign(this, { chat, members, unshown, refresh });
@@ -22,6 +25,7 @@ export class RoomView {
   clear() {
     this.#last = null;
     this.#streamed = 0;
+    this.#undrawn = [];
     this.chat.replaceChildren();
     this.unshown.textContent = "";
   }
@@ -30,21 +34,23 @@ export class RoomView {
   take(event) {
     if (!this.#isNew(event.id)) return;
     this.#last = event.id;
-    if (event.type === "chat") this.#chat(event);
-    else {
+    this.#soon(() => {
+      if (event.type === "chat") return this.#chat(event);
       this.#line("moved", event, event.type === "user_joined" ? "joined" : "left");
       this.refresh();
-    }
+    });
   }
 
   /** Tell of a gap: what was before is no longer all there is. */
   gap({ reason, to }) {
     if (!this.#isNew(to)) return;
     this.#last = to;
-    const line = document.createElement("li");
-    line.className = "moved";
-    line.textContent = `Some messages are missing here (${reason.replaceAll("_", " ")}).`;
-    this.#append(line);
+    this.#soon(() => {
+      const line = document.createElement("li");
+      line.className = "moved";
+      line.textContent = `Some messages are missing here (${reason.replaceAll("_", " ")}).`;
+      this.#append(line);
+    });
   }
 
   showMembers(members, own) {
@@ -56,6 +62,14 @@ export class RoomView {
         return item;
       }),
     );
+  }
+
+  #soon(draw) {
+    this.#undrawn.push(draw);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      for (const each of this.#undrawn.splice(0)) each();
+    }, DRAW_MS);
   }
 
   #isNew(id) {

@@ -11,8 +11,8 @@ export class Sender {
   waiting = 0; // sent or due, not yet acknowledged
   #stop = null;
 
-  constructor({ channels, newRef, onsend, onrefused }) {
-    Object.assign(this, { channels, newRef, onsend, onrefused });
+  constructor({ channels, newRef, onsend, onaccepted, onrefused }) {
+    Object.assign(this, { channels, newRef, onsend, onaccepted, onrefused });
   }
 
   get streaming() {
@@ -25,8 +25,9 @@ export class Sender {
     this.onsend(ref);
     this.waiting++;
     try {
-      await this.#deliver(content, ref);
+      const { id } = await this.#deliver(content, ref);
       this.accepted++;
+      this.onaccepted(id);
     } catch (error) {
       this.refused++;
       this.onrefused(error);

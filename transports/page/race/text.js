@@ -18,3 +18,6 @@ export function bytes(count) {
 }
 
 export const count = (n) => n.toLocaleString("en");
+
+/** What a ledger counts as lost; "≥" where more may be gone than it can know of. */
+export const losses = ({ lost, uncounted }) => `${uncounted ? "≥ " : ""}${count(lost)}`;
