@@ -78,9 +78,9 @@ async def test_enter_races_one_message_down_every_lane(race: Watched) -> None:
     for lane in LANES:
         result = race.page.locator(f'.lane[data-lane="{lane}"] .result')
         await expect(result).to_contain_text("ms", timeout=PATIENCE_MS)
-        place = re.match(r"(tied )?(1st|2nd|3rd|4th|5th): ", await result.inner_text())
-        assert place is not None
-        places.append(place.group(1, 2))
+        said = re.match(r"(tied )?(1st|2nd|3rd|4th|5th): ", await result.inner_text())
+        assert said is not None
+        places.append(said.group(1, 2))
     assert "1st" in [place for _, place in places]
     for tied, place in places:  # two lanes share a place exactly when they say so
         assert (len([other for _, other in places if other == place]) > 1) == (tied is not None)
