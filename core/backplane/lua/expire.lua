@@ -1,8 +1,10 @@
 -- Extra: when the next lease runs out, ms; 0 when there is none.
-expire()
 trim()
+for _, member in ipairs(expired()) do
+  drop(member)
+end
 if appended > 0 then
   keep()
 end
-local next_due = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
+local next_due = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 return answer('ok', next_due[2] or '0')

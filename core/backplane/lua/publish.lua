@@ -9,8 +9,8 @@ end
 if late then
   return answer('late')
 end
-open()
 append(ARGV[7], ARGV[8])
-trim()
-keep()
+for i = 2, 5 do
+  redis.call('PEXPIRE', KEYS[i], proven)
+end
 return answer('ok')

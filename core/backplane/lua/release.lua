@@ -5,7 +5,8 @@ end
 if late then
   return answer('late')
 end
-drop(ARGV[7])
 trim()
+prove_drop()
+drop(ARGV[7])
 keep()
 return answer('ok')

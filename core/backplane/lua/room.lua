@@ -37,11 +37,15 @@ local function open()
 end
 
 -- A room lives as long as its history, counted from now or, when somebody is there, from when the last lease ends.
-local function keep()
+local function lifetime()
   local last = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2]
-  local keep_ms = tonumber(ARGV[5]) + math.max(0, (tonumber(last) or 0) - now)
+  return digits(tonumber(ARGV[5]) + math.max(0, (tonumber(last) or 0) - now))
+end
+
+local function keep()
+  local keep_ms = lifetime()
   for i = 1, 5 do
-    redis.call('PEXPIRE', KEYS[i], digits(keep_ms))
+    redis.call('PEXPIRE', KEYS[i], keep_ms)
   end
 end
 
@@ -68,36 +72,75 @@ local function trim()
   until not more
 end
 
+-- Redis takes nothing back when a script fails half way, and rights may be withdrawn while we run. So what an event
+-- needs is used once before it is stored, where it changes nothing: what Redis refuses, it refuses here.
+local proven
+local function prove()
+  if not proven then
+    -- First of all: whether there is memory left Redis asks only the first write of a script.
+    redis.call('XADD', KEYS[2] .. ':none', 'NOMKSTREAM', '*', 'k', '')
+    open()
+    proven = lifetime()
+    redis.call('PEXPIRE', KEYS[1], proven)
+  end
+end
+
 local function append(payload, retry)
+  prove()
+  local place = digits(offset + 1)
+  redis.call('HSET', KEYS[1], 'offset', place)
+  -- Before the log: a channel cannot be proven without a message. Who hears it cannot ask before this script has ended.
+  local published = redis.pcall('PUBLISH', ARGV[6], epoch .. ':' .. place .. ' ' .. payload)
+  if type(published) == 'table' then
+    redis.call('HSET', KEYS[1], 'offset', digits(offset))
+    error(published.err, 0)
+  end
   offset = offset + 1
   appended = appended + 1
-  local place = digits(offset)
   redis.call('XADD', KEYS[2], place .. '-' .. digits(now), 'k', retry, 'p', payload)
-  redis.call('HSET', KEYS[1], 'offset', place)
   if retry ~= '' then
     redis.call('HSET', KEYS[3], retry, place)
   end
-  redis.call('PUBLISH', ARGV[6], epoch .. ':' .. place .. ' ' .. payload)
 end
 
 local function announce(kind, user)
   append(string.format('"type":"%s","userId":"%s","timestamp":%s', kind, user, digits(now)), '')
 end
 
-local function drop(member)
-  redis.call('ZREM', KEYS[4], member)
-  local user = string.match(member, '^(%Z+)%z')
-  if redis.call('HINCRBY', KEYS[5], user, -1) <= 0 then
-    redis.call('HDEL', KEYS[5], user)
-    open()
-    announce('user_left', user)
-  end
+local function user_of(member)
+  return string.match(member, '^(%Z+)%z')
 end
 
-local function expire()
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', digits(now))) do
-    drop(member)
+local function connections(user)
+  return tonumber(redis.call('HGET', KEYS[5], user)) or 0
+end
+
+local function prove_drop()
+  prove()
+  redis.call('ZREM', KEYS[4], '')
+  redis.call('HDEL', KEYS[5], '')
+end
+
+-- After prove_drop. First what may still be refused: the message, or the first use of HSET.
+local function drop(member)
+  local user = user_of(member)
+  local count = connections(user)
+  if count > 1 then
+    redis.call('HSET', KEYS[5], user, digits(count - 1))
+  else
+    announce('user_left', user)
+    redis.call('HDEL', KEYS[5], user)
   end
+  redis.call('ZREM', KEYS[4], member)
+end
+
+-- Who is to be dropped because the lease ran out.
+local function expired()
+  local members = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', digits(now))
+  if #members > 0 then
+    prove_drop()
+  end
+  return members
 end
 
 local function answer(status, extra)
