@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -30,6 +30,8 @@ from transports.metrics import Exposition
 from transports.race import demo_wanted, with_page
 from transports.registry import load
 from transports.session import Door, get_route
+from transports.shutdown import drained_at_shutdown
+from transports.workers import refuse_split_rooms
 from transports.writing import chosen_writes
 
 _log = logging.getLogger("uvicorn.error")  # the one logger that is shown under plain `uvicorn` too
@@ -47,11 +49,11 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        server = hosting_server()
+        refuse_split_rooms(settings)
+        app.state.server = server = hosting_server()
         if server is not None:
             adopt(server, settings, hub.drain)
-        app.state.server = server
-        async with hub.running():
+        async with hub.running(), nullcontext() if server is not None else drained_at_shutdown(hub.drain):
             yield
 
     # Those of the transport first: routes are tried in turn, and these are asked for most.

@@ -7,6 +7,9 @@ answered by `lifespan.startup.failed` with one sentence, after which every serve
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Final
@@ -21,6 +24,7 @@ from core.settings import SettingError
 from transports.errors import deny, http_response
 
 _log: Final = logging.getLogger("uvicorn.error")  # the one logger that is shown under plain `uvicorn` too
+_START_FAILED: Final = 3  # the exit code that uvicorn and gunicorn have for it
 
 
 class LabApp(Starlette):
@@ -39,7 +43,7 @@ class LabApp(Starlette):
                 stage = "shutdown"
                 await receive()
         except SettingError as error:
-            await send({"type": f"lifespan.{stage}.failed", "message": str(error)})
+            await fail_start(error, send)
         except BaseException:
             await send({"type": f"lifespan.{stage}.failed", "message": traceback.format_exc()})
             raise
@@ -76,7 +80,7 @@ class LazyApp:
     async def _refuse(self, error: SettingError, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await receive()
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await fail_start(error, send)
             return
         if not self._refused:  # the server runs no lifespan, or it would have ended
             self._refused = True
@@ -86,3 +90,22 @@ class LazyApp:
             await deny(WebSocket(scope, receive, send), refusal)
         else:
             await http_response(refusal)(scope, receive, send)
+
+
+async def fail_start(error: SettingError, send: Send) -> None:
+    """Answer `lifespan.startup.failed`, and end at once in a worker process of a server.
+
+    Else Hypercorn prints a traceback of its own, and uvicorn may take a worker that is slow to end for one that hangs:
+    it then starts the next.
+    """
+    worker = multiprocessing.parent_process() is not None
+    try:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+    except Exception:  # Hypercorn's answer
+        if not worker:
+            raise
+        print(f"rtlab: {error}", file=sys.stderr)
+    if worker:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_START_FAILED)

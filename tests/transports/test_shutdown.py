@@ -1,0 +1,76 @@
+"""Under servers that are not uvicorn: rooms are drained as soon as the server is asked to end, and by what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from tests.transports.served import Run
+from transports.shutdown import drained_at_shutdown
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    kept = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_drain_begins_and_the_handler_of_the_loop_is_called_too(run: Run, number: signal.Signals) -> None:
+    async def serve() -> None:
+        ended, drained = asyncio.Event(), asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        async with drained_at_shutdown(drained.set):
+            os.kill(os.getpid(), number)
+            async with asyncio.timeout(5.0):
+                await drained.wait()
+                await ended.wait()
+
+    run(serve())
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_plain_handler_is_called_too_and_stays_the_servers(number: signal.Signals) -> None:
+    heard: list[int] = []
+
+    def handler(number: int, stack: object) -> None:
+        heard.append(number)
+
+    signal.signal(number, handler)
+    drained = asyncio.Event()
+    async with drained_at_shutdown(drained.set):
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(5.0):
+            await drained.wait()
+    assert heard == [number]
+    assert signal.getsignal(number) is handler
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
+async def test_signal_that_no_server_handles_is_left_alone(handler: signal.Handlers) -> None:
+    signal.signal(signal.SIGTERM, handler)
+    async with drained_at_shutdown(lambda: None):
+        assert signal.getsignal(signal.SIGTERM) is handler
+
+
+async def test_event_by_which_hypercorn_ends_its_workers_drains(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending, drained = threading.Event(), asyncio.Event()
+    process = SimpleNamespace(name="SpawnProcess-1", _args=(), _kwargs={"shutdown_event": ending})
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: object())
+    monkeypatch.setattr(multiprocessing, "current_process", lambda: process)
+    async with drained_at_shutdown(drained.set):
+        assert not drained.is_set()
+        ending.set()
+        async with asyncio.timeout(5.0):
+            await drained.wait()

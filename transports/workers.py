@@ -1,0 +1,59 @@
+"""Several worker processes without Redis: each would have rooms of its own, so none starts.
+
+No server tells an app how many workers it runs, so the process is asked. uvicorn and Hypercorn pass their config to
+the worker process, Granian its number; gunicorn's master is on the stack of what it forked, and knows of SIGTTIN too.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from typing import Any
+
+from core.settings import SettingError, Settings
+
+
+def refuse_split_rooms(settings: Settings) -> None:
+    """Raise SettingError in a worker that is one of several, unless Redis holds the rooms."""
+    if settings.redis_url is None and (workers := workers_here()) > 1:
+        raise SettingError(
+            f"{workers} workers need RTLAB_REDIS_URL, a Redis that holds their rooms: without it one worker is allowed"
+        )
+
+
+def workers_here() -> int:
+    """How many workers the server that started this process runs: at least; 1 where nothing says so."""
+    return max(_of_config(), _of_granian(), _of_gunicorn())
+
+
+def _of_config() -> int:
+    """By the config that uvicorn and Hypercorn start a worker process with."""
+    config: Any = _started_with("_kwargs", {}).get("config")
+    reloading = bool(getattr(config, "reload", False))  # then uvicorn starts one, whatever it was asked for
+    workers = getattr(config, "workers", 1)
+    return workers if isinstance(workers, int) and not reloading else 1
+
+
+def _of_granian() -> int:
+    """By the number that Granian gives a worker process, counted from 1."""
+    arguments = _started_with("_args", ())
+    if multiprocessing.current_process().name != "granian-worker" or not arguments:
+        return 1
+    return arguments[0] if isinstance(arguments[0], int) else 1
+
+
+def _started_with(name: str, default: Any) -> Any:
+    """What `multiprocessing` keeps of the arguments of this process, if it started it."""
+    return default if multiprocessing.parent_process() is None else getattr(multiprocessing.current_process(), name)
+
+
+def _of_gunicorn() -> int:
+    """By the master in whose call a forked worker runs."""
+    frame = sys._getframe() if "gunicorn.arbiter" in sys.modules else None
+    while frame is not None:
+        master: Any = frame.f_locals.get("self")
+        if type(master).__module__ == "gunicorn.arbiter":
+            workers: int = master.num_workers
+            return workers
+        frame = frame.f_back
+    return 1
