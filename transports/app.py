@@ -23,6 +23,7 @@ from core.hub import Hub
 from core.settings import SettingError, Settings
 from transports import errors
 from transports.base import TransportInfo
+from transports.caching import UNSTORED
 from transports.health import health_route
 from transports.hosting import adopt, hosting_server
 from transports.lifespan import LabApp
@@ -98,14 +99,14 @@ def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
     door, exposition = Door(hub), Exposition(hub, info)
 
     async def metrics(request: Request) -> Response:
-        return Response(exposition.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(exposition.text(), headers=UNSTORED, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def room_state(request: Request) -> Response:
         _, room = door.enter(request)
         position, members = await hub.members(room)
         listed = [{"userId": member.user_id, "connections": member.connections} for member in members]
         body = {"room": room, "position": str(position), "members": listed}
-        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+        return JSONResponse(body, headers=UNSTORED)
 
     return [
         health_route(info, hub, writes),

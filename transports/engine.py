@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket
 
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
+from transports.caching import UNTOUCHED_FIELD
 from transports.errors import deny
 from transports.session import Door
 
@@ -130,6 +131,7 @@ class EngineEndpoint:
             self._check(request)
             if request.method == "POST":
                 receive = _replay(await self._posted(request))
+            send = _untouched(send)
         await self._server.handle_request(scope, receive, send)
 
     def _check(self, connection: WebSocket | Request) -> None:
@@ -164,3 +166,14 @@ def _replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def _untouched(send: Send) -> Send:
+    """Send the answers of engineio, which says nothing of caches, as those of every poll."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), UNTOUCHED_FIELD]
+        await send(message)
+
+    return sent

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 from core import wire
 from core.errors import HelloTimeout, NotFound, RoomError, ShuttingDown, Unavailable
 from core.hub import Hub
+from transports.caching import UNSTORED
 
 HTTP_STATUS: Final = {
     "bad_request": 400,
@@ -62,7 +63,7 @@ def close_reason(error: RoomError) -> str:
 
 def http_response(error: RoomError) -> Response:
     """The HTTP answer of an error: its event as the body, and when to come back."""
-    headers = {"Cache-Control": "no-store"}
+    headers = dict(UNSTORED)
     if error.retry_after_ms is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
     return Response(wire.error(error), HTTP_STATUS[error.code], headers, "application/json")

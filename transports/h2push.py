@@ -23,6 +23,7 @@ from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
 from transports.bounds import cut_off_later
+from transports.caching import UNTOUCHED
 from transports.http2.layer import PUSHER, with_http2
 from transports.http2.pushing import Pusher, PushRefusedError
 from transports.lifespan import LazyApp
@@ -69,7 +70,7 @@ class _PushStream(Response):
     media_type = "application/x-ndjson"
 
     def __init__(self, hub: Hub, subscription: Subscription, pusher: Pusher) -> None:
-        super().__init__(headers={"Cache-Control": "no-store"})
+        super().__init__(headers=UNTOUCHED)
         del self.headers["content-length"]
         self._hub = hub
         self._subscription = subscription

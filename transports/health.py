@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from core.hub import Hub
 from transports.base import TransportInfo
+from transports.caching import UNSTORED
 from transports.frames import direct_http
 from transports.hosting import tcp_nodelay
 from transports.protocols import EXTENSION
@@ -33,7 +34,7 @@ def health_route(info: TransportInfo, hub: Hub, writes: str) -> Route:
         }
         if reason is not None:
             body["reason"] = reason
-        return JSONResponse(body, 200 if status == "ok" else 503, {"Cache-Control": "no-store"})
+        return JSONResponse(body, 200 if status == "ok" else 503, UNSTORED)
 
     return get_route("/health", health)
 

@@ -17,6 +17,7 @@ from core.model import Position
 from core.subscription import Start, Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
+from transports.caching import UNTOUCHED_FIELD
 from transports.frames.longpoll import DirectPoll, Parked
 from transports.frames.parking import Frame, Parking
 from transports.lifespan import LazyApp
@@ -111,7 +112,7 @@ class LongPollAnswer(Response):
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """All but the length are the same for all."""
         self.raw_headers = [
-            (b"cache-control", b"no-store"),
+            UNTOUCHED_FIELD,
             (b"content-length", b"%d" % len(self.body)),
             (b"content-type", b"application/json"),
         ]

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from core.hub import Hub
 from core.model import RoomId
+from transports.caching import UNSTORED
 from transports.frames.posts import expect_more
 from transports.session import Door
 
@@ -21,7 +22,7 @@ def upstream_routes(hub: Hub, door: Door) -> list[Route]:
 
         async def publish(room: RoomId, body: bytes) -> Response:
             accepted = await hub.post(hub.admit(token, room), room, body)
-            return Response(accepted, 202, {"Cache-Control": "no-store"}, "application/json")
+            return Response(accepted, 202, UNSTORED, "application/json")
 
         response = await publish(room, await door.body(request))
         response.background = expect_more(hub, request, publish)
@@ -31,7 +32,7 @@ def upstream_routes(hub: Hub, door: Door) -> list[Route]:
         principal, room = door.enter(request)
         await door.body(request)  # means nothing here, but has the same limit as everywhere
         await hub.leave(principal, room)
-        return Response(status_code=204)
+        return Response(status_code=204, headers=UNSTORED)
 
     return [
         *door.routes(),

@@ -21,6 +21,7 @@ from core.hub import Hub
 from core.model import USER_PATTERN
 from core.ratelimit import RateLimiter
 from core.settings import SettingError
+from transports.caching import UNSTORED
 from transports.link import MAX_OUTAGE_S, Cords, LinkedApp, abort, check_tab
 from transports.session import Door
 
@@ -128,14 +129,14 @@ class Demo:
         async def token(request: Request) -> Response:
             self._check_caller(request)
             wanted = _decode(_TokenRequest, await self._door.body(request))
-            return JSONResponse(self._issue(wanted.user), headers={"Cache-Control": "no-store"})
+            return JSONResponse(self._issue(wanted.user), headers=UNSTORED)
 
         async def cut(request: Request) -> Response:
             self._check_caller(request)
             wanted = _decode(_CutRequest, await self._door.body(request))
             dropped = self._cords.cut(check_tab(wanted.tab), wanted.outage_s)
             count = abort(request.app.state.server, dropped)
-            return JSONResponse({"dropped": count}, headers={"Cache-Control": "no-store"})
+            return JSONResponse({"dropped": count}, headers=UNSTORED)
 
         return [Route("/demo/token", token, methods=["POST"]), Route("/demo/cut", cut, methods=["POST"])]
 

@@ -18,6 +18,7 @@ from core.errors import BadRequest, TooLarge, Unauthorized
 from core.hub import Hub
 from core.model import Position, Principal, RoomId, room_id
 from core.origins import OriginPolicy
+from transports.caching import UNSTORED
 
 COOKIE: Final = "rtlab_session"
 _BODY_S: Final = 10.0  # a body that trickles in longer is given up
@@ -86,7 +87,7 @@ class Door:
             self._hub.refuse_while_draining()
             token = wire.decode_token_body(await self.body(request))
             principal = self._hub.authenticator.verify(token, time.time())
-            response = Response(status_code=204, headers={"Cache-Control": "no-store"})
+            response = Response(status_code=204, headers=UNSTORED)
             response.set_cookie(
                 COOKIE,
                 token,

@@ -18,6 +18,7 @@ from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
 from transports.bounds import cut_off_later
+from transports.caching import UNTOUCHED
 from transports.frames import direct_http
 from transports.frames.heartbeat import Heartbeat
 from transports.frames.sse import DirectEventStream, chunk
@@ -77,6 +78,7 @@ class _EventStream(EventSourceResponse):
         self._subscription = subscription
         super().__init__(
             self._stream(),
+            headers=UNTOUCHED,
             ping=hub.settings.heartbeat_s,
             ping_message_factory=lambda: ServerSentEvent(comment="", sep="\n"),
             sep="\n",

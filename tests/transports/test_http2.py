@@ -118,6 +118,7 @@ def test_nghttp_receives_pushes(servers: ServerPool, room: str, tmp_path: Path) 
 async def test_every_event_is_a_promise_that_is_kept(servers: ServerPool, push: Push, fanout: str) -> None:
     server = servers.shared("h2push", {"FANOUT": fanout, "RATE": "0"})
     alice, bob = await push(server), await push(server)
+    assert alice.head["cache-control"] == "no-store, no-transform"
     sent = [await bob.publish(f"message {number}") for number in range(20)]
     sent.append(await bob.publish(FAT))  # more than a frame holds
     assert [event.id for event in await alice.next_chats(21)] == sent

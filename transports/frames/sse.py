@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from core.errors import RoomError
 from core.hub import Hub
 from core.subscription import Subscription
+from transports.caching import UNTOUCHED_FIELD
 from transports.frames.heartbeat import Heartbeat
 from transports.protocols import LabHttpProtocol
 
@@ -18,7 +19,7 @@ CLOSE_S: Final = 5.0  # for the peer to read what is left before the end of the 
 _BEAT: Final = b"3\r\n:\n\n\r\n"
 _END: Final = b"0\r\n\r\n"
 _FIELDS: Final = (
-    (b"cache-control", b"no-store"),
+    UNTOUCHED_FIELD,
     (b"x-accel-buffering", b"no"),
     (b"content-type", b"text/event-stream; charset=utf-8"),
 )

@@ -21,8 +21,10 @@ from h2.exceptions import ProtocolError
 from hypercorn.protocol.h2 import H2Protocol
 from starlette.types import Send
 
+from transports.caching import UNTOUCHED_FIELD
+
 _FORGET_EVERY: Final = 64  # promises
-_PUSHED_HEADERS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+_PUSHED_HEADERS: Final = ((b"content-type", b"application/json"), UNTOUCHED_FIELD)
 
 
 class PushRefusedError(Exception):
