@@ -133,6 +133,8 @@ def _record(result: Result) -> Record:
         "lost": result.total("lost"),
         "duplicates": result.total("duplicates"),
         "out_of_order": result.total("out_of_order"),
+        "refused": result.total("refused"),
+        "unanswered": result.total("unanswered"),
         "server_cpu_us": _value(costs.server_cpu_us),
         "generator_cpu_us": _value(costs.generator_cpu_us),
         "bytes_down": _value(costs.bytes_down),

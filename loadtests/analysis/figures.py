@@ -54,6 +54,8 @@ FIGURES: Mapping[str, Figure] = {
     "max": Figure("ms", "greatest delivery latency", lambda result: result.percentiles.max_ms),
     "reach": Figure("%", "deliveries received of those promised", _reach_percent),
     "lost": Figure("", "deliveries lost", lambda result: float(result.total("lost"))),
+    "refused": Figure("", "publications answered by an error", lambda result: float(result.total("refused"))),
+    "unanswered": Figure("", "publications never answered", lambda result: float(result.total("unanswered"))),
     "duplicates": Figure("", "deliveries that came twice", lambda result: float(result.total("duplicates"))),
     "out_of_order": Figure("", "deliveries out of order", lambda result: float(result.total("out_of_order"))),
     "cpu": Figure("us", "server CPU per delivery", lambda result: _value(result.costs.server_cpu_us)),

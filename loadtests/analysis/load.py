@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests.runs import store
 from loadtests.runs.errors import RunError
-from loadtests.runs.schema import PUBLISHES, SAMPLES, STAMPS, TIMELINE, Run
+from loadtests.runs.schema import ABSENT_NS, ADDED_COLUMNS, PUBLISHES, SAMPLES, STAMPS, TIMELINE, Run
 
 
 class RunFormatError(RunError):
@@ -90,16 +91,25 @@ def _table(run_dir: Path, run: Run, name: str, schema: pa.Schema, *, optional: b
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read the schema's columns, each with exactly its type (dictionary indices may be of any width)."""
+    """Read the schema's columns, each with exactly its type (dictionary indices may be of any width).
+
+    Columns that earlier versions did not write are ABSENT_NS in every row.
+    """
     try:
         found = pq.read_schema(path)
+        added = [name for name in schema.names if name in ADDED_COLUMNS and name not in found.names]
         for field in schema:
+            if field.name in added:
+                continue
             if field.name not in found.names:
                 raise RunFormatError(f"{path}: column {field.name!r} is missing; found: {', '.join(found.names)}")
             if not _same_type(found.field(field.name).type, field.type):
                 actual = found.field(field.name).type
                 raise RunFormatError(f"{path}: column {field.name!r} is {actual}, must be {field.type}")
-        return pq.read_table(path, columns=schema.names).cast(schema)
+        table = pq.read_table(path, columns=[name for name in schema.names if name not in added])
+        for name in added:
+            table = table.append_column(name, pa.array(np.full(table.num_rows, ABSENT_NS)))
+        return table.select(schema.names).cast(schema)
     except pa.ArrowException as error:
         raise RunFormatError(f"{path}: not a readable Parquet file ({error})") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from h2.errors import ErrorCodes
 from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset
 
 from loadtests.clients.events import Arrival, Event, decode_event
@@ -53,9 +54,14 @@ class Http2PublishClient(Http2Client):
                     self._answers[event.stream_id] = ref, status_of(event.headers), body
                 elif isinstance(event, DataReceived):
                     self._answers[event.stream_id] = ref, status, body + event.data
-                elif self._answers.pop(event.stream_id, None) is not None:
+                elif self._answers.pop(event.stream_id, None) is not None and _answers(event, status):
                     arrivals.append((_read(ref, status, body), self._sizes.take(event.stream_id)))
         return arrivals
+
+
+def _answers(event: StreamEnded | StreamReset, status: int) -> bool:
+    """Whether a stream's end says what became of the message: a reset does so only as REFUSED_STREAM (RFC 9113 8.7)."""
+    return bool(status) or (isinstance(event, StreamReset) and event.error_code == ErrorCodes.REFUSED_STREAM)
 
 
 def _read(ref: str, status: int, body: bytes) -> Event:

@@ -1,8 +1,9 @@
 """Which cells are measured once more: those that only the circumstances made invalid, then those they made doubtful.
 
 A cell that lost, doubled or reordered something, or whose server died, is a finding and never repeated away; nor is
-one in which a publication was refused or a client cut. What is measured again is decided by the instrument's state
-alone, never by a latency. The cell stays in the run beside its repetition (`loadtests.runs.repeats`).
+one in which a publication was refused or not answered, or a client cut. What is measured again is decided by the
+instrument's state alone, never by a latency. The cell stays in the run beside its repetition
+(`loadtests.runs.repeats`).
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def is_spoilt(cell: Cell) -> bool:
     counts = cell.counts
     if cell.verdict.validity is not Validity.INVALID or counts is None:
         return False
-    return counts.received > 0 and not (counts.lost or counts.duplicates or counts.out_of_order)
+    return counts.received > 0 and not (counts.lost or counts.duplicates or counts.out_of_order or counts.unanswered)
 
 
 def is_blurred(cell: Cell) -> bool:
@@ -85,4 +86,4 @@ def is_blurred(cell: Cell) -> bool:
 def _disturbed(cell: Cell) -> bool:
     """Whether somebody was refused or cut, or the cell never came to count anything: the server's doing, perhaps."""
     counts = cell.counts
-    return counts is None or bool(counts.refused or counts.told_gaps or counts.reconnects)
+    return counts is None or bool(counts.refused or counts.unanswered or counts.told_gaps or counts.reconnects)

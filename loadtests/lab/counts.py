@@ -34,13 +34,16 @@ def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorR
     """Return the cell's counts.
 
     `samples` and `publishes` are whole tables (`SAMPLES`, `PUBLISHES`), samples in each subscriber's order of
-    arrival. Expected is every acknowledged publication at every subscriber of its room; a delivery nobody was
-    promised does not fill a hole.
+    arrival. Expected is every publication at every subscriber of its room, except what an error answered; a delivery
+    nobody was owed does not fill a hole.
     """
     sent = measured(publishes)
     accepted = sent.filter(pc.not_equal(sent["accepted_ns"], ABSENT_NS))
+    failed = sent.filter(pc.equal(sent["accepted_ns"], ABSENT_NS))
+    unanswered = failed.filter(pc.equal(failed["refused_ns"], ABSENT_NS))
     promised_rooms, promised_offsets = _column(accepted, "room"), _column(accepted, "offset")
-    expected = int(subscribers_of(load)[promised_rooms].sum())
+    promised = int(subscribers_of(load)[promised_rooms].sum())
+    owed_without_answer = int(subscribers_of(load)[_column(unanswered, "room")].sum())
 
     heard = measured(samples)
     # Rows become whole numbers that sort by (subscriber, room, offset).
@@ -49,20 +52,35 @@ def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorR
     streams = _column(heard, "subscriber") * load.rooms + _column(heard, "room")
     deliveries = streams * stride + offsets
     distinct, first_rows = np.unique(deliveries, return_index=True)
-    promised = np.unique(promised_rooms * stride + promised_offsets)
     heard_events = (distinct // stride % load.rooms) * stride + distinct % stride
-    received = int(np.isin(heard_events, promised).sum())
+    received = int(np.isin(heard_events, np.unique(promised_rooms * stride + promised_offsets)).sum())
+    came_without_answer = _came(heard, unanswered, load)
+    lost_unanswered = max(0, owed_without_answer - came_without_answer)
     return Counts(
         published=accepted.num_rows,
-        refused=sent.num_rows - accepted.num_rows,
-        expected=expected,
-        received=received,
-        lost=max(0, expected - received),
+        refused=failed.num_rows - unanswered.num_rows,
+        expected=promised + owed_without_answer,
+        received=received + came_without_answer,
+        lost=max(0, promised - received) + lost_unanswered,
         duplicates=len(deliveries) - len(distinct),
         out_of_order=_out_of_order(streams[np.sort(first_rows)], offsets[np.sort(first_rows)]),
         told_gaps=result.told_gaps,
         reconnects=result.reconnects,
+        unanswered=unanswered.num_rows,
+        lost_unanswered=lost_unanswered,
+        until_ns=result.until_ns,
     )
+
+
+def _came(heard: pa.Table, publications: pa.Table, load: Load) -> int:
+    """Count the distinct deliveries of publications whose offsets nobody was told: known by their stamps."""
+    if not publications.num_rows or not heard.num_rows:
+        return 0
+    stride = int(max(_column(heard, "message").max(), _column(publications, "message").max())) + 1
+    wanted = _column(publications, "publisher") * stride + _column(publications, "message")
+    known = _column(heard, "publisher") * stride + _column(heard, "message")
+    inside = np.isin(known, wanted)
+    return len(np.unique(known[inside] * load.subscribers + _column(heard, "subscriber")[inside]))
 
 
 def _out_of_order(streams: Integers, offsets: Integers) -> int:

@@ -59,8 +59,12 @@ PUBLISHES = pa.schema(
         ("accepted_ns", pa.int64()),  # when the ack / 202 was read; ABSENT_NS if never
         ("offset", pa.int64()),  # from the ack; -1 if never acknowledged
         ("phase", pa.int8()),
+        ("refused_ns", pa.int64()),  # when an error answer was read; ABSENT_NS if none was
     ]
 )
+
+ADDED_COLUMNS = ("refused_ns",)
+"""Columns that run folders of earlier versions lack; ABSENT_NS stands for them."""
 
 STAMPS = pa.schema(
     [
@@ -115,17 +119,24 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Deliveries of the measured phase, against what the publications promise."""
+    """Deliveries of the measured phase, against what is owed.
+
+    Owed is every publication at every subscriber of its room, unless an error answered it: what the server left without
+    an answer is owed too. In runs of earlier versions `refused` holds what was never answered, owed to nobody.
+    """
 
     published: int  # acknowledged publications
-    refused: int  # publications answered by an error, or never answered
-    expected: int  # published x subscribers of the room
-    received: int  # distinct (subscriber, offset)
+    refused: int  # publications answered by an error
+    expected: int  # (published + unanswered) x subscribers of the room
+    received: int  # distinct deliveries of those
     lost: int  # expected and never received
     duplicates: int
     out_of_order: int
     told_gaps: int  # resync events and 4409 closes
     reconnects: int
+    unanswered: int = 0  # publications without any answer when the grace ended
+    lost_unanswered: int = 0  # of `lost`: deliveries of publications that were never answered
+    until_ns: int | None = None  # CLOCK_MONOTONIC at the grace's end: what is missing is at least that late
 
     @property
     def reach(self) -> float:

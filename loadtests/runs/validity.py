@@ -48,6 +48,9 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold("foreign_cpu_percent", "CPU used by other programs", " % of a core", doubtful_above=25),
 )
 
+UNANSWERED_PERCENT = 1.0
+"""Of a cell's publications: beyond it more than the slowest hundredth of the latencies is only known from below."""
+
 _WORSE = {Validity.VALID: 0, Validity.DOUBTFUL: 1, Validity.INVALID: 2}
 
 
@@ -84,12 +87,14 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
         yield Validity.INVALID, "nothing was received"
     if counts is None:
         return
-    if counts.lost:
+    # What was never answered is missing too; it has a bound of its own below.
+    lost = counts.lost - counts.lost_unanswered
+    if lost:
         # A gap that the client was told of, or a connection that was cut, explains what is missing.
         explained = counts.told_gaps or counts.reconnects
         yield (
             Validity.DOUBTFUL if explained else Validity.INVALID,
-            f"{counts.lost} of {counts.expected} deliveries are missing"
+            f"{lost} of {counts.expected} deliveries are missing"
             + (f" ({counts.told_gaps} told gaps, {counts.reconnects} reconnects)" if explained else ""),
         )
     elif counts.told_gaps or counts.reconnects:
@@ -98,9 +103,16 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
         yield Validity.INVALID, f"{counts.duplicates} deliveries came twice"
     if counts.out_of_order:
         yield Validity.INVALID, f"{counts.out_of_order} deliveries came out of order"
+    total = counts.published + counts.refused + counts.unanswered
     if counts.refused:
-        total = counts.published + counts.refused
-        yield Validity.DOUBTFUL, f"{counts.refused} of {total} publications were refused or never answered"
+        yield Validity.DOUBTFUL, f"{counts.refused} of {total} publications were refused"
+    if counts.unanswered:
+        too_many = 100 * counts.unanswered > UNANSWERED_PERCENT * total
+        yield (
+            Validity.INVALID if too_many else Validity.DOUBTFUL,
+            f"{counts.unanswered} of {total} publications were never answered"
+            + (f", more than {UNANSWERED_PERCENT:g} %" if too_many else ""),
+        )
 
 
 def _judge_instrument(instrument: Instrument, *, pushes: bool) -> Iterator[tuple[Validity, str]]:

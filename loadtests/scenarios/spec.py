@@ -107,7 +107,9 @@ class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: tuple[GeneratorSecond, ...]
     hub_lag_ms_p99: float | None  # lateness of 10 ms ticks in the measured phase, those that a stall swallowed included
     cpu_s: float  # generator CPU in the measured phase
-    refused: int  # publications answered by an error or never answered, measured phase
+    refused: int  # publications answered by an error, measured phase
     told_gaps: int  # resync events and slow_consumer closes
     reconnects: int
     errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often
+    unanswered: int = 0  # publications without any answer at `until_ns`, measured phase
+    until_ns: int | None = None  # when the grace ended, or whatever ended the cell before; None: it never began

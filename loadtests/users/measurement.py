@@ -36,6 +36,7 @@ class Measurement:
         self._stopped = Event()
         self._vitals = Vitals(cell, lambda: self.say("second"))
         self._from_ns = self._to_ns = 0
+        self._until_ns: int | None = None
         self._cpu_s = 0.0
         self._growth: tuple[TcpTotals | None, TcpTotals | None] = (None, None)
 
@@ -83,6 +84,7 @@ class Measurement:
         self._measure()
         grace_s = max([spec.grace_s, *(user.straggle_s() for user in self.cell.users[:1])])
         self._sleep_until(time.monotonic_ns() + int(grace_s * NS_PER_S))
+        self._until_ns = time.monotonic_ns()
 
     def result(self) -> GeneratorResult:
         """What `generator.json` says."""
@@ -90,6 +92,7 @@ class Measurement:
         errors = notes.most(cell.errors)
         if cell.recorder.dropped:
             errors["delivery not kept: the recorder was full"] = cell.recorder.dropped
+        refused, unanswered = cell.recorder.failed(self._from_ns, self._to_ns)
         return GeneratorResult(
             cell=cell.spec.cell,
             clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped and cell.recorder.deliveries else "user",
@@ -101,7 +104,9 @@ class Measurement:
             seconds=self._vitals.seconds(self._from_ns, self._to_ns),
             hub_lag_ms_p99=self._vitals.lag_ms_p99(self._from_ns, self._to_ns),
             cpu_s=self._cpu_s,
-            refused=cell.recorder.unanswered(self._from_ns, self._to_ns),
+            refused=refused,
+            unanswered=unanswered,
+            until_ns=self._until_ns,
             told_gaps=cell.told_gaps,
             reconnects=cell.reconnects,
             errors=errors,

@@ -26,7 +26,7 @@ from loadtests.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.runs import notes
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load
 from loadtests.users import mirror
-from loadtests.users.arrivals import KINDS
+from loadtests.users.arrivals import KINDS, NS_PER_S
 from loadtests.users.cell import FOREVER_NS, Cell, Seat, attach, cell_of
 from loadtests.users.room_user import RoomUser
 from loadtests.users.vitals import Vitals, growth, sum_totals
@@ -160,6 +160,9 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
     to_ns = time.monotonic_ns()
     cell.recorder.write(folder, from_ns, to_ns)
     seconds = vitals.seconds(from_ns, to_ns)
+    refused, _ = cell.recorder.failed(from_ns, to_ns)
+    # What was due in the last moments has had no time to be answered.
+    _, unanswered = cell.recorder.failed(from_ns, to_ns - int(cell.spec.grace_s * NS_PER_S))
     result = GeneratorResult(
         cell=cell.spec.cell,
         clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped and cell.recorder.deliveries else "user",
@@ -171,7 +174,9 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
         seconds=seconds,
         hub_lag_ms_p99=vitals.lag_ms_p99(from_ns, to_ns),
         cpu_s=sum(second.cpu_percent for second in seconds) / 100,
-        refused=cell.recorder.unanswered(from_ns, to_ns),
+        refused=refused,
+        unanswered=unanswered,
+        until_ns=to_ns,
         told_gaps=cell.told_gaps,
         reconnects=cell.reconnects,
         errors=notes.most(cell.errors),

@@ -30,7 +30,6 @@ class Publisher:
         "_talk",
         "_until_ns",
         "publications",
-        "refusals",
     )
 
     def __init__(
@@ -50,7 +49,6 @@ class Publisher:
         self._alarms = alarms
         self._payload_bytes = payload_bytes
         self._due_ns = 0
-        self.refusals = 0
         self._spin_ns = _SPIN_NS if spin else 0
 
     def start(self, schedule: Iterator[int], until_ns: int) -> None:
@@ -76,11 +74,11 @@ class Publisher:
         if event.type == "ack":
             self.publications.accept(ref[1], read_ns, offset_of(event.id))
         else:
-            self.refusals += 1
+            self.publications.refuse(ref[1], read_ns)
 
     def _publish(self) -> None:
         publications, due_ns = self.publications, self._due_ns
-        message = len(publications.rows) // 4
+        message = len(publications)
         self._set_alarm()  # the next one, before anything here can fail
         sent_ns = time.monotonic_ns()
         while sent_ns < due_ns:

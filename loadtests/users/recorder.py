@@ -16,12 +16,13 @@ from loadtests.runs.schema import ABSENT_NS, PUBLISHES, SAMPLES, Phase
 SAMPLE_COLUMNS = tuple(name for name in SAMPLES.names if name not in ("cell", "phase"))
 MAX_ROWS = 20_000_000  # 1.9 GB of memory; a run that goes on for days keeps its first ones and says so
 
-_PUBLISH_COLUMNS = ("scheduled_ns", "sent_ns", "accepted_ns", "offset")
+_PUBLISH_COLUMNS = ("scheduled_ns", "sent_ns", "accepted_ns", "offset", "refused_ns")
+_WIDTH = len(_PUBLISH_COLUMNS)
 _Table = npt.NDArray[np.int64]
 
 
 class Publications:
-    """One publisher's messages, in order: scheduled, sent, accepted, offset."""
+    """One publisher's messages, in order: scheduled, sent, accepted, offset, refused."""
 
     __slots__ = ("publisher", "room", "rows")
 
@@ -32,16 +33,24 @@ class Publications:
 
     def add(self, scheduled_ns: int, sent_ns: int) -> None:
         """Record a message that was just sent."""
-        self.rows.extend((scheduled_ns, sent_ns, ABSENT_NS, -1))
+        self.rows.extend((scheduled_ns, sent_ns, ABSENT_NS, -1, ABSENT_NS))
+
+    def __len__(self) -> int:
+        """How many messages were sent."""
+        return len(self.rows) // _WIDTH
 
     def accept(self, message: int, accepted_ns: int, offset: int) -> None:
         """Record the acknowledgement of the publisher's `message`; raises IndexError for one never sent."""
-        self.rows[message * 4 + 2] = accepted_ns
-        self.rows[message * 4 + 3] = offset
+        self.rows[message * _WIDTH + 2] = accepted_ns
+        self.rows[message * _WIDTH + 3] = offset
+
+    def refuse(self, message: int, refused_ns: int) -> None:
+        """Record an error answer to the publisher's `message`; raises IndexError for one never sent."""
+        self.rows[message * _WIDTH + 4] = refused_ns
 
     def table(self) -> _Table:
-        """Shape (messages, 4)."""
-        return np.array(self.rows, dtype=np.int64).reshape(-1, 4)
+        """Shape (messages, 5)."""
+        return np.array(self.rows, dtype=np.int64).reshape(-1, _WIDTH)
 
 
 class Recorder:
@@ -64,14 +73,15 @@ class Recorder:
         """Deliveries counted and not kept."""
         return max(0, self.deliveries - MAX_ROWS)
 
-    def unanswered(self, from_ns: int, to_ns: int) -> int:
-        """Publications scheduled in [from, to) that were refused or never answered."""
-        count = 0
+    def failed(self, from_ns: int, to_ns: int) -> tuple[int, int]:
+        """Publications scheduled in [from, to) that an error answered, and those that nothing answered."""
+        refused = unanswered = 0
         for publications in self.publications:
-            scheduled_ns, _, accepted_ns, _ = publications.table().T
-            inside = (scheduled_ns >= from_ns) & (scheduled_ns < to_ns)
-            count += int(np.count_nonzero(inside & (accepted_ns == ABSENT_NS)))
-        return count
+            scheduled_ns, _, accepted_ns, _, refused_ns = publications.table().T
+            failed = (scheduled_ns >= from_ns) & (scheduled_ns < to_ns) & (accepted_ns == ABSENT_NS)
+            refused += int(np.count_nonzero(failed & (refused_ns != ABSENT_NS)))
+            unanswered += int(np.count_nonzero(failed & (refused_ns == ABSENT_NS)))
+        return refused, unanswered
 
     def write(self, folder: Path, from_ns: int, to_ns: int) -> None:
         """Write `samples.parquet` and `publishes.parquet`; [from, to) is the measured phase."""
@@ -80,7 +90,7 @@ class Recorder:
         _write(folder / "samples.parquet", SAMPLES, self.cell, columns, from_ns, to_ns)
         tables = [publications.table() for publications in self.publications]
         sizes = [len(table) for table in tables]
-        published = np.concatenate(tables) if tables else np.empty((0, 4), dtype=np.int64)
+        published = np.concatenate(tables) if tables else np.empty((0, _WIDTH), dtype=np.int64)
         columns = dict(zip(_PUBLISH_COLUMNS, published.T, strict=True))
         columns["publisher"] = np.repeat([each.publisher for each in self.publications], sizes).astype(np.int64)
         columns["room"] = np.repeat([each.room for each in self.publications], sizes).astype(np.int64)

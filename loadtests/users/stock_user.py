@@ -106,6 +106,10 @@ class StockPostingUser(StockUser, FastHttpUser):
         path = f"/rooms/{self.access.room}/messages"
         body = {"content": content, "ref": ref}
         response = self.client.post(path, json=body, headers=self.headers, name="POST /rooms/[room]/messages")
+        # Status 0 is FastHttpUser's word for no answer at all: what became of the message nobody knows.
+        if not response.status_code:
+            self.cell.note(f"{self.label} publication not answered: no connection")
+            return
         if response.status_code == 202:
             self.answered(Event(type="ack", id=decode_event(response.content).id, ref=ref), time.monotonic_ns())
         else:

@@ -265,6 +265,7 @@ def _publishes(cell: str, scheduled: IntArray, phase: npt.NDArray[np.int8]) -> p
         "accepted_ns": scheduled + 400_000,
         "offset": np.arange(1, n + 1, dtype=np.int64),
         "phase": phase,
+        "refused_ns": np.full(n, ABSENT_NS),
     }
     return pa.table(columns, schema=PUBLISHES)
 

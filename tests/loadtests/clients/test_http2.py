@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import RemoteSettingsChanged, RequestReceived
 from h2.exceptions import ProtocolError as H2Error
 from h2.settings import SettingCodes
@@ -185,16 +186,17 @@ def test_what_is_no_event_stream_breaks_the_protocol() -> None:
 def test_posts_are_answered_in_any_order_and_keep_their_refs() -> None:
     client = Http2PublishClient(ACCESS)
     server = Server(client)
-    for ref in ("1.0", "1.1", "1.2"):
+    for ref in ("1.0", "1.1", "1.2", "1.3"):
         server.hear(client.publish("hello", ref))
-    first, second, third = sorted(server.requests)
+    first, second, third, fourth = sorted(server.requests)
     assert server.requests[first][b":path"] == b"/rooms/lobby/messages"
-    assert client.unanswered == 3
+    assert client.unanswered == 4
     server.head(third, 202, b"application/json")
     server.h2.send_data(third, b'{"id":"abcdefgh:5"}', end_stream=True)
     server.head(first, 429, b"application/json")
     server.h2.send_data(first, b'{"type":"error","code":"rate_limited"}', end_stream=True)
-    server.h2.reset_stream(second)
+    server.h2.reset_stream(second, ErrorCodes.REFUSED_STREAM)
+    server.h2.reset_stream(fourth, ErrorCodes.INTERNAL_ERROR)  # says nothing of what became of the message
     answers = [event for event, _ in client.feed(server.said())]
     assert [(event.type, event.ref, event.id, event.code) for event in answers] == [
         ("ack", "1.2", "abcdefgh:5", ""),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from loadtests.runs.schema import PUBLISHES, SAMPLES, Phase
+from loadtests.runs.schema import ABSENT_NS, PUBLISHES, SAMPLES, Phase
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, GeneratorSecond, SocketTotals
 
 MS = 1_000_000
@@ -53,6 +53,7 @@ def _publish(spec: CellSpec, room: int, message: int, at_ns: int) -> dict[str, o
         "accepted_ns": at_ns + MS,
         "offset": message + 3,
         "phase": Phase.MEASURED,
+        "refused_ns": ABSENT_NS,
     }
 
 
@@ -91,4 +92,5 @@ def result(spec: CellSpec, from_ns: int, to_ns: int) -> GeneratorResult:
         refused=0,
         told_gaps=0,
         reconnects=0,
+        until_ns=to_ns + 1000 * MS,
     )

@@ -73,7 +73,10 @@ def test_invalid_cells_are_repeated_and_then_doubtful_ones() -> None:
 @pytest.mark.parametrize(
     "finding",
     [
-        *({name: 1} for name in ("lost", "duplicates", "out_of_order", "refused", "told_gaps", "reconnects")),
+        *(
+            {name: 1}
+            for name in ("lost", "duplicates", "out_of_order", "refused", "unanswered", "told_gaps", "reconnects")
+        ),
         {"received": 0},
     ],
 )
@@ -83,7 +86,7 @@ def test_a_finding_is_never_repeated_away(finding: dict[str, int]) -> None:
     assert again.repetitions(PLANNED, [measured(PLANNED[0], Validity.INVALID, None)], 5) == ()
 
 
-@pytest.mark.parametrize("finding", [{"refused": 1}, {"told_gaps": 1}, {"reconnects": 1}])
+@pytest.mark.parametrize("finding", [{"refused": 1}, {"unanswered": 1}, {"told_gaps": 1}, {"reconnects": 1}])
 def test_a_doubt_that_is_a_finding_is_not_repeated_either(finding: dict[str, int]) -> None:
     found = measured(PLANNED[0], Validity.DOUBTFUL, msgspec.structs.replace(COUNTS, **finding))
     assert again.repetitions(PLANNED, [found], 5) == ()

@@ -83,13 +83,40 @@ def test_order_is_judged_within_each_subscriber() -> None:
     assert found.out_of_order == 0
 
 
-def test_a_delivery_nobody_was_promised_fills_no_hole() -> None:
+def with_answers(cell: CellTables, **changed: dict[int, int]) -> pa.Table:
+    """Return the publications with some rows of `accepted_ns` or `refused_ns` replaced."""
+    publishes = cell.publishes
+    for name, rows in changed.items():
+        values = publishes[name].to_pylist()
+        for row, value in rows.items():
+            values[row] = value
+        publishes = replaced(publishes, name, values)
+    return publishes
+
+
+def test_a_refused_publication_is_owed_to_nobody_and_fills_no_hole() -> None:
     cell = perfect(subscribers=1)
-    accepted = cell.publishes["accepted_ns"].to_pylist()
-    accepted[0] = ABSENT_NS
-    publishes = replaced(cell.publishes, "accepted_ns", accepted)
+    publishes = with_answers(cell, accepted_ns={0: ABSENT_NS}, refused_ns={0: FROM_NS + MS})
     found = counts.count(cell.samples.slice(0, 9), publishes, spec(1).load, cell.result)
-    assert (found.refused, found.published, found.expected, found.received, found.lost) == (1, 9, 9, 8, 1)
+    assert (found.refused, found.unanswered, found.published, found.expected) == (1, 0, 9, 9)
+    assert (found.received, found.lost, found.lost_unanswered) == (8, 1, 0)
+
+
+def test_an_unanswered_publication_is_missing_for_everybody_who_did_not_get_it() -> None:
+    cell = perfect(subscribers=4)
+    publishes = with_answers(cell, accepted_ns={8: ABSENT_NS, 9: ABSENT_NS})
+    kept = cell.samples.slice(0, 34)  # of the ninth message two of four subscribers, of the tenth nobody
+    found = counts.count(kept, publishes, spec(4).load, cell.result)
+    assert (found.published, found.refused, found.unanswered) == (8, 0, 2)
+    assert (found.expected, found.received, found.lost, found.lost_unanswered) == (40, 34, 6, 6)
+    assert found.until_ns == cell.result.until_ns
+
+
+def test_a_delivery_that_came_twice_does_not_stand_for_another_subscriber_s() -> None:
+    cell = perfect(subscribers=2)
+    publishes = with_answers(cell, accepted_ns={9: ABSENT_NS})
+    found = counts.count(cell.samples.take([*range(19), 18]), publishes, spec(2).load, cell.result)
+    assert (found.received, found.lost_unanswered, found.duplicates) == (19, 1, 1)
 
 
 def test_the_same_offset_in_another_room_is_another_delivery() -> None:

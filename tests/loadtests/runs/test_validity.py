@@ -79,6 +79,10 @@ def test_each_threshold_on_both_sides(figure: str, value: float | str, expected:
         ({"duplicates": 1}, INVALID),
         ({"out_of_order": 1}, INVALID),
         ({"refused": 1}, DOUBTFUL),
+        ({"refused": 5}, DOUBTFUL),
+        ({"published": 99, "unanswered": 1, "lost": 4, "lost_unanswered": 4}, DOUBTFUL),
+        ({"published": 98, "unanswered": 2, "lost": 8, "lost_unanswered": 8}, INVALID),
+        ({"published": 98, "unanswered": 2}, INVALID),
         ({"received": 0, "expected": 0, "published": 0}, INVALID),
     ],
 )

@@ -48,7 +48,7 @@ def test_each_message_carries_its_own_instant_however_late_it_is(alarms: FakeAla
     assert {len(content) for content, _ in sent} == {128}
     table = publisher.publications.table()
     assert table[:, 0].tolist() == [1000, 2000]
-    assert table[:, 2:].tolist() == [[ABSENT_NS, -1]] * 2
+    assert table[:, 2:].tolist() == [[ABSENT_NS, -1, ABSENT_NS]] * 2
 
 
 def test_a_send_that_fails_does_not_end_the_schedule(alarms: FakeAlarms) -> None:
@@ -85,7 +85,7 @@ def test_answers_find_their_message(alarms: FakeAlarms) -> None:
     publisher.answered(Event(type="ack", ref="8.0", id="abcdefgh:13"), 5000)
     publisher.answered(Event(type="ack", ref="somebody", id="abcdefgh:13"), 5000)
     assert publisher.publications.table()[:, 3].tolist() == [-1, 12]
-    assert publisher.refusals == 1
+    assert publisher.publications.table()[:, 4].tolist() == [5000, ABSENT_NS]
 
 
 def test_a_stopped_publisher_sets_no_further_alarm(alarms: FakeAlarms) -> None:

@@ -20,6 +20,7 @@ def _recorded() -> Recorder:
         for message in range(count):
             publications.add(scheduled_ns=100 + message, sent_ns=110 + message)
     recorder.publications[2].accept(1, accepted_ns=150, offset=42)
+    recorder.publications[2].refuse(0, refused_ns=160)
     return recorder
 
 
@@ -36,11 +37,11 @@ def test_what_was_recorded_is_what_is_written(tmp_path: Path) -> None:
     publishes = pq.read_table(tmp_path / "publishes.parquet")
     assert publishes.schema.equals(PUBLISHES)
     assert [tuple(row.values())[1:] for row in publishes.to_pylist()] == [
-        (0, 0, 1, 100, 110, ABSENT_NS, -1, Phase.MEASURED),
-        (0, 1, 1, 101, 111, ABSENT_NS, -1, Phase.MEASURED),
-        (5, 0, 6, 100, 110, ABSENT_NS, -1, Phase.MEASURED),
-        (5, 1, 6, 101, 111, 150, 42, Phase.MEASURED),
-        (5, 2, 6, 102, 112, ABSENT_NS, -1, Phase.MEASURED),
+        (0, 0, 1, 100, 110, ABSENT_NS, -1, Phase.MEASURED, ABSENT_NS),
+        (0, 1, 1, 101, 111, ABSENT_NS, -1, Phase.MEASURED, ABSENT_NS),
+        (5, 0, 6, 100, 110, ABSENT_NS, -1, Phase.MEASURED, 160),
+        (5, 1, 6, 101, 111, 150, 42, Phase.MEASURED, ABSENT_NS),
+        (5, 2, 6, 102, 112, ABSENT_NS, -1, Phase.MEASURED, ABSENT_NS),
     ]
 
 
@@ -50,10 +51,10 @@ def test_an_empty_recorder_writes_empty_tables(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "publishes.parquet").schema.equals(PUBLISHES)
 
 
-def test_unanswered_counts_the_window_only() -> None:
+def test_refused_and_unanswered_are_two_counts_of_the_window() -> None:
     recorder = _recorded()
-    assert recorder.unanswered(100, 200) == 4
-    assert recorder.unanswered(101, 102) == 1
+    assert recorder.failed(100, 200) == (1, 3)
+    assert recorder.failed(101, 102) == (0, 1)
 
 
 def test_a_full_recorder_counts_what_it_does_not_keep(monkeypatch: pytest.MonkeyPatch) -> None:
