@@ -19,7 +19,7 @@ from loadtests.clients.tls import TlsPipe
 from loadtests.users.link import Link
 from loadtests.users.room_user import RoomUser
 
-_REOPEN_S = 0.2
+REOPEN_S = 0.2
 
 
 class RawUser(RoomUser):
@@ -167,7 +167,7 @@ class PostingUser(RawUser):
             self._posts.append(self._open_post(self.cell.spec.connect_timeout_s))
         except ConnectFailed as error:
             self.cell.note(f"{self.label} POST connection failed: {error}")
-            gevent.sleep(_REOPEN_S)
+            gevent.sleep(REOPEN_S)
         finally:
             self._opening -= 1
 
