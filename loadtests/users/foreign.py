@@ -131,7 +131,7 @@ class ForeignUser(PostingUser):
         link = self.new_link(client, self._arrived, self._ended)
         self.link = link
         try:
-            link.open(self.cell.address(self.access.endpoint), self.cell.spec.connect_timeout_s)
+            self.connect(link, self.cell.spec.connect_timeout_s)
         except (ConnectFailed, OSError) as error:
             self.link = None
             self.lost(Closed(0, str(error)), 0)
