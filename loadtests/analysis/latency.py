@@ -54,6 +54,11 @@ def measured(samples: pd.DataFrame) -> pd.DataFrame:
     return samples[samples["phase"] == Phase.MEASURED]
 
 
+def timed(samples: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows that have a latency: another clock's stamp cannot be subtracted from ours."""
+    return samples[samples["scheduled_ns"] != ABSENT_NS]
+
+
 def received_ns(samples: pd.DataFrame) -> IntArray:
     """Return the best receive stamp of each row: the kernel's, else Python's."""
     kernel = samples["kernel_rx_ns"].to_numpy(dtype=np.int64)

@@ -78,7 +78,7 @@ def study(run_dir: Path) -> Study:
     tables = load.load(run_dir, latency.SAMPLE_COLUMNS)
     samples = latency.measured(tables.samples)
     rows = Rows(
-        samples=_by_cell(samples),
+        samples=_by_cell(latency.timed(samples)),
         publishes=_by_cell(latency.measured(tables.publishes)),
         guide=tables.run.claims or claims.GUIDE_LATENCY_MS,
         poll_interval_ms=poll_interval_ms(tables.run),

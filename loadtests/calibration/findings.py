@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
@@ -30,7 +31,7 @@ class Found:
     target: Target
     load: Load
     faults: Faults
-    latency_ms: Floats
+    latency_ms: Floats  # NaN where another clock stamped the publication
     offset: Integers  # of each delivery
     published_offset: Integers  # of each acknowledged publication, ascending
     published_ms: Floats  # its scheduled instant
@@ -68,7 +69,7 @@ def delay(found: Found, bounds: Bounds, percents: tuple[int, ...] = (50, 99)) ->
     Messages that were mistreated on purpose are left out: a swapped one is late by design.
     """
     swapped = _falls_on(found.offset, found.faults.reorder_every)
-    values = found.latency_ms[~swapped]
+    values = found.latency_ms[~swapped & ~np.isnan(found.latency_ms)]
     for percent in percents:
         grid_ms = found.grid_ms * percent / 100
         yield _timed(found, f"{found.faults.delay_ms:g} ms delay", f"p{percent}", found.faults.delay_ms,
@@ -121,6 +122,26 @@ def losses(found: Found) -> Iterator[Check]:
             transport=found.target.name, fault=fault, figure="deliveries", unit="",
             planted=float(planted.sum() * subscribers), found=float(value), bound=0.0,
         )  # fmt: skip
+
+
+def strangers(found: Found, bounds: Bounds) -> Iterator[Check]:
+    """Check that a delivery which another clock stamped has arrived, and has no latency; the others' are as planted."""
+    every, counted = found.faults.stranger_every, found.counts
+    subscribers = counted.expected // max(1, counted.published)
+    planted = int(_falls_on(found.published_offset, every).sum()) * subscribers
+    # What was due just before the measured phase may have come in it: only what was due in it is looked at.
+    unknown = np.isnan(found.latency_ms) & np.isin(found.offset, found.published_offset)
+    fault = f"1 in {every} by another clock"
+    for figure, expected, value in (
+        ("without latency", planted, int(unknown.sum())),
+        ("received", counted.expected, counted.received),
+    ):
+        yield Check(
+            transport=found.target.name, fault=fault, figure=figure, unit="",
+            planted=float(expected), found=float(value), bound=0.0,
+        )  # fmt: skip
+    for check in delay(found, bounds, percents=(50,)):
+        yield msgspec.structs.replace(check, fault=fault)
 
 
 def slow_first_byte(trial: Trial, target: Target, faults: Faults, bounds: Bounds) -> Iterator[Check]:

@@ -35,7 +35,7 @@ def spoken(targets: Sequence[Target]) -> tuple[Target, ...]:
 
 def full(targets: Sequence[Target], folder: Path, hear: Hear) -> Iterator[Check]:
     """Run every trial for every transport; raises TrialError. `hear` is told what is being done."""
-    trials = (_delay, _two_points, _losses, _stall, _first_byte)
+    trials = (_delay, _two_points, _losses, _stall, _first_byte, _strangers)
     for target in spoken(targets):
         for trial in trials:
             hear(f"{target.name}: {trial.__name__.strip('_').replace('_', ' ')}")
@@ -106,6 +106,13 @@ def _first_byte(target: Target, folder: Path) -> Iterator[Check]:
     faults = Faults(first_byte_ms=200.0)
     trial = run_trial(target.user_class, load, faults, folder, measured_s=0.5)
     yield from findings.slow_first_byte(trial, target, faults, FULL)
+
+
+def _strangers(target: Target, folder: Path) -> Iterator[Check]:
+    load = _load(rate_per_s=_RATE_PER_S)
+    faults = Faults(delay_ms=5.0, stranger_every=3)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=3.0)
+    yield from findings.strangers(findings.of(trial, target, load, faults), FULL)
 
 
 def _load(*, rate_per_s: float) -> Load:

@@ -49,10 +49,14 @@ class Trial:
 
     @property
     def latencies_ms(self) -> npt.NDArray[np.float64]:
-        """Delivery latency from the scheduled instant to the kernel's receive stamp, or to the user's without one."""
+        """Delivery latency from the scheduled instant to the kernel's receive stamp, or to the user's without one.
+
+        NaN of a publication that another clock stamped.
+        """
         kernel_ns, user_ns = self.samples["kernel_rx_ns"], self.samples["user_rx_ns"]
-        received_ns = np.where(kernel_ns == ABSENT_NS, user_ns, kernel_ns)
-        return np.asarray((received_ns - self.samples["scheduled_ns"]) / 1e6, dtype=np.float64)
+        received_ns, scheduled_ns = np.where(kernel_ns == ABSENT_NS, user_ns, kernel_ns), self.samples["scheduled_ns"]
+        latencies_ms = np.asarray((received_ns - scheduled_ns) / 1e6, dtype=np.float64)
+        return np.where(scheduled_ns == ABSENT_NS, np.nan, latencies_ms)
 
 
 @contextmanager

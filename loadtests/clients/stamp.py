@@ -1,32 +1,36 @@
-"""The publisher's stamp inside `content`: who sent which message, when it was due and when it left.
+"""The publisher's stamp inside `content`: who sent which message, when it was due, when it left, and by whose clock.
 
-`T<publisher>.<message>.<scheduled_ns>.<sent_ns>.` and padding, in characters that sanitising leaves alone. The times
-are CLOCK_MONOTONIC of the publisher's host, so they mean something only to a receiver on the same host.
+`T<publisher>.<message>.<scheduled_ns>.<sent_ns>.<clock>.` and padding, in characters that sanitising leaves alone. The
+times are CLOCK_MONOTONIC: they mean something only to a receiver with the same `clients.timebase.clock_id`.
 """
 
 from __future__ import annotations
 
-Stamp = tuple[int, int, int, int]
-"""publisher, message, scheduled_ns, sent_ns"""
+from loadtests.clients.timebase import OUR_CLOCK
+
+Stamp = tuple[int, int, int, int, str]
+"""publisher, message, scheduled_ns, sent_ns, clock"""
 
 MAX_CONTENT_CHARS = 4096  # the contract's limit
 _PAD = "x"
 
 
-def build(publisher: int, message: int, scheduled_ns: int, sent_ns: int, payload_bytes: int) -> str:
+def build(
+    publisher: int, message: int, scheduled_ns: int, sent_ns: int, payload_bytes: int, clock: str = OUR_CLOCK
+) -> str:
     """Build a content of `payload_bytes` ASCII characters, or as long as the stamp alone where that is longer."""
-    return f"T{publisher}.{message}.{scheduled_ns}.{sent_ns}.".ljust(payload_bytes, _PAD)
+    return f"T{publisher}.{message}.{scheduled_ns}.{sent_ns}.{clock}.".ljust(payload_bytes, _PAD)
 
 
 def read(content: str) -> Stamp | None:
     """Read a stamp back; None where the content was not sent by a publisher of the lab."""
     if content[:1] != "T":
         return None
-    parts = content[1:].split(".", 4)
-    if len(parts) != 5:
+    parts = content[1:].split(".", 5)
+    if len(parts) != 6:
         return None
     try:
-        return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3])
+        return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3]), parts[4]
     except ValueError:
         return None
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from loadtests.runs.schema import ABSENT_NS
 
 TOGETHER_NS = 1_000_000
 """As late as a read may be before its cell is doubted (`runs.validity`, p99 from kernel receive to read)."""
@@ -16,6 +19,7 @@ TOGETHER_NS = 1_000_000
 
 def late_fraction(samples: pa.Table) -> float | None:
     """Return the share of deliveries in reads of several that were due more than `TOGETHER_NS` apart; None of none."""
+    samples = samples.filter(pc.not_equal(samples["scheduled_ns"], ABSENT_NS))
     if not samples.num_rows:
         return None
     subscriber, read_ns, due_ns, size = (

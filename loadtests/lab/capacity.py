@@ -20,7 +20,7 @@ from loadtests.lab.bisection import Search
 from loadtests.lab.errors import UsageError
 from loadtests.lab.plan import PlannedCell
 from loadtests.runs.manifest import Value
-from loadtests.runs.schema import Cell, Phase, Run, Validity
+from loadtests.runs.schema import Cell, Run, Validity
 from loadtests.runs.store import RunStore
 from loadtests.scenarios.scenario import Scenario
 from loadtests.scenarios.slo import Slo
@@ -156,6 +156,6 @@ def p99_ms(samples: Path) -> float | None:
         return None
     table = pq.read_table(samples, columns=["scheduled_ns", "kernel_rx_ns", "user_rx_ns", "phase"])
     frame = table.to_pandas()
-    values = latency.delivery_latency_ms(frame[frame["phase"] == Phase.MEASURED])
+    values = latency.delivery_latency_ms(latency.timed(latency.measured(frame)))
     values.sort()
     return latency.percentile(values, 99)

@@ -99,11 +99,7 @@ def costs(
     result: GeneratorResult,
     readings: Sequence[Reading],
 ) -> Costs:
-    """Return what a latency cell cost per delivery of the measured phase.
-
-    What the generator counted between two looks is divided by the deliveries between the same two looks: those
-    that were due in the phase are one message more or less, 2.5 % of forty.
-    """
+    """Return what a latency cell cost per delivery of the measured phase."""
     deliveries = measured(samples).num_rows
     server_cpu_ns = timeline.server_cpu_ns(readings, result.measured_from_ns, result.measured_to_ns)
     sockets = result.sockets
@@ -113,10 +109,10 @@ def costs(
     connect_p50, connect_p99 = _connect(result)
     return Costs(
         server_cpu_us_per_delivery=_per(server_cpu_ns, deliveries, 1e-3),
-        generator_cpu_us_per_delivery=_per(result.cpu_s, result.looked_at, 1e6),
-        wire_bytes_down_per_delivery=_per(sockets.bytes_received if sockets else None, result.looked_at),
-        wire_bytes_up_per_delivery=_per(sockets.bytes_sent if sockets else None, result.looked_at),
-        packets_per_delivery=_per(segments, result.looked_at),
+        generator_cpu_us_per_delivery=_per(result.cpu_s, deliveries, 1e6),
+        wire_bytes_down_per_delivery=_per(sockets.bytes_received if sockets else None, deliveries),
+        wire_bytes_up_per_delivery=_per(sockets.bytes_sent if sockets else None, deliveries),
+        packets_per_delivery=_per(segments, deliveries),
         server_kib_per_connection=None,
         kernel_kib_per_connection=None,
         connect_ms_p50=connect_p50,
@@ -162,16 +158,23 @@ def instrument(
     heard, sent = measured(samples), measured(publishes)
     measured_s = (result.measured_to_ns - result.measured_from_ns) / 1e9
     kernel_rx, user_rx = _column(heard, "kernel_rx_ns"), _column(heard, "user_rx_ns")
-    stamped = kernel_rx != ABSENT_NS
+    sent_ns = _column(heard, "sent_ns")
+    stamped, ours = kernel_rx != ABSENT_NS, sent_ns != ABSENT_NS
+    transit_ms = (np.where(stamped, kernel_rx, user_rx)[ours] - sent_ns[ours]) / 1e6
+    gaps_ms = (user_rx[stamped] - kernel_rx[stamped]) / 1e6
     batch_sizes = _column(heard, "batch_size")
     return Instrument(
         clock=result.clock,
-        rx_gap_ms_p99=_p99((user_rx[stamped] - kernel_rx[stamped]) / 1e6),
+        rx_gap_ms_p99=_p99(gaps_ms),
         batched_fraction=float((batch_sizes > 1).mean()) if len(batch_sizes) else None,
         publish_lateness_ms_p99=_p99((_column(sent, "sent_ns") - _column(sent, "scheduled_ns")) / 1e6),
         hub_lag_ms_p99=result.hub_lag_ms_p99,
         cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else None,
         foreign_cpu_percent=timeline.foreign_cpu_percent(readings, result.measured_from_ns, result.measured_to_ns),
+        rx_gap_ms_min=_least(gaps_ms),
+        transit_ms_min=_least(transit_ms),
+        clock_steps=result.clock_steps,
+        strangers=int(np.count_nonzero(~ours)),
     )
 
 
@@ -182,6 +185,10 @@ def _column(table: pa.Table, name: str) -> Integers:
 
 def _per(total: float | None, parts: int, scale: float = 1.0) -> float | None:
     return None if total is None or parts <= 0 else total * scale / parts
+
+
+def _least(values: npt.NDArray[np.float64]) -> float | None:
+    return float(values.min()) if len(values) else None
 
 
 def _p99(values: npt.NDArray[np.float64]) -> float | None:

@@ -11,7 +11,9 @@ FURTHER = "further reasons"
 
 _MOST_COUNTED = 500  # kinds while a cell runs: a server may word each refusal differently
 _MOST_CHARS = 200
-_VARYING = re.compile(r"T\d+\.\d+\.\d+\.\d+\.x*|\d{6,}|x{6,}")  # a message's stamp, instants and ids, padding
+_VARYING = re.compile(
+    r"T\d+\.\d+\.\d+\.\d+\.(?:[0-9a-f]+\.)?x*|\d{6,}|x{6,}"
+)  # a message's stamp, instants and ids, padding
 
 
 def add(counts: Counter[str], text: str) -> None:

@@ -27,13 +27,13 @@ from loadtests.runs.calibration import Check
 SCHEMA_VERSION = 1
 
 ABSENT_NS = -1
-"""Stands in a `*_ns` column where there is no such stamp (no kernel stamp, no acknowledgement)."""
+"""Stands in a `*_ns` column where there is no such stamp (no kernel stamp, no acknowledgement, another clock)."""
 
 SAMPLES = pa.schema(
     [
         ("cell", pa.dictionary(pa.int16(), pa.string())),  # Cell.id
-        ("scheduled_ns", pa.int64()),  # when the open-loop schedule wanted it published
-        ("sent_ns", pa.int64()),  # when the publisher handed it to the kernel
+        ("scheduled_ns", pa.int64()),  # when the open-loop schedule wanted it published; ABSENT_NS: by another clock
+        ("sent_ns", pa.int64()),  # when the publisher handed it to the kernel; ABSENT_NS likewise
         ("kernel_rx_ns", pa.int64()),  # the receiver's kernel stamp, on CLOCK_MONOTONIC; ABSENT_NS if none
         ("user_rx_ns", pa.int64()),  # when Python saw it
         ("publisher", pa.int32()),
@@ -168,6 +168,10 @@ class Instrument(msgspec.Struct, frozen=True):
     hub_lag_ms_p99: float | None
     cpu_percent: float | None  # mean of the measured phase, of one core
     foreign_cpu_percent: float | None
+    rx_gap_ms_min: float | None = None  # the least user_rx - kernel_rx: below 0 a clock was wrong
+    transit_ms_min: float | None = None  # the least kernel_rx (else user_rx) - sent, likewise
+    clock_steps: int = 0  # how often the wall clock, which kernel stamps are of, was stepped in the measured phase
+    strangers: int = 0  # deliveries of the measured phase without latency: another clock stamped their publication
 
 
 class LinkCheck(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ doubtful when the circumstances may have moved them, valid otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadtests.runs.schema import Counts, Instrument, Validity, Verdict
@@ -51,6 +51,9 @@ THRESHOLDS: tuple[Threshold, ...] = (
 UNANSWERED_PERCENT = 1.0
 """Of a cell's publications: beyond it more than the slowest hundredth of the latencies is only known from below."""
 
+CLOCK_ERROR_MS = 0.01
+"""How far a later stamp may lie before an earlier one: the lab's own resolution. Beyond, a clock was wrong."""
+
 _WORSE = {Validity.VALID: 0, Validity.DOUBTFUL: 1, Validity.INVALID: 2}
 
 
@@ -78,16 +81,9 @@ def judge(
         reasons += _judge_counts(counts)
         if instrument is not None:
             reasons += _judge_instrument(instrument, pushes=pushes)
+            reasons += _judge_clocks(instrument, received=0 if counts is None else counts.received)
     worst = max((validity for validity, _ in reasons), key=_WORSE.__getitem__, default=Validity.VALID)
     return Verdict(worst, tuple(reason for _, reason in reasons))
-
-
-def doubted(verdict: Verdict, remarks: Sequence[str]) -> Verdict:
-    """Return the verdict with further reasons, each of which makes a cell doubtful at least."""
-    if not remarks:
-        return verdict
-    worst = max(verdict.validity, Validity.DOUBTFUL, key=_WORSE.__getitem__)
-    return Verdict(worst, (*verdict.reasons, *remarks))
 
 
 def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
@@ -136,6 +132,23 @@ def _judge_instrument(instrument: Instrument, *, pushes: bool) -> Iterator[tuple
         validity, reason = threshold.judge(value)
         if validity is not Validity.VALID:
             yield validity, reason
+
+
+def _judge_clocks(instrument: Instrument, received: int) -> Iterator[tuple[Validity, str]]:
+    """A clock that was wrong for an instant may have been wrong for more: no latency of the cell is to be believed."""
+    if instrument.clock_steps:
+        times = "once" if instrument.clock_steps == 1 else f"{instrument.clock_steps} times"
+        yield Validity.INVALID, f"the wall clock, which kernel receive stamps are of, was stepped {times}"
+    for least_ms, words in (
+        (instrument.rx_gap_ms_min, "read {:.3g} ms before the kernel received it"),
+        (instrument.transit_ms_min, "received {:.3g} ms before it was sent"),
+    ):
+        if least_ms is not None and least_ms < -CLOCK_ERROR_MS:
+            yield Validity.INVALID, "a delivery was " + words.format(-least_ms) + ": a clock was wrong"
+    if instrument.strangers:
+        # Where some latencies are known, the others may still differ from them.
+        validity = Validity.INVALID if instrument.strangers >= received else Validity.DOUBTFUL
+        yield validity, f"{instrument.strangers} deliveries have no latency: another clock stamped their publication"
 
 
 def _figures(instrument: Instrument) -> dict[str, float | None]:

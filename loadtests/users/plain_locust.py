@@ -29,6 +29,7 @@ from loadtests.users import mirror
 from loadtests.users.arrivals import KINDS, NS_PER_S
 from loadtests.users.cell import FOREVER_NS, Cell, Seat, attach, cell_of
 from loadtests.users.room_user import RoomUser
+from loadtests.users.tally import Tally
 from loadtests.users.vitals import Vitals, growth, sum_totals
 
 DEFAULT_OUT = "results/runs/locust"
@@ -67,18 +68,21 @@ class PlainRun:
         gevent.get_hub().loop.update_now()
         self._vitals: Vitals | None = None
         self._from_ns = 0
+        self._tally = Tally(environment)
         events = environment.events
         for hook, listener in (
             (events.test_start, self._start),
             (events.spawning_complete, self._spawned),
             (events.test_stop, self._stop),
             (events.quitting, self._quit),
+            (events.quit, self._end),
         ):
             hook.add_listener(listener)  # type: ignore[no-untyped-call]
 
     def _start(self, environment: Environment, **_: object) -> None:
         mirror.install(environment, [user_class.__name__ for user_class in _room_users(environment)])
         runner = environment.runner
+        self._tally.begin(None)
         if isinstance(runner, MasterRunner):
             return
         worker = max(0, getattr(runner, "worker_index", 0))
@@ -90,6 +94,7 @@ class PlainRun:
             environment.process_exit_code = 2
             raise SystemExit(2) from error
         attach(environment, cell)
+        self._tally.begin(cell.recorder)
         self._vitals = Vitals(cell, lambda: None)
         self._vitals.start()
         self._from_ns = time.monotonic_ns()
@@ -117,9 +122,23 @@ class PlainRun:
     def _quit(self, environment: Environment, **_: object) -> None:
         runner = environment.runner
         is_worker = runner is not None and hasattr(runner, "master_host")
-        if not is_worker and environment.process_exit_code is None and not mirror.count_deliveries(environment):
-            logger.error("nothing was received: no delivery reached any user")
+        if is_worker:
+            return
+        if environment.process_exit_code is None and not mirror.count_deliveries(environment):
+            if self._tally.strangers:
+                logger.error("no latency was measured: no user's clock is the one that stamped the publications")
+            else:
+                logger.error("nothing was received: no delivery reached any user")
             environment.process_exit_code = 1
+
+    def _end(self, **_: object) -> None:
+        # Only now have the workers sent their last counts.
+        if self._tally.strangers:
+            logger.warning(
+                "%d deliveries have no latency: the clock that stamped their publication is not their receiver's "
+                "(another host or time namespace); they are in the samples, and in no latency shown here",
+                self._tally.strangers,
+            )
 
 
 def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell:
@@ -165,7 +184,7 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
     _, unanswered = cell.recorder.failed(from_ns, to_ns - int(cell.spec.grace_s * NS_PER_S))
     result = GeneratorResult(
         cell=cell.spec.cell,
-        clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped else "user",
+        clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped and cell.recorder.deliveries else "user",
         subscribers_connected=len(cell.connect_ms),
         measured_from_ns=from_ns,
         measured_to_ns=to_ns,
@@ -180,6 +199,8 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
         told_gaps=cell.told_gaps,
         reconnects=cell.reconnects,
         errors=notes.most(cell.errors),
+        clock_steps=cell.clock.steps,
+        strangers=cell.recorder.strangers,
     )
     (folder / "generator.json").write_bytes(msgspec.json.encode(result))
     return folder

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests.runs.schema import ABSENT_NS, PUBLISHES, SAMPLES, Phase
-from loadtests.runs.store import writing
 
 SAMPLE_COLUMNS = tuple(name for name in SAMPLES.names if name not in ("cell", "phase"))
 MAX_ROWS = 20_000_000  # 1.9 GB of memory; a run that goes on for days keeps its first ones and says so
@@ -62,6 +61,7 @@ class Recorder:
         self.rows = array("q")
         self.publications: list[Publications] = []
         self.deliveries = 0
+        self.strangers = 0  # deliveries whose publication was stamped by another clock
 
     def add(self, row: Sequence[int]) -> None:
         """Record one delivery: the columns of SAMPLES between `cell` and `phase`, in their order."""
@@ -85,7 +85,7 @@ class Recorder:
         return refused, unanswered
 
     def write(self, folder: Path, from_ns: int, to_ns: int) -> None:
-        """Write `samples.parquet` and `publishes.parquet`; [from, to) is the measured phase. Raises RunError."""
+        """Write `samples.parquet` and `publishes.parquet`; [from, to) is the measured phase."""
         samples = np.array(self.rows, dtype=np.int64).reshape(-1, len(SAMPLE_COLUMNS))
         columns = dict(zip(SAMPLE_COLUMNS, samples.T, strict=True))
         _write(folder / "samples.parquet", SAMPLES, self.cell, columns, from_ns, to_ns)
@@ -104,6 +104,9 @@ class Recorder:
 def _write(path: Path, schema: pa.Schema, cell: str, columns: dict[str, _Table], from_ns: int, to_ns: int) -> None:
     scheduled_ns = columns["scheduled_ns"]
     measured = (scheduled_ns >= from_ns) & (scheduled_ns < to_ns)
+    if "user_rx_ns" in columns:
+        # When a stranger's message was due is unknown: what came since the phase began may belong to it.
+        measured |= (scheduled_ns == ABSENT_NS) & (columns["user_rx_ns"] >= from_ns)
     columns["phase"] = np.where(measured, Phase.MEASURED, Phase.WARM_UP).astype(np.int64)
     arrays = [
         _cell_column(cell, len(scheduled_ns))
@@ -111,8 +114,7 @@ def _write(path: Path, schema: pa.Schema, cell: str, columns: dict[str, _Table],
         else _column(columns[name]).cast(schema.field(name).type)
         for name in schema.names
     ]
-    with writing(path):
-        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
 
 
 # Columns are made from buffers: pa.array() imports pandas first, two seconds at the end of every cell.

@@ -14,6 +14,7 @@ from loadtests.clients import stamp
 from loadtests.clients.errors import Closed, ConnectFailed
 from loadtests.clients.events import Arrival, Event, batch_size, offset_of
 from loadtests.clients.sockets import SocketTotals
+from loadtests.clients.timebase import OUR_CLOCK
 from loadtests.runs.schema import ABSENT_NS
 from loadtests.users.cell import cell_of
 from loadtests.users.publisher import Publisher
@@ -102,7 +103,12 @@ class RoomUser(User):
                 stamped = stamp.read(event.content) if seat.listens else None
                 if stamped is None:
                     continue
-                publisher, message, scheduled_ns, sent_ns = stamped
+                publisher, message, scheduled_ns, sent_ns, clock = stamped
+                ours = clock == OUR_CLOCK
+                if not ours:
+                    # Times of two clocks can't be subtracted: the delivery counts, its latency is unknown.
+                    scheduled_ns = sent_ns = ABSENT_NS
+                    recorder.strangers += 1
                 recorder.add(
                     (
                         scheduled_ns,
@@ -121,9 +127,12 @@ class RoomUser(User):
                 )
                 if kernel_ns == ABSENT_NS:
                     cell.stamped = False
-                if not recorder.deliveries % cell.mirror.stride:
+                if ours and not recorder.deliveries % cell.mirror.stride:
                     received_ns = user_ns if kernel_ns == ABSENT_NS else kernel_ns
-                    cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes)
+                    if received_ns < sent_ns:
+                        cell.note("a delivery came before it was sent: a clock was wrong, its latency is not shown")
+                    else:
+                        cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes)
             elif event.ref:
                 self.answered(event, user_ns)
             elif event.type == "error":

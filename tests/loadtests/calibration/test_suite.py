@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from loadtests.calibration import suite
+from loadtests.calibration import findings, suite
+from loadtests.calibration.bounds import FULL
 from loadtests.calibration.ensemble import MODULE, Ensemble
 from loadtests.calibration.faults import Faults
 from loadtests.calibration.trial import TrialError, run_process, run_trial
-from loadtests.lab.targets import TARGETS, Target
+from loadtests.lab.targets import TARGETS, Target, target
 from loadtests.scenarios.spec import CellSpec, Load
 
 
@@ -37,6 +39,19 @@ def test_a_slow_first_byte_is_in_the_time_to_connect(user_class: str, tmp_path: 
     trial = run_trial(user_class, load, faults, tmp_path, warm_up_s=0.0, measured_s=0.3)
     assert all(300 <= connect_ms < 1000 for connect_ms in trial.result.connect_ms)
     assert len(trial.result.connect_ms) == 2
+
+
+@pytest.mark.parametrize("transport", ["websocket", "longpoll"])
+def test_a_stranger_s_clock_leaves_its_deliveries_without_latency(transport: str, tmp_path: Path) -> None:
+    load, faults = Load(name="2x50", subscribers=2, rate_per_s=50.0), Faults(delay_ms=5.0, stranger_every=3)
+    found = target(transport)
+    trial = run_trial(found.user_class, load, faults, tmp_path, warm_up_s=0.1, measured_s=0.6)
+    unknown, received, _ = findings.strangers(findings.of(trial, found, load, faults), FULL)
+    assert unknown.planted > 0
+    assert (unknown.found, received.found) == (unknown.planted, received.planted)
+    assert trial.result.strangers >= unknown.planted
+    assert np.nanmin(trial.latencies_ms) >= 5
+    assert np.nanmax(trial.latencies_ms) < 5_000, "no latency was made of another clock's stamp"
 
 
 def test_an_ensemble_without_a_room_for_each_class_is_refused(tmp_path: Path) -> None:

@@ -164,14 +164,14 @@ def readings(server_cpu_percent: float, foreign_cpu_percent: float) -> tuple[Rea
     return tuple(taken)
 
 
-def test_costs_are_per_delivery_and_what_was_counted_by_looks_per_delivery_between_them() -> None:
+def test_costs_are_per_delivery_of_the_measured_phase() -> None:
     cell = perfect()
-    spent = counts.costs(cell.samples, msgspec.structs.replace(cell.result, looked_at=39), readings(10.0, 0.0))
+    spent = counts.costs(cell.samples, cell.result, readings(10.0, 0.0))
     assert spent.server_cpu_us_per_delivery == pytest.approx(0.1 * 2e6 / 40)
-    assert spent.generator_cpu_us_per_delivery == pytest.approx(10_000 / 39)
-    assert spent.wire_bytes_down_per_delivery == 1000 / 39
-    assert spent.wire_bytes_up_per_delivery == 100 / 39
-    assert spent.packets_per_delivery == 20 / 39
+    assert spent.generator_cpu_us_per_delivery == pytest.approx(10_000 / 40)
+    assert spent.wire_bytes_down_per_delivery == 1000 / 40
+    assert spent.wire_bytes_up_per_delivery == 100 / 40
+    assert spent.packets_per_delivery == 20 / 40
     assert spent.connect_ms_p50 == 2.0
     assert spent.server_kib_per_connection is None
 
@@ -217,6 +217,25 @@ def test_the_instrument_is_judged_on_the_measured_phase() -> None:
     assert health.hub_lag_ms_p99 == cell.result.hub_lag_ms_p99 == 0.1
     assert health.cpu_percent == pytest.approx(0.5)
     assert health.foreign_cpu_percent == pytest.approx(7.0, rel=1e-3)
+
+
+def test_what_clocks_did_wrong_is_in_the_instrument_s_figures() -> None:
+    cell = perfect()
+    health = counts.instrument(cell.samples, cell.publishes, cell.result, ())
+    assert health.rx_gap_ms_min == pytest.approx(0.1)
+    assert health.transit_ms_min == pytest.approx(4.999)
+    assert (health.clock_steps, health.strangers) == (0, 0)
+
+    user_ns = cell.samples["user_rx_ns"].to_pylist()
+    user_ns[7] -= 41 * MS  # the wall clock was set forward by as much before the kernel stamped
+    sent_ns = [ABSENT_NS] * 3 + cell.samples["sent_ns"].to_pylist()[3:]
+    sent_ns[9] += 6 * MS
+    samples = replaced(replaced(cell.samples, "user_rx_ns", user_ns), "sent_ns", sent_ns)
+    stepped = msgspec.structs.replace(cell.result, clock_steps=2, strangers=5)
+    health = counts.instrument(samples, cell.publishes, stepped, ())
+    assert health.rx_gap_ms_min == pytest.approx(-40.9)
+    assert health.transit_ms_min == pytest.approx(-1.001)
+    assert (health.clock_steps, health.strangers) == (2, 3), "strangers of the warm-up do not count"
 
 
 def test_without_kernel_stamps_there_is_no_gap() -> None:

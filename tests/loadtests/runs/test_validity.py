@@ -60,6 +60,13 @@ def test_a_healthy_cell_is_valid_without_reasons() -> None:
         ("foreign_cpu_percent", 26.0, DOUBTFUL),
         ("clock", "user", DOUBTFUL),
         ("rx_gap_ms_p99", None, VALID),
+        ("rx_gap_ms_min", -0.01, VALID),
+        ("rx_gap_ms_min", -0.011, INVALID),
+        ("transit_ms_min", -0.01, VALID),
+        ("transit_ms_min", -40.0, INVALID),
+        ("clock_steps", 1, INVALID),
+        ("strangers", 39, DOUBTFUL),
+        ("strangers", 40, INVALID),
     ],
 )
 def test_each_threshold_on_both_sides(figure: str, value: float | str, expected: Validity) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,16 +22,18 @@ import pytest
 import loadtests.locustfile
 from loadtests.calibration.faults import Faults
 from loadtests.calibration.trial import fault_server
+from loadtests.runs.schema import ABSENT_NS
 from loadtests.users.registry import USER_CLASSES, load_user_class
 from loadtests.users.room_user import RoomUser
 
 ENVIRONMENT = {**os.environ, "RTLAB_SECRET": "0123456789abcdef0123456789abcdef"}
 LIMIT_S = 60
+STRANGER_EVERY = 5  # of the server's messages have a stamp of another clock
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with fault_server(Faults()) as port:
+    with fault_server(Faults(stranger_every=STRANGER_EVERY)) as port:
         yield port
 
 
@@ -73,7 +76,12 @@ def test_a_plain_run_shows_fractions_and_leaves_its_samples(port: int, tmp_path:
     assert set(samples.column("room").to_pylist()) == {0, 1}
     assert json.loads((shard / "generator.json").read_bytes())["subscribers_connected"] == 6
     row = next(line for line in run.stdout.splitlines() if "delivery latency" in line)
-    assert "." in row.split("|")[1]
+    average_ms, _, most_ms, *_ = map(float, row.split("|")[1].split())
+    assert not average_ms.is_integer()
+    assert most_ms < 60_000, "no latency was made of another clock's stamp"
+    strange = {row["offset"] for row in samples.to_pylist() if row["scheduled_ns"] == ABSENT_NS}
+    assert strange == {offset for offset in samples["offset"].to_pylist() if not offset % STRANGER_EVERY}
+    assert re.search(r"WARNING.*\d+ deliveries have no latency: the clock", run.stdout)
 
 
 def test_each_worker_leaves_a_shard_of_its_own(port: int, tmp_path: Path) -> None:

@@ -45,6 +45,16 @@ def test_what_was_recorded_is_what_is_written(tmp_path: Path) -> None:
     ]
 
 
+def test_what_another_clock_stamped_belongs_to_the_phase_it_came_in(tmp_path: Path) -> None:
+    recorder = Recorder("c")
+    for user_rx_ns in (99, 100, 250):
+        recorder.add((ABSENT_NS, ABSENT_NS, ABSENT_NS, user_rx_ns, *range(4, len(SAMPLE_COLUMNS))))
+    recorder.write(tmp_path, from_ns=100, to_ns=200)
+    phases = pq.read_table(tmp_path / "samples.parquet").column("phase").to_pylist()
+    # Nothing is due after the phase: what comes later belongs to it.
+    assert phases == [Phase.WARM_UP, Phase.MEASURED, Phase.MEASURED]
+
+
 def test_an_empty_recorder_writes_empty_tables(tmp_path: Path) -> None:
     Recorder("c").write(tmp_path, 0, 1)
     assert pq.read_table(tmp_path / "samples.parquet").num_rows == 0
