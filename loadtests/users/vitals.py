@@ -20,7 +20,7 @@ _TICK_NS = 10_000_000
 
 
 class Vitals:
-    """Samples at each second's end, adapts the mirror, keeps the clock offset fresh."""
+    """Samples at each second's end, adapts the mirror; keeps the clock offset fresh at each tick."""
 
     def __init__(self, cell: Cell, each_second: Callable[[], None]) -> None:
         """Prepare; `each_second` is called in the hub."""
@@ -71,6 +71,7 @@ class Vitals:
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
         self._lag_ns = max(self._lag_ns, now_ns - self._next_tick_ns)
+        self._look_at_the_clocks()
         if now_ns >= self._next_second_ns:
             self._second(now_ns)
         # A stall swallows the ticks that fall into it: each of them was late too.
@@ -78,6 +79,14 @@ class Vitals:
             self._ticks.extend((self._next_tick_ns, now_ns - self._next_tick_ns))
             self._next_tick_ns += _TICK_NS
         self._cell.alarms.at(self._next_tick_ns, self._tick)
+
+    def _look_at_the_clocks(self) -> None:
+        # At each tick: what was read between a step and its discovery has a stamp that is off by the step.
+        clock = self._cell.clock
+        steps = clock.steps
+        clock.refresh()
+        if clock.steps > steps:
+            self._cell.note("wall clock stepped: kernel stamps of the 10 ms before may be off by the step")
 
     def _second(self, now_ns: int) -> None:
         elapsed_s = (now_ns - self._last_second_ns) / NS_PER_S
@@ -92,10 +101,6 @@ class Vitals:
         deliveries = self._cell.recorder.deliveries
         self._cell.mirror.adapt(deliveries - self._last_deliveries)
         self._last_deliveries = deliveries
-        steps = self._cell.clock.steps
-        self._cell.clock.refresh()
-        if self._cell.clock.steps > steps:
-            self._cell.note("wall clock stepped: kernel stamps of the second before may be off by the step")
         self._each_second()
 
 

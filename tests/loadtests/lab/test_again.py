@@ -9,6 +9,7 @@ import pytest
 
 from loadtests.lab import again, plan, targets
 from loadtests.lab.plan import PlannedCell
+from loadtests.runs import validity
 from loadtests.runs.schema import Cell, Counts, Instrument, Validity, Verdict
 from loadtests.scenarios import scenario
 
@@ -50,6 +51,14 @@ def measured(planned: PlannedCell, validity: Validity, counts: Counts | None = C
         counts=counts,
         instrument=instrument("kernel"),
     )
+
+
+@pytest.mark.parametrize("wrong", [{"clock_steps": 1}, {"rx_gap_ms_min": -40.0}, {"transit_ms_min": -1.0}])
+def test_a_cell_whose_clocks_were_wrong_is_measured_again(wrong: dict[str, float]) -> None:
+    health = msgspec.structs.replace(instrument("kernel"), **wrong)
+    verdict = validity.judge(COUNTS, health, pushes=True, connected=1, subscribers=1)
+    cell = msgspec.structs.replace(measured(PLANNED[0], Validity.VALID), verdict=verdict, instrument=health)
+    assert [planned.id for planned in again.repetitions(PLANNED, [cell], 5)] == [f"{PLANNED[0].id}-again"]
 
 
 def test_invalid_cells_are_repeated_and_then_doubtful_ones() -> None:

@@ -40,13 +40,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def vitals(clock: Clock) -> Vitals:
-    cell = SimpleNamespace(
+def cell(clock: Clock) -> SimpleNamespace:
+    return SimpleNamespace(
         alarms=clock,
         recorder=SimpleNamespace(deliveries=0),
         mirror=SimpleNamespace(adapt=lambda _: None),
         clock=SimpleNamespace(steps=0, refresh=lambda: None),
+        noted=[],
     )
+
+
+@pytest.fixture
+def vitals(cell: SimpleNamespace) -> Vitals:
     made = Vitals(cell, lambda: None)  # type: ignore[arg-type]
     made.start()
     return made
@@ -81,3 +86,16 @@ def test_a_second_belongs_to_the_phase_it_began_in(clock: Clock, vitals: Vitals)
     before, measured = vitals.seconds(300 * MS, 1300 * MS)
     assert (before.phase, measured.phase) == (Phase.WARM_UP, Phase.MEASURED)
     assert (before.lag_ms, measured.lag_ms) == (0.0, 2.0)
+
+
+def test_a_step_of_the_wall_clock_is_seen_within_a_tick(clock: Clock, cell: SimpleNamespace, vitals: Vitals) -> None:
+    cell.note = cell.noted.append
+
+    def step() -> None:
+        cell.clock.steps += 1
+
+    clock.ring()
+    assert cell.noted == []
+    cell.clock.refresh = step
+    clock.ring()
+    assert [text.split(":")[0] for text in cell.noted] == ["wall clock stepped"]
