@@ -11,6 +11,8 @@ STAMP := .venv/made-in
 JUNIT := .test-results
 
 export PYTHON
+# Modules of another checkout would be measured in place of this one's.
+unexport PYTHONPATH PYTHONHOME
 # Where the caller's shell forbids it, each process would compile every module it imports.
 export PYTHONDONTWRITEBYTECODE :=
 

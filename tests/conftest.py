@@ -56,6 +56,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("CONTRACT_FANOUTS", "direct"),
         help="comma-separated fan-outs to run the contract suite over: direct, portable, ring (direct, by io_uring)",
     )
+    group.addoption(
+        "--tls",
+        action="store_true",
+        default=os.environ.get("CONTRACT_TLS") == "1",
+        help="run the contract suite, and the fault scenarios, over TLS: https and wss",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -64,7 +70,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     backplanes = metafunc.config.getoption("--backplanes").split(",")
     fanouts = metafunc.config.getoption("--fanouts").split(",")
     pairs = [(backplane, fanout) for backplane in backplanes for fanout in fanouts]
-    ids = [f"{backplane}-{fanout}" for backplane, fanout in pairs]
+    ids = ["-".join(pair) + ("-tls" if metafunc.config.getoption("--tls") else "") for pair in pairs]
     metafunc.parametrize("variant", pairs, ids=ids, indirect=True, scope="session")
 
 
@@ -106,10 +112,10 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def variant(request: pytest.FixtureRequest) -> Variant:
-    """The backplane and the fan-out of this run, by `--backplanes` and `--fanouts`."""
+    """The backplane and the fan-out of this run, by `--backplanes` and `--fanouts`, and whether by `--tls`."""
     backplane, fanout = request.param
     url = request.getfixturevalue("redis_url") if backplane == "redis" else ""
-    return Variant(backplane, fanout, url)
+    return Variant(backplane, fanout, url, request.config.getoption("--tls"))
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_token(commands.add_parser("token", help="print a token for a user and rooms"))
     _add_demo(commands.choices["all"])
     for name in HTTP2_ALWAYS + HTTP2_TOO:
-        _add_tls(commands.choices[name], too=name in HTTP2_TOO)
+        _add_http2(commands.choices[name], too=name in HTTP2_TOO)
     options = parser.parse_args(arguments)
     if options.name == "token":
         _print_token(options)
@@ -75,17 +75,17 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instances", type=int, default=1, metavar="N", help="processes that share rooms and the port")
     parser.add_argument("--separate-ports", action="store_true", help="instances on PORT, PORT+1, …, not on one port")
     parser.add_argument("--share-port", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--certfile", metavar="PEM", help="certificate chain: https and wss (--http2 makes its own)")
+    parser.add_argument("--keyfile", metavar="PEM", help="its private key")
     parser.add_argument("--log-level", default="warning", choices=["error", "warning", "info", "debug"])
     for option, variable, text in _SETTINGS:
         parser.add_argument(option, dest=variable, metavar=variable, help=text)
 
 
-def _add_tls(parser: argparse.ArgumentParser, *, too: bool) -> None:
+def _add_http2(parser: argparse.ArgumentParser, *, too: bool) -> None:
     if too:
         parser.add_argument("--http2", action="store_true", help="over TLS by Hypercorn, HTTP/2 or 1.1 as clients like")
     parser.set_defaults(http2=not too)
-    parser.add_argument("--certfile", metavar="PEM", help="certificate chain (default: one made for localhost)")
-    parser.add_argument("--keyfile", metavar="PEM", help="its private key")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -132,6 +132,7 @@ def _serve(options: argparse.Namespace) -> None:
     if getattr(options, "demo", False):
         _prepare_demo(options.host)
     name = "all" if options.name == "race" else options.name
+    _check_tls(options.certfile, options.keyfile)
     if options.instances != 1:
         sys.exit(_serve_instances(name, options))
     end_with_parent()
@@ -139,26 +140,42 @@ def _serve(options: argparse.Namespace) -> None:
     if getattr(options, "http2", False):
         _serve_http2(app, options)
         return
-    config = uvicorn.Config(app, log_level=options.log_level, access_log=options.log_level in ("info", "debug"))
+    config = uvicorn.Config(
+        app,
+        log_level=options.log_level,
+        access_log=options.log_level in ("info", "debug"),
+        ssl_certfile=options.certfile,
+        ssl_keyfile=options.keyfile,
+    )
+    scheme = "https" if config.is_ssl else "http"
     with _listen(options.host, options.port, shared=options.share_port) as listener:
         if not getattr(options, "no_browser", True):
-            open_when_ready(*listener.getsockname()[:2])
+            host, port = listener.getsockname()[:2]
+            open_when_ready(host, port, scheme)
         heartbeat_s = Settings.from_environ(os.environ).heartbeat_s
-        listening = _announcement(options.name, "http", listener)
+        listening = _announcement(options.name, scheme, listener)
         PunctualServer(config, heartbeat_s, listening).run(sockets=several(listener))
 
 
 def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:
+    from transports.certificate import server_context
     from transports.http2 import server
-    from transports.http2.certificate import CertificateError, server_context
 
-    try:
-        tls = server_context(options.certfile, options.keyfile)
-    except CertificateError as error:
-        _fail(str(error))
+    tls = server_context(options.certfile, options.keyfile)
     with _listen(options.host, options.port, shared=options.share_port) as listener:
         listening = _announcement(options.name, "https", listener)
         server.run(app, listener, tls, Settings.from_environ(os.environ), options.log_level, listening)
+
+
+def _check_tls(certfile: str | None, keyfile: str | None) -> None:
+    if certfile is None and keyfile is None:
+        return
+    from transports.certificate import CertificateError, server_context
+
+    try:
+        server_context(certfile, keyfile)
+    except CertificateError as error:
+        _fail(str(error))
 
 
 def _announcement(name: str, scheme: str, listener: socket.socket) -> Callable[[], None]:
@@ -170,7 +187,7 @@ def _tls_arguments(options: argparse.Namespace) -> list[str]:
     """What an instance is to be told of TLS."""
     arguments = ["--http2"] if options.name in HTTP2_TOO and options.http2 else []
     for option in ("certfile", "keyfile"):
-        if getattr(options, option, None) is not None:
+        if getattr(options, option) is not None:
             arguments += [f"--{option}", getattr(options, option)]
     return arguments
 

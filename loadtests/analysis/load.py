@@ -110,7 +110,7 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         for name in added:
             table = table.append_column(name, pa.array(np.full(table.num_rows, ABSENT_NS)))
         return table.select(schema.names).cast(schema)
-    except pa.ArrowException as error:
+    except (OSError, pa.ArrowException) as error:  # OSError: a page that does not decompress
         raise RunFormatError(f"{path}: not a readable Parquet file ({error})") from error
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from loadtests.cli.commands import COMMANDS
 from loadtests.cli.options import EXIT_CODES
+from loadtests.cli.output import print_in_any_encoding
 
 # These belong to the servers' own command line: everything is passed through, their --help included.
 _PASSED_ON = {
@@ -23,6 +24,7 @@ _PASSED_ON = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; argparse ends the process itself with 2 on a wrong command line."""
+    print_in_any_encoding()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] and arguments[0] in _PASSED_ON:
         return _transports(arguments[1:] if arguments[0] == "serve" else arguments)

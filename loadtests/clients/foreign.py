@@ -7,13 +7,15 @@ the room as long as one publisher speaks there on one connection; acknowledgemen
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
 
 from loadtests.adapters.adapter import LONGPOLL, SSE, Adapter, filled
 from loadtests.clients import frames, stamp
 from loadtests.clients.base import Client
+from loadtests.clients.errors import Closed
 from loadtests.clients.events import Arrival, Event
-from loadtests.clients.http import Access, Answer, Head
+from loadtests.clients.http import Access, Answer, AnswerParser, Head
 from loadtests.clients.polls import LongPollClient, shared
 from loadtests.clients.publish import PublishClient
 from loadtests.clients.sse import SseClient
@@ -130,19 +132,37 @@ class ForeignSseClient(SseClient):
 
 
 class ForeignPollClient(LongPollClient):
-    """Proves the connection by a request that is answered at once, then polls; the place is in the answers' headers."""
+    """Proves the connection by a request that is answered at once, then polls; the place is in the answers' headers.
 
-    __slots__ = ("_adapter",)
+    Of a server that closes after an answer `successor` is the client of the next connection, which polls at once.
+    """
+
+    __slots__ = ("_adapter", "_ends_by_design")
 
     def __init__(self, adapter: Adapter, access: Access, since: str = "") -> None:
         super().__init__(access, since)
         self._adapter = adapter
+        self._ends_by_design = False
+
+    @property
+    def successor(self) -> ForeignPollClient | None:
+        """The client that goes on where the server ended the connection with an answer, as it announced."""
+        if not self._ends_by_design:
+            return None
+        client = ForeignPollClient(self._adapter, self.access, self.position)
+        client.welcomed = True
+        return client
 
     def _take(self, answer: Answer) -> list[Arrival]:
+        arrivals: list[Arrival] = []
         if not self.welcomed:
             self.welcomed = True
-            return []
-        return [] if answer.head.status in _NO_NEWS else super()._take(answer)
+        elif answer.head.status not in _NO_NEWS:
+            arrivals = super()._take(answer)
+        if self.closed is None and answer.head.closes:
+            self._ends_by_design = True
+            self.closed = Closed(0, "connection closed after an answer")
+        return arrivals
 
     def _read(self, answer: Answer) -> list[Arrival]:
         told = answer.head.headers
@@ -165,15 +185,33 @@ class ForeignPollClient(LongPollClient):
 class ForeignPublishClient(PublishClient):
     """POSTs to a foreign server, pipelined on one connection; any 2xx is an acknowledgement."""
 
-    __slots__ = ("_adapter",)
+    __slots__ = ("_adapter", "_announced", "_contents", "answered")
 
     def __init__(self, adapter: Adapter, access: Access) -> None:
         super().__init__(access)
         self._adapter = adapter
+        self._answers = AnswerParser(bodies=False)
+        self._contents: deque[str] = deque()  # of POSTs on their way
+        self._announced = False  # the end of the connection, by an answer
+        self.answered = 0
+
+    def take_back(self) -> list[tuple[str, str]]:
+        """Return content and ref of the POSTs that the server has announced not to take, and forget them.
+
+        Behind an answer that closes its connection a server processes nothing (RFC 9112 section 9.6). Of a connection
+        that ended without a word nobody knows what was taken: those POSTs stay unanswered.
+        """
+        if not self._announced:
+            return []
+        untaken = list(zip(self._contents, self._refs, strict=True))
+        self._contents.clear()
+        self._refs.clear()
+        return untaken
 
     def publish(self, content: str, ref: str) -> bytes:
         """Build one POST."""
         self._refs.append(ref)
+        self._contents.append(content)
         body = _body(self._adapter, self.access, content)
         publish = self._adapter.publish
         lines = _lines(publish.headers, self.access)
@@ -183,7 +221,19 @@ class ForeignPublishClient(PublishClient):
         )
         return head.encode("latin-1") + body
 
+    def feed(self, data: bytes) -> list[Arrival]:
+        """Take received bytes; return one `ack` or `error` per answer, none behind one that closes."""
+        arrivals: list[Arrival] = []
+        for answer in self._answers.feed(data):
+            arrivals.append((self._read(answer), answer.wire_bytes))
+            self._announced = self.closed is not None
+            if self._announced:
+                break
+        return arrivals
+
     def _said(self, answer: Answer, ref: str) -> Event:
+        self.answered += 1
+        self._contents.popleft()
         sent = stamp.read_ref(ref)
         if 200 <= answer.head.status < 300 and sent is not None:
             return Event(type="ack", id=message_id(sent[1]), ref=ref)

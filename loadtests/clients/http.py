@@ -71,6 +71,18 @@ class Head(NamedTuple):
     status: int
     headers: dict[bytes, bytes]
     size: int
+    http10: bool = False
+
+    @property
+    def closes(self) -> bool:
+        """Whether the server ends the connection after this answer, and takes nothing sent behind (RFC 9112 9.6)."""
+        options = {option.strip() for option in self.headers.get(b"connection", b"").lower().split(b",")}
+        return b"close" in options or (self.http10 and b"keep-alive" not in options) or self.unframed
+
+    @property
+    def unframed(self) -> bool:
+        """Whether the body, if there is one, ends with the connection."""
+        return not self.chunked and b"content-length" not in self.headers and self.status not in (204, 304)
 
     @property
     def chunked(self) -> bool:
@@ -110,7 +122,7 @@ def split_head(data: bytes | bytearray) -> Head | None:
         if not colon:
             raise ProtocolError(f"not an HTTP header line: {line[:100]!r}")
         headers[name.lower()] = value.strip()
-    return Head(int(status_line[9:12]), headers, end + 4)
+    return Head(int(status_line[9:12]), headers, end + 4, status_line.startswith(b"HTTP/1.0"))
 
 
 class ChunkDecoder:
@@ -188,18 +200,23 @@ class Answer(NamedTuple):
 
 
 class AnswerParser:
-    """A keep-alive connection's answers, one after the other; 1xx answers are passed over."""
+    """A connection's answers, one after the other; 1xx answers are passed over.
 
-    __slots__ = ("_body", "_buffer", "_chunks", "_head")
+    `bodies` is False where nobody reads them: an answer whose body ends with its connection is then given out at its
+    head, with an empty body. Otherwise such an answer is a ProtocolError.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_bodies", "_body", "_buffer", "_chunks", "_head")
+
+    def __init__(self, *, bodies: bool = True) -> None:
+        self._bodies = bodies
         self._buffer = bytearray()
         self._body = bytearray()
         self._head: Head | None = None
         self._chunks: ChunkDecoder | None = None
 
     def feed(self, data: bytes) -> list[Answer]:
-        """Parse what has come; raises ProtocolError, also for an answer that only ends with its connection."""
+        """Parse what has come; raises ProtocolError."""
         self._buffer += data
         answers: list[Answer] = []
         while self._head is not None or self._take_head():
@@ -226,8 +243,12 @@ class AnswerParser:
         if self._chunks is not None:
             return self._take_chunks(self._head, self._chunks)
         length = 0 if self._head.status in (204, 304) else self._head.content_length
-        if length is None:
+        if length is None and self._bodies:
             raise ProtocolError("an answer with neither Content-Length nor chunked coding")
+        if length is None:
+            size = self._head.size + len(self._buffer)
+            self._buffer.clear()
+            return self._finish(b"", size)
         if len(self._buffer) < length:
             return None
         body = bytes(self._buffer[:length])

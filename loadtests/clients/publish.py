@@ -47,7 +47,7 @@ class PublishClient(Client):
         if not self._refs:
             raise ProtocolError(f"an answer ({answer.head.status}) that nothing was asked for")
         ref = self._refs.popleft()
-        if answer.head.headers.get(b"connection", b"").lower() == b"close":
+        if answer.head.closes:
             self.closed = Closed(answer.head.status, "connection closed after an answer")
         return self._said(answer, ref)
 

@@ -12,7 +12,12 @@ import socket
 import struct
 import sys
 from _socket import socket as RawSocket  # noqa: N812
+from array import array
 from typing import NamedTuple
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 SO_TIMESTAMPNS = 35  # linux/asm-generic/socket.h; the Python module does not name it
 HAS_KERNEL_STAMPS = sys.platform == "linux"
@@ -25,7 +30,7 @@ _TCP_INFO_BYTES = 256
 class SocketTotals(NamedTuple):
     """TCP_INFO since the connection opened."""
 
-    bytes_received: int
+    bytes_received: int  # those that the socket still holds unread are left out
     bytes_sent: int
     segments_in: int
     segments_out: int
@@ -84,4 +89,15 @@ def read_totals(sock: RawSocket) -> SocketTotals | None:
     # struct tcp_info in linux/tcp.h: bytes_received at 128, segs_out at 136, segs_in at 140, bytes_sent at 200.
     bytes_received, segments_out, segments_in = struct.unpack_from("=QII", info, 128)
     (bytes_sent,) = struct.unpack_from("=Q", info, 200)
-    return SocketTotals(bytes_received, bytes_sent, segments_in, segments_out)
+    return SocketTotals(bytes_received - _unread_bytes(sock), bytes_sent, segments_in, segments_out)
+
+
+def _unread_bytes(sock: RawSocket) -> int:
+    held = array("i", [0])
+    if sys.platform != "linux":
+        return 0
+    try:
+        fcntl.ioctl(sock.fileno(), termios.FIONREAD, held)
+    except OSError:
+        return 0
+    return held[0]

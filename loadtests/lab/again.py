@@ -79,8 +79,8 @@ def is_blurred(cell: Cell) -> bool:
     """Whether only the circumstances made a planned cell doubtful; a repetition that is doubtful too is let be."""
     if cell.verdict.validity is not Validity.DOUBTFUL or cell.id.endswith(SUFFIX):
         return False
-    # Where stamps are missing, they are missing again.
-    return cell.instrument is not None and cell.instrument.clock == "kernel"
+    # Where stamps are missing, or a proxy hides the server, they are missing and it hides it again.
+    return cell.instrument is not None and cell.instrument.clock == "kernel" and not cell.server.get("forwards")
 
 
 def _disturbed(cell: Cell) -> bool:

@@ -142,7 +142,10 @@ class _Measurement:
         if self.planned.kind == SCALED:
             told = instances.deliveries(HOST, server.port, server.instances, tls=self.planned.target.tls)
             description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
-        return Outcome(result, sampler.readings, description, before, held, found)
+        outcome = Outcome(result, sampler.readings, description, before, held, found)
+        if isinstance(server, ForeignServer):
+            return replace(outcome, forwards=server.forwards, remarks=server.remarks())
+        return outcome
 
     def _listen(self, server: Server | ForeignServer, generator: Generator) -> Memory | None:
         """Hear the generator until it ends, watching the server; return the memory held, in a memory cell."""
@@ -154,6 +157,8 @@ class _Measurement:
             for progress in generator.hear(_HEAR_S):
                 if progress.event == "failed":
                     raise generator.failure(told=progress.message)
+                if progress.event == "connected" and isinstance(server, ForeignServer):
+                    server.all_connected(progress.connected)
                 if progress.event == "connected" and self.planned.kind == "memory":
                     settled = Deadline(_SETTLED_SHARE * self.planned.hold_s)
                 self.told(progress)

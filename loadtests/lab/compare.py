@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -24,10 +25,14 @@ from loadtests.lab.servers import ServerSettings
 from loadtests.lab.targets import Target
 from loadtests.links import route as routes
 from loadtests.runs import repeats, store
+from loadtests.runs.errors import RunError
 from loadtests.runs.schema import Run
 from loadtests.scenarios import scenario as scenarios
 from loadtests.scenarios.scenario import Scenario
 from loadtests.scenarios.slo import Slo
+
+if TYPE_CHECKING:
+    from loadtests.analysis.study import Study
 
 OK, FAILED, THRESHOLD_BROKEN, SOME_INVALID, INTERRUPTED = 0, 1, 3, 4, 130
 
@@ -143,21 +148,19 @@ def report(run: str, runs_folder: Path) -> int:
 
 
 def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> int:
-    """Write the report and the exports, print the table, what is against the run, and the report's path.
+    """Print the table and what is against the run; write the report and the exports, and print the report's path.
 
-    Returns the exit code: a broken threshold counts more than an invalid cell. LabError if there is nothing to report.
+    Returns the exit code: a broken threshold counts more than an invalid cell, and that more than a report that could
+    not be written. LabError if there is nothing to report.
     """
     if not any(cell.costs is not None for cell in run.cells):
         reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
         raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
     from loadtests.analysis import capacity as brackets
-    from loadtests.analysis import export, table
-    from loadtests.analysis import report as reports
+    from loadtests.analysis import table
     from loadtests.analysis.study import study
 
     worked_out = study(folder)
-    path = reports.write(folder, worked_out)
-    export.write(folder, worked_out)
     print(table.render_text(table.of(worked_out)), end="\n\n")
     if not run.complete:
         print(f"incomplete: {run.note or 'the lab ended before the run did'}")
@@ -166,7 +169,8 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
         print(f"{'BROKEN' if outcome.broken else 'kept'}: {outcome.threshold.text} ({outcome.words})")
     if found := brackets.render_text(run):
         print(found)
-    print(f"report: {path}")
+    # After the table: a folder that can't be written to, or a full disk, does not take that too.
+    written = _write(folder, worked_out)
     # A search goes on until cells fail: what speaks against those of its own is in what it found.
     invalid = [cell.id for cell in repeats.unreplaced(run.cells) if cell.kind != searched.KIND]
     if invalid:
@@ -178,4 +182,19 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
     unknown = [
         bracket.transport for bracket in brackets.brackets(run) if bracket.met_per_s is None and not bracket.told
     ]
-    return SOME_INVALID if invalid or unknown else OK
+    return SOME_INVALID if invalid or unknown else OK if written else FAILED
+
+
+def _write(folder: Path, worked_out: Study) -> bool:
+    """Write the report and the exports and print the report's path; where that fails, say why and return False."""
+    from loadtests.analysis import export
+    from loadtests.analysis import report as reports
+
+    try:
+        path = reports.write(folder, worked_out)
+        export.write(folder, worked_out)
+    except (OSError, RunError) as error:
+        print(f"rtlab: the report could not be written into {folder}: {error}", file=sys.stderr)
+        return False
+    print(f"report: {path}")
+    return True

@@ -18,11 +18,17 @@ import psutil
 from loadtests.adapters import adapter as adapters
 from loadtests.adapters.adapter import Adapter
 from loadtests.adapters.errors import AdapterError
+from loadtests.lab import listeners
 from loadtests.lab.errors import ServerError, UsageError
 from loadtests.scenarios.scenario import Scenario
 from loadtests.scenarios.spec import CHAT
 
 TOKEN_VARIABLE = "RTLAB_TARGET_TOKEN"  # noqa: S105  # the variable's name
+FORWARDS = (
+    "the process that listens on the target forwards to another server: its CPU and memory are not that server's, and "
+    "are left out"
+)
+CHANGED = "processes of the server began or ended while it was measured: its CPU and memory are of those at the start"
 KINDS = ("latency", "fan-out", "memory", "capacity")
 
 _POLL_S = 0.1
@@ -46,21 +52,14 @@ class Foreign:
     @property
     def is_here(self) -> bool:
         """Whether the server has an address of this machine."""
-        return _address(self.host, self.port) in _own_addresses()
+        return not _own_addresses().isdisjoint(listeners.addresses(self.host, self.port))
 
     def processes(self) -> tuple[int, ...]:
-        """Return the pids that listen on the port, if the server is on this machine and they can be seen."""
-        if not self.is_here:
-            return ()
-        try:
-            listening = [
-                connection.pid
-                for connection in psutil.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == self.port
-            ]
-        except psutil.AccessDenied:
-            return ()
-        return tuple(sorted({pid for pid in listening if pid}))
+        """Return the pids of the server's processes, if it is on this machine and they can be seen.
+
+        They are all that hold its listening socket, the parent and the workers of a prefork server, and their children.
+        """
+        return listeners.processes(listeners.addresses(self.host, self.port), self.port) if self.is_here else ()
 
 
 def selected(urls: Sequence[str], names: Sequence[str]) -> tuple[Foreign, ...]:
@@ -123,6 +122,8 @@ class ForeignServer:
         self.url = self.near_url = foreign.url
         self.instances: frozenset[str] = frozenset()
         self._pids = foreign.processes()
+        self._further = listeners.further_sockets(self._pids, self.port)
+        self.forwards = False
 
     def wait_ready(self, check: Callable[[], None], timeout_s: float = 5.0) -> None:
         """Wait until it takes a connection; ServerError when time is over."""
@@ -137,6 +138,22 @@ class ForeignServer:
                 time.sleep(_POLL_S)
             else:
                 return
+
+    def all_connected(self, subscribers: int) -> None:
+        """Note whether what listens is a proxy: it then holds a connection of its own for each subscriber's, or half.
+
+        A server's own connections, to its database say, do not grow with its subscribers.
+        """
+        opened = listeners.further_sockets(self._pids, self.port) - self._further
+        self.forwards = opened >= min(subscribers, max(2, (subscribers + 1) // 2))
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what speaks against its figures, once the cell is over; each makes the cell doubtful."""
+        if self.forwards:
+            return (FORWARDS,)
+        if set(self.foreign.processes()) != set(self._pids):
+            return (CHANGED,)
+        return ()
 
     def check_alive(self) -> None:
         """Raise ServerError if all its known processes are gone."""
@@ -186,13 +203,6 @@ def _split(url: str) -> tuple[str, int]:
     if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc or parts.query:
         raise UsageError(f"--target {url!r}: http://HOST[:PORT] is allowed; paths are the adapter's")
     return parts.hostname, port
-
-
-def _address(host: str, port: int) -> str:
-    try:
-        return str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError:
-        return ""
 
 
 def _own_addresses() -> frozenset[str]:

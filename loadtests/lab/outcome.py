@@ -19,6 +19,8 @@ from loadtests.runs import link_validity, validity
 from loadtests.runs.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, LinkCheck, Verdict
 from loadtests.scenarios.spec import GeneratorResult
 
+_OF_THE_SERVER = ("server_cpu_us_per_delivery", "server_kib_per_connection", "kernel_kib_per_connection")
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -38,6 +40,8 @@ class Outcome:
     before: Memory
     held: Memory | None  # memory cells only
     link_check: LinkCheck | None  # cells over a link only
+    forwards: bool = False  # what was watched is not the server: what it cost says nothing
+    remarks: tuple[str, ...] = ()  # each makes the cell doubtful
 
 
 def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: str) -> tuple[Cell, dict[str, pa.Table]]:
@@ -71,6 +75,9 @@ def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: st
         subscribers=planned.load.subscribers,
         idle=outcome.held is not None,
     )
+    if outcome.forwards:
+        spent = msgspec.structs.replace(spent, **dict.fromkeys(_OF_THE_SERVER))
+    verdict = validity.doubted(verdict, outcome.remarks)
     if outcome.link_check is not None:
         verdict = link_validity.judged(verdict, outcome.link_check)
     cell = cell_of(
@@ -80,7 +87,7 @@ def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: st
         counts=found,
         costs=spent,
         instrument=health,
-        server=outcome.server,
+        server=outcome.server | ({"forwards": True} if outcome.forwards else {}),
         link_check=outcome.link_check,
         errors=result.errors,
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -118,11 +119,11 @@ class RunStore:
         if name in OPTIONAL and not any((self.folder / _CELLS).glob(f"*/{target.name}")):
             return
         staged = self.folder / _SCRATCH / f"{name}.parquet"
-        with pq.ParquetWriter(staged, schema, **_writer_options(schema)) as writer:
+        with writing(staged), pq.ParquetWriter(staged, schema, **_writer_options(schema)) as writer:
             for cell in self._run.cells:
                 path = self.folder / _CELLS / cell.id / f"{name}.parquet"
                 if path.is_file():
-                    writer.write_table(pq.read_table(path, schema=schema))
+                    writer.write_table(_read_table(path, schema))
         staged.rename(target)
 
     def _write_run(self) -> None:
@@ -174,15 +175,34 @@ def listed(runs_folder: Path) -> list[Path]:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` in one step: a reader sees the old file or the new one, whole."""
     staged = path.with_name(f".{path.name}.new")
-    with staged.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)
+    with writing(path):
+        with staged.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file in what goes wrong while it is written: a full disk's own error does not. Raises RunError."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RunError(f"{path} could not be written: {reason}") from error
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, **_writer_options(table.schema))
+    with writing(path):
+        pq.write_table(table, path, **_writer_options(table.schema))
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema)
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"{path} can't be read: {error}") from error
 
 
 def _writer_options(schema: pa.Schema) -> dict[str, object]:

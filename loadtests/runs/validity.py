@@ -7,7 +7,7 @@ doubtful when the circumstances may have moved them, valid otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loadtests.runs.schema import Counts, Instrument, Validity, Verdict
@@ -84,6 +84,14 @@ def judge(
             reasons += _judge_clocks(instrument, received=0 if counts is None else counts.received)
     worst = max((validity for validity, _ in reasons), key=_WORSE.__getitem__, default=Validity.VALID)
     return Verdict(worst, tuple(reason for _, reason in reasons))
+
+
+def doubted(verdict: Verdict, remarks: Sequence[str]) -> Verdict:
+    """Return the verdict with further reasons, each of which makes a cell doubtful at least."""
+    if not remarks:
+        return verdict
+    worst = max(verdict.validity, Validity.DOUBTFUL, key=_WORSE.__getitem__)
+    return Verdict(worst, (*verdict.reasons, *remarks))
 
 
 def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:

@@ -110,6 +110,7 @@ class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
     refused: int  # publications answered by an error, measured phase
     told_gaps: int  # resync events and slow_consumer closes
     reconnects: int
+    looked_at: int = 0  # deliveries parsed between the two looks that `sockets` and `cpu_s` are the growth of
     errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often
     unanswered: int = 0  # publications without any answer at `until_ns`, measured phase
     until_ns: int | None = None  # when the grace ended, or whatever ended the cell before; None: it never began

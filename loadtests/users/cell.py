@@ -84,7 +84,7 @@ class Cell:
         self._take_seat = take_seat
         self._token_for = token_for
         self._seats = 0
-        self._addresses: dict[Endpoint, Address] = {}
+        self._addresses: dict[Endpoint, tuple[Address, ...]] = {}
         self._tls: dict[tuple[str, str], SSLContext] = {}  # by host and ALPN
 
     def next_seat(self) -> Seat:
@@ -98,8 +98,8 @@ class Cell:
         endpoint = self.endpoint if seat.listens else self._publish_endpoint
         return Access(endpoint, self.spec.room_names[seat.room], self._token_for(seat))
 
-    def address(self, endpoint: Endpoint) -> Address:
-        """The server's address, looked up once; raises OSError."""
+    def addresses(self, endpoint: Endpoint) -> tuple[Address, ...]:
+        """Every address of the server, looked up once, the one that took the last connection first; raises OSError."""
         if endpoint not in self._addresses:
             try:
                 found = _READ_ADDRESS(
@@ -107,9 +107,15 @@ class Cell:
                 )
             except socket.gaierror:
                 found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-            family, _, _, _, where = found[0]
-            self._addresses[endpoint] = int(family), (str(where[0]), endpoint.port)
+            addresses = ((int(family), (str(where[0]), endpoint.port)) for family, _, _, _, where in found)
+            self._addresses[endpoint] = tuple(dict.fromkeys(addresses))
         return self._addresses[endpoint]
+
+    def prefer(self, endpoint: Endpoint, address: Address) -> None:
+        """Let the next connection try `address` first: it has just taken one."""
+        known = self._addresses[endpoint]
+        if known[0] != address:
+            self._addresses[endpoint] = (address, *(each for each in known if each != address))
 
     def tls(self, endpoint: Endpoint, alpn: str) -> SSLContext:
         """The TLS context of all connections to `endpoint`; raises OSError."""

@@ -16,6 +16,8 @@ import gevent
 import msgspec
 from locust.env import Environment
 
+from loadtests.runs.errors import RunError
+from loadtests.runs.store import write_atomically
 from loadtests.scenarios.spec import DIRECTIONS, DOWNSTREAM, FOREIGN_USER, CellSpec, Progress
 from loadtests.users import slices
 from loadtests.users.arrivals import KINDS
@@ -61,9 +63,11 @@ def run(cell: Cell, environment: Environment, out_dir: Path) -> int:
         failure = str(error)
     runner.quit()
     cell.close()
-    result = measurement.result()
-    cell.recorder.write(out_dir, *measurement.window_ns)
-    (out_dir / "generator.json").write_bytes(_ENCODER.encode(result))
+    try:
+        cell.recorder.write(out_dir, *measurement.window_ns)
+        write_atomically(out_dir / "generator.json", _ENCODER.encode(measurement.result()))
+    except RunError as error:
+        failure = failure or str(error)
     if failure:
         measurement.say("failed", failure)
         return 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Container
 from typing import NamedTuple, Protocol
 
 import gevent
@@ -49,6 +50,10 @@ class Inbox:
             self._idle.start(self._look)
         elif len(self._waiting) > MOST:
             self._look()
+
+    def unparsed_bytes(self, takers: Container[Taker]) -> int:
+        """Return how many bytes of these takers were read and not looked at yet."""
+        return sum(len(read.data) for taker, read in self._waiting if taker in takers)
 
     def close(self) -> None:
         """Forget what nobody looked at."""

@@ -109,6 +109,9 @@ class Link:
             sent = self._sock.send(data)
         except BlockingIOError:
             sent = 0
+        except (BrokenPipeError, ConnectionResetError):
+            # The peer is gone. Its last words, an answer or a close frame, may be unread yet: reading finds the end.
+            return
         except OSError as error:
             self._end(Closed(0, f"send failed: {error.strerror}"))
             return

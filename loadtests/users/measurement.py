@@ -15,6 +15,7 @@ from loadtests.runs import notes
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Progress
 from loadtests.users.arrivals import NS_PER_S
 from loadtests.users.cell import Cell
+from loadtests.users.raw_user import RawUser
 from loadtests.users.vitals import Vitals, growth, sum_totals
 
 _LEAD_NS = 100_000_000  # between the last connection and the first publication
@@ -38,6 +39,7 @@ class Measurement:
         self._from_ns = self._to_ns = 0
         self._until_ns: int | None = None
         self._cpu_s = 0.0
+        self._looked_at = 0
         self._steps = 0  # of the wall clock, before the measured phase
         self._growth: tuple[TcpTotals | None, TcpTotals | None] = (None, None)
 
@@ -96,7 +98,7 @@ class Measurement:
         refused, unanswered = cell.recorder.failed(self._from_ns, self._to_ns)
         return GeneratorResult(
             cell=cell.spec.cell,
-            clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped and cell.recorder.deliveries else "user",
+            clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped else "user",
             subscribers_connected=len(cell.connect_ms),
             measured_from_ns=self._from_ns,
             measured_to_ns=self._to_ns,
@@ -110,6 +112,7 @@ class Measurement:
             until_ns=self._until_ns,
             told_gaps=cell.told_gaps,
             reconnects=cell.reconnects,
+            looked_at=self._looked_at,
             errors=errors,
             clock_steps=cell.clock.steps - self._steps,
             strangers=cell.recorder.strangers,
@@ -134,14 +137,27 @@ class Measurement:
             self._stopped.wait(_LOOK_S)
 
     def _measure(self) -> None:
-        before, cpu_s = sum_totals(self.cell.users), time.process_time()
+        before, deliveries = self._read(), self.cell.recorder.deliveries
+        cpu_s = time.process_time()
         # Connecting, the collection and these sums are no lag of the measured phase.
         self._vitals.new_second()
         self._steps = self.cell.clock.steps
         self._sleep_until(self._to_ns)
         self._vitals.new_second()
-        self._growth = before, sum_totals(self.cell.users)
+        self._growth = before, self._read()
+        self._looked_at = self.cell.recorder.deliveries - deliveries
         self._cpu_s = time.process_time() - cpu_s
+
+    def _read(self) -> TcpTotals | None:
+        """Return what the users' sockets have brought so far; bytes only as far as their deliveries are counted.
+
+        What is due at the very instant of a look may have reached the kernel, and not be counted before the other look.
+        """
+        totals = sum_totals(self.cell.users)
+        links = {user.link for user in self.cell.users if isinstance(user, RawUser) and user.link is not None}
+        if totals is None:
+            return None
+        return totals._replace(bytes_received=totals.bytes_received - self.cell.inbox.unparsed_bytes(links))
 
     def _sleep_until(self, due_ns: int) -> None:
         left_s = (due_ns - time.monotonic_ns()) / NS_PER_S

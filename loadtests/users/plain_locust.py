@@ -184,7 +184,7 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
     _, unanswered = cell.recorder.failed(from_ns, to_ns - int(cell.spec.grace_s * NS_PER_S))
     result = GeneratorResult(
         cell=cell.spec.cell,
-        clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped and cell.recorder.deliveries else "user",
+        clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped else "user",
         subscribers_connected=len(cell.connect_ms),
         measured_from_ns=from_ns,
         measured_to_ns=to_ns,

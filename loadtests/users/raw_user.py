@@ -19,7 +19,7 @@ from loadtests.clients.tls import TlsPipe
 from loadtests.users.link import Link
 from loadtests.users.room_user import RoomUser
 
-_REOPEN_S = 0.2
+REOPEN_S = 0.2
 
 
 class RawUser(RoomUser):
@@ -45,6 +45,24 @@ class RawUser(RoomUser):
         tls = TlsPipe(self.cell.tls(endpoint, client.alpn), endpoint.host, client.alpn) if endpoint.secure else None
         return Link(client, self.cell.clock, self.cell.readers, self.cell.inbox, arrived, ended, tls)
 
+    def connect(self, link: Link, timeout_s: float) -> None:
+        """Open a link to the first of the server's addresses that takes it, e.g. both of localhost.
+
+        Raises ConnectFailed with what each address said, and OSError where the host has none.
+        """
+        endpoint = self.access.endpoint
+        addresses = self.cell.addresses(endpoint)
+        failures: list[str] = []
+        for place, address in enumerate(addresses):
+            try:
+                link.open(address, timeout_s / (len(addresses) - place))
+            except (ConnectFailed, OSError) as error:
+                failures.append(str(error))
+            else:
+                self.cell.prefer(endpoint, address)
+                return
+        raise ConnectFailed("; ".join(failures), retryable=True)
+
     def enter(self, timeout_s: float) -> None:
         """Connect and wait for the welcome, or a poll's first answer."""
         link = self.link = self.new_link(self.new_client(), self._arrived, self._ended)
@@ -52,7 +70,7 @@ class RawUser(RoomUser):
         limit = gevent.Timeout(timeout_s)
         limit.start()
         try:
-            link.open(self.cell.address(self.access.endpoint), timeout_s)
+            self.connect(link, timeout_s)
             closed = welcome.get()
         except OSError as error:
             raise ConnectFailed(f"{self.access.endpoint.host}: {error}", retryable=True) from error
@@ -153,7 +171,7 @@ class PostingUser(RawUser):
 
     def _open_post(self, timeout_s: float) -> Link:
         link = self.new_link(self.new_post_client(), self.record, lambda closed: self._post_ended(link, closed))
-        link.open(self.cell.address(self.access.endpoint), timeout_s)
+        self.connect(link, timeout_s)
         return link
 
     def _post_ended(self, link: Link, closed: Closed) -> None:
@@ -167,7 +185,7 @@ class PostingUser(RawUser):
             self._posts.append(self._open_post(self.cell.spec.connect_timeout_s))
         except ConnectFailed as error:
             self.cell.note(f"{self.label} POST connection failed: {error}")
-            gevent.sleep(_REOPEN_S)
+            gevent.sleep(REOPEN_S)
         finally:
             self._opening -= 1
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests.runs.schema import ABSENT_NS, PUBLISHES, SAMPLES, Phase
+from loadtests.runs.store import writing
 
 SAMPLE_COLUMNS = tuple(name for name in SAMPLES.names if name not in ("cell", "phase"))
 MAX_ROWS = 20_000_000  # 1.9 GB of memory; a run that goes on for days keeps its first ones and says so
@@ -85,7 +86,7 @@ class Recorder:
         return refused, unanswered
 
     def write(self, folder: Path, from_ns: int, to_ns: int) -> None:
-        """Write `samples.parquet` and `publishes.parquet`; [from, to) is the measured phase."""
+        """Write `samples.parquet` and `publishes.parquet`; [from, to) is the measured phase. Raises RunError."""
         samples = np.array(self.rows, dtype=np.int64).reshape(-1, len(SAMPLE_COLUMNS))
         columns = dict(zip(SAMPLE_COLUMNS, samples.T, strict=True))
         _write(folder / "samples.parquet", SAMPLES, self.cell, columns, from_ns, to_ns)
@@ -114,7 +115,8 @@ def _write(path: Path, schema: pa.Schema, cell: str, columns: dict[str, _Table],
         else _column(columns[name]).cast(schema.field(name).type)
         for name in schema.names
     ]
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
+    with writing(path):
+        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
 
 
 # Columns are made from buffers: pa.array() imports pandas first, two seconds at the end of every cell.

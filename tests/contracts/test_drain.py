@@ -150,7 +150,7 @@ async def half_sent_requests(server: ServerProcess, *requests: str) -> AsyncIter
     writers = []
     try:
         for request in requests:
-            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            _, writer = await server.open_connection()
             writers.append(writer)
             writer.write(request.encode())
         yield

@@ -17,6 +17,7 @@ from tests.contracts.kit.clients.http import http_client, refusal
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
+from tests.contracts.kit.tls import end_sending
 from tests.contracts.kit.tokens import sign
 from tests.contracts.targets import Connect, make_client, unique
 
@@ -155,9 +156,9 @@ async def test_bytes_that_are_no_http(server: ServerProcess, bystanders: Bystand
         b"POST /session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
     )
     for _ in range(FRAMES // 10):
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        reader, writer = await server.open_connection()
         writer.write(rng.choice(heads) + rng.randbytes(rng.randrange(1, 300)) + b"\r\n\r\n")
-        writer.write_eof()
+        end_sending(writer)
         with suppress(ConnectionError):
             async with asyncio.timeout(EVENT_S):
                 answer = await reader.read()

@@ -19,19 +19,21 @@ from tests.contracts.targets import Connect, Target
 NAMES = ("websocket", "sse", "longpoll", "shortpoll", "all")
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_uvicorn_serves_the_same(servers: ServerPool, connect: Connect, name: str) -> None:
+@pytest.mark.parametrize(("name", "tls"), [*((name, None) for name in NAMES), ("all", True)])
+async def test_uvicorn_serves_the_same(servers: ServerPool, connect: Connect, name: str, tls: bool | None) -> None:
     """Same settings, same limits, same end: what the launcher sets up is not left to its own defaults."""
     settings = {"HEARTBEAT_SECONDS": "7", "RATE": "0"}
     health = []
     for launcher in ("module", "uvicorn"):
-        server = servers.own(name, settings, launcher)
+        server = servers.own(name, settings, launcher, tls=tls)
         target = Target(name, name if name != "all" else "websocket")
         alice = await connect("alice", transport=target.transport, server=server, room=f"room-{launcher}")
         await alice.publish("hello")
         assert (await alice.next_chat()).text("content") == "hello"
         with pytest.raises(RefusedError):
             await alice.publish("")
+        said = f"rtlab {name} listens on {server.base_url}" if launcher == "module" else ""
+        assert said in server.log_text()
         async with http_client(server.base_url) as http:
             health.append(parse_object((await http.get("/health")).content) | {"instance": ""})
         await alice.close()

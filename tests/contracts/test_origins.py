@@ -76,7 +76,7 @@ async def _upgrade_status(server: ServerProcess, room: str, user: str, headers: 
     wanted = {name: value for name, value in headers.items() if name != "Host"}
     if "Host" in headers:
         host, _, port = headers["Host"].rpartition(":")
-        client.base_url = f"http://{host}:{port}"
+        client.base_url = f"{server.scheme}://{host}:{port}"
     options = {"host": "127.0.0.1", "port": server.port} if "Host" in headers else {}
     try:
         await client.open(additional_headers=wanted, **options)

@@ -12,6 +12,7 @@ from tests.contracts.kit.clients.http import http_client
 from tests.contracts.kit.metrics import scrape, until_total
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
+from tests.contracts.kit.tls import TLS
 from tests.contracts.targets import Connect, Target
 
 SMALL_OUTBOX = {"OUTBOX_BYTES": "65536", "RATE": "0"}
@@ -42,7 +43,7 @@ async def stalled_reader(server: ServerProcess, connect: Connect) -> WebSocketCl
     assert isinstance(client, SseClient)
     await client.http.aclose()
     options = [(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)]
-    transport = httpx.AsyncHTTPTransport(socket_options=options)
+    transport = httpx.AsyncHTTPTransport(verify=TLS, socket_options=options)
     client.http = http_client(server.base_url, client.token, transport=transport)
     await client.connect()
     return client

@@ -41,7 +41,7 @@ async def browser(chromium_path: str) -> AsyncIterator[Browser]:
 @pytest.fixture
 async def visitor(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A browser profile of its own: cookies, storage, connections."""
-    context = await browser.new_context()
+    context = await browser.new_context(ignore_https_errors=True)
     context.set_default_timeout(PATIENCE_MS)
     yield context
     await context.close()

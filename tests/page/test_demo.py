@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import jwt
@@ -13,6 +14,7 @@ import pytest
 
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
+from tests.contracts.kit.tls import TLS, made_pair
 from tests.contracts.kit.tokens import SECRET
 from tests.page.conftest import DEMO
 from transports.race import TOKENS_BURST
@@ -132,15 +134,19 @@ def test_demo_is_refused_where_other_machines_could_ask() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_race_serves_the_demo_without_further_settings() -> None:
-    command = [sys.executable, "-m", "transports", "race", "--no-browser", "--port", "0"]
+@pytest.mark.parametrize("tls", [False, True])
+def test_race_serves_the_demo_without_further_settings(tls: bool, tmp_path: Path) -> None:
+    pair = made_pair(tmp_path)
+    by = ["--certfile", str(pair.certfile), "--keyfile", str(pair.keyfile)] if tls else []
+    command = [sys.executable, "-m", "transports", "race", "--no-browser", "--port", "0", *by]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip().rpartition(" ")[2]
-            answer = httpx.post(f"{url}/demo/token", json={"user": "bob"}, trust_env=False, timeout=20)
+            assert url.startswith("https://" if tls else "http://")
+            answer = httpx.post(f"{url}/demo/token", json={"user": "bob"}, verify=TLS, trust_env=False, timeout=20)
             assert answer.status_code == 200
-            assert 'data-demo="on"' in httpx.get(url, trust_env=False).text
+            assert 'data-demo="on"' in httpx.get(url, verify=TLS, trust_env=False).text
         finally:
             process.terminate()
             _, complaints = process.communicate(timeout=20)

@@ -10,7 +10,7 @@ import pytest
 from core.backplane.memory import MemoryBackplane
 from core.hub import Hub
 from core.settings import SettingError, Settings
-from tests.contracts.kit.server import ServerProcess
+from tests.contracts.kit.pool import ServerPool
 from tests.core.sink import FakeSink
 from transports import visit
 from transports.race import demo_wanted, with_page
@@ -23,9 +23,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return urls
 
 
-def test_the_page_is_opened_once_the_server_answers(plain_server: ServerProcess, opened: list[str]) -> None:
-    visit.open_when_ready("127.0.0.1", plain_server.port).join(30)
-    assert opened == [f"http://127.0.0.1:{plain_server.port}/"]
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_page_is_opened_once_the_server_answers(servers: ServerPool, opened: list[str], tls: bool) -> None:
+    server = servers.own("all", tls=tls, start=False)
+    server.launch()
+    visit.open_when_ready("127.0.0.1", server.port, server.scheme).join(30)
+    assert opened == [f"{server.base_url}/"]
 
 
 def test_nothing_is_opened_when_no_server_comes(monkeypatch: pytest.MonkeyPatch, opened: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import shutil
-import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,8 +27,7 @@ from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
 from tests.contracts.targets import make_client, unique
-from transports.http2 import certificate
-from transports.http2.certificate import CertificateError, server_context
+from transports import certificate
 
 FAT = '"' * 4096
 """Escaped it is 24 KiB."""
@@ -82,20 +80,6 @@ def test_a_made_certificate_is_for_this_machine_and_not_for_ever() -> None:
     assert made.not_valid_before_utc <= now < made.not_valid_after_utc <= now + timedelta(days=398)
     assert pem != certificate.make(now)[0]
     assert b"PRIVATE KEY" in key
-
-
-def test_a_certificate_of_ones_own_is_used(tmp_path: Path) -> None:
-    pem, key = certificate.make(datetime.now(UTC))
-    certfile, keyfile = tmp_path / "c.pem", tmp_path / "k.pem"
-    certfile.write_bytes(pem)
-    keyfile.write_bytes(key)
-    assert isinstance(server_context(str(certfile), str(keyfile)), ssl.SSLContext)
-    with pytest.raises(CertificateError, match="belong together"):
-        server_context(str(certfile), None)
-    with pytest.raises(CertificateError, match=r"cannot use --certfile .*c\.pem with --keyfile .*c\.pem"):
-        server_context(str(certfile), str(certfile))
-    with pytest.raises(CertificateError, match="No such file"):
-        server_context(str(tmp_path / "none.pem"), str(keyfile))
 
 
 def test_nghttp_receives_pushes(servers: ServerPool, room: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.contracts.kit.limits import GONE_S, READY_S
 from tests.contracts.kit.server import free_port
+from tests.contracts.kit.tls import TLS, made_pair
 from tests.contracts.kit.tokens import SECRET
 
 Serve = Callable[..., "Service"]
@@ -26,6 +27,7 @@ class Service:
 
     def __init__(self, log: Path, *arguments: str) -> None:
         self.port = free_port()
+        self.scheme = "https" if "--certfile" in arguments else "http"
         command = [sys.executable, "-m", "transports", "all", "--port", str(self.port), *arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RTLAB_")}
         with log.open("ab") as output:
@@ -40,11 +42,11 @@ class Service:
     def instances(self, *ports: int) -> set[str]:
         """Who answers `/health`, over many new connections."""
         found = set()
-        with httpx.Client(trust_env=False, headers={"Connection": "close"}) as client:
+        with httpx.Client(trust_env=False, verify=TLS, headers={"Connection": "close"}) as client:
             for number in range(40):
                 port = (ports or (self.port,))[number % max(1, len(ports))]
                 try:
-                    found.add(client.get(f"http://127.0.0.1:{port}/health").json()["instance"])
+                    found.add(client.get(f"{self.scheme}://127.0.0.1:{port}/health").json()["instance"])
                 except httpx.TransportError:
                     time.sleep(0.05)
         return found
@@ -97,8 +99,11 @@ def test_instances_do_not_outlive_who_watches_over_them(serve: Serve) -> None:
     assert not psutil.wait_procs(children, timeout=GONE_S)[1]
 
 
-def test_each_instance_may_have_its_own_port(serve: Serve) -> None:
-    service = serve("--separate-ports")
+@pytest.mark.parametrize("tls", [False, True])
+def test_each_instance_may_have_its_own_port(serve: Serve, tls: bool, tmp_path: Path) -> None:
+    pair = made_pair(tmp_path)
+    by = ["--certfile", str(pair.certfile), "--keyfile", str(pair.keyfile)] if tls else []
+    service = serve("--separate-ports", *by)
     service.until(lambda: len(service.instances(service.port, service.port + 1)) == 2)
     assert len(service.instances(service.port)) == 1
 

@@ -8,10 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from core.auth import Authenticator
+from tests.contracts.kit.tls import made_pair
 from tests.transports.access import SECRET
 from transports.__main__ import main
 
@@ -112,6 +120,53 @@ def test_bad_setting_is_named_with_its_value(
 )
 def test_bad_argument_is_told(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], part: str) -> None:
     assert part in refused(capsys, *arguments)
+
+
+@pytest.fixture(scope="module")
+def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of good and bad files."""
+    folder = tmp_path_factory.mktemp("pems")
+    pair = made_pair(folder)
+    (folder / "other").mkdir()
+    made_pair(folder / "other")
+    key = load_pem_private_key(pair.keyfile.read_bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open sesame"))
+    (folder / "locked.pem").write_bytes(locked)
+    (folder / "empty.pem").write_bytes(b"")
+    (folder / "broken.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("certfile", "keyfile", "part"),
+    [
+        ("certificate.pem", None, "give both"),
+        (None, "key.pem", "give both"),
+        ("none.pem", "key.pem", "cannot read --certfile none.pem: No such file or directory"),
+        ("certificate.pem", "other", "cannot read --keyfile other: Is a directory"),
+        ("empty.pem", "key.pem", "--certfile empty.pem has no line '-----BEGIN … CERTIFICATE-----'"),
+        ("key.pem", "key.pem", "--certfile key.pem has no line"),
+        ("certificate.pem", "certificate.pem", "--keyfile certificate.pem has no line"),
+        ("broken.pem", "key.pem", "cannot use --certfile broken.pem with --keyfile key.pem"),
+        ("certificate.pem", "other/key.pem", "the key is not that of the certificate"),
+        ("certificate.pem", "locked.pem", "--keyfile locked.pem is encrypted"),
+    ],
+)
+@pytest.mark.parametrize("name", [("sse",), ("sse", "--http2"), ("all", "--instances", "2", "--redis", "redis://x")])
+def test_a_pair_that_cannot_be_used_is_told(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    pems: Path,
+    name: tuple[str, ...],
+    certfile: str | None,
+    keyfile: str | None,
+    part: str,
+) -> None:
+    monkeypatch.chdir(pems)
+    given = (*(("--certfile", certfile) if certfile else ()), *(("--keyfile", keyfile) if keyfile else ()))
+    told = refused(capsys, *name, "--port", "0", *given)
+    assert part in told
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(

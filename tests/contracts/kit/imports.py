@@ -7,7 +7,7 @@ from transports.registry import TRANSPORTS, load
 for module in (
     "core.backplane.redis",
     "transports.__main__",
-    "transports.http2.certificate",
+    "transports.certificate",
     "transports.http2.server",
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",

@@ -21,7 +21,7 @@ class CuttableLink:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._server.scheme}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> CuttableLink:
         self._listener = await asyncio.start_server(self._accepted, "127.0.0.1", 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.contracts.kit.prepared import prepare
 from tests.contracts.kit.server import Launcher, ServerProcess, spec
+from tests.contracts.kit.tls import Pair, made_pair
 
 FANOUTS: Mapping[str, dict[str, str]] = {
     "direct": {"FANOUT": "direct"},
@@ -23,6 +24,7 @@ class Variant:
     backplane: str = "memory"
     fanout: str = "direct"
     redis_url: str = ""
+    tls: bool = False
 
     def settings(self) -> dict[str, str]:
         own = FANOUTS[self.fanout]
@@ -36,6 +38,7 @@ class ServerPool:
         prepare()
         self._log_folder = log_folder
         self._variant = variant
+        self._pair: Pair | None = None
         self._shared: dict[object, ServerProcess] = {}
         self._all: list[ServerProcess] = []
 
@@ -58,14 +61,23 @@ class ServerPool:
         launcher: Launcher = "forked",
         *,
         start: bool = True,
+        tls: bool | None = None,
     ) -> ServerProcess:
-        """A server that the caller may stop; the pool ends it at the latest with the session."""
-        wanted = spec(name, self._variant.settings() | dict(settings or {}), launcher)
+        """A server that the caller may stop; the pool ends it at the latest with the session. `tls`: if not as all."""
+        pair = self.pair if (self._variant.tls if tls is None else tls) else None
+        wanted = spec(name, self._variant.settings() | dict(settings or {}), launcher, pair)
         server = ServerProcess(wanted, self._log_folder / f"{len(self._all):03d}-{name}.log")
         self._all.append(server)
         if start:
             server.start()
         return server
+
+    @property
+    def pair(self) -> Pair:
+        """The certificate of all servers under test that have one, and its key."""
+        if self._pair is None:
+            self._pair = made_pair(self._log_folder)
+        return self._pair
 
     def close(self) -> list[str]:
         """End every server; the offences found in their logs, each with the server it was found at."""

@@ -17,7 +17,8 @@ from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from tests.contracts.kit.limits import EVENT_S
-from tests.contracts.kit.server import ServerProcess
+from tests.contracts.kit.server import HOST, ServerProcess
+from tests.contracts.kit.tls import tls_for
 
 _RECEIVE_BUFFER_BYTES = 4096
 
@@ -35,8 +36,11 @@ class RawWebSocket:
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         connection.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", server.port))
-        self._reader, self._writer = await asyncio.open_connection(sock=connection, limit=_RECEIVE_BUFFER_BYTES)
+        await asyncio.get_running_loop().sock_connect(connection, (HOST, server.port))
+        tls = tls_for(server.base_url)
+        self._reader, self._writer = await asyncio.open_connection(
+            sock=connection, limit=_RECEIVE_BUFFER_BYTES, ssl=tls, server_hostname=None if tls is None else HOST
+        )
         self._protocol = ClientProtocol(parse_uri(f"{server.ws_base_url}/rooms/{room}/ws"), max_size=None)
         self._protocol.send_request(self._protocol.connect())
         self._flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -18,13 +19,14 @@ import httpx
 
 from tests.contracts.kit.limits import GONE_S, READY_S
 from tests.contracts.kit.prepared import PreparedProcess
-from tests.contracts.kit.tls import TLS
+from tests.contracts.kit.tls import TLS, Pair, tls_for
 from tests.contracts.kit.tokens import SECRET
 from tests.tracing import CONFIG
 
 Launcher = Literal["forked", "module", "uvicorn"]
 """Forked from a process that has imported the server's modules (`prepared`), or a program started from nothing."""
 
+HOST = "127.0.0.1"
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+")
 _POLL_PAUSE_S = 0.02
 _PARTS_OF_ALL = ("websocket", "sse", "longpoll", "shortpoll")  # coverage sees their code in `all`
@@ -33,7 +35,7 @@ _PARTS_OF_ALL = ("websocket", "sse", "longpoll", "shortpoll")  # coverage sees t
 def free_port() -> int:
     """A port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
@@ -45,6 +47,12 @@ class ServerSpec:
     name: str
     settings: tuple[tuple[str, str], ...] = ()
     launcher: Launcher = "module"
+    pair: Pair | None = None
+    """Of https and wss by uvicorn; without one only HTTP/2 is over TLS, by a pair that the server makes."""
+
+    @property
+    def tls(self) -> bool:
+        return self.http2 or self.pair is not None
 
     @property
     def http2(self) -> bool:
@@ -54,7 +62,13 @@ class ServerSpec:
     def arguments(self, port: int) -> list[str]:
         served = f"transports.{self.name}:app" if self.launcher == "uvicorn" else self.name.removesuffix("-h2")
         http2 = ["--http2"] if self.name.endswith("-h2") else []
-        return [served, *http2, "--host", "127.0.0.1", "--port", str(port)]
+        return [served, *http2, *self._pair_options(), "--host", HOST, "--port", str(port)]
+
+    def _pair_options(self) -> list[str]:
+        if self.pair is None:
+            return []
+        prefix = "--ssl-" if self.launcher == "uvicorn" else "--"
+        return [f"{prefix}certfile", str(self.pair.certfile), f"{prefix}keyfile", str(self.pair.keyfile)]
 
     def command(self, port: int) -> list[str]:
         program = "uvicorn" if self.launcher == "uvicorn" else "transports"
@@ -73,8 +87,9 @@ def spec(
     name: str,
     settings: Mapping[str, str] | None = None,
     launcher: Launcher = "module",
+    pair: Pair | None = None,
 ) -> ServerSpec:
-    return ServerSpec(name, tuple(sorted((settings or {}).items())), launcher)
+    return ServerSpec(name, tuple(sorted((settings or {}).items())), launcher, pair)
 
 
 @dataclass(slots=True)
@@ -88,15 +103,15 @@ class ServerProcess:
 
     @property
     def scheme(self) -> str:
-        return "https" if self.spec.http2 else "http"
+        return "https" if self.spec.tls else "http"
 
     @property
     def base_url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}"
+        return f"{self.scheme}://{HOST}:{self.port}"
 
     @property
     def ws_base_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        return self.base_url.replace("http", "ws", 1)
 
     @property
     def started(self) -> bool:
@@ -136,6 +151,10 @@ class ServerProcess:
         exit_code = self.process.poll()
         self.stop()
         raise RuntimeError(f"{self.spec} was not ready (exit code {exit_code}); its log:\n{self.log_text()}")
+
+    async def open_connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to say what no client would; over TLS where the server is."""
+        return await asyncio.open_connection(HOST, self.port, ssl=tls_for(self.base_url))
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)

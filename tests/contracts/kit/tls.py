@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from transports.http2.certificate import make
+from transports.certificate import make
 
 # One context for all clients: each would load the machine's certificates anew. Servers under test make their own.
 TLS = ssl.create_default_context()
@@ -39,3 +41,11 @@ def made_pair(folder: Path) -> Pair:
 def tls_for(address: str) -> ssl.SSLContext | None:
     """What a client of an address connects by: None where it is plain."""
     return TLS if address.startswith(("https", "wss")) else None
+
+
+def end_sending(writer: asyncio.StreamWriter) -> None:
+    """Send nothing more, and go on reading. TLS of asyncio has no half-close: the TCP below it is ended."""
+    if writer.can_write_eof():
+        writer.write_eof()
+    else:
+        writer.get_extra_info("socket").shutdown(socket.SHUT_WR)

@@ -82,7 +82,8 @@ def nchan(tmp_path: Path) -> Iterator[str]:
     folder = tmp_path / "nginx"
     folder.mkdir()
     user = "user root;\n" if os.geteuid() == 0 else ""  # its worker must reach the folder of this test
-    (folder / "nchan.conf").write_text(user + config)
+    two = config.replace("worker_processes 1;", "worker_processes 2;")
+    (folder / "nchan.conf").write_text(user + two)
     with running([nginx, "-p", str(folder), "-c", str(folder / "nchan.conf")], port, tmp_path / "nginx.log"):
         yield f"http://127.0.0.1:{port}"
 
@@ -117,6 +118,8 @@ def test_nchan_is_measured_on_its_three_transports(nchan: str, tmp_path: Path) -
     for cell in measured:
         check_delivered(cell)
         assert str(cell.server["software"]).startswith("nginx/")
+        assert cell.server["processes_watched"] == 3, "the parent and both workers"
+        assert "forwards" not in cell.server
         assert cell.costs is not None
         assert cell.costs.server_cpu_us_per_delivery is not None
 

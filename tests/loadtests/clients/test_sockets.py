@@ -71,6 +71,19 @@ def test_tcp_info_counts_bytes_and_segments(listener: socket.socket) -> None:
     theirs.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO as read here is Linux's")
+def test_what_nobody_has_read_yet_does_not_count_as_received(listener: socket.socket) -> None:
+    ours, theirs = _connect(listener)
+    theirs.send(b"x" * 1000)
+    select.select([ours], [], [], 5)
+    ours.recv(300)
+    totals = sockets.read_totals(ours)
+    assert totals is not None
+    assert totals.bytes_received == 300
+    ours.close()
+    theirs.close()
+
+
 def test_a_read_without_stamp_says_so() -> None:
     assert sockets.realtime_stamp_ns([]) == 0
 

@@ -8,7 +8,7 @@ import pytest
 
 from loadtests.clients.errors import ProtocolError
 from loadtests.clients.tls import TlsPipe, client_context
-from transports.http2.certificate import server_context
+from transports.certificate import server_context
 
 
 class Peer:

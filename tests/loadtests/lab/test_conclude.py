@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.analysis.thresholds import parse
-from loadtests.lab.compare import OK, SOME_INVALID, THRESHOLD_BROKEN, conclude
+from loadtests.lab.compare import FAILED, OK, SOME_INVALID, THRESHOLD_BROKEN, conclude
 from tests.loadtests.analysis import synthetic
 
 PLAN = synthetic.Plan(
@@ -28,6 +28,19 @@ def test_thresholds_decide_the_exit_code_and_are_said(tmp_path: Path, capsys: py
     assert err == "rtlab: broken: websocket.p50<20s\n"
     assert (tmp_path / "report.html").is_file()
     assert json.loads((tmp_path / "results.json").read_text())["run_id"] == run.run_id
+
+
+def test_a_report_that_can_not_be_written_takes_neither_table_nor_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = synthetic.make_run(tmp_path, PLAN)
+    (tmp_path / "report.html").mkdir()
+    assert conclude(tmp_path, run) == FAILED
+    assert conclude(tmp_path, run, [BROKEN]) == THRESHOLD_BROKEN
+    out, err = capsys.readouterr()
+    assert "websocket  50x10" in out
+    assert "report:" not in out
+    assert f"rtlab: the report could not be written into {tmp_path}: " in err
 
 
 def test_an_invalid_cell_is_no_success_and_a_broken_threshold_counts_more(tmp_path: Path) -> None:

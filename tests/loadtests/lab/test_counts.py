@@ -164,14 +164,14 @@ def readings(server_cpu_percent: float, foreign_cpu_percent: float) -> tuple[Rea
     return tuple(taken)
 
 
-def test_costs_are_per_delivery_of_the_measured_phase() -> None:
+def test_costs_are_per_delivery_and_what_was_counted_by_looks_per_delivery_between_them() -> None:
     cell = perfect()
-    spent = counts.costs(cell.samples, cell.result, readings(10.0, 0.0))
+    spent = counts.costs(cell.samples, msgspec.structs.replace(cell.result, looked_at=39), readings(10.0, 0.0))
     assert spent.server_cpu_us_per_delivery == pytest.approx(0.1 * 2e6 / 40)
-    assert spent.generator_cpu_us_per_delivery == pytest.approx(10_000 / 40)
-    assert spent.wire_bytes_down_per_delivery == 1000 / 40
-    assert spent.wire_bytes_up_per_delivery == 100 / 40
-    assert spent.packets_per_delivery == 20 / 40
+    assert spent.generator_cpu_us_per_delivery == pytest.approx(10_000 / 39)
+    assert spent.wire_bytes_down_per_delivery == 1000 / 39
+    assert spent.wire_bytes_up_per_delivery == 100 / 39
+    assert spent.packets_per_delivery == 20 / 39
     assert spent.connect_ms_p50 == 2.0
     assert spent.server_kib_per_connection is None
 

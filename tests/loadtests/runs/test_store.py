@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -207,3 +210,32 @@ def test_a_runs_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
         RunStore.create(tmp_path / "runs", new_run())
     with pytest.raises(RunError, match="can't make a run folder"):
         RunStore.create(tmp_path / "runs" / "deeper", new_run())
+
+
+@contextmanager
+def no_file_larger_than(size_bytes: int) -> Iterator[None]:
+    """Let writes of this process fail as on a full disk: with an error that names no file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_reported_with_the_file_that_did_not_fit(tmp_path: Path) -> None:
+    runs = RunStore.create(tmp_path, new_run())
+    with no_file_larger_than(64), pytest.raises(RunError, match=r"run\.json could not be written: File too large"):
+        runs.update(elapsed_s=1.0)
+    rows = {"samples": SAMPLES.empty_table()}
+    with no_file_larger_than(16), pytest.raises(RunError, match=r"samples\.parquet could not be written: .*too large"):
+        runs.add(cell("0-sse-1x1"), rows)
+
+
+def test_a_cells_table_that_is_broken_is_named(tmp_path: Path) -> None:
+    runs = RunStore.create(tmp_path, new_run())
+    runs.add(cell("0-sse-1x1"), {"samples": SAMPLES.empty_table()})
+    (broken,) = runs.folder.glob("cells/*/samples.parquet")
+    broken.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(RunError, match=r"cells/0-sse-1x1/samples\.parquet can't be read: "):
+        runs.finish()

@@ -73,3 +73,13 @@ def test_past_its_bound_it_parses_at_once(inbox: Inbox, monkeypatch: pytest.Monk
     for number in range(4):
         inbox.put(taker, _read(str(number)))
     assert log == ["a parses 0", "a parses 1", "a parses 2", "a parses 3"]
+
+
+def test_bytes_that_wait_are_counted_by_who_is_to_parse_them(inbox: Inbox) -> None:
+    log: list[str] = []
+    ours, others = Slow(log, "ours"), Slow(log, "others")
+    for taker, data in ((ours, b"abc"), (others, b"abcdef"), (ours, b"de")):
+        inbox.put(taker, Read(data, [], 0))
+    assert inbox.unparsed_bytes({ours}) == 5
+    gevent.sleep(0.01)
+    assert inbox.unparsed_bytes({ours, others}) == 0

@@ -17,6 +17,8 @@ from cryptography.x509.oid import NameOID
 HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 LIFE: Final = timedelta(days=397)  # the most that browsers take of anybody
 _CLOCKS_APART: Final = timedelta(hours=1)
+_CERTIFICATE: Final = b"CERTIFICATE-----"
+_KEY: Final = b"PRIVATE KEY-----"
 _ALPN: Final = ("h2", "http/1.1")  # the latter for /health, /metrics and POST by plain tools
 
 
@@ -32,14 +34,33 @@ def server_context(certfile: str | None, keyfile: str | None) -> ssl.SSLContext:
     context.set_alpn_protocols(list(_ALPN))
     if certfile is None and keyfile is None:
         _load_made(context)
-        return context
-    if certfile is None or keyfile is None:
-        raise CertificateError("--certfile and --keyfile belong together: give both, or neither for a self-made pair")
-    try:
-        context.load_cert_chain(certfile, keyfile)
-    except OSError as error:  # ssl.SSLError is one
-        raise CertificateError(f"cannot use --certfile {certfile} with --keyfile {keyfile}: {error}") from error
+    else:
+        load(context, certfile, keyfile)
     return context
+
+
+def load(context: ssl.SSLContext, certfile: str | None, keyfile: str | None) -> None:
+    """Give a context the pair in these files. Raises CertificateError with what is wrong with which file."""
+    if certfile is None or keyfile is None:
+        raise CertificateError("--certfile and --keyfile belong together: give both or neither")
+    for option, path, wanted in (("--certfile", certfile, _CERTIFICATE), ("--keyfile", keyfile, _KEY)):
+        try:
+            text = Path(path).read_bytes()
+        except OSError as error:
+            raise CertificateError(f"cannot read {option} {path}: {error.strerror}") from error
+        if wanted not in text:
+            raise CertificateError(f"{option} {path} has no line '-----BEGIN … {wanted.decode()}': PEM is allowed")
+
+    def refuse_passphrase() -> str:  # else OpenSSL would ask for it on the terminal
+        raise CertificateError(
+            f"--keyfile {keyfile} is encrypted: give it without a passphrase (openssl pkey -in {keyfile} -out PLAIN)"
+        )
+
+    try:
+        context.load_cert_chain(certfile, keyfile, refuse_passphrase)
+    except ssl.SSLError as error:
+        why = "the key is not that of the certificate" if error.reason == "KEY_VALUES_MISMATCH" else str(error)
+        raise CertificateError(f"cannot use --certfile {certfile} with --keyfile {keyfile}: {why}") from error
 
 
 def _load_made(context: ssl.SSLContext) -> None:
