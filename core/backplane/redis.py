@@ -35,7 +35,8 @@ from core.settings import Settings
 from core.wire import event_body
 
 _PAGE: Final = 256  # events a history call reads at a time: Redis serves nobody else meanwhile
-_CLAIM: Final = 200  # rooms looked after per sweep and instance
+_CLAIM: Final = 200  # rooms looked after at a time
+_SWEEP_SHARE: Final = 1 / 6  # of a lease's time: our own leases, renewed every third of it, must not wait for longer
 _CLAIM_MS: Final = 3000
 _BATCH: Final = 200  # leases per script
 _DAY_MS: Final = 86_400_000
@@ -54,6 +55,7 @@ class RedisBackplane:
         self._settings = settings
         self._new_epoch = new_epoch
         self._database = address.database
+        self._ttl_ms = int(settings.presence_ttl_s * 1000)
         self._keep_ms = int((settings.history_s + settings.presence_ttl_s) * 1000) + _DAY_MS
         self._caller = Caller(address, self._keep_ms, self._doubt)
         self._reader = Reader(address, self._receive, self._doubt)
@@ -166,12 +168,18 @@ class RedisBackplane:
     async def sweep(self) -> None:
         """See `Backplane.sweep`. Instances share the work; age and empty rooms are left to Redis's own expiry."""
         await self._caller.check_life()
+        until_s = time.monotonic() + self._settings.presence_ttl_s * _SWEEP_SHARE
+        while await self._expire_due() == _CLAIM and time.monotonic() < until_s:
+            pass  # until nothing is due
+
+    async def _expire_due(self) -> int:
+        """Look after some of the rooms where leases may have run out. Returns how many."""
         claim, *rooms = await self._caller.plain("claim", (DUE,), (_CLAIM, _CLAIM_MS))
-        if not rooms:
-            return
-        answers = await _all(self._run("expire", RoomId(room.decode())) for room in rooms)
-        looked = [part for room, answer in zip(rooms, answers, strict=True) for part in (room, answer[4])]
-        await self._caller.plain("settle", (DUE,), (claim, self._keep_ms, *looked))
+        if rooms:
+            answers = await _all(self._run("expire", RoomId(room.decode()), self._ttl_ms) for room in rooms)
+            looked = [part for room, answer in zip(rooms, answers, strict=True) for part in (room, answer[4])]
+            await self._caller.plain("settle", (DUE,), (claim, self._keep_ms, *looked))
+        return len(rooms)
 
     async def _run(self, script: str, room: RoomId, *own: Any) -> list[Any]:
         settings = self._settings
@@ -201,13 +209,18 @@ class RedisBackplane:
             for room, held in by_room.items()
             for start in range(0, len(held), _BATCH)
         )
+        rooms = list(by_room) if take else []
+        for start in range(0, len(rooms), _BATCH):
+            await self._note_due(rooms[start : start + _BATCH], ttl_s, anew=False)
 
     async def _hold(self, room: RoomId, leases: Sequence[Lease], ttl_s: float, *, take: bool) -> None:
-        ttl_ms = int(ttl_s * 1000)
-        answer = await self._run("hold", room, ttl_ms, int(take), *map(_member, leases))
+        answer = await self._run("hold", room, int(ttl_s * 1000), int(take), *map(_member, leases))
         if answer[4]:
-            # An index of its own slot, so a step of its own. Who dies in between leaves a ghost until the next join.
-            await self._caller.plain("due", (DUE,), (room, ttl_ms, self._keep_ms))
+            # An index of its own slot, so a step of its own. Who dies in between leaves a ghost until others renew.
+            await self._note_due([room], ttl_s, anew=True)
+
+    async def _note_due(self, rooms: Sequence[RoomId], ttl_s: float, *, anew: bool) -> None:
+        await self._caller.plain("due", (DUE,), (int(ttl_s * 1000), self._keep_ms, int(anew), *rooms))
 
     async def _opened(self) -> None:
         until_s = time.monotonic() + _OPENING_S

@@ -1,9 +1,10 @@
--- Extra: when the next lease runs out, ms; 0 when there is none.
+-- ARGV 7 ttl in ms. Extra: when the next lease runs out, ms; 0 when there is none.
 trim()
+local mended = mend(digits(now + tonumber(ARGV[7])))
 for _, member in ipairs(expired()) do
   drop(member)
 end
-if appended > 0 then
+if mended or appended > 0 then
   keep()
 end
 local next_due = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)

@@ -3,4 +3,7 @@ if not epoch then
   open()
   keep()
 end
+if mend() then
+  keep()
+end
 return answer('ok', redis.call('HGETALL', KEYS[5]))

@@ -6,6 +6,7 @@ if late then
   return answer('late')
 end
 trim()
+mend()
 prove_drop()
 drop(ARGV[7])
 keep()

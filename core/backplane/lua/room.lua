@@ -134,6 +134,25 @@ local function drop(member)
   redis.call('ZREM', KEYS[4], member)
 end
 
+-- Redis may evict leases or users: what is gone is made anew from the other. A user of whom no lease is left gets one
+-- without a name, until then; the first lease that the user's holder renews takes its place. Returns whether it did.
+local function mend(until_ms)
+  local held, here = redis.call('ZCARD', KEYS[4]) > 0, redis.call('HLEN', KEYS[5]) > 0
+  if held and not here then
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')) do
+      local user = user_of(member)
+      redis.call('HSET', KEYS[5], user, digits(connections(user) + 1))
+    end
+  elseif here and not held and until_ms then
+    local users = redis.call('HGETALL', KEYS[5])
+    for i = 1, #users, 2 do
+      redis.call('HSET', KEYS[5], users[i], '1')
+      redis.call('ZADD', KEYS[4], until_ms, users[i] .. '\0')
+    end
+  end
+  return held ~= here
+end
+
 -- Who is to be dropped because the lease ran out.
 local function expired()
   local members = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', digits(now))

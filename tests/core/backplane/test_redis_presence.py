@@ -1,0 +1,122 @@
+"""Presence in Redis when much is due at once, and when Redis evicts a part of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from core.backplane.base import Lease
+from core.backplane.redis import RedisBackplane
+from core.model import Member, RoomId, UserId
+from core.settings import Settings
+from tests.core.backplane.bench import listening
+from tests.core.backplane.kit import ALICE, BOB, FREE, ROOM, told
+
+BRIEF = Settings(rate_per_s=0.0, presence_ttl_s=0.4)
+TABS = [Lease(ROOM, ALICE, "one"), Lease(ROOM, ALICE, "two")]
+GHOST = Lease(ROOM, BOB, "ghost")
+
+
+@pytest.fixture
+async def client(redis_url: str) -> Redis:
+    """Of a Redis that holds nothing."""
+    client = Redis.from_url(redis_url)
+    await client.flushall()
+    return client
+
+
+async def members(backplane: RedisBackplane) -> list[Member]:
+    return sorted((await backplane.members(ROOM))[1], key=lambda member: member.user_id)
+
+
+async def test_one_sweep_goes_on_until_nothing_is_due(redis_url: str, client: Redis) -> None:
+    rooms = [RoomId(f"room{number}") for number in range(450)]  # more than are looked after at a time
+    dead, alive = RedisBackplane(redis_url, FREE), RedisBackplane(redis_url, FREE)
+    async with client, listening(alive):
+        async with listening(dead):
+            await asyncio.gather(*(dead.hold(Lease(room, ALICE, "ghost"), 0.2) for room in rooms))
+        await asyncio.sleep(0.25)
+        await alive.sweep()
+        assert alive.appended == len(rooms)
+        assert await client.zcard("rtlab:due") == 0
+
+
+async def test_users_that_were_evicted_are_counted_anew_from_their_leases(redis_url: str, client: Redis) -> None:
+    backplane = RedisBackplane(redis_url, FREE)
+    async with client, listening(backplane, ROOM):
+        start = await backplane.subscribe(ROOM)
+        for lease in TABS:
+            await backplane.hold(lease, 60.0)
+        await client.delete(f"rtlab:{{{ROOM}}}:users")
+        assert await members(backplane) == [Member(ALICE, 2)]
+        await client.delete(f"rtlab:{{{ROOM}}}:users")
+        await backplane.hold(Lease(ROOM, ALICE, "three"), 60.0)
+        assert await members(backplane) == [Member(ALICE, 3)]
+        await client.delete(f"rtlab:{{{ROOM}}}:users")
+        for lease in TABS:
+            await backplane.release(lease)
+        assert await told(backplane, start) == [("user_joined", "alice")]
+        await backplane.release(Lease(ROOM, ALICE, "three"))
+        assert await told(backplane, start) == [("user_joined", "alice"), ("user_left", "alice")]
+
+
+async def test_leases_that_were_evicted_are_taken_again_or_leave(redis_url: str, client: Redis) -> None:
+    backplane = RedisBackplane(redis_url, BRIEF)
+    async with client, listening(backplane, ROOM):
+        start = await backplane.subscribe(ROOM)
+        for lease in (*TABS, GHOST):
+            await backplane.hold(lease, 60.0)
+        await client.delete(f"rtlab:{{{ROOM}}}:leases")
+        assert await members(backplane) == [Member(ALICE, 2), Member(BOB, 1)]
+        await backplane.renew(TABS, 0.3)
+        assert await members(backplane) == [Member(ALICE, 2), Member(BOB, 1)]
+        await backplane.renew(TABS, 60.0)
+        await asyncio.sleep(0.35)
+        await client.zadd("rtlab:due", {ROOM: 0})  # when the lease that was evicted would have run out
+        await backplane.sweep()
+        assert await members(backplane) == [Member(ALICE, 2)]
+        joined = [("user_joined", "alice"), ("user_joined", "bob")]
+        assert await told(backplane, start) == [*joined, ("user_left", "bob")]
+
+
+async def test_leases_that_were_evicted_while_nobody_renews_leave(redis_url: str, client: Redis) -> None:
+    backplane = RedisBackplane(redis_url, BRIEF)
+    async with client, listening(backplane, ROOM):
+        start = await backplane.subscribe(ROOM)
+        await backplane.hold(GHOST, 0.1)
+        await client.delete(f"rtlab:{{{ROOM}}}:leases")
+        await asyncio.sleep(0.15)
+        await backplane.sweep()
+        assert await members(backplane) == [Member(BOB, 1)]  # it may be renewed yet
+        await asyncio.sleep(BRIEF.presence_ttl_s)
+        await backplane.sweep()
+        assert await told(backplane, start) == [("user_joined", "bob"), ("user_left", "bob")]
+
+
+async def test_rooms_of_an_evicted_index_are_noted_again_by_who_renews(redis_url: str, client: Redis) -> None:
+    backplane = RedisBackplane(redis_url, FREE)
+    async with client, listening(backplane, ROOM):
+        await backplane.hold(GHOST, 0.2)
+        await backplane.hold(TABS[0], 60.0)
+        await client.delete("rtlab:due")
+        await backplane.renew([TABS[0]], 0.2)
+        await asyncio.sleep(0.25)
+        await backplane.renew([TABS[0]], 60.0)
+        await backplane.sweep()
+        assert await members(backplane) == [Member(ALICE, 1)]
+
+
+async def test_who_joins_again_while_an_old_lease_runs_out_neither_leaves_nor_joins(
+    redis_url: str, client: Redis
+) -> None:
+    backplane = RedisBackplane(redis_url, FREE)
+    async with client, listening(backplane, ROOM):
+        start = await backplane.subscribe(ROOM)
+        await backplane.hold(Lease(ROOM, UserId("alice"), "cut off"), 0.1)
+        await asyncio.sleep(0.15)
+        await backplane.hold(TABS[0], 60.0)
+        await backplane.sweep()
+        assert await members(backplane) == [Member(ALICE, 1)]
+        assert await told(backplane, start) == [("user_joined", "alice")]
