@@ -9,10 +9,12 @@ at the Welch-Satterthwaite degrees of freedom. `docs/methodology.md` has the der
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from loadtests.analysis.bounds import AtLeast, AtMost
 from loadtests.analysis.latency import FloatArray, IntArray
 
 TIME_BLOCK_S = 0.5
@@ -30,12 +32,14 @@ class BlockedLatency:
     """Latencies of one condition, counted per time block and value bin.
 
     `counts[t, v]` deliveries of time block `t` lie in bin `v`, whose mean is `value_ms[v]` (ascending);
-    time block `t` belongs to run block `run_block[t]`. With up to 2048 deliveries nothing is lost.
+    time block `t` belongs to run block `run_block[t]`. With up to 2048 deliveries nothing is lost. Deliveries
+    that never came are counted at their lower bounds: a percentile from `known_below_ms` on is a lower bound.
     """
 
     counts: FloatArray
     value_ms: FloatArray
     run_block: IntArray
+    known_below_ms: float = math.inf
 
     @property
     def run_blocks(self) -> IntArray:
@@ -45,7 +49,7 @@ class BlockedLatency:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A percentile in ms with its 95 % interval."""
+    """A percentile in ms with its 95 % interval; an `AtLeast` where it, or an end, is only known from below."""
 
     value_ms: float
     low_ms: float
@@ -55,17 +59,32 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Percentile of one condition minus that of another, in ms, with its 95 % interval."""
+    """Percentile of one condition minus that of another, in ms, with its 95 % interval.
 
-    value_ms: float
+    A percentile that is only known from below leaves the difference open at one end, which is infinite then.
+    """
+
+    value_ms: float  # an `AtLeast` or `AtMost` where one of the percentiles is only known from below
     low_ms: float
     high_ms: float
     smallest_detectable_ms: float  # found in 80 % of such runs, if it were the truth
 
     @property
     def indistinguishable(self) -> bool:
-        """Whether the interval, widened by the instrument's resolution, holds zero."""
-        return self.low_ms - RESOLUTION_MS <= 0 <= self.high_ms + RESOLUTION_MS
+        """Whether the interval, widened by the instrument's resolution, holds zero; never where it is not known."""
+        return self.known and self.low_ms - RESOLUTION_MS <= 0 <= self.high_ms + RESOLUTION_MS
+
+    @property
+    def known(self) -> bool:
+        """Whether the interval says anything of zero: it is closed, or its closed end excludes zero."""
+        closed = math.isfinite(self.low_ms) and math.isfinite(self.high_ms)
+        return closed or self.low_ms - RESOLUTION_MS > 0 or self.high_ms + RESOLUTION_MS < 0
+
+    @property
+    def size_ms(self) -> float:
+        """How large the difference is, whichever way."""
+        size, open_end = abs(float(self.value_ms)), AtLeast if self.value_ms > 0 else AtMost
+        return AtLeast(size) if isinstance(self.value_ms, open_end) else size
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +115,25 @@ class _Spread:
     dof: float
 
 
-def block(latency_ms: FloatArray, scheduled_ns: IntArray, run_block: IntArray) -> BlockedLatency:
-    """Count latencies per time block. Arrays are aligned, one entry per delivery. Raises ValueError when empty."""
+def block(
+    latency_ms: FloatArray, scheduled_ns: IntArray, run_block: IntArray, known_below_ms: float = math.inf
+) -> BlockedLatency:
+    """Count latencies per time block. Arrays are aligned, one entry per delivery. Raises ValueError when empty.
+
+    Missing deliveries are entries at their lower bounds, of which `known_below_ms` is the least.
+    """
     if not len(latency_ms):
         raise ValueError("no deliveries to resample")
     time_block = scheduled_ns // int(TIME_BLOCK_S * 1e9)
     pairs, row = np.unique(np.stack([run_block, time_block]), axis=1, return_inverse=True)
     edges = _edges(np.sort(latency_ms))
+    if math.isfinite(known_below_ms):
+        edges = np.unique(np.append(edges, known_below_ms))  # no bin holds both what is known and what is not
     column = np.clip(np.searchsorted(edges, latency_ms, side="right") - 1, 0, len(edges) - 1)
     flat = row.ravel() * len(edges) + column
     counts = np.bincount(flat, minlength=pairs.shape[1] * len(edges)).reshape(-1, len(edges)).astype(np.float64)
     sums = np.bincount(column, weights=latency_ms, minlength=len(edges))
-    return BlockedLatency(counts, sums / np.maximum(counts.sum(axis=0), 1), pairs[0])
+    return BlockedLatency(counts, sums / np.maximum(counts.sum(axis=0), 1), pairs[0], known_below_ms)
 
 
 def estimate(sample: BlockedLatency, percent: float, seed: int = 0) -> Estimate:
@@ -117,23 +143,39 @@ def estimate(sample: BlockedLatency, percent: float, seed: int = 0) -> Estimate:
     labels = sample.run_blocks
     drawn = rng.integers(0, len(labels), (_REPLICATES, len(labels)))
     replicates = _replicates(sample, drawn, percent, rng)
-    low, high = _interval(value, replicates, _spread(_by_run_block(sample, percent, rng)))
+    parts = _by_run_block(sample, percent, rng)
+    low, high = _interval(value, replicates, _spread(parts))
     # Student's t is symmetric, latency is not: no percentile lies below the fastest delivery.
     fastest = float(sample.value_ms[sample.counts.sum(axis=0) > 0][0])
-    return Estimate(value, max(low, fastest), high, len(labels))
+    is_open = high >= sample.known_below_ms or _is_open(sample, value, replicates, parts)
+    return Estimate(
+        _bounded(sample, value),
+        _bounded(sample, max(low, fastest)),
+        AtLeast(high) if is_open else high,
+        len(labels),
+    )
 
 
 def difference(a: BlockedLatency, b: BlockedLatency, percent: float, seed: int = 0) -> Difference:
     """Return percentile of `a` minus percentile of `b`; paired by run block where both ran in the same ones."""
     rng = np.random.default_rng(seed)
-    value = float(_pooled(a, percent) - _pooled(b, percent))
+    value_a, value_b = _pooled(a, percent), _pooled(b, percent)
+    value = value_a - value_b
     paired = np.array_equal(a.run_blocks, b.run_blocks)
     drawn_a = rng.integers(0, len(a.run_blocks), (_REPLICATES, len(a.run_blocks)))
     drawn_b = drawn_a if paired else rng.integers(0, len(b.run_blocks), (_REPLICATES, len(b.run_blocks)))
-    replicates = _replicates(a, drawn_a, percent, rng) - _replicates(b, drawn_b, percent, rng)
+    replicates_a, replicates_b = _replicates(a, drawn_a, percent, rng), _replicates(b, drawn_b, percent, rng)
+    replicates = replicates_a - replicates_b
     parts_a, parts_b = _by_run_block(a, percent, rng), _by_run_block(b, percent, rng)
     spread = _spread(parts_a.minus(parts_b)) if paired else _sum(_spread(parts_a), _spread(parts_b))
     low, high = _interval(value, replicates, spread)
+    # What is only known from below may be later still: `a` leaves the upper end open, `b` the lower one.
+    high = math.inf if _is_open(a, value_a, replicates_a, parts_a) else high
+    low = -math.inf if _is_open(b, value_b, replicates_b, parts_b) else low
+    if value_a >= a.known_below_ms:
+        value = AtLeast(value) if value_b < b.known_below_ms else math.nan
+    elif value_b >= b.known_below_ms:
+        value = AtMost(value)
     detectable = (high - low) / 2 * (_NORMAL_975 + _NORMAL_80) / _NORMAL_975 + RESOLUTION_MS
     return Difference(value, low, high, detectable)
 
@@ -167,6 +209,17 @@ def _quantiles(weighted: FloatArray, value_ms: FloatArray, percent: float) -> Fl
 
 def _pooled(sample: BlockedLatency, percent: float) -> float:
     return float(_quantiles(sample.counts.sum(axis=0)[None, :], sample.value_ms, percent)[0])
+
+
+def _bounded(sample: BlockedLatency, value_ms: float) -> float:
+    return AtLeast(value_ms) if value_ms >= sample.known_below_ms else value_ms
+
+
+def _is_open(sample: BlockedLatency, value: float, replicates: FloatArray, parts: _ByRunBlock) -> bool:
+    """Whether the upper end of a percentile's interval rests on values that are only known from below."""
+    known = sample.known_below_ms
+    tail = float((replicates >= known).mean())
+    return value >= known or tail > (1 - CONFIDENCE) / 2 or bool((parts.value_ms >= known).any())
 
 
 def _replicates(sample: BlockedLatency, drawn: IntArray, percent: float, rng: np.random.Generator) -> FloatArray:

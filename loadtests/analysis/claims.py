@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from loadtests.analysis import model
 from loadtests.analysis.bootstrap import Estimate
+from loadtests.analysis.bounds import greatest
 from loadtests.analysis.quantity import digits, listed
 
 RESOLUTION_MS = 100.0
@@ -75,6 +76,7 @@ def in_prose(transport: str) -> str:
 def rule(claimed_ms: float, low_ms: float, high_ms: float) -> Ruling:
     """Apply the module's rule to the interval of a measured median."""
     half = RESOLUTION_MS / 2
+    high_ms = greatest(high_ms)
     if claimed_ms - half <= low_ms and high_ms < claimed_ms + half:
         return Ruling.HOLDS
     if high_ms < claimed_ms - half or low_ms >= claimed_ms + half:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from loadtests.analysis import bootstrap, claims, cost, latency, model
+from loadtests.analysis import bootstrap, censored, claims, cost, latency, model
 from loadtests.analysis.latency import FloatArray
 from loadtests.analysis.palette import rank
 from loadtests.runs import notes
@@ -67,6 +67,7 @@ class Rows:
 
     samples: Mapping[str, pd.DataFrame]
     publishes: Mapping[str, pd.DataFrame]
+    missing: Mapping[str, censored.Missing]  # of cells that miss deliveries
     guide: Mapping[str, float]  # claimed latency in ms, by transport
     poll_interval_ms: float
 
@@ -91,30 +92,58 @@ def work_out(condition: Condition, cells: Sequence[Cell], rows: Rows) -> Result:
     """Pool the cells of one condition and compute its figures."""
     used = believed(cells)
     validity = validity_of(cells)
-    frames = [rows.samples[cell.id].assign(run_block=cell.block) for cell in used if cell.id in rows.samples]
-    samples = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    values = latency.delivery_latency_ms(samples) if frames else np.empty(0)
-    ascending = np.sort(values)
-    blocks = None
-    if frames:
-        run_block = samples["run_block"].to_numpy(dtype=np.int64)
-        blocks = bootstrap.block(values, samples["scheduled_ns"].to_numpy(dtype=np.int64), run_block)
-    p50, p99 = (_estimate(blocks, len(ascending), percent) for percent in (50.0, 99.0))
+    pooled = _pool(used, rows)
+    ascending = pooled.ascending
+    p50, p99 = (_estimate(pooled.blocks, len(ascending.ms), percent) for percent in (50.0, 99.0))
     return Result(
         condition=condition,
         cells=tuple(cells),
         used=used,
         validity=validity,
-        percentiles=latency.percentiles(ascending),
+        percentiles=latency.percentiles(ascending.ms, ascending.exact, pooled.missing),
         p50=p50,
         p99=p99,
-        skew_ms_p50=latency.percentile(latency.first_to_last_ms(samples), 50) if frames else None,
-        ecdf=latency.ecdf(ascending),
-        blocks=blocks,
+        skew_ms_p50=latency.percentile(latency.first_to_last_ms(pooled.samples), 50),
+        ecdf=latency.ecdf(ascending.ms, exact=ascending.exact),
+        blocks=pooled.blocks,
         model=_model(condition, used, rows),
         costs=cost.per_delivery(used),
         claim=claims.judge(condition.transport, None if validity is Validity.INVALID else p50, rows.guide),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pooled:
+    """The rows of several cells together, and what of theirs never came."""
+
+    samples: pd.DataFrame
+    ascending: latency.Ascending
+    missing: int
+    blocks: bootstrap.BlockedLatency | None  # None where nothing was owed
+
+
+def _pool(cells: Sequence[Cell], rows: Rows) -> _Pooled:
+    frames = [rows.samples[cell.id].assign(run_block=cell.block) for cell in cells if cell.id in rows.samples]
+    samples = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    came_ms = latency.delivery_latency_ms(samples) if frames else np.empty(0)
+    found = [(cell.block, rows.missing.get(cell.id, censored.NONE)) for cell in cells]
+    at_least_ms = np.concatenate([np.empty(0), *(missing.at_least_ms for _, missing in found)])
+    ascending = latency.ascending(came_ms, at_least_ms)
+    if not len(ascending.ms):
+        return _Pooled(samples, ascending, 0, None)
+    # One entry per delivery that was owed: first those that came, then the missing ones.
+    nothing = np.empty(0, dtype=np.int64)
+    scheduled = [samples["scheduled_ns"].to_numpy(dtype=np.int64) if frames else nothing]
+    run_block = [samples["run_block"].to_numpy(dtype=np.int64) if frames else nothing]
+    scheduled += [missing.scheduled_ns for _, missing in found]
+    run_block += [np.full(len(missing.scheduled_ns), block) for block, missing in found]
+    blocks = bootstrap.block(
+        np.concatenate([came_ms, at_least_ms]),
+        np.concatenate(scheduled),
+        np.concatenate(run_block),
+        ascending.known_below_ms,
+    )
+    return _Pooled(samples, ascending, len(at_least_ms), blocks)
 
 
 def _estimate(blocks: bootstrap.BlockedLatency | None, n: int, percent: float) -> bootstrap.Estimate | None:

@@ -36,10 +36,12 @@ class Comparison:
         """What the difference says."""
         if self.difference is None:
             return self.reason
+        if not self.difference.known:
+            return "not known: a percentile is only known from below"
         if self.difference.indistinguishable:
             return "indistinguishable"
         slower = "slower" if self.difference.value_ms > 0 else "faster"
-        return f"B is {slower} by {digits(abs(self.difference.value_ms))} ms"
+        return f"B is {slower} by {digits(self.difference.size_ms)} ms"
 
 
 def between(a: Path, b: Path) -> tuple[Comparison, ...]:

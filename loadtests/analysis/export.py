@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from loadtests.analysis.bootstrap import Estimate
+from loadtests.analysis.bounds import AtLeast
 from loadtests.analysis.condition import Result
 from loadtests.analysis.cost import Cost
 from loadtests.analysis.study import Study
@@ -37,6 +38,8 @@ _GAUGES: Mapping[str, tuple[str, float, str]] = {
 }
 _QUANTILES = {"p50_ms": "0.5", "p90_ms": "0.9", "p99_ms": "0.99", "p999_ms": "0.999"}
 _LATENCY = "rtlab_result_delivery_latency_seconds"
+_LOWER_BOUND = "rtlab_result_delivery_latency_lower_bound"
+_AT_LEAST = "_at_least"
 
 
 def write(run_dir: Path, study: Study) -> tuple[Path, Path]:
@@ -85,6 +88,10 @@ def as_openmetrics(study: Study) -> str:
     for record in found:
         for field, quantile in _QUANTILES.items():
             lines += _sample(study, record, field, _LATENCY, 1e-3, {"quantile": quantile})
+    lines += [f"# TYPE {_LOWER_BOUND} gauge", f"# HELP {_LOWER_BOUND} 1 where only this lower bound is known, else 0."]
+    for record in found:
+        for field, quantile in _QUANTILES.items():
+            lines += _sample(study, record, field + _AT_LEAST, _LOWER_BOUND, 1, {"quantile": quantile})
     for field, (name, scale, words) in _GAUGES.items():
         lines += [f"# TYPE {name} gauge", f"# HELP {name} {words}"]
         for record in found:
@@ -120,12 +127,12 @@ def _record(result: Result) -> Record:
         "errors": notes.in_words(result.errors),
         "cells": len(result.cells),
         "cells_used": len(result.used),
-        "deliveries": p.n,
+        "deliveries": p.received,
         **_estimate("p50_ms", result.p50, p.p50_ms),
-        "p90_ms": p.p90_ms,
+        **_latency("p90_ms", p.p90_ms),
         **_estimate("p99_ms", result.p99, p.p99_ms),
-        "p999_ms": p.p999_ms,
-        "max_ms": p.max_ms,
+        **_latency("p999_ms", p.p999_ms),
+        **_latency("max_ms", p.max_ms),
         "first_to_last_ms_p50": result.skew_ms_p50,
         "expected": expected,
         "received": result.total("received"),
@@ -173,7 +180,14 @@ def _identity(cell: Cell) -> Record:
 
 def _estimate(name: str, estimate: Estimate | None, value: float | None) -> Record:
     low, high = (estimate.low_ms, estimate.high_ms) if estimate else (None, None)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
+    return {**_latency(name, value), **_latency(f"{name}_low", low), **_latency(f"{name}_high", high)}
+
+
+def _latency(name: str, value: float | None) -> Record:
+    """Return a latency and, beside it, whether only this lower bound of it is known."""
+    if value is None:
+        return {name: None, f"{name}{_AT_LEAST}": None}
+    return {name: float(value), f"{name}{_AT_LEAST}": isinstance(value, AtLeast)}
 
 
 def _value(cost: Cost | None) -> float | None:

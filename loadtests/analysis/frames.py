@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from loadtests.analysis import table
+from loadtests.analysis.bounds import AtLeast
 from loadtests.analysis.claims import title
 from loadtests.analysis.quantity import digits, share, span
 from loadtests.analysis.sentences import contrast
@@ -35,7 +36,10 @@ def guide(study: Study) -> pd.DataFrame:
 
 
 def percentiles(study: Study) -> pd.DataFrame:
-    """Percentiles in ms, NaN where not stated: index (load, transport), columns n, p50 … max, first_to_last."""
+    """Percentiles in ms, NaN where not stated: index (load, transport), columns n, p50 … max, first_to_last.
+
+    A column in which only a lower bound is known of any figure holds texts, `>= 5,000` there.
+    """
     rows = [
         {
             "load": result.condition.load,
@@ -50,7 +54,12 @@ def percentiles(study: Study) -> pd.DataFrame:
         }
         for result in study.results
     ]
-    return _indexed(rows)
+    frame = _indexed(rows)
+    for column in frame.columns:
+        values = [row[column] for row in rows]
+        if any(isinstance(value, AtLeast) for value in values):
+            frame[column] = [digits(value) if isinstance(value, float) else digits(None) for value in values]
+    return frame
 
 
 def contrasts(study: Study) -> pd.DataFrame:

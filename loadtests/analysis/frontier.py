@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.analysis import model
+from loadtests.analysis.bounds import greatest
 from loadtests.analysis.claims import in_prose
 from loadtests.analysis.condition import Result
 from loadtests.analysis.quantity import count, listed
@@ -73,7 +74,7 @@ def _candidate(result: Result) -> Candidate | None:
 
 
 def _point(here: Sequence[Candidate], budget_ms: float) -> Point:
-    in_time = sorted((c for c in here if c.p90_ms <= budget_ms), key=lambda c: (c.cpu_us, c.transport))
+    in_time = sorted((c for c in here if greatest(c.p90_ms) <= budget_ms), key=lambda c: (c.cpu_us, c.transport))
     best = in_time[0] if in_time else None
     near = [c.transport for c in in_time[1:] if best and c.cpu_us <= best.cpu_us * (1 + AS_CHEAP_SHARE)]
     return Point(here[0].rtt_ms, here[0].rate_per_s, budget_ms, best, tuple(near))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadtests.analysis import model
+from loadtests.analysis.bounds import greatest, plus
 from loadtests.analysis.condition import Result
 from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.study import Study
@@ -41,7 +42,9 @@ class Promise:
     @property
     def holds(self) -> bool:
         """Whether the measurement lies within the bounds; false without one."""
-        return self.measured_ms is not None and self.least_ms <= self.measured_ms <= self.most_ms
+        if self.measured_ms is None:
+            return False
+        return self.least_ms <= self.measured_ms and greatest(self.measured_ms) <= self.most_ms
 
 
 def promises(study: Study) -> tuple[Promise, ...]:
@@ -116,7 +119,7 @@ def _promise(
         link=condition.link,
         words=words,
         expected_ms=expected_ms,
-        measured_ms=found_ms - transits * link_error_ms(result) if usable and found_ms is not None else None,
+        measured_ms=plus(found_ms, -transits * link_error_ms(result)) if usable and found_ms is not None else None,
         least_ms=expected_ms - below,
         most_ms=expected_ms + above,
     )

@@ -1,9 +1,14 @@
-"""Numbers as people read them: three significant digits, the unit always there, a dash for what is not known."""
+"""Numbers as people read them: three significant digits, the unit always there, a dash for what is not known.
+
+A figure of which only a bound is known (`bounds.AtLeast`, `AtMost`) shows it: `>= 5,000`.
+"""
 
 from __future__ import annotations
 
 import math
 import unicodedata
+
+from loadtests.analysis.bounds import AtLeast, AtMost
 
 UNKNOWN = "\N{EN DASH}"
 
@@ -12,6 +17,8 @@ def digits(value: float | None, significant: int = 3) -> str:
     """Round to significant digits, without exponent: 0.0123, 1.23, 123, 12,300; a dash for None and NaN."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
+    if isinstance(value, AtLeast | AtMost):
+        return f"{'>=' if isinstance(value, AtLeast) else '<='} {digits(float(value), significant)}"
     if value == 0:
         return "0"
     decimals = significant - 1 - math.floor(math.log10(abs(value)))
@@ -28,7 +35,9 @@ def with_unit(value: float | None, unit: str) -> str:
 
 
 def span(low: float, high: float, unit: str = "") -> str:
-    """Return an interval, `1.23 to 4.56 ms`, or the one figure if both ends round to it."""
+    """Return an interval, `1.23 to 4.56 ms`, or the one figure if both ends round to it; an infinite end is open."""
+    if math.isinf(low) or math.isinf(high):
+        low, high = (AtLeast(low), AtLeast(low)) if math.isinf(high) else (AtMost(high), AtMost(high))
     a, b = digits(low), digits(high)
     body = a if a == b else f"{a} to {b}"
     return f"{body} {unit}".rstrip()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadtests.analysis import model
+from loadtests.analysis.bounds import AtLeast
 from loadtests.analysis.condition import Result
 from loadtests.analysis.link_claims import link_error_ms, lossy
 from loadtests.analysis.study import Study
@@ -62,8 +63,8 @@ def residuals(study: Study) -> tuple[Residual, ...]:
 def _residual(result: Result) -> Residual | None:
     condition, p50 = result.condition, result.p50
     model_ms = _model_ms(result)
-    if p50 is None or model_ms is None:
-        return None
+    if p50 is None or model_ms is None or isinstance(p50.value_ms, AtLeast):
+        return None  # of what is only known from below there is no residual
     link_ms, serving_ms = link_error_ms(result), _serving_ms(result)
     residual_ms = p50.value_ms - model_ms
     slack_ms = max(SLACK_MS, (p50.high_ms - p50.low_ms) / 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loadtests.analysis import budget, claims, model
 from loadtests.analysis.bootstrap import Difference
+from loadtests.analysis.bounds import AtLeast
 from loadtests.analysis.charts.cost import heaviest
 from loadtests.analysis.charts.fan_out import fan_out_results
 from loadtests.analysis.claims import Ruling, in_prose
@@ -52,8 +53,12 @@ def ecdf(study: Study) -> str:
     results = [r for r in heaviest(study) if r.p50]
     if not results:
         return NOTHING
-    parts = [f"{digits(r.p50.value_ms)} ms over {_name(r)}" for r in results if r.p50]
-    return f"With {_load(results[0])}, half of all deliveries took at most {listed(parts)}."
+    known = [f"{digits(r.p50.value_ms)} ms over {_name(r)}" for r in results if r.p50 and not _from_below(r)]
+    open_ended = [f"{digits(r.p50.value_ms)} ms over {_name(r)}" for r in results if r.p50 and _from_below(r)]
+    parts = [f"half of all deliveries took at most {listed(known)}"] if known else []
+    if open_ended:
+        parts.append(f"too many never came to know more of the median than {listed(open_ended)}")
+    return f"With {_load(results[0])}, {'; '.join(parts)}."
 
 
 def fan_out(study: Study) -> str:
@@ -63,10 +68,9 @@ def fan_out(study: Study) -> str:
     for transport in dict.fromkeys(r.condition.transport for r in results):
         medians = [r.p50.value_ms for r in results if r.condition.transport == transport and r.p50]
         if len(medians) > 1:
-            factor = digits(medians[-1] / medians[0], 2)
-            parts.append(
-                f"{in_prose(transport)} from {digits(medians[0])} to {digits(medians[-1])} ms ({factor} times)"
-            )
+            exact = not any(isinstance(median, AtLeast) for median in (medians[0], medians[-1]))
+            factor = f" ({digits(medians[-1] / medians[0], 2)} times)" if exact else ""
+            parts.append(f"{in_prose(transport)} from {digits(medians[0])} to {digits(medians[-1])} ms{factor}")
     if not parts:
         return NOTHING
     sizes = sorted({r.condition.subscribers for r in results})
@@ -107,9 +111,11 @@ def timeline(study: Study) -> str:
 def contrast(found: Contrast) -> str:
     """Say in words whether two transports differ."""
     difference, base = found.difference, in_prose(found.baseline)
+    if not difference.known:
+        return f"not known against {base}: a median is only known from below"
     if difference.indistinguishable:
         return f"indistinguishable from {base}"
-    return f"{_slower(difference)} than {base} by {digits(abs(difference.value_ms))} ms"
+    return f"{_slower(difference)} than {base} by {digits(difference.size_ms)} ms"
 
 
 def five_hundred(study: Study) -> tuple[str, ...]:
@@ -142,6 +148,11 @@ def five_hundred(study: Study) -> tuple[str, ...]:
 def _validities(study: Study) -> str:
     tally = {v: sum(cell.verdict.validity is v for cell in study.run.cells) for v in Validity}
     return ", ".join(f"{number} {validity}" for validity, number in tally.items() if number) or "none"
+
+
+def _from_below(result: Result) -> bool:
+    """Whether only a lower bound of the median is known."""
+    return result.p50 is not None and isinstance(result.p50.value_ms, AtLeast)
 
 
 def _load(result: Result) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from loadtests.analysis import bootstrap, budget, claims, cost, latency, load
+from loadtests.analysis import bootstrap, budget, censored, claims, cost, latency, load
 from loadtests.analysis.condition import (
     Condition,
     Result,
@@ -75,11 +75,14 @@ class Study:
 
 def study(run_dir: Path) -> Study:
     """Work out a run. Raises `RunError` (see `load`)."""
-    tables = load.load(run_dir, latency.SAMPLE_COLUMNS)
+    further = censored.SAMPLE_COLUMNS if censored.any_missing(load.load_run(run_dir)) else ()
+    tables = load.load(run_dir, (*latency.SAMPLE_COLUMNS, *further))
     samples = latency.measured(tables.samples)
+    heard, sent = _by_cell(samples), _by_cell(latency.measured(tables.publishes))
     rows = Rows(
-        samples=_by_cell(latency.timed(samples)),
-        publishes=_by_cell(latency.measured(tables.publishes)),
+        samples={cell: frame for cell, each in heard.items() if len(frame := latency.timed(each))},
+        publishes=sent,
+        missing={cell.id: censored.missing(cell, heard.get(cell.id), sent.get(cell.id)) for cell in tables.run.cells},
         guide=tables.run.claims or claims.GUIDE_LATENCY_MS,
         poll_interval_ms=poll_interval_ms(tables.run),
     )

@@ -76,7 +76,7 @@ def _row(result: Result, worked_out: Study) -> Row:
         subscribers=result.condition.subscribers,
         rate_per_s=result.condition.rate_per_s,
         claimed_ms=(worked_out.run.claims or claims.GUIDE_LATENCY_MS).get(transport),
-        deliveries=result.percentiles.n,
+        deliveries=result.percentiles.received,
         p50=result.p50,
         p99=result.p99,
         wire_bytes=costs.bytes_down.value if costs.bytes_down else None,

@@ -2,7 +2,8 @@
 
 A threshold says what must *not* be. Grammar: TRANSPORT or `*`, `@LOAD` where only one load is meant, a dot, a figure of
 `figures.FIGURES`, one of `> >= < <=`, a number, the figure's unit. Reading needs no data and no heavy import; a figure
-that cannot be stated breaks its threshold, since nothing says that it was kept.
+that cannot be stated breaks its threshold, since nothing says that it was kept; one of which only a lower bound is
+known breaks every upper threshold.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from loadtests.analysis.bounds import AtLeast
 from loadtests.analysis.figures import FIGURES, MEMORY, UNITS
 from loadtests.runs.schema import Validity
 
@@ -53,7 +55,9 @@ class Threshold:
     limit: float  # in the figure's own unit
 
     def breaks(self, value: float) -> bool:
-        """Whether the figure is where it must not be."""
+        """Whether the figure is, or may be, where it must not be: a lower bound breaks every upper threshold."""
+        if isinstance(value, AtLeast) and self.comparison.startswith(">"):
+            return True
         return _COMPARISONS[self.comparison][0](value, self.limit)
 
 
@@ -145,4 +149,7 @@ def _compared(threshold: Threshold, where: str, value: float | None) -> Outcome:
     broken = threshold.breaks(value)
     words = _COMPARISONS[threshold.comparison][1]
     relation = f"{words} {threshold.limit:g} {unit}" if broken else f"not {words} {threshold.limit:g} {unit}"
-    return Outcome(threshold, broken, f"{where}: {threshold.figure} is {value:.4g} {unit}, {relation}".rstrip())
+    if broken and not threshold.breaks(float(value)):
+        relation = f"so it may be {relation}"
+    shown = f"{'>= ' if isinstance(value, AtLeast) else ''}{value:.4g} {unit}"
+    return Outcome(threshold, broken, f"{where}: {threshold.figure} is {shown}, {relation}".rstrip())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from loadtests.analysis import bootstrap
+from loadtests.analysis.bounds import AtLeast
 from loadtests.analysis.claims import in_prose
 from loadtests.analysis.condition import Result
 from loadtests.analysis.quantity import count, digits, listed, span
@@ -54,9 +55,11 @@ class Pair:
 
     @property
     def added_ms(self) -> float | None:
-        """Median of the other minus the ordinary one's; None where one can't be stated or is invalid."""
+        """Median of the other minus the ordinary one's; None where one is not known, only from below, or invalid."""
         plain, other = self.plain.percentiles.p50_ms, self.other.percentiles.p50_ms
         if plain is None or other is None or not self.comparable:
+            return None
+        if isinstance(plain, AtLeast) or isinstance(other, AtLeast):
             return None
         return other - plain
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
+from loadtests.analysis.bounds import AtLeast, greatest
 from loadtests.lab import again
 from loadtests.lab.bisection import Search
 from loadtests.lab.errors import UsageError
@@ -113,7 +114,7 @@ class Rounds:
         )
 
     def _note(self, cell: Cell, folder: Path) -> None:
-        reason = against(cell, p99_ms(folder / "cells" / cell.id / "samples.parquet"), self._slo)
+        reason = against(cell, p99_ms(cell, folder / "cells" / cell.id), self._slo)
         self._searches[cell.transport].note(cell.rate_per_s, met=not reason)
         if reason:
             self._reasons[cell.transport], self._told[cell.transport] = reason, not again.is_spoilt(cell)
@@ -143,19 +144,23 @@ def against(cell: Cell, p99: float | None, slo: Slo) -> str:
         return f"reach is {reach_percent:.4g} %"
     if p99 is None:
         return "too few deliveries for a p99: measure longer, or with more receivers"
-    if p99 > slo.p99_ms:
-        return f"p99 is {p99:.3g} ms"
+    if greatest(p99) > slo.p99_ms:
+        return f"p99 is {'>= ' if isinstance(p99, AtLeast) else ''}{p99:.3g} ms"
     return "; ".join(cell.verdict.reasons) if cell.verdict.validity is Validity.INVALID else ""
 
 
-def p99_ms(samples: Path) -> float | None:
-    """Return the 99th percentile of a cell's delivery latency; None without a table, or too few rows to state it."""
-    from loadtests.analysis import latency
+def p99_ms(cell: Cell, folder: Path) -> float | None:
+    """Return the 99th percentile of a cell's delivery latency; None without tables, or too few rows to state it.
 
-    if not samples.is_file():
+    An `AtLeast` where it falls on what never came.
+    """
+    from loadtests.analysis import censored, latency
+
+    samples, publishes = folder / "samples.parquet", folder / "publishes.parquet"
+    if not samples.is_file() or not publishes.is_file():
         return None
-    table = pq.read_table(samples, columns=["scheduled_ns", "kernel_rx_ns", "user_rx_ns", "phase"])
-    frame = table.to_pandas()
-    values = latency.delivery_latency_ms(latency.timed(latency.measured(frame)))
-    values.sort()
-    return latency.percentile(values, 99)
+    columns = ["scheduled_ns", "kernel_rx_ns", "user_rx_ns", "phase", *censored.SAMPLE_COLUMNS]
+    heard = latency.measured(pq.read_table(samples, columns=columns).to_pandas())
+    missing = censored.missing(cell, heard, latency.measured(pq.read_table(publishes).to_pandas()))
+    found = latency.ascending(latency.delivery_latency_ms(latency.timed(heard)), missing.at_least_ms)
+    return latency.percentile(found.ms, 99, found.exact)

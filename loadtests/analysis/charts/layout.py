@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from loadtests.analysis import palette
+from loadtests.analysis.bounds import AtLeast
 from loadtests.analysis.claims import title
 from loadtests.analysis.condition import Result
 from loadtests.analysis.study import Study
@@ -92,7 +93,7 @@ def short_title(transport: str) -> str:
 
 
 def mark(axis: Axes, x: float, y: float, result: Result, size: float = 5.5) -> None:
-    """Put a transport's mark: full if valid, half if doubtful, hollow if invalid."""
+    """Put a transport's mark: full if valid, half if doubtful, hollow if invalid; an arrow from a lower bound."""
     look = palette.look(result.condition.transport)
     axis.plot(
         [x],
@@ -104,6 +105,10 @@ def mark(axis: Axes, x: float, y: float, result: Result, size: float = 5.5) -> N
         fillstyle=_FILL[result.validity],
         markerfacecoloralt=palette.ink("paper"),
     )
+    for value, towards in ((x, (14, 0)), (y, (0, 14))):
+        if isinstance(value, AtLeast):
+            arrow = {"arrowstyle": "<-", "color": look.light, "lw": 1.0}
+            axis.annotate("", (x, y), towards, textcoords="offset points", arrowprops=arrow)
 
 
 def legend(figure: Figure, results: Iterable[Result], layout: Layout, *, modelled: bool) -> None:

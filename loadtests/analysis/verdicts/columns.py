@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadtests.analysis import model
+from loadtests.analysis.bounds import AtLeast
 from loadtests.analysis.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS
 from loadtests.analysis.condition import Result
 from loadtests.analysis.cost import Cost
@@ -93,7 +94,7 @@ def _loss(evidence: Evidence, transport: str) -> str:
     """The run's own figures over lossy links, else those of the link run beside it."""
     own = [(r.p99.value_ms, r.condition.link) for r in usable(evidence, transport) if r.p99]
     beside = [
-        (r.p99_ms, r.link)
+        (AtLeast(r.p99_ms) if r.p99_ms_at_least else r.p99_ms, r.link)
         for r in (evidence.links.results if evidence.links else ())
         if r.transport == transport and r.p99_ms is not None and r.validity in _BELIEVED
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.analysis import claims, model
+from loadtests.analysis.bounds import plus
 from loadtests.analysis.claims import RESOLUTION_MS, Ruling, in_prose
 from loadtests.analysis.condition import Result
 from loadtests.analysis.quantity import digits, listed, span
@@ -80,7 +81,7 @@ def modelled_ms(here: Result) -> float | None:
     if here.p50 is None or transport not in (*model.PUSHING, "longpoll"):
         return None
     added = model.long_poll_mean_ms(d, here.condition.rate_per_s) if transport == "longpoll" else model.push_ms(d)
-    return here.p50.value_ms + added
+    return plus(here.p50.value_ms, added)
 
 
 def _example(here: Result) -> str:

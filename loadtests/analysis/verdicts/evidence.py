@@ -107,6 +107,7 @@ class LinkResult(msgspec.Struct, frozen=True):
     link: str
     validity: str = ""
     p99_ms: float | None = None
+    p99_ms_at_least: bool | None = None  # only this lower bound is known
 
 
 class Links(msgspec.Struct, frozen=True):

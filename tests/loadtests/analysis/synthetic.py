@@ -34,6 +34,7 @@ from loadtests.runs.schema import (
 )
 
 WARM_UP_S = 1.0
+GRACE_S = 1.0
 POLL_INTERVAL_S = 1.0
 IntArray = npt.NDArray[np.int64]
 
@@ -73,6 +74,7 @@ class Plan:
     link: str = "loopback"
     kernel_stamps: bool = True
     lose: Mapping[str, int] = field(default_factory=dict)  # deliveries lost, by cell id
+    unanswered: Mapping[str, int] = field(default_factory=dict)  # a cell's last publications, heard by nobody
     invalid: Mapping[str, str] = field(default_factory=dict)  # reason, by cell id
     doubtful: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # texts with counts, by cell id
@@ -153,7 +155,9 @@ def _cell(
     samples = _samples(cell_id, truth, scheduled, phase, latency_ns, plan.kernel_stamps)
     expected = int((phase == Phase.MEASURED).sum()) * subscribers
     lost = plan.lose.get(cell_id, 0)
-    samples = samples.slice(0, len(samples) - lost)
+    unanswered = plan.unanswered.get(cell_id, 0)
+    samples = samples.slice(0, len(samples) - max(lost, unanswered * subscribers))
+    until_ns = start_ns + int((WARM_UP_S + plan.measured_s + GRACE_S) * 1e9)
     return _Made(
         Cell(
             id=cell_id,
@@ -171,7 +175,7 @@ def _cell(
             measured_s=plan.measured_s,
             link=plan.link,
             verdict=_verdict(plan, cell_id),
-            counts=None if kind == "memory" else _counts(expected, lost, subscribers),
+            counts=None if kind == "memory" else _counts(expected, lost, subscribers, unanswered, until_ns),
             costs=_costs(rng, truth, kind),
             instrument=Instrument("kernel" if plan.kernel_stamps else "user", 0.3, 0.0, 0.2, 0.5, 12.0, 3.0),
             server={"tcp_nodelay": True, "deflate": False},
@@ -180,7 +184,7 @@ def _cell(
         ),
         {
             "samples": samples,
-            "publishes": _publishes(cell_id, scheduled, phase),
+            "publishes": _publishes(cell_id, scheduled, phase, unanswered),
             "timeline": _timeline(rng, cell_id, start_ns, plan.measured_s, truth, subscribers * rate),
         },
     )
@@ -194,8 +198,24 @@ def _verdict(plan: Plan, cell_id: str) -> Verdict:
     return Verdict(Validity.VALID)
 
 
-def _counts(expected: int, lost: int, subscribers: int) -> Counts:
-    return Counts(expected // subscribers, 0, expected, expected - lost, lost, 0, 0, 0, 0)
+def _counts(expected: int, lost: int, subscribers: int, unanswered: int, until_ns: int) -> Counts:
+    if not unanswered:
+        return Counts(expected // subscribers, 0, expected, expected - lost, lost, 0, 0, 0, 0)
+    lost = unanswered * subscribers
+    return Counts(
+        published=expected // subscribers - unanswered,
+        refused=0,
+        expected=expected,
+        received=expected - lost,
+        lost=lost,
+        duplicates=0,
+        out_of_order=0,
+        told_gaps=0,
+        reconnects=0,
+        unanswered=unanswered,
+        lost_unanswered=lost,
+        until_ns=until_ns,
+    )
 
 
 def _costs(rng: np.random.Generator, truth: Truth, kind: str) -> Costs:
@@ -253,8 +273,9 @@ def _cell_column(cell: str, n: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int16), pa.array([cell]))
 
 
-def _publishes(cell: str, scheduled: IntArray, phase: npt.NDArray[np.int8]) -> pa.Table:
+def _publishes(cell: str, scheduled: IntArray, phase: npt.NDArray[np.int8], unanswered: int) -> pa.Table:
     n = len(scheduled)
+    answered = np.arange(n) < n - unanswered
     columns = {
         "cell": _cell_column(cell, n),
         "publisher": np.zeros(n, dtype=np.int32),
@@ -262,8 +283,8 @@ def _publishes(cell: str, scheduled: IntArray, phase: npt.NDArray[np.int8]) -> p
         "room": np.zeros(n, dtype=np.int32),
         "scheduled_ns": scheduled,
         "sent_ns": scheduled + 20_000,
-        "accepted_ns": scheduled + 400_000,
-        "offset": np.arange(1, n + 1, dtype=np.int64),
+        "accepted_ns": np.where(answered, scheduled + 400_000, ABSENT_NS),
+        "offset": np.where(answered, np.arange(1, n + 1, dtype=np.int64), -1),
         "phase": phase,
         "refused_ns": np.full(n, ABSENT_NS),
     }

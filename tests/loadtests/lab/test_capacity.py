@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from loadtests.analysis import capacity as brackets
+from loadtests.analysis.bounds import AtLeast
 from loadtests.lab import capacity, plan, targets
 from loadtests.lab.capacity import Bounds, Rounds, against
 from loadtests.lab.errors import UsageError
@@ -60,6 +61,7 @@ def planned(*transports: str) -> tuple[PlannedCell, ...]:
     [
         ({}, 49.0, ""),
         ({}, 51.0, "p99 is 51 ms"),
+        ({}, AtLeast(1.0), "p99 is >= 1 ms"),
         ({}, None, "too few deliveries for a p99: measure longer, or with more receivers"),
         ({"counts": msgspec.structs.replace(ALL_ARRIVED, received=1990, lost=10)}, 1.0, "reach is 99.5 %"),
         ({"verdict": Verdict(Validity.INVALID, ("CPU is busy",))}, 1.0, "CPU is busy"),
