@@ -184,7 +184,8 @@ def test_what_was_not_measured_is_none_and_not_nought() -> None:
     assert spent.wire_bytes_down_per_delivery is None
     assert spent.packets_per_delivery is None
     assert spent.connect_ms_p99 is None
-    assert counts.costs(cell.samples.slice(0, 0), result, ()).generator_cpu_us_per_delivery is None
+    nothing = msgspec.structs.replace(result, looked_at=0)
+    assert counts.costs(cell.samples.slice(0, 0), nothing, ()).generator_cpu_us_per_delivery is None
     unseen = counts.costs(cell.samples, result, readings(0.0, 50.0))
     assert unseen.server_cpu_us_per_delivery is None, "a server of which no process is seen"
 
