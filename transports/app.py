@@ -24,6 +24,7 @@ from core.settings import SettingError, Settings
 from transports import errors
 from transports.base import TransportInfo
 from transports.caching import UNSTORED
+from transports.edges import Edges, keep_to_paths
 from transports.health import health_route
 from transports.hosting import adopt, hosting_server
 from transports.lifespan import LabApp
@@ -64,9 +65,10 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     app = LabApp(
         routes=routes,
         lifespan=lifespan,
-        middleware=_middleware(settings),
+        middleware=[Middleware(Edges, hub), *_middleware(settings)],
         exception_handlers=errors.handlers(hub),
     )
+    keep_to_paths(app.router, hub)
     app.state.server = None
     app.state.drain = hub.drain
     return app
@@ -110,7 +112,7 @@ def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
 
     return [
         health_route(info, hub, writes),
-        get_route("/metrics", metrics),
+        Route("/metrics", metrics, methods=["GET"]),
         get_route("/rooms/{room}", room_state),
     ]
 

@@ -11,9 +11,11 @@ import socket
 from typing import Final
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+
+from transports.http1 import OrderlyHttpProtocol
 
 HEAD_BYTES: Final = 32_768
 HEAD_S: Final = 10.0
@@ -29,7 +31,7 @@ class _HeadTooLargeError(Exception):
     """The line and fields of a request are over the limit."""
 
 
-class BoundedHttpProtocol(HttpToolsProtocol):
+class BoundedHttpProtocol(OrderlyHttpProtocol):
     """HTTP/1.1 that gives up a head that is too large or does not arrive, and a peer that acknowledges nothing."""
 
     _in_head = False

@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
 from transports.caching import UNTOUCHED_FIELD
-from transports.errors import deny
+from transports.errors import deny, no_upgrade
 from transports.session import Door
 
 QUEUED_PACKETS: Final = 64  # unread by a client, before what it sends is left unread too
@@ -89,6 +89,10 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]
         super().__init__(**options)
         self._async = {**self._async, "websocket": BoundedWebSocket}
 
+    def _log_error_once(self, message: str, message_key: str) -> None:
+        """What a client did wrong is its affair, also the first time."""
+        self.logger.info(message)
+
 
 async def let_drain(socket: Any) -> None:
     """Return when not too many packets wait in a connection's queue; never, once the connection is gone."""
@@ -129,6 +133,8 @@ class EngineEndpoint:
         else:
             request = Request(scope, receive, send)
             self._check(request)
+            if request.method == "GET" and "websocket" in request.query_params.getlist("transport"):
+                raise no_upgrade(request)
             if request.method == "POST":
                 receive = _replay(await self._posted(request))
             send = _untouched(send)

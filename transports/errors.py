@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from core import wire
-from core.errors import HelloTimeout, NotFound, RoomError, ShuttingDown, Unavailable
+from core.errors import BadRequest, HelloTimeout, NotFound, RoomError, ShuttingDown, Unavailable
 from core.hub import Hub
 from transports.caching import UNSTORED
 
@@ -23,6 +23,7 @@ HTTP_STATUS: Final = {
     "not_found": 404,
     "method_not_allowed": 405,
     "too_large": 413,
+    "upgrade_required": 426,
     "rate_limited": 429,
     "slow_consumer": 503,
     "shutting_down": 503,
@@ -51,6 +52,21 @@ class MethodNotAllowed(RoomError):
     code = "method_not_allowed"
 
 
+class UpgradeRequired(RoomError):
+    """A WebSocket is there, and was not asked for."""
+
+    code = "upgrade_required"
+
+
+def no_upgrade(request: Request) -> RoomError:
+    """Why a request at a WebSocket's path is refused that is no upgrade, or no good one."""
+    if not request.scope["http_version"].startswith("1."):
+        return BadRequest("a WebSocket is asked for by an upgrade of HTTP/1.1")
+    if request.headers.get("sec-websocket-version") == "13":
+        return BadRequest("no WebSocket handshake: GET of HTTP/1.1 without a body, one Sec-WebSocket-Key of 16 bytes")
+    return UpgradeRequired("a WebSocket is here: an upgrade with Sec-WebSocket-Version 13 opens it")
+
+
 def close_code(error: RoomError) -> int:
     """The WebSocket close code of an error."""
     return _HELLO_TIMEOUT if isinstance(error, HelloTimeout) else CLOSE_CODE[error.code]
@@ -66,6 +82,8 @@ def http_response(error: RoomError) -> Response:
     headers = dict(UNSTORED)
     if error.retry_after_ms is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
+    if isinstance(error, UpgradeRequired):  # RFC 9110, section 15.5.22, and RFC 6455, section 4.4
+        headers |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
     return Response(wire.error(error), HTTP_STATUS[error.code], headers, "application/json")
 
 

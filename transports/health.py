@@ -12,7 +12,6 @@ from transports.caching import UNSTORED
 from transports.frames import direct_http
 from transports.hosting import tcp_nodelay
 from transports.protocols import EXTENSION
-from transports.session import get_route
 
 
 def health_route(info: TransportInfo, hub: Hub, writes: str) -> Route:
@@ -36,7 +35,7 @@ def health_route(info: TransportInfo, hub: Hub, writes: str) -> Route:
             body["reason"] = reason
         return JSONResponse(body, 200 if status == "ok" else 503, UNSTORED)
 
-    return get_route("/health", health)
+    return Route("/health", health, methods=["GET"])
 
 
 def condition(hub: Hub) -> tuple[str, str | None]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
+import httptools
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -79,7 +80,7 @@ class LabWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
             self.logger.exception("Exception in ASGI application\n")
             self.send_500_response()
         else:
-            if not self.handshake_complete:
+            if not self.handshake_complete and self.initial_response is None:  # else it was refused
                 self.logger.error("ASGI callable returned without completing handshake.")
                 self.send_500_response()
         if self.close_timer is None and self.holder is None:
@@ -166,9 +167,15 @@ class LabHttpProtocol(HandedOver[Holder], BoundedHttpProtocol):
         """As uvicorn's, the short way where nothing speaks against it. And let go of what holds this protocol too: else
         it would last until a garbage collection.
         """
+        if not self.url.startswith(b"/"):  # absolute form (RFC 9112, section 3.2.2)
+            asked = httptools.parse_url(self.url)
+            self.url = asked.path + (b"?" + asked.query if asked.query else b"")
         key = plain_key(self)
         if key is None:
             super().handle_websocket_upgrade()
+            upgraded = self.transport.get_protocol()
+            if isinstance(upgraded, LabWebSocketProtocol) and not upgraded.handshake_initiated:
+                self._refuse(431)  # websockets takes fewer and shorter fields than our parser, and says nothing
         else:
             self.connections.discard(self)
             protocol = LabWebSocketProtocol(self.config, self.server_state, self.app_state)

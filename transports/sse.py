@@ -83,6 +83,7 @@ class _EventStream(EventSourceResponse):
             ping_message_factory=lambda: ServerSentEvent(comment="", sep="\n"),
             sep="\n",
         )
+        del self.headers["connection"]  # it says keep-alive: that is for the server to know
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._subscription.given_up = lambda: cut_off_later(scope, EXTENSION)

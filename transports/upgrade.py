@@ -8,7 +8,6 @@ to judge.
 from __future__ import annotations
 
 import logging
-import re
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -19,8 +18,8 @@ from websockets.protocol import State
 from websockets.utils import accept_key
 
 from transports.bounds import BoundedWebSocketProtocol
+from transports.http1 import KEY
 
-_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")  # 16 bytes
 _CONNECTION: Final = frozenset((b"upgrade", b"keep-alive, upgrade"))  # Firefox sends the second
 _ASKS_MORE: Final = frozenset((b"content-length", b"transfer-encoding", b"sec-websocket-protocol"))
 _ONCE: Final = frozenset((b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version", b"origin"))
@@ -47,7 +46,7 @@ def plain_key(asked: HttpToolsProtocol) -> bytes | None:
         fields.get(b"connection", b"").lower() in _CONNECTION
         and fields.get(b"upgrade", b"").lower() == b"websocket"
         and fields.get(b"sec-websocket-version") == b"13"
-        and _KEY.fullmatch(key)
+        and KEY.fullmatch(key)
     )
     return key if sound else None
 

@@ -6,24 +6,26 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import wire
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
-from core.model import Position, Principal
+from core.model import Position, Principal, room_id
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
 from transports.bounds import cut_off_later
 from transports.conversation import Conversation
-from transports.errors import close_code, close_reason, deny
+from transports.errors import close_code, close_reason, deny, no_upgrade
 from transports.frames import direct_websocket
 from transports.frames.websocket import DirectWebSocket
 from transports.lifespan import LazyApp
 from transports.protocols import EXTENSION
-from transports.session import Door
+from transports.session import Door, get_route
 
 
 def frame(body: bytes, position: Position | None) -> str:
@@ -56,7 +58,11 @@ class WebSocketTransport:
                 else:
                     DirectWebSocket(hub, direct, conversation).start()
 
-        return [WebSocketRoute("/rooms/{room}/ws", endpoint)]
+        async def refuse(request: Request) -> Response:
+            room_id(request.path_params["room"])
+            raise no_upgrade(request)
+
+        return [WebSocketRoute("/rooms/{room}/ws", endpoint), get_route("/rooms/{room}/ws", refuse)]
 
 
 class _Connection:

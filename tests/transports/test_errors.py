@@ -10,7 +10,15 @@ from core import errors
 from core.errors import BadRequest, HelloTimeout, RateLimited, RoomError, ShuttingDown
 from tests.transports.access import bearer
 from tests.transports.conftest import Open
-from transports.errors import CLOSE_CODE, HTTP_STATUS, MethodNotAllowed, close_code, close_reason, http_response
+from transports.errors import (
+    CLOSE_CODE,
+    HTTP_STATUS,
+    MethodNotAllowed,
+    UpgradeRequired,
+    close_code,
+    close_reason,
+    http_response,
+)
 
 TABLE = [
     (errors.BadRequest, 400, 4400),
@@ -39,8 +47,8 @@ def test_error_looks_as_the_contract_says(kind: type[RoomError], status: int, cl
 def test_every_room_error_has_a_status_and_only_path_errors_have_no_close_code() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RoomError)]
     codes = {kind.code for kind in kinds if kind is not RoomError}
-    assert set(HTTP_STATUS) == codes | {MethodNotAllowed.code}
-    assert set(HTTP_STATUS) - set(CLOSE_CODE) == {"not_found", "method_not_allowed"}
+    assert set(HTTP_STATUS) == codes | {MethodNotAllowed.code, UpgradeRequired.code}
+    assert set(HTTP_STATUS) - set(CLOSE_CODE) == {"not_found", "method_not_allowed", "upgrade_required"}
 
 
 @pytest.mark.parametrize(("retry_after_ms", "header"), [(1, "1"), (1000, "1"), (1001, "2"), (3000, "3")])

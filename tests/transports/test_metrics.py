@@ -27,7 +27,7 @@ TRANSPORTS_OF: dict[str, set[str]] = {name: {name} for name in TRANSPORTS} | {
 }
 CODES = {
     "bad_request", "unauthorized", "forbidden", "not_found", "method_not_allowed", "too_large", "rate_limited",
-    "slow_consumer", "shutting_down", "unavailable",
+    "slow_consumer", "shutting_down", "unavailable", "upgrade_required",
 }  # fmt: skip
 OUTCOMES = {"recovered", "epoch_changed", "history_evicted", "position_ahead"}
 

@@ -43,6 +43,7 @@ ERROR_CODES = frozenset(
         "unavailable",
         "not_found",
         "method_not_allowed",
+        "upgrade_required",
     }
 )
 

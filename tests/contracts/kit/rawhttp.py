@@ -50,7 +50,7 @@ def request(line: str, *fields: str, host: str = "127.0.0.1", token: str = "", b
 async def answer_to(
     server: ServerProcess, *said: bytes, until: bytes | None = b"", fin: bool = False, port: int = 0
 ) -> RawAnswer:
-    """Say something, and read a response until its head and `until` are there; to the end of the stream if None.
+    """Say something, and read a response: its head, and its body if `until` is in that; to the end if that is None.
 
     With `fin` our side of the connection ends behind what is said. Raises TimeoutError, EOFError.
     """
@@ -64,7 +64,7 @@ async def answer_to(
                 writer.write_eof()
             head = await reader.readuntil(b"\r\n\r\n")
             rest = b""
-            while until is None or until not in rest or not _has_come(head, rest):
+            while until is None or (until and not (until in rest and _has_come(head, rest))):
                 data = await reader.read(65_536)
                 if not data and until is not None:
                     raise EOFError(head + rest)

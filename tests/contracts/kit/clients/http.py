@@ -19,6 +19,7 @@ STATUS_OF_CODE = {
     "not_found": 404,
     "method_not_allowed": 405,
     "too_large": 413,
+    "upgrade_required": 426,
     "rate_limited": 429,
     "shutting_down": 503,
     "unavailable": 503,
