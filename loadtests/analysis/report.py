@@ -40,7 +40,7 @@ from loadtests.analysis.charts.timeline import timeline
 from loadtests.analysis.study import Study, study
 from loadtests.analysis.verdicts import page
 from loadtests.analysis.verdicts.evidence import Evidence, gather
-from loadtests.runs import notes
+from loadtests.runs import notes, repeats
 from loadtests.runs.errors import RunError
 from loadtests.runs.schema import Cell, Validity
 
@@ -156,6 +156,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         study=worked_out,
         run=worked_out.run,
         groups=_by_load(rows),
+        alarm=not worked_out.run.complete or Validity.INVALID in repeats.outcomes(worked_out.run.cells).values(),
         noted=sorted(filter(_noted, worked_out.run.cells), key=lambda cell: cell.order),
         charts=charts,
         marks=table.MARKS,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from loadtests.analysis import budget, claims, model
 from loadtests.analysis.bootstrap import Difference
 from loadtests.analysis.bounds import AtLeast
@@ -14,6 +17,7 @@ from loadtests.analysis.quantity import count, digits, listed, with_unit
 from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.study import Contrast, Study
 from loadtests.analysis.variants import stamped, stamped_sentence
+from loadtests.runs import repeats
 from loadtests.runs.schema import Validity
 
 NOTHING = "This run holds nothing to draw here."
@@ -24,13 +28,25 @@ def state(study: Study) -> str:
     run = study.run
     if not run.cells:
         return f"Incomplete: none of {run.planned_cells} planned cells ({run.note or 'no reason given'})."
-    cells = count(len(run.cells), "cell")
+    outcomes = repeats.outcomes(run.cells)
+    searched = sum(cell.kind == repeats.SEARCHED for cell in run.cells)
+    done = repeats.done(run.cells)
     whole = (
-        f"{cells}, complete" if run.complete else f"Incomplete: {len(run.cells)} of {run.planned_cells} planned cells"
+        f"{count(done, 'cell')}, complete"
+        if run.complete
+        else f"Incomplete: {done} of {run.planned_cells} planned cells"
     )
     if not run.complete and run.note:
         whole += f" ({run.note})"
-    return f"{whole}; {_validities(study)}; {count(study.deliveries, 'delivery', 'deliveries')} measured."
+    again = len(run.cells) - done
+    parts = (
+        whole,
+        _validities(outcomes.values()),
+        f"{count(searched, 'cell')} of a capacity search" if searched else "",
+        f"{count(again, 'repetition')} of cells that were spoilt" if again else "",
+        f"{count(study.deliveries, 'delivery', 'deliveries')} measured.",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def headline(study: Study) -> str:
@@ -145,9 +161,9 @@ def five_hundred(study: Study) -> tuple[str, ...]:
     return tuple(paragraphs)
 
 
-def _validities(study: Study) -> str:
-    tally = {v: sum(cell.verdict.validity is v for cell in study.run.cells) for v in Validity}
-    return ", ".join(f"{number} {validity}" for validity, number in tally.items() if number) or "none"
+def _validities(found: Iterable[Validity]) -> str:
+    tally = Counter(found)
+    return ", ".join(f"{tally[validity]} {validity}" for validity in Validity if tally[validity])
 
 
 def _from_below(result: Result) -> bool:

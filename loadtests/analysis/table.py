@@ -127,7 +127,7 @@ def render_text(table: Sequence[Row]) -> str:
 
 
 def _note(row: Row) -> str:
-    left_out = f", {row.left_out} of {row.cells} cells left out" if row.left_out else ""
+    left_out = f", {row.left_out} of {row.cells} measurements left out" if row.left_out else ""
     against = "; ".join(filter(None, (*row.reasons, happened(row))))
     return printable(f"{MARKS[row.validity]} {_name(row)} is {row.validity}{left_out}: {against}")
 

@@ -21,12 +21,13 @@ from loadtests.lab.bisection import Search
 from loadtests.lab.errors import UsageError
 from loadtests.lab.plan import PlannedCell
 from loadtests.runs.manifest import Value
+from loadtests.runs.repeats import SEARCHED
 from loadtests.runs.schema import Cell, Run, Validity
 from loadtests.runs.store import RunStore
 from loadtests.scenarios.scenario import Scenario
 from loadtests.scenarios.slo import Slo
 
-KIND = "capacity"
+KIND = SEARCHED
 
 
 @dataclass(frozen=True, slots=True)

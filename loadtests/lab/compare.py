@@ -26,7 +26,7 @@ from loadtests.lab.targets import Target
 from loadtests.links import route as routes
 from loadtests.runs import repeats, store
 from loadtests.runs.errors import RunError
-from loadtests.runs.schema import Run
+from loadtests.runs.schema import Run, Validity
 from loadtests.scenarios import scenario as scenarios
 from loadtests.scenarios.scenario import Scenario
 from loadtests.scenarios.slo import Slo
@@ -171,10 +171,10 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
         print(found)
     # After the table: a folder that can't be written to, or a full disk, does not take that too.
     written = _write(folder, worked_out)
-    # A search goes on until cells fail: what speaks against those of its own is in what it found.
-    invalid = [cell.id for cell in repeats.unreplaced(run.cells) if cell.kind != searched.KIND]
+    found_of = repeats.outcomes(run.cells)
+    invalid = [cell for cell, validity in found_of.items() if validity is Validity.INVALID]
     if invalid:
-        print(f"rtlab: {len(invalid)} of {len(run.cells)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
+        print(f"rtlab: {len(invalid)} of {len(found_of)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
     broken = dict.fromkeys(outcome.threshold.text for outcome in outcomes if outcome.broken)
     if broken:
         print(f"rtlab: broken: {', '.join(broken)}", file=sys.stderr)

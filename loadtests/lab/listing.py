@@ -9,7 +9,7 @@ from rich.table import Table
 
 from loadtests.adapters import adapter as adapters
 from loadtests.lab.targets import TARGETS
-from loadtests.runs import store
+from loadtests.runs import repeats, store
 from loadtests.runs.errors import RunError
 from loadtests.scenarios import scenario as scenarios
 
@@ -43,5 +43,5 @@ def _runs(runs_folder: Path) -> Table | str:
             table.add_row(folder.name, "?", "?", str(error))
             continue
         state = "complete" if run.complete else "incomplete"
-        table.add_row(folder.name, run.scenario, f"{len(run.cells)}/{run.planned_cells}", state)
+        table.add_row(folder.name, run.scenario, f"{repeats.done(run.cells)}/{run.planned_cells}", state)
     return table

@@ -7,6 +7,10 @@ from collections.abc import Iterable, Sequence
 from loadtests.runs.schema import Cell, Validity
 
 SUFFIX = "-again"
+SEARCHED = "capacity"
+"""The kind of the cells of a capacity search."""
+
+_FROM_THE_BEST = (Validity.VALID, Validity.DOUBTFUL, Validity.INVALID)
 
 
 def original(cell_id: str) -> str:
@@ -29,6 +33,24 @@ def believed(cells: Sequence[Cell]) -> tuple[Cell, ...]:
         or (cell.verdict.validity is Validity.DOUBTFUL and original(cell.id) not in valid)
     )
     return tuple(kept) or tuple(cells)
+
+
+def done(measured: Iterable[Cell]) -> int:
+    """Return how many planned cells were measured, however often."""
+    return len(_originals(measured))
+
+
+def outcomes(measured: Iterable[Cell]) -> dict[str, Validity]:
+    """Return each planned cell with the best validity that one of its measurements has: what every count is made from.
+
+    Cells of a capacity search are left out: it goes on until some fail, and what that says is in what it found.
+    """
+    best: dict[str, Validity] = {}
+    for cell in measured:
+        if cell.kind != SEARCHED:
+            found, known = cell.verdict.validity, best.get(original(cell.id), Validity.INVALID)
+            best[original(cell.id)] = min(found, known, key=_FROM_THE_BEST.index)
+    return best
 
 
 def unreplaced(measured: Sequence[Cell]) -> list[Cell]:

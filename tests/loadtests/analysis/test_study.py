@@ -70,7 +70,7 @@ def test_an_invalid_cell_is_left_out_of_the_figures_and_said_to_be(tmp_path: Pat
     assert sse.validity is Validity.VALID
     row = next(row for row in table.of(found) if row.transport == "sse")
     assert (row.left_out, row.cells) == (1, 3)
-    assert "1 of 3 cells left out: the publisher was late" in table.render_text(table.of(found))
+    assert "1 of 3 measurements left out: the publisher was late" in table.render_text(table.of(found))
 
 
 def test_a_condition_whose_cells_are_all_invalid_gets_no_verdict(tmp_path: Path) -> None:

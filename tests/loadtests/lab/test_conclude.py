@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from loadtests.analysis.thresholds import parse
 from loadtests.lab.compare import FAILED, OK, SOME_INVALID, THRESHOLD_BROKEN, conclude
+from loadtests.runs.schema import Validity, Verdict
 from tests.loadtests.analysis import synthetic
 
 PLAN = synthetic.Plan(
@@ -41,6 +43,24 @@ def test_a_report_that_can_not_be_written_takes_neither_table_nor_exit_code(
     assert "websocket  50x10" in out
     assert "report:" not in out
     assert f"rtlab: the report could not be written into {tmp_path}: " in err
+
+
+def test_terminal_and_report_count_a_cell_once_however_often_it_was_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoilt = {"0-websocket-idle-400": "it was spoilt", "0-websocket-50x10": "it was spoilt"}
+    run = synthetic.make_run(tmp_path, replace(PLAN, invalid=spoilt))
+    usable, spoilt_again = (cell for cell in run.cells)
+    again = (
+        msgspec.structs.replace(usable, id=f"{usable.id}-again", verdict=Verdict(Validity.VALID)),
+        msgspec.structs.replace(spoilt_again, id=f"{spoilt_again.id}-again"),
+    )
+    run = msgspec.structs.replace(run, cells=(*run.cells, *again))
+    (tmp_path / "run.json").write_bytes(msgspec.json.encode(run))
+    assert conclude(tmp_path, run) == SOME_INVALID
+    assert f"rtlab: 1 of 2 cells are invalid: {spoilt_again.id}\n" in capsys.readouterr().err
+    said = "2 cells, complete; 1 valid, 1 invalid; 2 repetitions of cells that were spoilt; "
+    assert said in (tmp_path / "report.html").read_text()
 
 
 def test_an_invalid_cell_is_no_success_and_a_broken_threshold_counts_more(tmp_path: Path) -> None:

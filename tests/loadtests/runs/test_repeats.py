@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loadtests.runs.repeats import believed, original, unreplaced
+from msgspec import structs
+
+from loadtests.runs.repeats import believed, original, outcomes, unreplaced
 from loadtests.runs.schema import Cell, Validity, Verdict
 
 VALID, DOUBTFUL, INVALID = Validity.VALID, Validity.DOUBTFUL, Validity.INVALID
@@ -47,6 +49,15 @@ def test_a_valid_repetition_stands_in_for_a_doubtful_cell_and_no_other_does() ->
     assert ids(cell("a", DOUBTFUL), cell("a-again", DOUBTFUL)) == ["a", "a-again"]
     assert ids(cell("a", DOUBTFUL), cell("a-again", INVALID)) == ["a"]
     assert ids(cell("a", INVALID), cell("a-again", DOUBTFUL)) == ["a-again"]
+
+
+def test_a_planned_cell_counts_once_with_the_best_of_its_measurements() -> None:
+    measured = [
+        cell("a", INVALID), cell("b", INVALID), cell("c", DOUBTFUL), cell("d", VALID), cell("a-again", DOUBTFUL),
+        cell("b-again", INVALID), cell("a-again-again", INVALID), cell("c-again", VALID),
+    ]  # fmt: skip
+    assert outcomes(measured) == {"a": DOUBTFUL, "b": INVALID, "c": VALID, "d": VALID}
+    assert outcomes([structs.replace(cell("a", INVALID), kind="capacity")]) == {}
 
 
 def test_an_invalid_cell_is_replaced_by_any_measurement_of_the_same_that_can_be_used() -> None:
