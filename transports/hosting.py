@@ -10,19 +10,20 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from types import FrameType
 from typing import Final
 
 from uvicorn import Config, Server
 
 from core.settings import Settings
-from transports.bounds import limit_unacknowledged
+from transports.bounds import holds_bytes, limit_unacknowledged
 from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
 ACCEPTS_PER_TURN: Final = 48
 DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is for ending those that will not
+LOOK_SHARE: Final = 0.1  # of the drain time, from look to look at who has not gone
 
 _YOUNG_OBJECTS: Final = 10_000  # made and not freed, before the collector looks at them
 _YOUNG_LOOKS: Final = 100  # before it looks again at all that it has seen once
@@ -52,11 +53,30 @@ def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None
         if server.should_exit and signal_number == signal.SIGINT:
             server.force_exit = True
         server.should_exit = True
-        loop.call_soon_threadsafe(drain)
+        loop.call_soon_threadsafe(end)
+
+    def end() -> None:
+        drain()
+        if config.is_ssl:
+            _cut_off_silent(server, loop, settings.drain_s * LOOK_SHARE)
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, exit_soon)
     _spare_garbage_collector()
+
+
+def _cut_off_silent(
+    server: Server, loop: asyncio.AbstractEventLoop, every_s: float, closed: Set[object] = frozenset()
+) -> None:
+    """From now on cut off who was `closed` a look ago, and has been sent all that is for it.
+
+    TLS waits half a minute for such a peer to close too, which it need not do (RFC 8446, section 6.1); TCP does not.
+    """
+    closing = {each for each in server.server_state.connections if each.transport.is_closing()}
+    for each in closing & closed:
+        if not holds_bytes(each.transport):
+            each.transport.abort()
+    loop.call_later(every_s, _cut_off_silent, server, loop, every_s, closing)
 
 
 def _spare_garbage_collector() -> None:

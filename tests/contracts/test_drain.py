@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from typing import cast
 
 import httpx
 import pytest
@@ -142,6 +143,24 @@ async def test_draining_server_begins_nothing_new(
         with pytest.raises((OSError, DisconnectedError, RefusedError, InvalidHandshake)):
             await late.connect()
     assert await exit_code(server) == 0
+
+
+@pytest.mark.parametrize("fanout", ["direct", "portable"])
+async def test_who_does_not_answer_the_end_of_tls_does_not_hold_it(servers: ServerPool, room: str, fanout: str) -> None:
+    server = servers.own("all", SETTINGS | {"FANOUT": fanout}, tls=True)
+    headers = f"Host: x\r\nAuthorization: Bearer {sign('deaf')}\r\n"
+    writers = []
+    for path in ("/health", f"/rooms/{room}/events", f"/rooms/{room}/poll"):
+        reader, writer = await server.open_connection()
+        writers.append(writer)
+        writer.write(f"GET {path} HTTP/1.1\r\n{headers}\r\n".encode())
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        cast("asyncio.Transport", writer.transport).pause_reading()  # it is deaf from now on
+    server.terminate()
+    assert await exit_code(server) == 0
+    assert "graceful shutdown exceeded" not in server.log_text()
+    for writer in writers:
+        writer.transport.abort()
 
 
 @contextlib.asynccontextmanager

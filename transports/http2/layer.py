@@ -20,6 +20,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from transports.bounds import holds_bytes
 from transports.http2.pushing import Pusher, promises_of, reset
 from transports.protocols import EXTENSION
 
@@ -72,8 +73,12 @@ class Peer:
     @property
     def tcp_nodelay(self) -> bool:
         """Whether Nagle's algorithm is off on the accepted socket, asked of the kernel."""
-        accepted: socket.socket = self._tcp.writer.get_extra_info("socket")
+        accepted: socket.socket = self.get_extra_info("socket")
         return bool(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def get_extra_info(self, name: str) -> Any:
+        """Of the connection's transport."""
+        return self._tcp.writer.get_extra_info(name)
 
     def get_write_buffer_size(self) -> int:
         """Bytes that wait for the socket, or for the stream's flow-control window."""
@@ -85,7 +90,7 @@ class Peer:
     def abort(self) -> None:
         """Reset the stream; the connection where there are no streams, or where even the socket takes nothing."""
         transport = self._tcp.writer.transport
-        if isinstance(self._protocol, H2Protocol) and not transport.get_write_buffer_size():
+        if isinstance(self._protocol, H2Protocol) and not holds_bytes(transport):
             resetting = self.loop.create_task(reset(self._protocol, self._stream_id))
             self._tasks.add(resetting)
             resetting.add_done_callback(self._tasks.discard)
