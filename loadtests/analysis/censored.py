@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from loadtests.runs.schema import ABSENT_NS, Cell, Run
+from loadtests.runs.schema import ABSENT_NS, Cell, Counts, Run
 
 SAMPLE_COLUMNS = ("publisher", "message", "subscriber")
 """What is read of `samples.parquet` besides `latency.SAMPLE_COLUMNS` where anything is missing."""
@@ -44,17 +44,22 @@ def any_missing(run: Run) -> bool:
 
 
 def missing(cell: Cell, samples: pd.DataFrame | None, publishes: pd.DataFrame | None) -> Missing:
-    """Return the cell's missing deliveries of the measured phase, from its rows of that phase.
+    """Return the cell's missing deliveries of the measured phase, from its rows of that phase (None: it has none)."""
+    if cell.counts is None or publishes is None or not misses(cell):
+        return NONE
+    return of(cell.counts, cell.subscribers, cell.rooms, samples, publishes)
 
-    `samples` needs `SAMPLE_COLUMNS`, `publishes` those of `schema.PUBLISHES`; None where the cell has no rows. Owed is
-    every publication at every subscriber of its room, except what an error answered.
+
+def of(counts: Counts, subscribers: int, rooms: int, samples: pd.DataFrame | None, publishes: pd.DataFrame) -> Missing:
+    """Return what is missing of publications: owed is each at every subscriber of its room, unless an error answered.
+
+    `samples` needs `SAMPLE_COLUMNS`, `publishes` those of `schema.PUBLISHES`.
     """
-    counts = cell.counts
-    if publishes is None or counts is None or counts.until_ns is None or not misses(cell):
+    if counts.until_ns is None:
         return NONE
     refused = (publishes["accepted_ns"] == ABSENT_NS) & (publishes["refused_ns"] != ABSENT_NS)
     owed = publishes[~refused]
-    in_room = np.bincount(np.arange(cell.subscribers) % cell.rooms, minlength=cell.rooms)
+    in_room = np.bincount(np.arange(subscribers) % rooms, minlength=rooms)
     times = np.maximum(0, in_room[owed["room"].to_numpy(dtype=np.int64)] - _receivers(owed, samples))
     scheduled_ns = np.repeat(owed["scheduled_ns"].to_numpy(dtype=np.int64), times)
     return Missing(np.maximum(0, counts.until_ns - scheduled_ns) / 1e6, scheduled_ns)

@@ -22,6 +22,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reorder_every: int = 0  # such a message is delivered right after its successor
     stall_after: int = 0  # messages, in all rooms, after which the whole server stops …
     stall_s: float = 1.0  # … for so long, once
+    freeze_after: int = 0  # publications, in all rooms, after which the process is stopped (SIGSTOP) …
+    freeze_s: float = 0.0  # … for so long; 0: for good
+    refuse_every: int = 0  # such a publication of a room, in the order they come, is answered by an error
     cut_after: int = 0  # messages after which every subscriber is disconnected, once
     stranger_every: int = 0  # such a message is delivered with a stamp of another clock
     first_byte_ms: float = 0.0  # between a connection's first bytes and the first bytes it is answered with
@@ -43,6 +46,7 @@ class FaultRoom:
     def __init__(self, name: str, faults: Faults) -> None:
         self.name = name
         self.published = 0
+        self._asked = 0  # publications, those that are refused included
         self.delivered: list[Delivery] = []
         self._faults = faults
         self._held: Delivery | None = None  # waits for its successor
@@ -52,6 +56,11 @@ class FaultRoom:
     def position(self, offset: int) -> str:
         """The contract's position."""
         return f"{EPOCH}:{offset}"
+
+    def refuses(self) -> bool:
+        """Whether the next publication is to be refused; to be asked once for each."""
+        self._asked += 1
+        return _falls_on(self._asked, self._faults.refuse_every)
 
     def publish(self, user: str, content: str, ref: str, accepted_ns: int) -> tuple[str, list[Delivery]]:
         """Accept one message; return its id and the deliveries that follow from it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import os
 import select
 import signal
 import socket
@@ -40,7 +41,7 @@ class FaultServer:
         self._held: dict[int, int] = {}  # fd of a held poll -> when it expires
         self._silent: dict[int, int] = {}  # fd of a connection that was not answered yet -> when it may be
         self._due: list[Delivery] = []
-        self._accepted = 0
+        self._asked = 0
         self._clock = RealtimeOffset()
         self._stopping = False
         self._listener = socket.create_server(("127.0.0.1", port), backlog=4096)
@@ -56,11 +57,13 @@ class FaultServer:
         return self._rooms[name]
 
     def publish(self, room: str, content: str, ref: str, accepted_ns: int) -> str:
-        """Accept a message; return its id."""
+        """Accept a message and return its id; empty when it is refused."""
+        self._asked += 1
+        if self.room(room).refuses():
+            return ""
         event_id, deliveries = self.room(room).publish("publisher", content, ref, accepted_ns)
         for delivery in deliveries:
             heapq.heappush(self._due, delivery)
-        self._accepted += 1
         return event_id
 
     def stop(self) -> None:
@@ -118,7 +121,7 @@ class FaultServer:
             self._drop(fd)
             return
         stamp_ns = realtime_stamp_ns(ancillary)
-        before = self._accepted
+        before = self._asked
         received_ns = stamp_ns - self._clock.offset_ns if stamp_ns else time.monotonic_ns()
         if self._faults.first_byte_ms and not connection.fed:
             self._silent[fd] = received_ns + int(self._faults.first_byte_ms * 1e6)
@@ -126,14 +129,16 @@ class FaultServer:
         self._send(fd)
         if connection.kind == "held":
             self._held.setdefault(fd, time.monotonic_ns() + _HELD_POLL_NS)
-        if self._accepted > before:
+        if self._asked > before:
             self._misbehave(before)
 
     def _misbehave(self, before: int) -> None:
         faults = self._faults
-        if before < faults.stall_after <= self._accepted:
+        if before < faults.stall_after <= self._asked:
             time.sleep(faults.stall_s)
-        if before < faults.cut_after <= self._accepted:
+        if before < faults.freeze_after <= self._asked:
+            _freeze(faults.freeze_s)
+        if before < faults.cut_after <= self._asked:
             for fd, (_, connection) in list(self._connections.items()):
                 if connection.subscribed:
                     self._drop(fd)
@@ -194,6 +199,18 @@ class FaultServer:
         self._silent.pop(fd, None)
         self._epoll.unregister(fd)
         peer.close()
+
+
+def _freeze(seconds: float) -> None:
+    """Stop this process, as a debugger or a paused container does; a child continues it after `seconds`, or nobody."""
+    frozen, until = os.getpid(), time.monotonic() + seconds
+    if seconds:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the child
+        if not os.fork():
+            time.sleep(max(0.0, until - time.monotonic()))
+            os.kill(frozen, signal.SIGCONT)
+            os._exit(0)
+    os.kill(frozen, signal.SIGSTOP)
 
 
 def main(arguments: list[str] | None = None) -> int:

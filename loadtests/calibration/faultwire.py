@@ -30,7 +30,7 @@ class Host(Protocol):
         ...
 
     def publish(self, room: str, content: str, ref: str, accepted_ns: int) -> str:
-        """Accept a message; return its id."""
+        """Accept a message and return its id; empty when it is refused."""
         ...
 
 
@@ -123,7 +123,8 @@ class Connection:
         _, _, room, verb = [*path.split("/"), "", "", ""][:4]
         if method == "POST" and verb == "messages":
             chat = msgspec.json.decode(body, type=Chat)
-            self._answer(202, self._accept(room, chat, accepted_ns))
+            accepted, answer = self._accept(room, chat, accepted_ns)
+            self._answer(202 if accepted else 429, answer)
         elif method == "POST" and verb == "leave":
             self._answer(204, b"")
         elif verb == "events":
@@ -133,9 +134,13 @@ class Connection:
         else:
             self._answer(404, b'{"type":"error","code":"not_found","message":"no such path"}')
 
-    def _accept(self, room: str, chat: Chat, accepted_ns: int) -> bytes:
+    def _accept(self, room: str, chat: Chat, accepted_ns: int) -> tuple[bool, bytes]:
+        """Publish; return whether it was accepted, and the event that answers it."""
         event_id = self._host.publish(room, chat.content, chat.ref, accepted_ns)
-        return msgspec.json.encode({"type": "ack", "id": event_id, "ref": chat.ref})
+        if event_id:
+            return True, msgspec.json.encode({"type": "ack", "id": event_id, "ref": chat.ref})
+        refusal = {"type": "error", "code": "rate_limited", "message": "planted", "ref": chat.ref}
+        return False, msgspec.json.encode(refusal)
 
     def _answer(self, status: int, body: bytes) -> None:
         head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -200,7 +205,7 @@ class Connection:
         elif chat.type == "hello":
             self._enter(websocket, self._buffer.decode().split("/")[2], chat.since)
         elif chat.type == "chat":
-            websocket.send_text(self._accept(self.room, chat, accepted_ns))
+            websocket.send_text(self._accept(self.room, chat, accepted_ns)[1])
 
     @property
     def _speaks_socket_io(self) -> bool:
@@ -213,8 +218,8 @@ class Connection:
             websocket.send_text(packets.CONNECTED)
             self._enter(websocket, command.auth["room"], command.auth.get("since", ""))
         elif command.chat is not None:
-            accepted = self._accept(self.room, msgspec.convert(command.chat, Chat), accepted_ns)
-            websocket.send_text(packets.answer(command.number, accepted))
+            _, answer = self._accept(self.room, msgspec.convert(command.chat, Chat), accepted_ns)
+            websocket.send_text(packets.answer(command.number, answer))
 
     def _enter(self, websocket: ServerProtocol, room: str, since: str) -> None:
         self.room = room

@@ -1,7 +1,8 @@
 """What is planted in which trial, for each transport, and what came of it: the long form, and the short one.
 
-The long form gives each transport and fault a server and a generator of their own, as cells have. The short form puts
-all transports into one generator against one server, and plants only what a few seconds can show.
+The long form gives each transport and fault a server and a generator of their own, as cells have; only a fault of the
+whole server meets all transports together. The short form puts all transports into one generator against one server,
+and plants only what a few seconds can show.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from loadtests.calibration import ensemble, findings
+from loadtests.calibration import ensemble, findings, outages
 from loadtests.calibration.bounds import FULL, SHORT
 from loadtests.calibration.ensemble import Ensemble
 from loadtests.calibration.faults import Faults
@@ -22,6 +23,8 @@ _GOLDEN = 1.6180339887498949  # messages so many grids apart meet all phases of 
 _GRID_S = 0.015
 _RATE_PER_S = 1 / (_GRID_S * _GOLDEN)
 _SHORT_RATE_PER_S = 30.0
+_OUTAGE_RATE_PER_S = 20.0
+_GRACE_S = 0.5
 _SUBSCRIBERS = 2  # each further one comes later by what the fault server takes to write to it
 _STALL_AFTER = 100  # of 10 s at 20 messages a second, after half a second of warm-up: in the middle
 
@@ -35,11 +38,14 @@ def spoken(targets: Sequence[Target]) -> tuple[Target, ...]:
 
 def full(targets: Sequence[Target], folder: Path, hear: Hear) -> Iterator[Check]:
     """Run every trial for every transport; raises TrialError. `hear` is told what is being done."""
-    trials = (_delay, _two_points, _losses, _stall, _first_byte, _strangers)
-    for target in spoken(targets):
-        for trial in trials:
-            hear(f"{target.name}: {trial.__name__.strip('_').replace('_', ' ')}")
+    chosen = spoken(targets)
+    for target in chosen:
+        for trial in EACH:
+            hear(f"{target.name}: {_named(trial)}")
             yield from trial(target, folder / target.name / trial.__name__)
+    for shared in TOGETHER:
+        hear(f"all transports: {_named(shared)}")
+        yield from shared(chosen, folder / shared.__name__)
 
 
 def short(targets: Sequence[Target], folder: Path) -> Iterator[Check]:
@@ -47,18 +53,9 @@ def short(targets: Sequence[Target], folder: Path) -> Iterator[Check]:
     chosen = spoken(targets)
     if not chosen:
         return
-    load = Load(
-        name="short",
-        subscribers=len(chosen),
-        rooms=len(chosen),
-        rate_per_s=_SHORT_RATE_PER_S,
-        poll_interval_s=1 / (_SHORT_RATE_PER_S * _GOLDEN),
-    )
+    load = _shared(chosen, _SHORT_RATE_PER_S, 1 / (_SHORT_RATE_PER_S * _GOLDEN))
     faults = Faults(lose_every=20, duplicate_every=33, reorder_every=45)
-    with fault_server(faults) as port:
-        cell = describe_cell(chosen[0].user_class, port, load, warm_up_s=0.2, measured_s=1.8, grace_s=0.2)
-        told = Ensemble(cell=cell, user_classes=tuple(target.user_class for target in chosen))
-        trial = run_process(told, cell, folder, ensemble.MODULE)
+    trial = _run_together(chosen, load, faults, folder, measured_s=1.8, grace_s=0.2)
     for room, target in enumerate(chosen):
         found = findings.of(trial, target, load, faults, room)
         yield from findings.delay(found, SHORT, percents=(50,))
@@ -115,5 +112,59 @@ def _strangers(target: Target, folder: Path) -> Iterator[Check]:
     yield from findings.strangers(findings.of(trial, target, load, faults), FULL)
 
 
+def _freeze_and_refusals(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
+    load = _shared(chosen, _OUTAGE_RATE_PER_S, _GRID_S)
+    faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(load), freeze_s=1.0, refuse_every=10)
+    trial = _run_together(chosen, load, faults, folder, measured_s=2.5, grace_s=0.5)
+    for room, target in enumerate(chosen):
+        found = findings.of(trial, target, load, faults, room)
+        yield from outages.short_freeze(trial, found, room, FULL)
+        yield from outages.refusals(trial, found, room)
+
+
+def _freeze_for_good(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
+    load = _shared(chosen, _OUTAGE_RATE_PER_S, _GRID_S)
+    faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(load))
+    trial = _run_together(chosen, load, faults, folder, measured_s=2.0, grace_s=_GRACE_S)
+    for room, target in enumerate(chosen):
+        yield from outages.freeze(trial, findings.of(trial, target, load, faults, room), room, _GRACE_S, FULL)
+
+
+def _freeze_after(load: Load) -> int:
+    """Return how many publications go before a freeze: of 0.2 s of warm-up and half a second."""
+    return int(load.rooms * load.rate_per_s * 0.7)
+
+
+def _run_together(chosen: Sequence[Target], load: Load, faults: Faults, folder: Path, **settings: float) -> Trial:
+    """Run one generator with a room for each transport."""
+    with fault_server(faults) as port:
+        cell = describe_cell(chosen[0].user_class, port, load, warm_up_s=0.2, **settings)
+        told = Ensemble(cell=cell, user_classes=tuple(target.user_class for target in chosen))
+        return run_process(told, cell, folder, ensemble.MODULE)
+
+
+def _shared(chosen: Sequence[Target], rate_per_s: float, poll_interval_s: float) -> Load:
+    return Load(
+        name="together",
+        subscribers=len(chosen),
+        rooms=len(chosen),
+        rate_per_s=rate_per_s,
+        poll_interval_s=poll_interval_s,
+    )
+
+
+def _named(trial: Callable[..., object]) -> str:
+    return trial.__name__.strip("_").replace("_", " ")
+
+
 def _load(*, rate_per_s: float) -> Load:
     return Load(name="calibration", subscribers=_SUBSCRIBERS, rate_per_s=rate_per_s, poll_interval_s=_GRID_S)
+
+
+EACH: tuple[Callable[[Target, Path], Iterator[Check]], ...] = (
+    _delay, _two_points, _losses, _stall, _first_byte, _strangers,
+)  # fmt: skip
+"""Trials of one transport at a time."""
+
+TOGETHER: tuple[Callable[[Sequence[Target], Path], Iterator[Check]], ...] = (_freeze_and_refusals, _freeze_for_good)
+"""Trials of all transports side by side."""

@@ -6,6 +6,7 @@ Where there are two cores or more, the server has the first and the generator th
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,7 @@ def fault_server(faults: Faults) -> Iterator[int]:
         yield int(json.loads(line)["port"])
     finally:
         process.terminate()
+        process.send_signal(signal.SIGCONT)  # one that was frozen takes its end only then
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:

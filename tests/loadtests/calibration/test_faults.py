@@ -56,3 +56,9 @@ def test_the_two_point_delay_has_two_points() -> None:
     deliveries = _deliveries(Faults(delay_ms=5, late_ms=20, late_every=2), 4)
     delays_ms = [(delivery.due_ns - (delivery.offset - 1) * 1_000_000_000) / 1e6 for delivery in deliveries]
     assert delays_ms == [5, 20, 5, 20]
+
+
+def test_every_nth_publication_of_a_room_is_refused() -> None:
+    room = FaultRoom("lobby", Faults(refuse_every=3))
+    assert [room.refuses() for _ in range(7)] == [False, False, True, False, False, True, False]
+    assert not any(FaultRoom("lobby", Faults()).refuses() for _ in range(5))

@@ -26,6 +26,26 @@ def test_the_short_form_counts_every_fault_of_every_transport(tmp_path: Path) ->
     assert [check for check in counted if not check.within] == []
 
 
+def test_a_server_that_froze_for_good_is_found_as_long_as_it_was_due(tmp_path: Path) -> None:
+    chosen = suite.spoken(TARGETS)
+    checks = list(suite._freeze_for_good(chosen, tmp_path))
+    assert [check for check in checks if not check.within] == []
+    assert {(check.figure, check.planted > 0) for check in checks} == {("unanswered", True), ("max, at least", True)}
+    assert len(checks) == 2 * len(chosen)
+
+
+def test_a_short_freeze_and_refusals_are_found_beside_each_other(tmp_path: Path) -> None:
+    chosen = suite.spoken(TARGETS)
+    checks = list(suite._freeze_and_refusals(chosen, tmp_path))
+    assert [check for check in checks if not check.unit and not check.within] == []
+    freezes = [check for check in checks if check.figure == "max"]
+    assert len(freezes) == len(checks) / 2 == len(chosen)
+    for check in freezes:
+        assert check.found is not None
+        # A machine that runs other tests meanwhile continues the server late: the bound itself is `rtlab calibrate`'s.
+        assert check.found > 0.95 * check.planted
+
+
 def test_transports_that_no_fault_server_speaks_to_are_left_out(tmp_path: Path) -> None:
     stranger = Target("carrier-pigeon", "CarrierPigeonUser", pushes=True)
     assert suite.spoken((stranger, TARGETS[0])) == (TARGETS[0],)
