@@ -6,7 +6,7 @@ Every parser takes any split of the byte stream and gives the same result for al
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from loadtests.clients.errors import AddressError, ProtocolError
 
@@ -23,6 +23,11 @@ class Endpoint(NamedTuple):
     secure: bool = False  # TLS
 
     @property
+    def url(self) -> str:
+        """The address as `parse_endpoint` reads it."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}"
+
+    @property
     def authority(self) -> str:
         """The `Host` header's value."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -35,9 +40,13 @@ def parse_endpoint(url: str) -> Endpoint:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
         raise AddressError(f"host {url!r}: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise AddressError(f"host {url!r} is not of the form http://HOST:PORT or https://HOST:PORT")
+    if parts.scheme not in ("http", "https") or not parts.hostname or _beside_the_address(parts):
+        raise AddressError(f"host {url!r} is not of the form http://HOST:PORT or https://HOST:PORT, without a path")
     return Endpoint(parts.hostname, port, parts.scheme == "https")
+
+
+def _beside_the_address(parts: SplitResult) -> bool:
+    return bool(parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None)
 
 
 class Access(NamedTuple):

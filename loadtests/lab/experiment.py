@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from loadtests.clients import descriptors
 from loadtests.lab import again, cores, plan
 from loadtests.lab import cell as cells
 from loadtests.lab.cell import Bench
@@ -28,7 +28,6 @@ from loadtests.runs.store import RunStore
 from loadtests.scenarios.scenario import SCALED, Scenario
 
 _SPARE_FILES = 200  # beside the connections: modules, logs, pipes, the listener
-_WANTED_FILES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +184,9 @@ def _servers(run: Run) -> dict[str, Value]:
 
 
 def _raise_open_files(connections: int) -> None:
-    """Raise the limit of open files, which children inherit; LabError if the connections don't fit."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(_WANTED_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
-    needed = connections + _SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        raise LabError(f"{connections} connections need {needed} open files; the limit is {soft} (ulimit -n)")
+    """Raise the limit of open files; LabError if the connections don't fit."""
+    if complaint := descriptors.complaint(connections, _SPARE_FILES):
+        raise LabError(complaint)
 
 
 def bench_of(settings: ServerSettings, scaling: Scaling | None = None) -> Bench:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sys
 import time
 from collections.abc import Callable
 
@@ -16,14 +17,16 @@ _READ = 1
 class Alarms:
     """One kernel timer for any number of alarms. Callbacks run in the hub: they must not wait.
 
-    An alarm that is late (the process was held up) still rings, in its order; none is left out.
+    An alarm that is late (the process was held up) still rings, in its order; none is left out, whatever the one before
+    it raised: gevent would stop the timer's watcher after an exception, and all alarms with it.
     """
 
     def __init__(self, *, use_timerfd: bool = AVAILABLE) -> None:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0  # ties are rung in the order of setting
         self._armed_ns = 0
-        self._loop = gevent.get_hub().loop
+        self._hub = gevent.get_hub()
+        self._loop = self._hub.loop
         self._timer = TimerFd() if use_timerfd else None
         if self._timer is not None:
             self._watcher = self._loop.io(self._timer.fd, _READ)
@@ -53,7 +56,11 @@ class Alarms:
         heap = self._heap
         try:
             while heap and heap[0][0] <= time.monotonic_ns():
-                heapq.heappop(heap)[2]()
+                callback = heapq.heappop(heap)[2]
+                try:
+                    callback()
+                except Exception:  # noqa: BLE001  # printed with its traceback, as for any greenlet
+                    self._hub.handle_error(callback, *sys.exc_info())
         finally:
             if heap and not self._armed_ns:
                 self._arm()

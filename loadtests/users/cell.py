@@ -27,6 +27,7 @@ from loadtests.users.mirror import Mirror
 from loadtests.users.publisher import Publisher
 from loadtests.users.readers import Readers
 from loadtests.users.recorder import Publications, Recorder
+from loadtests.users.talkers import Talkers
 
 if TYPE_CHECKING:
     from loadtests.users.room_user import RoomUser
@@ -56,8 +57,12 @@ class Cell:
         *,
         take_seat: Callable[[int], Seat],
         token_for: Callable[[Seat], str],
+        own_hosts: bool = False,
     ) -> None:
-        """Prepare; `take_seat(n)` places the n-th user spawned, `token_for` gives it a token."""
+        """Prepare; `take_seat(n)` places the n-th user spawned, `token_for` gives it a token.
+
+        `own_hosts`: a user class's `host` counts before the cell's.
+        """
         self.spec = spec
         self.environment = environment
         self.endpoint = parse_endpoint(spec.host)
@@ -71,6 +76,7 @@ class Cell:
         self.random = random.Random(spec.seed)
         self.users: list[RoomUser] = []  # those who listen
         self.publishers: list[Publisher] = []
+        self.talkers = Talkers(self.users, self.note)
         self.connected = 0  # listening users that are welcome right now
         self.ready = 0  # users, talking ones included, that got in at least once
         self.connect_ms: list[float] = []
@@ -78,9 +84,11 @@ class Cell:
         self.reconnects = 0
         self.errors: Counter[str] = Counter()
         self.failed = ""  # why the cell cannot go on
+        self.full = False  # no further user is to connect: the run is about to end
         self.stamped = True  # no read came without a kernel stamp
         self.started_ns = time.monotonic_ns()
         self.publish_from_ns = 0  # 0: publishing has not begun
+        self._own_hosts = own_hosts
         self._take_seat = take_seat
         self._token_for = token_for
         self._seats = 0
@@ -93,9 +101,11 @@ class Cell:
         self._seats += 1
         return seat
 
-    def access(self, seat: Seat) -> Access:
-        """The user's way into its room."""
+    def access(self, seat: Seat, host: str | None = None) -> Access:
+        """The way into its room of a user whose class has `host`; raises AddressError."""
         endpoint = self.endpoint if seat.listens else self._publish_endpoint
+        if self._own_hosts and host:
+            endpoint = parse_endpoint(host)
         return Access(endpoint, self.spec.room_names[seat.room], self._token_for(seat))
 
     def addresses(self, endpoint: Endpoint) -> tuple[Address, ...]:
@@ -131,7 +141,7 @@ class Cell:
         """When the last attempt of a first connection must have succeeded."""
         return self.started_ns + int(self.spec.connect_timeout_s * NS_PER_S)
 
-    def add_publisher(self, seat: Seat, talk: Callable[[str, str], None]) -> Publisher:
+    def add_publisher(self, seat: Seat, talk: Callable[[str, str], None] | None) -> Publisher:
         """Make the seat's publisher; it starts at once where publishing has begun."""
         publications = Publications(seat.publisher, seat.room)
         self.recorder.publications.append(publications)

@@ -25,21 +25,23 @@ class Mirror:
         self._label = label
         self.stride = 1
 
-    def delivered(self, latency_ms: float, wire_bytes: int) -> None:
-        """Show one delivery."""
-        self._fire(NAME, latency_ms, wire_bytes, None)
+    def delivered(self, latency_ms: float, wire_bytes: int, label: str = "") -> None:
+        """Show one delivery, in the row of `label` or the mirror's own."""
+        self._fire(NAME, latency_ms, wire_bytes, None, label)
 
-    def failed(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: Exception, label: str = "") -> None:
         """Show one failure."""
-        self._fire(what, 0.0, 0, error)
+        self._fire(what, 0.0, 0, error, label)
 
     def adapt(self, deliveries_per_s: int) -> None:
         """Choose the stride for the next second. Odd, so that it does not keep in step with a fan-out's size."""
         self.stride = max(1, deliveries_per_s // _PER_S) | 1
 
-    def _fire(self, name: str, response_time: float, response_length: int, exception: Exception | None) -> None:
+    def _fire(
+        self, name: str, response_time: float, response_length: int, exception: Exception | None, label: str
+    ) -> None:
         self._events.request.fire(  # type: ignore[no-untyped-call]
-            request_type=self._label,
+            request_type=label or self._label,
             name=name,
             response_time=response_time,
             response_length=response_length,

@@ -19,16 +19,18 @@ import gevent
 import msgspec
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.runners import MasterRunner
+from locust.rpc import Message
+from locust.runners import MasterRunner, WorkerRunner
 
 from core.auth import sign
 from loadtests.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.runs import notes
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load
-from loadtests.users import mirror
+from loadtests.users import mirror, setup
 from loadtests.users.arrivals import KINDS, NS_PER_S
 from loadtests.users.cell import FOREVER_NS, Cell, Seat, attach, cell_of
 from loadtests.users.room_user import RoomUser
+from loadtests.users.setup import SetUpError
 from loadtests.users.tally import Tally
 from loadtests.users.vitals import Vitals, growth, sum_totals
 
@@ -37,12 +39,9 @@ SECRET_VARIABLE = "RTLAB_SECRET"  # noqa: S105 - the variable's name
 _TOKEN_LIFE_S = 24 * 3600
 _NUMBERS_PER_WORKER = 1_000_000  # so that users of different workers never share a number
 _LEAD_NS = 100_000_000
+_REFUSED = "rtlab_refused"  # a worker to its master
 
 logger = logging.getLogger("rtlab")
-
-
-class SetUpError(Exception):
-    """The run cannot start as it was asked for; the message says what to give."""
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -73,11 +72,14 @@ class PlainRun:
         for hook, listener in (
             (events.test_start, self._start),
             (events.spawning_complete, self._spawned),
+            (events.test_stopping, self._stopping),
             (events.test_stop, self._stop),
             (events.quitting, self._quit),
             (events.quit, self._end),
         ):
             hook.add_listener(listener)  # type: ignore[no-untyped-call]
+        if isinstance(environment.runner, MasterRunner):
+            environment.runner.register_message(_REFUSED, self._refused)
 
     def _start(self, environment: Environment, **_: object) -> None:
         mirror.install(environment, [user_class.__name__ for user_class in _room_users(environment)])
@@ -85,14 +87,13 @@ class PlainRun:
         self._tally.begin(None)
         if isinstance(runner, MasterRunner):
             return
-        worker = max(0, getattr(runner, "worker_index", 0))
         assert environment.parsed_options is not None
         try:
-            cell = open_cell(environment, environment.parsed_options, worker)
+            cell = open_cell(environment, environment.parsed_options, setup.worker_number(runner))
         except (SetUpError, ValueError) as error:
-            logger.error("cannot start: %s", error)
-            environment.process_exit_code = 2
+            refuse(environment, f"cannot start: {error}")
             raise SystemExit(2) from error
+        cell.talkers.open = True
         attach(environment, cell)
         self._tally.begin(cell.recorder)
         self._vitals = Vitals(cell, lambda: None)
@@ -105,6 +106,17 @@ class PlainRun:
             # As in the generator: collections of so many objects would pause the reader for milliseconds.
             gc.freeze()
             gc.disable()
+
+    def _stopping(self, environment: Environment, **_: object) -> None:
+        if self._vitals is not None:
+            cell_of(environment).talkers.open = False  # everybody stops: nobody takes a seat over
+
+    def _refused(self, environment: Environment, msg: Message, **_: object) -> None:
+        """Hear from a worker that it cannot do its part: the run would be another than was asked for."""
+        logger.error("worker %s: %s", msg.node_id, msg.data)
+        environment.process_exit_code = 2
+        if environment.runner is not None:
+            gevent.spawn(environment.runner.quit)
 
     def _stop(self, environment: Environment, **_: object) -> None:
         gc.enable()
@@ -143,32 +155,53 @@ class PlainRun:
 
 def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell:
     """Make this process's cell from Locust's options; raises SetUpError, or ValueError for a bad host or schedule."""
-    secret = os.environ.get(SECRET_VARIABLE, "").encode()
-    if not secret:
-        raise SetUpError(f"{SECRET_VARIABLE} is not set; give it the server's own, so that tokens can be signed")
+    secret = setup.secret(SECRET_VARIABLE)
     load = _load(options)
+    classes = _room_users(environment)
+    setup.check_tasks(classes)
+    host = setup.check_hosts(classes, environment.host)
+    talkers = load.rooms * load.publishers
+    alone = not isinstance(environment.runner, WorkerRunner)
+    if alone and (complaint := setup.too_many(options.num_users or 0, talkers)):
+        raise SetUpError(complaint)
+    most = setup.most_users(talkers)
     rooms = (options.room,) if load.rooms == 1 else tuple(f"{options.room}-{room}" for room in range(load.rooms))
     expires_at_s = time.time() + _TOKEN_LIFE_S
 
     def take_seat(number: int) -> Seat:
-        talks = load.rate_per_s and worker == 0 and number < load.rooms * load.publishers
+        runner = environment.runner
+        if most is not None and runner is not None and runner.user_count >= most and not environment.process_exit_code:
+            # A shape, the web UI or a master asks for users whose number nobody knew at the start.
+            refuse(environment, setup.too_many(runner.user_count + 1, talkers))
+            cell.full = True
+            gevent.spawn(runner.quit)
+        talks = load.rate_per_s and worker == 0 and number < talkers
         return Seat(worker * _NUMBERS_PER_WORKER + number, number % load.rooms, True, number if talks else -1)
 
     def token_for(seat: Seat) -> str:
         return sign(secret, f"user-{seat.number}", [rooms[seat.room]], expires_at_s)
 
-    names = [user_class.__name__ for user_class in _room_users(environment)]
+    names = [user_class.__name__ for user_class in classes]
     spec = CellSpec(
         cell=f"locust-{worker}",
         user_class=names[0] if len(names) == 1 else "RoomUser",
-        host=environment.host or "",
+        host=host,
         load=load,
         tokens=(),
         room_names=rooms,
         connects_per_s=float("inf"),  # Locust's spawn rate paces
         seed=options.seed,
     )
-    return Cell(spec, environment, take_seat=take_seat, token_for=token_for)
+    cell = Cell(spec, environment, take_seat=take_seat, token_for=token_for, own_hosts=True)
+    return cell
+
+
+def refuse(environment: Environment, why: str) -> None:
+    """Say why the run cannot go on, to the master too, and let it exit with 2."""
+    logger.error("%s", why)
+    environment.process_exit_code = 2
+    if isinstance(environment.runner, WorkerRunner):
+        environment.runner.send_message(_REFUSED, why)  # type: ignore[arg-type]  # any value goes
 
 
 def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:

@@ -35,13 +35,13 @@ class Publisher:
     def __init__(
         self,
         publications: Publications,
-        talk: Callable[[str, str], None],
+        talk: Callable[[str, str], None] | None,
         alarms: Alarms,
         payload_bytes: int,
         *,
         spin: bool = False,
     ) -> None:
-        """Prepare; `talk(content, ref)` sends one message and must not wait."""
+        """Prepare; `talk(content, ref)` sends one message and must not wait; None while nobody can."""
         self.publications = publications
         self._instants: Iterator[int] = iter(())
         self._until_ns = 0
@@ -55,6 +55,10 @@ class Publisher:
         """Publish at the schedule's instants that lie before `until_ns`."""
         self._instants, self._until_ns = schedule, until_ns
         self._set_alarm()
+
+    def hand_to(self, talk: Callable[[str, str], None] | None) -> None:
+        """Let another user send; what is due while there is None is not published, and stands in no row."""
+        self._talk = talk
 
     def stop(self) -> None:
         """Publish nothing more."""
@@ -80,9 +84,12 @@ class Publisher:
         publications, due_ns = self.publications, self._due_ns
         message = len(publications)
         self._set_alarm()  # the next one, before anything here can fail
+        talk = self._talk
+        if talk is None:
+            return
         sent_ns = time.monotonic_ns()
         while sent_ns < due_ns:
             sent_ns = time.monotonic_ns()
         content = stamp.build(publications.publisher, message, due_ns, sent_ns, self._payload_bytes)
         publications.add(due_ns, sent_ns)
-        self._talk(content, stamp.build_ref(publications.publisher, message))
+        talk(content, stamp.build_ref(publications.publisher, message))

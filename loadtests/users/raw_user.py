@@ -147,6 +147,11 @@ class PostingUser(RawUser):
         if self.seat.publisher >= 0 and not self._posts:
             self._posts.append(self._open_post(timeout_s))
 
+    def prepare_to_talk(self, timeout_s: float) -> None:
+        """Open a connection to publish on."""
+        if not self._posts:
+            self._posts.append(self._open_post(timeout_s))
+
     def talk(self, content: str, ref: str) -> None:
         """POST without waiting; with no connection at all the message stays unanswered, and counts so."""
         idle_at_best = 1

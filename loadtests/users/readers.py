@@ -23,7 +23,8 @@ class Readers:
     """Calls back for every socket that is readable, until it has been read. Made and used in the hub."""
 
     def __init__(self, *, use_epoll: bool = AVAILABLE) -> None:
-        self._loop = gevent.get_hub().loop
+        self._hub = gevent.get_hub()
+        self._loop = self._hub.loop
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._watchers: dict[int, Any] = {}  # of the epoll; where there is none, of each socket
         self._epoll: Any = None
@@ -60,8 +61,12 @@ class Readers:
         callbacks = self._callbacks
         for fd, _ in self._epoll.poll(0, MOST):
             callback = callbacks.get(fd)  # an earlier one of this turn may have removed it
-            if callback is not None:
+            if callback is None:
+                continue
+            try:
                 callback()
+            except Exception:  # noqa: BLE001  # gevent would stop the watcher, and no socket would be read again
+                self._hub.handle_error(callback, *sys.exc_info())
 
     def _watch(self, fd: int, callback: Callable[[], None]) -> None:
         watcher = self._watchers[fd] = self._loop.io(fd, _READ)

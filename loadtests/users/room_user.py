@@ -32,13 +32,16 @@ class RoomUser(User):
 
     abstract = True
     label: ClassVar[str]
+    needs_tls: ClassVar[bool] = False
     batch_size = staticmethod(batch_size)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.cell = cell_of(environment)
         self.seat = self.cell.next_seat()
-        self.access = self.cell.access(self.seat)
+        self.access = self.cell.access(self.seat, self.host)
+        self.row = type(self).__name__  # in Locust's tables
+        self._spawned_ns = time.monotonic_ns()
         self.position = ""  # where to resume
         self.publisher: Publisher | None = None
         self._inside = False
@@ -72,7 +75,7 @@ class RoomUser(User):
         """Connect in turn, then stay: reconnect with resume whenever the connection is lost."""
         cell = self.cell
         gevent.sleep(max(0.0, (cell.slot_ns(self.seat) - time.monotonic_ns()) / 1e9))
-        if not self._enter_first():
+        if cell.full or not self._enter_first():
             AsyncResult().get()  # nothing wakes it but Locust's stop
         while True:
             closed = self._news.get()
@@ -84,8 +87,22 @@ class RoomUser(User):
         """Close what is open."""
         self.leave()
         self._outside()
+        self._give_up_seat()
         if self.publisher is not None:
             self.publisher.stop()
+
+    def may_talk_in(self, room: int) -> bool:
+        """Whether this user could publish in `room` for one who has stopped."""
+        return self._inside and self.publisher is None and self.seat.room == room
+
+    def take_over(self, publisher: Publisher) -> None:
+        """Publish for one who has stopped."""
+        self.seat = self.seat._replace(publisher=publisher.publications.publisher)
+        self.publisher = publisher
+        gevent.spawn(self._begin_to_talk, publisher)
+
+    def prepare_to_talk(self, timeout_s: float) -> None:
+        """Open what publishing needs beside the connection that events come over; raises ConnectFailed."""
 
     def lost(self, closed: Closed, retry_ms: int) -> None:
         """Take note that an established connection ended; wakes the user's greenlet."""
@@ -132,7 +149,7 @@ class RoomUser(User):
                     if received_ns < sent_ns:
                         cell.note("a delivery came before it was sent: a clock was wrong, its latency is not shown")
                     else:
-                        cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes)
+                        cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes, self.row)
             elif event.ref:
                 self.answered(event, user_ns)
             elif event.type == "error":
@@ -149,27 +166,30 @@ class RoomUser(User):
     def _enter_first(self) -> bool:
         cell = self.cell
         attempt = 0
+        # Locust may spawn a user long after the cell began: it has as much time as the first.
+        deadline_ns = max(cell.deadline_ns(), self._spawned_ns + int(cell.spec.connect_timeout_s * 1e9))
         while True:
             began_ns = time.monotonic_ns()
             try:
-                self.enter(max(0.1, (cell.deadline_ns() - began_ns) / 1e9))
+                self.enter(max(0.1, (deadline_ns - began_ns) / 1e9))
             except ConnectFailed as error:
                 attempt += 1
                 pause_s = self._backoff_s(attempt)
                 cell.note(f"{self.label} connect failed: {error}")
-                if error.retryable and time.monotonic_ns() + pause_s * 1e9 < cell.deadline_ns():
+                if error.retryable and time.monotonic_ns() + pause_s * 1e9 < deadline_ns:
                     gevent.sleep(pause_s)
                     continue
                 cell.failed = cell.failed or f"user {self.seat.number} ({self.label}): {error}"
-                cell.mirror.failed("connect", error)
+                cell.mirror.failed("connect", error, self.row)
+                self._give_up_seat()
                 return False
             break
         if self.seat.listens:
             cell.connect_ms.append((time.monotonic_ns() - began_ns) / 1e6)
         cell.ready += 1
-        self._came_in()
         if self.seat.publisher >= 0:
             self.publisher = cell.add_publisher(self.seat, self.talk)
+        self._came_in()
         return True
 
     def _enter_again(self, closed: Closed) -> None:
@@ -188,7 +208,8 @@ class RoomUser(User):
                 break
             self._came_in()
             return
-        self.cell.mirror.failed("reconnect", ConnectFailed(str(closed), retryable=False))
+        self.cell.mirror.failed("reconnect", ConnectFailed(str(closed), retryable=False), self.row)
+        self._give_up_seat()
         AsyncResult().get()
 
     def _backoff_s(self, attempt: int) -> float:
@@ -198,6 +219,28 @@ class RoomUser(User):
     def _came_in(self) -> None:
         self._inside = True
         self.cell.connected += self.seat.listens
+        self.cell.talkers.offer(self)
+
+    def _begin_to_talk(self, publisher: Publisher) -> None:
+        attempt = 0
+        while self.publisher is publisher:
+            try:
+                self.prepare_to_talk(self.cell.spec.connect_timeout_s)
+            except ConnectFailed as error:
+                self.cell.note(f"{self.label} POST connection failed: {error}")
+                gevent.sleep(self._backoff_s(attempt := attempt + 1))
+                continue
+            if self.publisher is publisher:
+                publisher.hand_to(self.talk)
+            return
+
+    def _give_up_seat(self) -> None:
+        """Let somebody else publish in this user's place, where users come and go."""
+        if self.seat.publisher < 0 or not self.cell.talkers.open:
+            return
+        publisher, self.publisher = self.publisher or self.cell.add_publisher(self.seat, None), None
+        self.seat = self.seat._replace(publisher=-1)
+        self.cell.talkers.vacate(publisher)
 
     def _outside(self) -> None:
         self.cell.connected -= self._inside and self.seat.listens

@@ -39,7 +39,8 @@ class StockWebSocketUser(StockUser):
 
     def receive(self, timeout_s: float) -> Iterator[list[Arrival]]:
         """Connect, say hello and yield each message."""
-        url = f"ws://{self.access.endpoint.authority}/rooms/{self.access.room}/ws"
+        scheme = "wss" if self.access.endpoint.secure else "ws"
+        url = f"{scheme}://{self.access.endpoint.authority}/rooms/{self.access.room}/ws"
         connection = self._socket = websocket.create_connection(url, timeout=timeout_s)
         try:
             connection.settimeout(None)
@@ -79,7 +80,7 @@ class StockSocketIoUser(StockUser):
         client = socketio.SimpleClient(reconnection=False, handle_sigint=False)
         auth = {"token": self.access.token, "room": self.access.room}
         auth |= {"since": self.position} if self.position else {}
-        client.connect(self.cell.spec.host, auth=auth, transports=["websocket"], wait_timeout=timeout_s)
+        client.connect(self.access.endpoint.url, auth=auth, transports=["websocket"], wait_timeout=timeout_s)
         self._client = client
         try:
             while True:
@@ -110,7 +111,7 @@ class StockSseUser(StockPostingUser):
 
     def receive(self, timeout_s: float) -> Iterator[list[Arrival]]:
         """Open the stream and yield each event."""
-        url = f"{self.cell.spec.host}/rooms/{self.access.room}/events"
+        url = f"{self.access.endpoint.url}/rooms/{self.access.room}/events"
         headers = self.headers | ({"Last-Event-ID": self.position} if self.position else {})
         timeout = httpx.Timeout(timeout_s, read=None)
         with connect_sse(_streams(), "GET", url, headers=headers, timeout=timeout) as source:

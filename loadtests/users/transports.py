@@ -73,6 +73,7 @@ class Http2User(PostingUser):
     """A user of a transport over HTTP/2: POSTs are streams of one connection."""
 
     abstract = True
+    needs_tls = True
 
     def new_post_client(self) -> Http2PublishClient:
         """Make the client of the next connection to publish on."""

@@ -69,16 +69,16 @@ class Vitals:
         return float(np.percentile(late_ns, 99)) / 1e6 if len(late_ns) else None
 
     def _tick(self) -> None:
-        now_ns = time.monotonic_ns()
-        self._lag_ns = max(self._lag_ns, now_ns - self._next_tick_ns)
-        self._look_at_the_clocks()
-        if now_ns >= self._next_second_ns:
-            self._second(now_ns)
+        now_ns, due_ns = time.monotonic_ns(), self._next_tick_ns
         # A stall swallows the ticks that fall into it: each of them was late too.
         while self._next_tick_ns <= now_ns:
             self._ticks.extend((self._next_tick_ns, now_ns - self._next_tick_ns))
             self._next_tick_ns += _TICK_NS
-        self._cell.alarms.at(self._next_tick_ns, self._tick)
+        self._cell.alarms.at(self._next_tick_ns, self._tick)  # before anything here can fail
+        self._lag_ns = max(self._lag_ns, now_ns - due_ns)
+        self._look_at_the_clocks()
+        if now_ns >= self._next_second_ns:
+            self._second(now_ns)
 
     def _look_at_the_clocks(self) -> None:
         # At each tick: what was read between a step and its discovery has a stamp that is off by the step.

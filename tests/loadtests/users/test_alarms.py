@@ -60,6 +60,23 @@ def test_an_alarm_may_set_the_next(alarms: Alarms) -> None:
     assert rung == [0, 1, 2]
 
 
+def test_an_alarm_that_fails_drops_no_other(alarms: Alarms, capsys: pytest.CaptureFixture[str]) -> None:
+    done = Event()
+    rung: list[str] = []
+
+    def fail() -> None:
+        raise OSError("too many open files")
+
+    now_ns = time.monotonic_ns()
+    alarms.at(now_ns, fail)
+    alarms.at(now_ns + 1, lambda: rung.append("due together"))
+    alarms.at(now_ns + 5_000_000, lambda: rung.append("later"))
+    alarms.at(now_ns + 6_000_000, done.set)
+    assert done.wait(5)
+    assert rung == ["due together", "later"]
+    assert "too many open files" in capsys.readouterr().err
+
+
 def test_closed_alarms_ring_no_more() -> None:
     alarms = Alarms()
     rung: list[int] = []

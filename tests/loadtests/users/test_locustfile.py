@@ -42,11 +42,13 @@ def _locust(port: int, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "locust", "-f", locustfile, "--host", f"http://127.0.0.1:{port}", *arguments]
 
 
-def _run(port: int, *arguments: str, secret: bool = True) -> subprocess.CompletedProcess[str]:
+def _run(port: int, *arguments: str, secret: bool = True, hosts: bool = True) -> subprocess.CompletedProcess[str]:
     environment = dict(ENVIRONMENT)
     if not secret:
         del environment["RTLAB_SECRET"]
     command = _locust(port, "--headless", *arguments)
+    if not hosts:  # those of the classes, in a file of its own
+        command = [sys.executable, "-m", "locust", "--headless", *arguments]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
     ) as process:
@@ -97,6 +99,41 @@ def test_each_worker_leaves_a_shard_of_its_own(port: int, tmp_path: Path) -> Non
     assert not subscribers[0] & subscribers[1]
 
 
+SHAPE = """
+from locust import LoadTestShape
+import loadtests.locustfile
+
+
+class Stream(loadtests.locustfile.SseUser):
+    host = "http://127.0.0.1:{port}"
+
+
+class Socket(loadtests.locustfile.WebSocketUser):
+    host = "http://127.0.0.1:{port}"
+
+
+class Shape(LoadTestShape):
+    def tick(self):
+        for until_s, users in ((1, 4), (2, 0), (4, 4)):
+            if self.get_run_time() < until_s:
+                return users, 100
+"""
+
+
+def test_who_comes_after_the_publishing_user_publishes(port: int, tmp_path: Path) -> None:
+    (tmp_path / "shape.py").write_text(SHAPE.format(port=port))
+    out = tmp_path / "out"
+    run = _run(port, "-f", str(tmp_path / "shape.py"), "--rtlab-out", str(out), hosts=False)
+    assert run.returncode == 0, run.stdout
+    (shard,) = out.iterdir()
+    heard = pq.read_table(shard / "samples.parquet")
+    second_half = {subscriber for subscriber in heard.column("subscriber").to_pylist() if subscriber >= 4}
+    assert second_half == {4, 5, 6, 7}, "those who came after the room had been empty"
+    assert re.search(r"WARNING.*nobody was left to publish in room 0", run.stdout)
+    rows = {line.split()[0] for line in run.stdout.splitlines() if "delivery latency" in line}
+    assert rows == {"Stream", "Socket"}
+
+
 def test_the_web_ui_lives_and_does_not_round_to_zero(port: int, tmp_path: Path) -> None:
     web_port = _free_port()
     arguments = ("WebSocketUser", "--autostart", "-u", "3", "-r", "3", "--web-host", "127.0.0.1")
@@ -137,6 +174,7 @@ def test_a_run_in_which_nothing_was_received_fails(port: int, tmp_path: Path) ->
     [
         ((), False, "RTLAB_SECRET is not set"),
         (("--payload", "9999"), True, "--payload 9999: expected 1 to 4096"),
+        (("--host", "http://127.0.0.1:1"), True, "cannot start: connection refused at http://127.0.0.1:1; start the"),
     ],
 )
 def test_what_cannot_start_says_why(

@@ -97,3 +97,20 @@ def test_an_alarm_waits_for_a_few_reads_and_not_for_all(pairs: list[tuple[socket
     assert log.index("alarm") <= 2 * module.MOST
     readers.close()
     alarms.close()
+
+
+def test_a_reader_that_fails_leaves_the_others_served(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
+    readers, log = Readers(), list[bytes]()
+
+    def fail() -> None:
+        pairs[0][0].recv(100)
+        raise ValueError("not an event")
+
+    readers.add(pairs[0][0].fileno(), fail)
+    readers.add(pairs[1][0].fileno(), _reading(pairs[1][0], log))
+    pairs[0][1].send(b"first")
+    gevent.sleep(0.01)
+    pairs[1][1].send(b"second")
+    gevent.sleep(0.01)
+    readers.close()
+    assert log == [b"second"]

@@ -88,6 +88,22 @@ def test_a_second_belongs_to_the_phase_it_began_in(clock: Clock, vitals: Vitals)
     assert (before.lag_ms, measured.lag_ms) == (0.0, 2.0)
 
 
+def test_a_second_that_cannot_be_sampled_does_not_end_the_sampling(
+    clock: Clock, cell: SimpleNamespace, vitals: Vitals
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError("too many open files")
+
+    cell.mirror.adapt = fail
+    for _ in range(99):
+        clock.ring()
+    with pytest.raises(OSError, match="too many"):
+        clock.ring()
+    assert len(clock.due) == 1
+    clock.ring()
+    assert vitals.lag_ms_p99(1000 * MS, 1020 * MS) == 0
+
+
 def test_a_step_of_the_wall_clock_is_seen_within_a_tick(clock: Clock, cell: SimpleNamespace, vitals: Vitals) -> None:
     cell.note = cell.noted.append
 
