@@ -36,12 +36,14 @@ compare: $(STAMP) ## measure the transports on this machine: a table and a repor
 # Four at a time keep two cores busy: servers and clients wait for each other. Those marked `alone` measure, or count on a server's haste, and come last.
 # One that fails beside others is run again by itself, and counts as that went: two cores make some clocks run out.
 TEST_PROCESSES := 4
+DEPLOYED := 2  # servers with their clients at a time, of those that `make deployments` starts
 TRACED := $(PYTHON_RUN) coverage run --concurrency=thread -m pytest
 
 # The whole suite is measured, the servers and generators that tests start included; a part of it (ARGS) is only run.
 .PHONY: test
 test: $(STAMP) ## run every test; core/ must be covered to 95 %, everything to 85 %, branches included
 	@.ci/install-test-programs
+	@.ci/install-test-servers
 	@rm -rf $(JUNIT)
 ifdef ARGS
 	@$(PYTHON_RUN) pytest --junitxml=$(JUNIT)/part.xml $(ARGS)
@@ -73,6 +75,14 @@ notebooks: $(STAMP) ## execute the notebooks over results/reference (ARGS="--run
 faults: $(STAMP) ## kill servers and Redis, stall and cut peers: the full table, about 20 minutes (make test has a short form)
 	@$(PYTHON_RUN) tests.faults --full --out results/reference/faults.json $(ARGS)
 
+.PHONY: deployments
+deployments: $(STAMP) ## every ASGI server, TLS, event loop and fan-out: about 8 minutes; writes the table of docs/deployment.md
+	@.ci/install-test-programs
+	@.ci/install-test-servers
+	@$(PYTHON_RUN) pytest --numprocesses=$(DEPLOYED) --deployments=full --junitxml=$(JUNIT)/deployments.xml \
+		tests/deployments/test_deployments.py $(ARGS)
+	@$(PYTHON_RUN) tests.deployments
+
 .PHONY: bench
 bench: $(STAMP) ## is the instrument true and cheap here; how close is the fan-out to the kernel's floor (about 20 minutes)
 	@$(BIN)/rtlab calibrate
@@ -83,3 +93,5 @@ bench: $(STAMP) ## is the instrument true and cheap here; how close is the fan-o
 lock: $(STAMP) ## pin what pyproject.toml asks for, one version for all Pythons (ARGS=--upgrade: the newest)
 	@$(BIN)/uv --quiet pip compile pyproject.toml --group dev --universal --fork-strategy fewest --no-header \
 		--output-file requirements.lock $(ARGS)
+	@$(BIN)/uv --quiet pip compile --group deployments --constraint requirements.lock --universal \
+		--fork-strategy fewest --no-header --output-file requirements-deployments.lock $(ARGS)

@@ -62,6 +62,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("CONTRACT_TLS") == "1",
         help="run the contract suite, and the fault scenarios, over TLS: https and wss",
     )
+    group.addoption(
+        "--deployments",
+        default="short",
+        choices=["short", "full"],
+        help="how much of the matrix of tests/deployments to run",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -20,6 +20,7 @@ TESTS = Path(__file__).parent
 # Whose processes are whole servers and generators that other tests start too.
 _PROCESSES_UNSEEN = (
     "clients_real",
+    "deployments",
     "faults",
     "foil",
     "loadtests/analysis",

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from core import wire
 from core.errors import BadRequest, HelloTimeout, NotFound, RoomError, ShuttingDown, Unavailable
@@ -90,13 +90,18 @@ def http_response(error: RoomError) -> Response:
 async def deny(websocket: WebSocket, refusal: RoomError) -> None:
     """Refuse a WebSocket before it is accepted, with the error's status where the server can say one.
 
-    Elsewhere a refused handshake is a bare 403, which would blame the client: it is accepted, and closed with the code.
+    Elsewhere a refused handshake is a bare 403, which would blame the client: it is accepted and closed with the error.
     """
     if "websocket.http.response" in (websocket.scope.get("extensions") or {}):
         await websocket.send_denial_response(http_response(refusal))
     elif isinstance(refusal, Unavailable | ShuttingDown):
         await websocket.accept()
-        await websocket.close(close_code(refusal), close_reason(refusal))
+        await websocket.send_text(wire.error(refusal).decode())
+        try:
+            await websocket.close(close_code(refusal), close_reason(refusal))
+        except Exception:  # noqa: BLE001  Daphne sends no code but 1000 and 3000 to 4999, and raises what it likes
+            websocket.application_state = WebSocketState.CONNECTED
+            await websocket.close()
     else:
         await websocket.close()
 

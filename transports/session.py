@@ -34,7 +34,7 @@ class Door:
 
     def check_origin(self, connection: HTTPConnection) -> None:
         """Raise Forbidden for a page that may not talk to us."""
-        asked: str = connection.scope["scheme"]
+        asked: str = connection.scope.get("scheme", "http")  # optional in ASGI: Daphne leaves it out
         scheme = {"ws": "http", "wss": "https"}.get(asked, asked)
         origins = [value for name, value in connection.scope["headers"] if name == b"origin"]
         if not origins:  # most clients that are no page: nothing to compare

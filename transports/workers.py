@@ -1,16 +1,19 @@
 """Several worker processes without Redis: each would have rooms of its own, so none starts.
 
 No server tells an app how many workers it runs, so the process is asked. uvicorn and Hypercorn pass their config to
-the worker process, Granian its number; gunicorn's master is on the stack of what it forked, and knows of SIGTTIN too.
+the worker process, Granian its number. The masters of gunicorn and Granian are on the stack of what they fork, and
+gunicorn's knows of SIGTTIN too.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import sys
-from typing import Any
+from typing import Any, Final
 
 from core.settings import SettingError, Settings
+
+_MASTERS: Final = {"gunicorn.arbiter": "num_workers", "granian.server.mp": "workers"}
 
 
 def refuse_split_rooms(settings: Settings) -> None:
@@ -23,7 +26,7 @@ def refuse_split_rooms(settings: Settings) -> None:
 
 def workers_here() -> int:
     """How many workers the server that started this process runs: at least; 1 where nothing says so."""
-    return max(_of_config(), _of_granian(), _of_gunicorn())
+    return max(_of_config(), _of_number(), _of_master())
 
 
 def _of_config() -> int:
@@ -34,7 +37,7 @@ def _of_config() -> int:
     return workers if isinstance(workers, int) and not reloading else 1
 
 
-def _of_granian() -> int:
+def _of_number() -> int:
     """By the number that Granian gives a worker process, counted from 1."""
     arguments = _started_with("_args", ())
     if multiprocessing.current_process().name != "granian-worker" or not arguments:
@@ -47,13 +50,14 @@ def _started_with(name: str, default: Any) -> Any:
     return default if multiprocessing.parent_process() is None else getattr(multiprocessing.current_process(), name)
 
 
-def _of_gunicorn() -> int:
+def _of_master() -> int:
     """By the master in whose call a forked worker runs."""
-    frame = sys._getframe() if "gunicorn.arbiter" in sys.modules else None
+    frame = sys._getframe() if _MASTERS.keys() & sys.modules.keys() else None
     while frame is not None:
         master: Any = frame.f_locals.get("self")
-        if type(master).__module__ == "gunicorn.arbiter":
-            workers: int = master.num_workers
+        counted = _MASTERS.get(type(master).__module__)
+        workers = None if counted is None else getattr(master, counted, None)
+        if isinstance(workers, int):
             return workers
         frame = frame.f_back
     return 1

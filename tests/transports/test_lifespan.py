@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,10 +15,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 
+from core.errors import Unavailable
 from core.settings import SettingError, Settings
 from tests.transports.access import SECRET, bearer
 from transports.app import create_app
+from transports.errors import deny
 from transports.lifespan import LabApp, LazyApp
 from transports.registry import TRANSPORTS
 
@@ -160,9 +164,26 @@ async def test_without_a_lifespan_a_websocket_is_denied_with_the_status(path: st
 @pytest.mark.parametrize("path", ["/rooms/lobby/ws", "/socket.io/"])
 async def test_where_a_server_can_send_no_denial_the_close_says_why(path: str) -> None:
     said = await refusal_of_websocket(create_app("all", Settings(secret=SECRET)), path, denial=False)
-    assert [message["type"] for message in said] == ["websocket.accept", "websocket.close"]
-    assert said[1]["code"] == 1013
-    assert HINT in said[1]["reason"]
+    assert [message["type"] for message in said] == ["websocket.accept", "websocket.send", "websocket.close"]
+    assert json.loads(said[1]["text"])["code"] == "unavailable"
+    assert said[2]["code"] == 1013
+    assert HINT in said[2]["reason"]
+
+
+async def test_server_that_sends_no_such_code_closes_with_its_own() -> None:
+    said: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        if message.get("code") == 1013:
+            raise Exception("invalid close code")
+        said.append(message)
+
+    await deny(WebSocket({"type": "websocket"}, receive, send), Unavailable("not now"))
+    assert [message["type"] for message in said] == ["websocket.accept", "websocket.send", "websocket.close"]
+    assert said[2]["code"] == 1000
 
 
 async def test_bad_setting_without_a_lifespan_is_logged_once_and_refused(

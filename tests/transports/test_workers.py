@@ -52,16 +52,19 @@ def test_process_of_somebody_elses_multiprocessing_is_alone(monkeypatch: Patch) 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_master_of_gunicorn_is_found_on_the_stack(monkeypatch: Patch, workers: int) -> None:
-    class Arbiter:
-        num_workers = workers
-
-        def spawn_worker(self) -> int:
+@pytest.mark.parametrize(
+    ("module", "attribute"), [("gunicorn.arbiter", "num_workers"), ("granian.server.mp", "workers")]
+)
+def test_master_that_forks_is_found_on_the_stack(monkeypatch: Patch, module: str, attribute: str, workers: int) -> None:
+    class Master:
+        def spawn(self) -> int:
             return workers_here()
 
-    Arbiter.__module__ = "gunicorn.arbiter"
-    monkeypatch.setitem(sys.modules, "gunicorn.arbiter", SimpleNamespace())
-    assert Arbiter().spawn_worker() == workers
+    Master.__module__ = module
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace())
+    master = Master()
+    setattr(master, attribute, workers)
+    assert master.spawn() == workers
 
 
 def test_process_that_no_server_started_is_alone() -> None:

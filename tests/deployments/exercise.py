@@ -1,0 +1,188 @@
+"""What every deployment must do on every transport: hear at once and in order, beat, resume, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import cache
+from typing import Any, Final
+
+from websockets.asyncio.client import ClientConnection
+from websockets.frames import Frame, Opcode
+
+from tests.contracts.kit.clients import (
+    LongPollClient,
+    RefusedError,
+    RoomClient,
+    SocketIoClient,
+    SseClient,
+    WebSocketClient,
+    ending,
+)
+from tests.contracts.kit.clients.http import http_client
+from tests.contracts.kit.clients.poll import Answer
+from tests.contracts.kit.events import Event
+from tests.contracts.kit.limits import EVENT_S
+from tests.contracts.kit.tls import tls_for
+from tests.contracts.kit.tokens import sign
+from tests.contracts.targets import unique
+from tests.deployments.servers import HEARTBEAT_S
+
+TRANSPORTS: Final = ("websocket", "sse", "longpoll", "socketio")
+MESSAGES: Final = 20
+# Each is awaited before the next is said. A message that only the next heartbeat would flush takes half a second.
+AT_ONCE_S: Final = MESSAGES * HEARTBEAT_S / 5
+BEAT_S: Final = 3 * HEARTBEAT_S
+
+
+class _Counted(ClientConnection):
+    """Counts what arrives as a heartbeat: a ping, or Engine.IO's."""
+
+    pings = 0
+    engine_pings = 0
+
+    def process_event(self, event: Any) -> None:
+        if isinstance(event, Frame):
+            self.pings += event.opcode is Opcode.PING
+            self.engine_pings += event.opcode is Opcode.TEXT and bytes(event.data) == b"2"
+        super().process_event(event)
+
+
+class _WebSocket(WebSocketClient):
+    async def open(self, **options: Any) -> None:
+        await super().open(**_options(self.base_url), **options)
+
+
+class _SocketIo(SocketIoClient):
+    async def open(self, **options: Any) -> dict[str, Any]:
+        return await super().open(**_options(self.base_url), **options)
+
+
+def _options(base_url: str) -> dict[str, Any]:
+    # A context of its own: httpx lets the shared one offer HTTP/2, which Hypercorn and Granian then speak.
+    tls = None if tls_for(base_url) is None else http1_only()
+    return {"create_connection": _Counted, "ping_interval": None, "ssl": tls}
+
+
+@cache
+def http1_only() -> ssl.SSLContext:
+    """What clients connect by that are to speak HTTP/1.1, also where the server knows HTTP/2."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _client(base_url: str, transport: str, room: str) -> RoomClient:
+    user = unique("user")
+    token = sign(user)
+    if transport == "websocket":
+        return _WebSocket(base_url, room, user, token)
+    if transport == "socketio":
+        return _SocketIo(base_url, room, user, token)
+    kind = {"sse": SseClient, "longpoll": LongPollClient}[transport]
+    return kind(base_url, room, user, token, http_client(base_url, token, http2=False, verify=http1_only()))
+
+
+@asynccontextmanager
+async def member(base_url: str, transport: str, room: str, since: object = None) -> AsyncIterator[RoomClient]:
+    """Somebody in a room, connected; `since` has to be honoured."""
+    client = _client(base_url, transport, room)
+    try:
+        joined = await client.connect(since)
+        assert joined.recovered is (since is not None), f"{transport}: {joined}"
+        yield client
+    finally:
+        await client.close()
+
+
+async def heard_at_once(base_url: str, transport: str, listeners: int = 1) -> None:
+    """Twenty messages, each heard by everybody before the next is said."""
+    room = unique("room")
+    async with AsyncExitStack() as stack:
+        hearers = [await stack.enter_async_context(member(base_url, transport, room)) for _ in range(listeners)]
+        speaker = await stack.enter_async_context(member(base_url, transport, room))
+        async with asyncio.timeout(AT_ONCE_S):
+            for number in range(MESSAGES):
+                hearing = [asyncio.ensure_future(each.next_chat()) for each in hearers]
+                await speaker.publish(f"message {number}")
+                for event in await asyncio.gather(*hearing):
+                    assert event.text("content") == f"message {number}", transport
+
+
+async def beats(base_url: str, transport: str) -> bool:
+    """Whether a silent connection shows a sign of life."""
+    async with member(base_url, transport, unique("room")) as client:
+        if isinstance(client, LongPollClient):
+            await client.next_event()  # its own join
+            answer = await client.poll(client.position, 1)
+            return not answer.events and answer.position == client.position  # a poll's own return
+        reading = asyncio.ensure_future(_read_on(client))
+        try:
+            async with asyncio.timeout(BEAT_S):
+                while not _beats_of(client):  # noqa: ASYNC110  counted by the client's library
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            return False
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+        return True
+
+
+async def resumes(base_url: str, transport: str) -> None:
+    """What was said between two connections is heard by the second."""
+    room = unique("room")
+    async with member(base_url, transport, room) as speaker:
+        async with member(base_url, transport, room) as first:
+            await speaker.publish("heard")
+            assert (await first.next_chat()).text("content") == "heard"
+            position = first.position
+        await speaker.publish("missed")
+        async with member(base_url, transport, room, since=position) as second:
+            assert (await second.next_chat()).text("content") == "missed", transport
+
+
+@asynccontextmanager
+async def told_of_drain(base_url: str, transport: str) -> AsyncIterator[list[str]]:
+    """A member while a server is ended; the list holds afterwards how its stream ended."""
+    told: list[str] = []
+    async with member(base_url, transport, unique("room")) as client:
+        if isinstance(client, LongPollClient):
+            await client.next_event()
+        ended: Awaitable[str] = asyncio.ensure_future(_end_of(client))
+        yield told
+        async with asyncio.timeout(EVENT_S):
+            told.append(await ended)
+
+
+async def _end_of(client: RoomClient) -> str:
+    if isinstance(client, LongPollClient):
+        try:
+            answer: Answer = await client.poll(client.position, 25)
+        except RefusedError as refusal:
+            return refusal.code
+        return "answered" if not answer.events else f"{answer}"
+    end = await ending(client)
+    if isinstance(client, SseClient):
+        # The first hint came with the welcome.
+        return "ended with a hint" if len(client.retries_ms) == 2 else f"ended after {client.retries_ms}"
+    if isinstance(client, SocketIoClient):
+        return "closed, may come back" if not client.disconnected else "told to stay away"
+    return f"closed with {end.close_code}"
+
+
+async def _read_on(client: RoomClient) -> None:
+    while True:
+        _: Event = await client.next_event()
+
+
+def _beats_of(client: RoomClient) -> int:
+    if isinstance(client, SseClient):
+        return len(client.comments)
+    assert isinstance(client, WebSocketClient | SocketIoClient)
+    socket = client.socket
+    assert isinstance(socket, _Counted)
+    return socket.pings if isinstance(client, WebSocketClient) else socket.engine_pings

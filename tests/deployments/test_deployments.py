@@ -1,0 +1,124 @@
+"""Every way to deploy works, or is refused in one sentence. `--deployments full` runs the whole matrix."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.contracts.kit.tls import TLS
+from tests.contracts.kit.tokens import sign
+from tests.deployments.conftest import Deploy
+from tests.deployments.exercise import beats, heard_at_once, http1_only, resumes, told_of_drain
+from tests.deployments.matrix import DRAIN, NO_PINGS, Cell, Refusal
+from tests.deployments.process import Deployed
+from tests.deployments.servers import Server
+
+LISTENERS_OF_WORKERS = 6  # of which each is at either worker: with the speaker they are at one in 1 of 64 rooms
+
+
+async def check(deployed: Deployed, name: str, transports: tuple[str, ...], listeners: int) -> None:
+    """All that a server has to do but its end, on all its transports at once."""
+
+    async def one(transport: str) -> None:
+        await heard_at_once(deployed.base_url, transport, listeners)
+        assert await beats(deployed.base_url, transport) is ((name, transport) not in NO_PINGS), transport
+        await resumes(deployed.base_url, transport)
+
+    await asyncio.gather(*map(one, transports))
+
+
+async def check_drain(deployed: Deployed, transports: tuple[str, ...]) -> None:
+    """SIGTERM to the process that a supervisor would end: members are told, and it exits cleanly."""
+    async with AsyncExitStack() as stack:
+        told = {
+            transport: await stack.enter_async_context(told_of_drain(deployed.base_url, transport))
+            for transport in transports
+        }
+        deployed.process.terminate()
+    assert told == {transport: [DRAIN[transport]] for transport in transports}
+    assert await deployed.exit_code() == 0
+    assert "Traceback" not in deployed.log(), deployed.log()
+
+
+async def check_refuses_all(deployed: Deployed) -> None:
+    """Without a lifespan: a sentence to every request."""
+    health = await deployed.answers(503)
+    assert health.json()["reason"] == "lifespan"
+    authorized = {"Authorization": f"Bearer {sign('alice')}"}
+    async with httpx.AsyncClient(base_url=deployed.base_url, verify=TLS, trust_env=False, headers=authorized) as http:
+        for method, path in (("GET", "/events"), ("GET", "/poll"), ("POST", "/messages")):
+            body = {"content": "lost?"} if method == "POST" else None
+            answer = await http.request(method, f"/rooms/lobby{path}", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), path
+    for path in ("/rooms/lobby/ws", "/socket.io/?EIO=4&transport=websocket"):
+        status, said = await refusal_of_websocket(deployed, path)
+        assert status in (503, 1013, 1000), path
+        assert "lifespan" in said, path
+    assert "Traceback" not in deployed.log(), deployed.log()
+
+
+async def refusal_of_websocket(deployed: Deployed, path: str) -> tuple[int, str]:
+    """The status of a handshake, or the close code where a server can only send 403; and the error event."""
+    tls = http1_only() if deployed.base_url.startswith("https") else None
+    said = ""
+    try:
+        async with connect(deployed.base_url.replace("http", "ws", 1) + path, proxy=None, ssl=tls) as socket:
+            async for frame in socket:
+                said += str(frame)
+            return socket.close_code or 1006, said
+    except InvalidStatus as denied:
+        return denied.response.status_code, bytes(denied.response.body or b"").decode()
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd is not None else 1006, said
+
+
+async def test_deployment_works_or_is_refused(deploy: Deploy, cell: Cell, request: pytest.FixtureRequest) -> None:
+    server = cell.server
+    settings = {"RTLAB_FANOUT": cell.sink}
+    if server.workers > 1:
+        settings["RTLAB_REDIS_URL"] = request.getfixturevalue("redis_url")
+    deployed = await deploy(server, app=cell.app, tls=cell.tls, loop=cell.loop, settings=settings)
+    if not cell.serves:
+        await check_refuses_all(deployed)
+        return
+    health = await deployed.answers(200)
+    await deployed.all_answer(server.workers)
+    assert health.json()["sink"] == ("portable" if cell.app == "socketio" else cell.sink)
+    listeners = LISTENERS_OF_WORKERS if server.workers > 1 else 1
+    await check(deployed, server.name, cell.transports, listeners)
+    await check_drain(deployed, cell.transports)
+
+
+async def test_start_is_refused_in_one_sentence(deploy: Deploy, refusal: Refusal) -> None:
+    server = Server(refusal.name, "", refusal.command, refusal.module, environment=refusal.environment)
+    deployed = await deploy(server)
+    if refusal.later:
+        await deployed.answers(200)
+        deployed.process.send_signal(signal.SIGTTIN)
+    assert await deployed.exit_code() == refusal.exit_code
+    assert refusal.sentence in deployed.log()
+    assert "Traceback" not in deployed.log(), deployed.log()
+
+
+async def test_workers_share_rooms_in_redis(deploy: Deploy, with_redis: Server, redis_url: str) -> None:
+    deployed = await deploy(with_redis, settings={"RTLAB_REDIS_URL": redis_url})
+    await deployed.answers(200)
+    await deployed.all_answer(with_redis.workers)
+    await heard_at_once(deployed.base_url, "sse", LISTENERS_OF_WORKERS)
+    await check_drain(deployed, ("sse",))
+
+
+async def test_one_worker_starts(deploy: Deploy, one_worker: Server) -> None:
+    deployed = await deploy(one_worker)
+    await deployed.answers(200)
+    await heard_at_once(deployed.base_url, "sse")
+
+
+async def test_without_a_lifespan_all_is_refused(deploy: Deploy, without_lifespan: Server) -> None:
+    await check_refuses_all(await deploy(without_lifespan))
