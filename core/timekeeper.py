@@ -60,4 +60,4 @@ class Timekeeper:
                 self._leases.forget_old()
                 await self._backplane.sweep()
             except Unavailable:
-                _log.warning("the backplane is away; leases and sweeps wait for it")
+                _log.debug("the backplane is away; leases and sweeps wait for it")  # why is its own to say, once

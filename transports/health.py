@@ -44,7 +44,7 @@ def condition(hub: Hub) -> tuple[str, str | None]:
         return "unavailable", "lifespan"
     if hub.draining:
         return "draining", None
-    return ("ok", None) if hub.backplane.available else ("unavailable", None)
+    return ("ok", None) if hub.backplane.available else ("unavailable", hub.backplane.reason)
 
 
 def _sink(request: Request, info: TransportInfo, fanout: str) -> str:

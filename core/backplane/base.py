@@ -15,9 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from core.model import Draft, Event, Member, Position, Published, RoomId, Unrecoverable, UserId
+
+Reason = Literal["auth", "acl", "readonly", "oom", "cluster", "unreachable"]
+"""Why a backplane does not serve: codes that anybody may see, with no host, user or error text in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,12 @@ class Backplane(Protocol):
 
     @property
     def available(self) -> bool:
-        """Whether the last contact succeeded."""
+        """Whether the last contact succeeded, and the last write."""
+        ...
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it is not available; None when it is."""
         ...
 
     @property

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from core import wire
-from core.backplane.base import Lease, Listener
+from core.backplane.base import Lease, Listener, Reason
 from core.errors import RateLimited
 from core.model import Draft, Event, EventType, Member, Position, Published, RoomId, Unrecoverable, UserId
 from core.presence import Presence
@@ -35,6 +35,7 @@ class MemoryBackplane:
     """
 
     available = True
+    reason: Reason | None = None
 
     def __init__(
         self,

@@ -14,10 +14,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
-from core.backplane.base import Lease, Listener
+from core.backplane.base import Lease, Listener, Reason
+from core.backplane.redis_address import Address
 from core.backplane.redis_caller import Caller
+from core.backplane.redis_faults import Outage
 from core.backplane.redis_keys import DUE, bucket_key, channel, room_keys
-from core.backplane.redis_link import Address
 from core.backplane.redis_reader import Reader
 from core.errors import RateLimited
 from core.model import (
@@ -42,7 +43,8 @@ _BATCH: Final = 200  # leases per script
 _DAY_MS: Final = 86_400_000
 _LOOK_S: Final = 0.01
 _DISMISS: Final = "dismiss"  # in place of an event's position
-_OPENING_S: Final = 2.0  # how long a start waits for Redis before it goes on without
+_OPENING_S: Final = 4.0  # how long a start waits for Redis before it goes on without
+_OPENING_AWAY_S: Final = 2.0  # when there is nothing at the address
 
 
 class RedisBackplane:
@@ -57,8 +59,9 @@ class RedisBackplane:
         self._database = address.database
         self._ttl_ms = int(settings.presence_ttl_s * 1000)
         self._keep_ms = int((settings.history_s + settings.presence_ttl_s) * 1000) + _DAY_MS
-        self._caller = Caller(address, self._keep_ms, self._doubt)
-        self._reader = Reader(address, self._receive, self._doubt)
+        self._outage = Outage(address.name)
+        self._caller = Caller(address, self._keep_ms, self._outage, self._called)
+        self._reader = Reader(address, self._receive, self._outage, self._doubt)
         self._listener: Listener | None = None
         self._followers: Counter[RoomId] = Counter()
         self._room_of: dict[bytes, RoomId] = {}
@@ -66,8 +69,13 @@ class RedisBackplane:
 
     @property
     def available(self) -> bool:
-        """Whether Redis answers, calls and messages alike."""
+        """Whether Redis answers, calls and messages alike, and did what it was last asked."""
         return self._caller.available and self._reader.available
+
+    @property
+    def reason(self) -> Reason | None:
+        """See `Backplane.reason`."""
+        return None if self.available else self._outage.reason or "unreachable"
 
     @property
     def rooms(self) -> int:
@@ -78,14 +86,12 @@ class RedisBackplane:
     async def running(self, listener: Listener) -> AsyncIterator[None]:
         """Stay connected, and deliver to `listener`, while entered. Redis may be away, now or later."""
         self._listener = listener
-        supervised = [asyncio.ensure_future(task) for task in (self._caller.keep_open(), self._reader.run())]
+        supervised = [asyncio.create_task(task) for task in (self._caller.keep_open(), self._reader.run())]
         try:
             await self._opened()
             yield
         finally:
-            for task in supervised:
-                task.cancel()
-            await asyncio.gather(*supervised, return_exceptions=True)
+            await _end(supervised)
             self._listener = None
 
     async def subscribe(self, room: RoomId) -> Position:
@@ -223,8 +229,11 @@ class RedisBackplane:
         await self._caller.plain("due", (DUE,), (int(ttl_s * 1000), self._keep_ms, int(anew), *rooms))
 
     async def _opened(self) -> None:
-        until_s = time.monotonic() + _OPENING_S
-        while not self.available and time.monotonic() < until_s:  # noqa: ASYNC110  two connections, either may go again
+        began_s = time.monotonic()
+        patience_s: dict[Reason | None, float] = {None: _OPENING_S, "unreachable": _OPENING_AWAY_S}
+        while not self.available:  # two connections, either may go again
+            if time.monotonic() - began_s >= patience_s.get(self._outage.reason, 0.0):
+                return
             await asyncio.sleep(_LOOK_S)
 
     def _unfollow(self, room: RoomId) -> None:
@@ -245,9 +254,25 @@ class RedisBackplane:
             return
         self._listener.deliver(room, _event(room, Position.parse(place.decode()), payload))
 
+    def _called(self) -> None:
+        # After a failover the address may lead to another server: messages must come from where calls go.
+        if self._reader.server and self._reader.server != self._caller.server:
+            self._reader.look_again()
+        self._doubt()
+
     def _doubt(self) -> None:
         if self._listener is not None:
             self._listener.doubt(None)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: a TaskGroup that fails just then raises its errors and forgets the cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_LOOK_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _all(calls: Iterable[Any]) -> list[Any]:

@@ -12,7 +12,10 @@ from typing import Any, Final
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
-from core.backplane.redis_link import LOST, Address, Link, LinkLostError, NotSentError
+from core.backplane.base import Reason
+from core.backplane.redis_address import Address
+from core.backplane.redis_faults import LOST, LinkLostError, Outage, RefusedError, cause, reason_of
+from core.backplane.redis_link import STALL_S, Link, NotSentError
 from core.errors import Unavailable
 
 BUDGET_S: Final = 2.0  # a call not carried out by Redis within this never will be
@@ -21,6 +24,11 @@ _OUTCOME_S: Final = 30.0  # how long a call whose connection broke under it wait
 _TRIES: Final = 5
 _LOOK_S: Final = 0.01
 _PAUSE_S: Final = (0.02, 0.5)  # between attempts to connect, growing
+_AGAIN_S: Final = 1.0  # between attempts when Redis answers and refuses
+_ATTEND_S: Final = 0.5
+_WITNESS: Final = "calls"
+# Who answers so will not serve on this connection again: another server may by now, at the same address.
+_ENDING: Final[tuple[Reason, ...]] = ("readonly", "auth", "cluster")
 
 _log = logging.getLogger("rtlab.redis")
 
@@ -33,8 +41,9 @@ class Caller:
     scripts answer what is already done with its result, and what comes too late with `late`.
     """
 
-    def __init__(self, address: Address, keep_ms: int, restored: Callable[[], None]) -> None:
+    def __init__(self, address: Address, keep_ms: int, outage: Outage, restored: Callable[[], None]) -> None:
         self._address = address
+        self._outage = outage
         self._keep_ms = keep_ms
         self._restored = restored
         self._link: Link | None = None
@@ -42,32 +51,75 @@ class Caller:
 
     @property
     def available(self) -> bool:
-        """Whether Redis answers."""
-        return self._link is not None and not self._link.stalled
+        """Whether Redis answers, and does what it is asked."""
+        link = self._link
+        return link is not None and not link.lost and not link.stalled and self._outage.reason is None
+
+    @property
+    def server(self) -> bytes:
+        """The run id of the server that calls go to; empty without one."""
+        return b"" if self._link is None else self._link.server
 
     async def keep_open(self) -> None:
         """Connect, and connect again whenever the connection is lost."""
         pause_s = _PAUSE_S[0]
         while True:
             connection: AbstractConnection | None = None
+            least_s = 0.0
             try:
                 connection = await self._address.connect()
-                link = Link(connection, self._keep_ms)
+                link = Link(connection, self._address.opening(select=True), self._address.database, self._keep_ms)
                 async with asyncio.TaskGroup() as tasks:
                     opened = asyncio.Event()
                     tasks.create_task(link.serve(opened))
                     await opened.wait()
                     self._link, pause_s = link, _PAUSE_S[0]
+                    _log.debug("connected to Redis at %s", self._address.name)
+                    self._outage.ended(_WITNESS)
                     self._restored()
+                    await self._attend(link)
             except* LOST as errors:
-                _log.info("no connection to Redis: %s", errors.exceptions[0])
+                least_s = self._lose(cause(errors))
             finally:
                 if self._link is not None:
                     self._link, self._lost_s = None, time.monotonic()
                 if connection is not None:
                     await connection.disconnect(nowait=True)
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            await asyncio.sleep(max(least_s, pause_s * random.uniform(0.5, 1.0)))
             pause_s = min(2 * pause_s, _PAUSE_S[1])
+
+    async def _attend(self, link: Link) -> None:
+        """Notice that Redis does not answer; while anything is wrong, try all commands until all is well."""
+        while not link.lost:
+            await asyncio.sleep(_ATTEND_S)
+            if link.stalled:
+                self._outage.began(_WITNESS, "unreachable", f"no answer for {STALL_S:g} s")
+            elif self._outage.noticed_by(_WITNESS):
+                try:
+                    await link.prove()
+                except (ResponseError, RefusedError) as error:
+                    self._note(link, error)
+                else:
+                    self._outage.ended(_WITNESS)
+
+    def _lose(self, error: BaseException) -> float:
+        """Take note of the end of a connection, or of an attempt. Returns how long to wait at least, s."""
+        if self._link is not None:
+            _log.debug("lost the connection to Redis at %s: %s", self._address.name, error)
+            return 0.0  # an outage only when there is no other
+        reason = reason_of(error) or "unreachable"
+        self._outage.began(_WITNESS, reason, self._address.explain(error))
+        return 0.0 if reason == "unreachable" else _AGAIN_S
+
+    def _note(self, link: Link, error: ResponseError | RefusedError) -> None:
+        """Take note of what Redis would not do."""
+        reason = reason_of(error)
+        if reason is None:
+            self._outage.odd(str(error))
+            return
+        self._outage.began(_WITNESS, reason, str(error))
+        if reason in _ENDING:
+            link.retire()
 
     async def check_life(self) -> None:
         """Notice that the database was emptied. Raises Unavailable."""
@@ -75,16 +127,22 @@ class Caller:
         try:
             if await link.learn_life():
                 self._restored()
-        except (LinkLostError, ResponseError) as error:
-            raise _away(error) from error
+        except LinkLostError as error:
+            raise _away() from error
+        except ResponseError as error:
+            self._note(link, error)
+            raise _away() from error
 
     async def plain(self, script: str, keys: Iterable[str], arguments: Iterable[Any]) -> Any:
         """Run a script whose repetition or loss does no harm. Raises Unavailable."""
         link = await self._reach()
         try:
             return await link.script(script, keys, arguments)
-        except (LinkLostError, ResponseError) as error:
-            raise _away(error) from error
+        except LinkLostError as error:
+            raise _away() from error
+        except ResponseError as error:
+            self._note(link, error)
+            raise _away() from error
 
     async def room(self, script: str, keys: Sequence[str], common: Sequence[Any], own: Sequence[Any]) -> list[Any]:
         """Run a room's script; `common` follows deadline and life, `own` follows that.
@@ -104,7 +162,8 @@ class Caller:
                 deadline_ms = at_ms
                 continue
             except ResponseError as error:
-                raise _away(error) from error
+                self._note(link, error)
+                raise _away() from error
             link.learn_time(int(answer[0]))
             if answer[1] != b"late":
                 return answer[1:]
@@ -124,9 +183,7 @@ class Caller:
         return link
 
 
-def _away(error: Exception | None = None) -> Unavailable:
-    if error is not None:
-        _log.warning("Redis did not do what was asked: %s", error)
+def _away() -> Unavailable:
     return Unavailable("the backplane is away: nothing was stored; try again", retry_after_ms=1000)
 
 

@@ -13,6 +13,7 @@ cluster would do. `lua/room.lua` says what is in a room's keys.
 | `rtlab:{user:USER}:bucket` | hash: tokens, as of when | when it is full again |
 | `rtlab:due` | zset: room -> when a lease there may run out | a day after the last look |
 | `rtlab:life` | hash: life, run id of the server | a day after the last look, and history |
+| `rtlab:{~probe}:…` | no room: what Redis lets us do is tried out there | at once |
 | channel `rtlab:DB:{ROOM}:wake` | each event as it is stored; `dismiss TOKEN_KEY` when that token's holder has left | |
 """
 
@@ -24,12 +25,18 @@ from core.model import RoomId, UserId
 
 DUE: Final = "rtlab:due"
 LIFE: Final = "rtlab:life"
+NO_ROOM: Final = RoomId("~probe")  # no room has such a name: its keys are for trying out what Redis lets us do
 
 
 def room_keys(room: RoomId) -> tuple[str, str, str, str, str]:
     """The keys of a room, in the order that `room.lua` expects."""
     tag = f"rtlab:{{{room}}}"
     return (f"{tag}:head", f"{tag}:log", f"{tag}:retries", f"{tag}:leases", f"{tag}:users")
+
+
+def probe_keys() -> tuple[str, ...]:
+    """The keys that `probe.lua` expects."""
+    return (*room_keys(NO_ROOM), DUE, LIFE, bucket_key(UserId("~probe")))
 
 
 def bucket_key(user_id: UserId) -> str:

@@ -5,96 +5,49 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
-from importlib.resources import files
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, ResponseError
 
-from core.backplane.redis_keys import LIFE
+from core.backplane.redis_address import write
+from core.backplane.redis_faults import LinkLostError, RefusedError, reason_of
+from core.backplane.redis_keys import LIFE, NO_ROOM, channel, probe_keys
+from core.backplane.redis_scripts import SCRIPTS, SHAS
 
-CONNECT_S: Final = 1.0
 STALL_S: Final = 1.0  # no answer for that long: new calls are refused
 DEAD_S: Final = 3.0  # no answer for that long: the connection is given up
 _PING_S: Final = 0.5
-
-_LUA = files("core.backplane").joinpath("lua")
-_ROOM_SCRIPTS: Final = ("publish", "find", "history", "head", "hold", "release", "expire", "members")
-_OTHER_SCRIPTS: Final = ("limit", "life", "due", "claim", "settle", "tell")
-
-
-class LinkLostError(Exception):
-    """The connection ended before the answer came: the call may have been carried out or not."""
 
 
 class NotSentError(LinkLostError):
     """The connection had ended already: the call was not carried out."""
 
 
-def read_scripts() -> dict[str, str]:
-    """The Lua source of every script by name."""
-    room = _LUA.joinpath("room.lua").read_text()
-    scripts = {name: room + _LUA.joinpath(f"{name}.lua").read_text() for name in _ROOM_SCRIPTS}
-    return scripts | {name: _LUA.joinpath(f"{name}.lua").read_text() for name in _OTHER_SCRIPTS}
-
-
-SCRIPTS: Final = read_scripts()
-
-
-class Address:
-    """Where Redis is, by URL: `redis://`, `rediss://` or `unix://`. Raises ValueError when the URL is none of them."""
-
-    def __init__(self, url: str) -> None:
-        options: dict[str, Any] = dict(parse_url(url))
-        self._class: type[AbstractConnection] = options.pop("connection_class", Connection)
-        # RESP2: a connection that subscribed then carries nothing but messages and pongs, on every version.
-        self._options = options | {"protocol": 2, "socket_timeout": None, "socket_connect_timeout": CONNECT_S}
-        self.database: int = options.get("db", 0)
-        try:
-            self._class(**self._options)
-        except TypeError as error:
-            raise ValueError(f"an option in the Redis URL is not known: {error}") from error
-
-    async def connect(self) -> AbstractConnection:
-        """Open a connection. Raises RedisError, OSError, TimeoutError."""
-        connection = self._class(**self._options)
-        try:
-            async with asyncio.timeout(2 * CONNECT_S):
-                await connection.connect()  # type: ignore[no-untyped-call]
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection
-
-
-def write(connection: AbstractConnection, command: tuple[Any, ...]) -> None:
-    """Send a command on a connection, or nothing when that has ended: its own way to send would connect again,
-    unseen by those who have to know that messages were missed and answers lost.
-    """
-    if connection._writer is not None:
-        connection._writer.writelines(connection.pack_command(*command))
-
-
 class Link:
     """Calls go out as they come and are answered in order. `serve` reads until the connection is lost."""
 
-    def __init__(self, connection: AbstractConnection, keep_ms: int) -> None:
+    def __init__(
+        self, connection: AbstractConnection, opening: Sequence[tuple[Any, ...]], database: int, keep_ms: int
+    ) -> None:
         self.life = 0
+        self.server = b""  # the run id of the one at the other end
         self._connection = connection
+        self._opening = opening
+        self._probe_channel = channel(database, NO_ROOM)
         self._keep_ms = keep_ms
-        self._run_id = b""
+        self._retired = False
         self._durable = False
         self._since = b""
         self._lost = False
-        self._shas: dict[str, bytes] = {}
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._ahead_ms = 0.0  # at least how far Redis's clock is ahead of our monotonic one
 
     @property
     def lost(self) -> bool:
         """Whether it has ended."""
-        return self._lost or not self._connection.is_connected
+        return self._lost or self._retired or not self._connection.is_connected
 
     @property
     def stalled(self) -> bool:
@@ -104,7 +57,7 @@ class Link:
     async def serve(self, opened: asyncio.Event) -> None:
         """Greet the server, set `opened`, then answer calls until the connection is lost.
 
-        Raises RedisError, OSError, LinkLostError; every call that waits then gets LinkLostError.
+        Raises RedisError, RefusedError, OSError, LinkLostError; every call that waits then gets LinkLostError.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -119,16 +72,23 @@ class Link:
                 if not answer.done():
                     answer.set_exception(LinkLostError("the connection to Redis was lost"))
 
-    async def call(self, *command: Any) -> Any:
-        """Send a command and wait for its answer. Raises ResponseError, LinkLostError."""
-        return await self._send(command)
+    def retire(self) -> None:
+        """Take no more calls, and end when those that wait have been answered."""
+        self._retired = True
+
+    async def prove(self) -> None:
+        """Use each command that the scripts use, on keys of no room.
+
+        Raises RefusedError, ResponseError, LinkLostError.
+        """
+        _check(await self.script("probe", probe_keys(), (self._probe_channel,)))
 
     async def script(self, name: str, keys: Iterable[str], arguments: Iterable[Any]) -> Any:
         """Run a script. Raises ResponseError, LinkLostError."""
         listed = tuple(keys)
         sent_to_run = (len(listed), *listed, *arguments)
         try:
-            return await self._send(("EVALSHA", self._shas[name], *sent_to_run))
+            return await self._send(("EVALSHA", SHAS[name], *sent_to_run))
         except NoScriptError:  # somebody emptied the script cache: nothing was done
             pass
         return await self._send(("EVAL", SCRIPTS[name], *sent_to_run))
@@ -148,7 +108,7 @@ class Link:
         Raises ResponseError, LinkLostError.
         """
         durable = b"1" if self._durable else b"0"
-        now_ms, life, since = await self.script("life", (LIFE,), (self._run_id, durable, self._keep_ms, self.life))
+        now_ms, life, since = await self.script("life", (LIFE,), (self.server, durable, self._keep_ms, self.life))
         self.learn_time(int(now_ms))
         known, self._since, self.life = self._since, since, int(life)
         return known not in (b"", since)
@@ -162,13 +122,28 @@ class Link:
         return answer
 
     async def _greet(self) -> None:
-        server, persistence = await self.call("INFO", "server"), await self.call("INFO", "persistence")
-        self._run_id = _field(server, b"run_id")
+        """Two round trips, however much there is to say. Nothing that lasts is written before all is proven."""
+        keys = probe_keys()
+        flight = [
+            *self._opening,
+            ("INFO", "server"),
+            ("INFO", "persistence"),
+            ("SCRIPT", "EXISTS", *SHAS.values()),
+            ("EVAL", SCRIPTS["probe"], len(keys), *keys, self._probe_channel),
+        ]
+        answers: list[Any] = await asyncio.gather(*map(self._send, flight), return_exceptions=True)
+        *_, server, persistence, known, refused = answers
+        if isinstance(server, bytes) and _field(server, b"redis_mode") == b"cluster":
+            raise RefusedError("cluster", "it is in cluster mode: a single server, or one with replicas, is allowed")
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        _check(refused)
+        self.server = server_id(server)
         # With an append-only file a killed server comes back with all that it acknowledged; see docs/reliability.md.
         self._durable = _field(persistence, b"aof_enabled") == b"1"
-        for name, source in SCRIPTS.items():
-            self._shas[name] = await self.call("SCRIPT", "LOAD", source)
-        await self.learn_life()
+        unknown = [name for name, there in zip(SHAS, known, strict=True) if not there]
+        await asyncio.gather(*(self._send(("SCRIPT", "LOAD", SCRIPTS[name])) for name in unknown), self.learn_life())
 
     async def _read(self) -> None:
         while True:
@@ -176,6 +151,8 @@ class Link:
                 reply = await self._connection.read_response()
             except ResponseError as error:
                 reply = error
+            if not self._waiting:  # what a server says that takes no more clients
+                raise reply if isinstance(reply, ResponseError) else LinkLostError("an answer that nobody asked for")
             _, answer = self._waiting.popleft()
             if answer.done():
                 continue  # its caller was cancelled
@@ -198,14 +175,22 @@ def _retrieve(answer: asyncio.Future[Any]) -> None:
         answer.exception()
 
 
-def _field(info: bytes | dict[str, Any], name: bytes) -> bytes:
+def server_id(info: bytes) -> bytes:
+    """The run id in an answer to INFO; empty in any other answer."""
+    return _field(info, b"run_id")
+
+
+def _check(refused: Sequence[bytes]) -> None:
+    """Raise RefusedError for what `probe.lua` answered, unless that is nothing."""
+    if refused:
+        names, words = b", ".join(refused[::2]).decode(), refused[1].decode(errors="replace")
+        raise RefusedError(reason_of(ResponseError(words)) or "acl", f"it refuses {names}: {words}")
+
+
+def _field(info: Any, name: bytes) -> bytes:
     assert isinstance(info, bytes)
     for line in info.splitlines():
         key, _, value = line.partition(b":")
         if key == name:
             return value
     return b""
-
-
-LOST: Final = (LinkLostError, RedisError, OSError, TimeoutError)
-"""What the end of a connection looks like."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from core.backplane.base import Lease, Listener
+from core.backplane.base import Lease, Listener, Reason
 from core.backplane.memory import MemoryBackplane
 from core.errors import Unavailable
 from core.model import Draft, Event, Member, Position, Published, RoomId, Unrecoverable
@@ -68,6 +68,10 @@ class Link:
     @property
     def available(self) -> bool:
         return not self.away
+
+    @property
+    def reason(self) -> Reason | None:
+        return "unreachable" if self.away else None
 
     @property
     def rooms(self) -> int:

@@ -27,11 +27,12 @@ def find_redis() -> str | None:
 
 
 class RedisProcess:
-    """In-memory Redis on a free port of 127.0.0.1."""
+    """In-memory Redis on a free port of 127.0.0.1, with further options of its command line."""
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, *options: str) -> None:
         self.port = free_port()
         self._command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", str(folder)]
+        self._command += options
         self._log_path = folder / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
 

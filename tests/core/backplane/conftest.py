@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from redis import Redis
 
 from tests.core.backplane.bench import Bench, MemoryBench
 from tests.core.backplane.redis_bench import RedisBench
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
@@ -18,5 +24,18 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     """One fresh set of rooms per test, of each kind of backplane."""
     if request.param == "memory":
         return MemoryBench()
-    url: str = request.getfixturevalue("redis_url")
-    return RedisBench(url)
+    return RedisBench(request.getfixturevalue("redis_url"), request.getfixturevalue("user_url"))
+
+
+@pytest.fixture(scope="session")
+def user_url(redis_url: str) -> str:
+    """Redis for a user that may do what the documentation says is needed, and nothing else."""
+    with Redis.from_url(redis_url) as client:
+        client.execute_command("ACL", "SETUSER", "rtlab", "reset", *documented_rules())
+    return redis_url.replace("redis://", "redis://rtlab:pw@")
+
+
+def documented_rules() -> list[str]:
+    """The rights that the documentation asks for, with the password `pw`."""
+    (rules,) = re.findall(r"^ACL SETUSER rtlab (.*)$", (ROOT / "docs/reliability.md").read_text("utf-8"), re.MULTILINE)
+    return str(rules).replace("PASSWORD", "pw").split()

@@ -11,11 +11,11 @@ from core.settings import Settings
 
 
 class RedisBench:
-    """Instances share one database, emptied for each bench."""
+    """Instances share one database, emptied for each bench, which takes more rights than `url` gives them."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, admin_url: str, url: str) -> None:
         self._url = url
-        with Redis.from_url(url) as client:
+        with Redis.from_url(admin_url) as client:
             client.flushall()
 
     def instance(self, settings: Settings) -> RedisBackplane:

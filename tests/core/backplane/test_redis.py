@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 from core import wire
 from core.backplane.base import Lease
 from core.backplane.redis import RedisBackplane
-from core.backplane.redis_link import Address
 from core.errors import RateLimited, Unavailable
 from core.model import Draft, Position, RoomId, Unrecoverable, UserId
 from core.settings import Settings
@@ -279,9 +278,3 @@ async def test_starts_without_redis_and_says_so(tmp_path: Path) -> None:
             await redis.start()
             assert await until(lambda: backplane.available, 10.0)
             await backplane.subscribe(ROOM)
-
-
-@pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1:6379", "redis://127.0.0.1:6379/0?colour=blue"])
-def test_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"redis://|Redis URL"):
-        Address(url)
