@@ -136,9 +136,27 @@ class EngineEndpoint:
             if request.method == "GET" and "websocket" in request.query_params.getlist("transport"):
                 raise no_upgrade(request)
             if request.method == "POST":
-                receive = _replay(await self._posted(request))
+                body = await self._posted(request)
+                scope, receive = _with_length(scope, len(body)), _replay(body)
             send = _untouched(send)
+            if request.method == "GET":
+                await self._poll(scope, receive, send)
+                return
         await self._server.handle_request(scope, receive, send)
+
+    async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let engineio answer a poll while its client is there: else its session ends, as Engine.IO wants it."""
+        polling = asyncio.ensure_future(self._server.handle_request(scope, _replay(b""), send))
+        leaving = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait({polling, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not polling.done():
+                polling.cancel()
+        await asyncio.wait({polling})
+        if not polling.cancelled():
+            polling.result()
 
     def _check(self, connection: WebSocket | Request) -> None:
         self._door.check_origin(connection)
@@ -165,6 +183,18 @@ class EngineEndpoint:
 
 def _is_full(queue: asyncio.Queue[Any]) -> bool:
     return queue.qsize() >= QUEUED_PACKETS
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _with_length(scope: Scope, length: int) -> Scope:
+    """The scope with the length of a body that has been read: engineio reads none of which it is not told."""
+    framing = (b"content-length", b"transfer-encoding")
+    headers = [(name, value) for name, value in scope["headers"] if name not in framing]
+    return {**scope, "headers": [*headers, (b"content-length", b"%d" % length)]}
 
 
 def _replay(body: bytes) -> Receive:

@@ -1,7 +1,8 @@
 """HTTP/1.x where uvicorn leaves what RFC 9110 and RFC 9112 ask for. Nothing here knows of rooms.
 
-To a client of HTTP/1.0 nothing is chunked and no 100 is sent; an upgrade that nobody grants is passed over, body and
-all; and what a client did wrong is its affair: no line in a log at WARNING or above, which strangers could fill.
+A client that has ended its side of the connection behind its last request gets what is due. To one of HTTP/1.0 nothing
+is chunked and no 100 is sent. An upgrade that nobody grants is passed over, body and all. What a client did wrong is
+its affair: no line in a log at WARNING or above, which strangers could fill.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from typing import Any, Final
 
 import httptools
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGIReceiveEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")  # 16 bytes
@@ -50,6 +51,8 @@ class OrderlyHttpProtocol(HttpToolsProtocol):
     """uvicorn's, with these edges."""
 
     _to_websocket = False  # whether the head that has come asks for a WebSocket as it should
+    _last_said = False  # the client has ended its side: what is due is answered, and the connection ends
+    _running: RequestResponseCycle
     _passed_over = False  # whether it asks for any other upgrade: it is parsed once more, as if it had not
 
     def data_received(self, data: bytes) -> None:
@@ -110,7 +113,37 @@ class OrderlyHttpProtocol(HttpToolsProtocol):
         if not self._passed_over:
             super().on_message_complete()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client has said its last. Returns whether it is owed an answer; without TLS it may still read that.
+
+        Who listens for the client's going, as a stream and a waiting poll do, hears that it went.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body or self.scheme == "https":
+            return False
+        cycle.keep_alive = False
+        self._last_said = True
+        self._running.message_event.set()
+        return True
+
+    def _heard(self, cycle: RequestResponseCycle, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+        """Receive for one request: behind its body the end of the client's side is a disconnect."""
+        whole = False
+
+        async def heard() -> ASGIReceiveEvent:
+            nonlocal whole
+            if not (whole and self._last_said):
+                message = await receive()
+                if message["type"] != "http.request" or not (whole and self._last_said):
+                    whole = whole or not message.get("more_body", False)
+                    return message
+            cycle.disconnected = True  # what is still sent is for nobody
+            return {"type": "http.disconnect"}
+
+        return heard
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
         old = cycle.scope["http_version"] != "1.1"
         super()._start_asgi_task(cycle, _unchunked(cycle, app) if old else app)
 

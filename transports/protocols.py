@@ -150,6 +150,7 @@ class LabHttpProtocol(HandedOver[Holder], BoundedHttpProtocol):
 
     request_bytes = b""  # what came last, if it came when nothing else was under way
     _held: RequestResponseCycle
+    _owes = False  # whether its holder owes the client an answer, and not what may come some day
 
     def data_received(self, data: bytes) -> None:
         """Remember what came, if it could be recognised when it comes again, and parse it."""
@@ -188,11 +189,13 @@ class LabHttpProtocol(HandedOver[Holder], BoundedHttpProtocol):
 
         async def quietly(scope: Any, receive: Any, send: Any) -> None:
             try:
-                await app(scope, receive, send)
+                await app(scope, self._heard(cycle, receive), send)
             except asyncio.CancelledError:  # we are the outermost frame of the task: uvicorn would log a traceback
                 cycle.disconnected = True
             if self.holder is not None and self._held is cycle:
                 self._forget_request()
+            if self._last_said and cycle.disconnected and not self._owes:
+                self.transport.close()
 
         super()._start_asgi_task(cycle, quietly)
 
@@ -210,9 +213,16 @@ class LabHttpProtocol(HandedOver[Holder], BoundedHttpProtocol):
         finally:
             cycle.transport = self.transport
 
-    def take_over(self, holder: Holder) -> None:
-        """Hand the connection to `holder`, after the response's head was sent, when the endpoint returns."""
-        self.holder = holder
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """As in every case, but a stream or a waiting poll that was handed over ends."""
+        return (self.holder is None or self._owes) and super().eof_received()
+
+    def take_over(self, holder: Holder, *, owes: bool = False) -> None:
+        """Hand the connection to `holder`, after the response's head was sent, when the endpoint returns.
+
+        With `owes` an answer is due, and not only when something happens.
+        """
+        self.holder, self._owes = holder, owes
         self._held = self.cycle
         self._unset_keepalive_if_required()
         # To the cycle it looks as if the client had gone: it neither waits for the rest of the response nor closes.
@@ -268,9 +278,9 @@ class StandIn(asyncio.Protocol):
     def __init__(self, protocol: LabHttpProtocol) -> None:
         self._protocol = protocol
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:
         """The client has said its last."""
-        self._protocol.eof_received()
+        return self._protocol.eof_received()
 
     def pause_writing(self) -> None:
         """The buffer is full; the protocol tells its holder."""

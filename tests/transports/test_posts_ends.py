@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import socket
+import struct
+from typing import Any, Final
 
 import pytest
 
 from core.errors import Unavailable
 from tests.transports.served import WAITS_S, Run, Server, publisher, serving, until
+
+RESET: Final = struct.pack("ii", 1, 0)  # what SO_LINGER takes
 
 
 def test_a_server_that_drains_refuses_and_says_that_it_closes(run: Run) -> None:
@@ -77,7 +81,8 @@ def test_a_publisher_that_goes_has_published_what_it_said(run: Run) -> None:
             slowly(server, stored)
             alice.writer.write(alice.post("my last"))
             await until(lambda: bool(server.state.tasks))
-            alice.writer.close()
+            alice.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            alice.writer.transport.abort()
             await until(lambda: not server.state.connections)
             stored.set()
             await until(lambda: not server.state.tasks)

@@ -71,7 +71,7 @@ class DirectPosts(StandIn):
             protocol.transport.set_protocol(protocol)
             protocol.data_received(data)
             return
-        protocol.take_over(self)
+        protocol.take_over(self, owes=True)
         protocol.spawn(self._answer(*known))
 
     def _room_and_body(self, data: bytes) -> tuple[RoomId, bytes] | None:
