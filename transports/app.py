@@ -28,6 +28,7 @@ from transports.edges import Edges, keep_to_paths
 from transports.health import health_route
 from transports.hosting import adopt, hosting_server
 from transports.lifespan import LabApp
+from transports.logs import join_server_log
 from transports.metrics import Exposition
 from transports.race import demo_wanted, with_page
 from transports.registry import load
@@ -52,6 +53,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         refuse_split_rooms(settings)
+        join_server_log()
         app.state.server = server = hosting_server()
         if server is not None:
             adopt(server, settings, hub.drain)
