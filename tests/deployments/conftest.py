@@ -20,6 +20,7 @@ from tests.deployments.servers import Loop, Place, Server
 _FOLDER = Path(__file__).parent
 _MATRIX = {
     "cell": tuple(matrix.cells()),
+    "edged": matrix.EDGED,
     "refusal": matrix.REFUSALS,
     "with_redis": matrix.WITH_REDIS,
     "one_worker": matrix.ONE_WORKER,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.deployments.edges import EDGES
 from tests.deployments.exercise import TRANSPORTS
-from tests.deployments.matrix import DRAIN, LOOPS, NO_LIFESPAN, NO_PINGS, NOT_POSSIBLE, REFUSALS, SINKS
+from tests.deployments.matrix import DRAIN, LOOPS, MISSED_EDGES, NO_LIFESPAN, NO_PINGS, NOT_POSSIBLE, REFUSALS, SINKS
 from tests.deployments.servers import SERVERS
 
 ROOT: Final = Path(__file__).parents[2]
@@ -37,22 +38,25 @@ def table() -> str:
 
 
 def _servers() -> Iterator[str]:
-    yield "| server | " + " | ".join(TRANSPORTS) + " | TLS | event loop | fan-out | drain on SIGTERM |"
-    yield "|---|" + "---|" * (len(TRANSPORTS) + 4)
+    yield "| server | " + " | ".join(TRANSPORTS) + " | TLS | event loop | fan-out | HTTP edges | drain on SIGTERM |"
+    yield "|---|" + "---|" * (len(TRANSPORTS) + 5)
     for server in SERVERS.values():
         if server.name in NO_LIFESPAN:
             cells = ["refused"] * len(TRANSPORTS) + ["as plain"]
-            drain = "nothing to drain"
+            edges, drain = "not asked", "nothing to drain"
         else:
             cells = ["no pings" if (server.name, each) in NO_PINGS else "yes" for each in TRANSPORTS] + ["yes"]
+            missed = sorted(MISSED_EDGES.get(server.name, ()))
+            edges = f"all but: {', '.join(missed)}" if missed else "all"
             drain = "yes, exit code 0"
         loops = ", ".join(loop for loop in LOOPS if (server.name, loop) not in NOT_POSSIBLE)
         sinks = ", ".join(sink for sink in SINKS if (server.name, sink) not in NOT_POSSIBLE)
-        yield f"| {server.name}: `{server.shown}` | " + " | ".join([*cells, loops, sinks, drain]) + " |"
+        yield f"| {server.name}: `{server.shown}` | " + " | ".join([*cells, loops, sinks, edges, drain]) + " |"
     yield ""
     yield "*Yes*: 20 messages are heard at once and in order, a silent connection gets a heartbeat,"
     yield "a resume loses nothing."
     yield "At the end, " + "; ".join(f"{transport}: {told}" for transport, told in DRAIN.items()) + "."
+    yield f"HTTP edges, as [protocol.md](protocol.md) has them: {', '.join(EDGES)}."
 
 
 def _refusals() -> Iterator[str]:

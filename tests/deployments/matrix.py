@@ -25,6 +25,12 @@ NOT_POSSIBLE: Final = {
 NO_PINGS: Final = {("granian", "websocket")}
 """Where a silent connection gets no heartbeat, because the server can't ping and an ASGI app can't either."""
 
+MISSED_EDGES: Final = {
+    "hypercorn": {"WebSocket version 8"},
+    "granian": {"no Host", "WebSocket version 8"},
+}
+"""Of `edges.EDGES`: where a server answers by itself, and otherwise. uvicorn's parser is ours."""
+
 NO_LIFESPAN: Final = ("daphne",)
 """Servers that run no lifespan: every request is refused."""
 
@@ -113,6 +119,8 @@ REFUSALS: Final = (
     _bad_setting("hypercorn", "hypercorn", hypercorn, 0),
     _bad_setting("granian", "granian", granian, 1),
 )
+
+EDGED: Final = tuple(server for server in SERVERS.values() if server.name not in NO_LIFESPAN and server.workers == 1)
 
 WITH_REDIS: Final = (
     Server("gunicorn -w 2, Redis", "", lambda place: gunicorn(place, "-w", "2"), "uvicorn_worker", 2),

@@ -14,8 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.contracts.kit.tls import TLS
 from tests.contracts.kit.tokens import sign
 from tests.deployments.conftest import Deploy
+from tests.deployments.edges import missed_edges
 from tests.deployments.exercise import beats, heard_at_once, http1_only, resumes, told_of_drain
-from tests.deployments.matrix import DRAIN, NO_PINGS, Cell, Refusal
+from tests.deployments.matrix import DRAIN, MISSED_EDGES, NO_PINGS, Cell, Refusal
 from tests.deployments.process import Deployed
 from tests.deployments.servers import Server
 
@@ -93,6 +94,13 @@ async def test_deployment_works_or_is_refused(deploy: Deploy, cell: Cell, reques
     listeners = LISTENERS_OF_WORKERS if server.workers > 1 else 1
     await check(deployed, server.name, cell.transports, listeners)
     await check_drain(deployed, cell.transports)
+
+
+async def test_edges_of_http(deploy: Deploy, edged: Server) -> None:
+    deployed = await deploy(edged)
+    await deployed.answers(200)
+    assert await missed_edges(deployed.base_url) == MISSED_EDGES.get(edged.name, set())
+    assert "Traceback" not in deployed.log(), deployed.log()
 
 
 async def test_start_is_refused_in_one_sentence(deploy: Deploy, refusal: Refusal) -> None:
