@@ -145,12 +145,13 @@ def estimate(sample: BlockedLatency, percent: float, seed: int = 0) -> Estimate:
     replicates = _replicates(sample, drawn, percent, rng)
     parts = _by_run_block(sample, percent, rng)
     low, high = _interval(value, replicates, _spread(parts))
-    # Student's t is symmetric, latency is not: no percentile lies below the fastest delivery.
+    # Student's t is symmetric, latency is not: no percentile lies below the fastest delivery, nor p99 below the median.
     fastest = float(sample.value_ms[sample.counts.sum(axis=0) > 0][0])
+    least = max(fastest, _pooled(sample, 50.0)) if percent > 50 else fastest
     is_open = high >= sample.known_below_ms or _is_open(sample, value, replicates, parts)
     return Estimate(
         _bounded(sample, value),
-        _bounded(sample, max(low, fastest)),
+        _bounded(sample, max(low, least)),
         AtLeast(high) if is_open else high,
         len(labels),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from loadtests.analysis.palette import rank
 from loadtests.runs import notes
 from loadtests.runs.repeats import believed
 from loadtests.runs.schema import Cell, Validity
+from loadtests.scenarios.spec import poll_phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Result:
     model: latency.Ecdf | None  # what theory alone gives under this schedule
     costs: cost.DeliveryCosts
     claim: claims.ClaimVerdict
+    poll_interval_ms: float = math.nan  # the grid of its cells, whatever their transport
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -69,7 +72,7 @@ class Rows:
     publishes: Mapping[str, pd.DataFrame]
     missing: Mapping[str, censored.Missing]  # of cells that miss deliveries
     guide: Mapping[str, float]  # claimed latency in ms, by transport
-    poll_interval_ms: float
+    poll_interval_ms: Mapping[str, float]
 
 
 def condition_of(cell: Cell) -> Condition:
@@ -109,6 +112,7 @@ def work_out(condition: Condition, cells: Sequence[Cell], rows: Rows) -> Result:
         model=_model(condition, used, rows),
         costs=cost.per_delivery(used),
         claim=claims.judge(condition.transport, None if validity is Validity.INVALID else p50, rows.guide),
+        poll_interval_ms=rows.poll_interval_ms[used[0].id],
     )
 
 
@@ -155,7 +159,10 @@ def _model(condition: Condition, cells: Sequence[Cell], rows: Rows) -> latency.E
     if one_way_ms is None:
         return None
     schedules: list[FloatArray] = []
-    for publishes in (rows.publishes[cell.id] for cell in cells if cell.id in rows.publishes):
-        for _, room in publishes.groupby("room"):
-            schedules.append(np.sort(room["scheduled_ns"].to_numpy(dtype=np.float64)) / 1e6)
-    return model.expected(condition.transport, one_way_ms, rows.poll_interval_ms, schedules)
+    phases: list[FloatArray] = []
+    for cell in (cell for cell in cells if cell.id in rows.publishes):
+        for room, publishes in rows.publishes[cell.id].groupby("room"):
+            schedules.append(np.sort(publishes["scheduled_ns"].to_numpy(dtype=np.float64)) / 1e6)
+            listening = range(int(str(room)), cell.subscribers, cell.rooms)
+            phases.append(np.array([poll_phase(subscriber) for subscriber in listening]))
+    return model.expected(condition.transport, one_way_ms, rows.poll_interval_ms[cells[0].id], schedules, phases)

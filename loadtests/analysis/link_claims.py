@@ -15,7 +15,6 @@ import numpy as np
 from loadtests.analysis import model
 from loadtests.analysis.bounds import greatest, plus
 from loadtests.analysis.condition import Result
-from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.study import Study
 from loadtests.links.spec import parse
 from loadtests.runs.schema import Validity
@@ -52,13 +51,12 @@ def promises(study: Study) -> tuple[Promise, ...]:
 
     The points of a sweep are too short to be held to a mean, and some lie where a grid is shorter than a round trip.
     """
-    grid_ms = poll_interval_ms(study.run)
     over_links = [
         result
         for result in study.results
         if model.link_one_way_ms(result.condition.link) and result.condition.kind != "sweep"
     ]
-    return tuple(promise for result in over_links for promise in _of(result, grid_ms))
+    return tuple(promise for result in over_links for promise in _of(result))
 
 
 def link_error_ms(result: Result) -> float:
@@ -74,7 +72,8 @@ def lossy(result: Result) -> bool:
     return link is not None and link.loss_percent > 0
 
 
-def _of(result: Result, grid_ms: float) -> Iterator[Promise]:
+def _of(result: Result) -> Iterator[Promise]:
+    grid_ms = result.poll_interval_ms
     one_way_ms = model.link_one_way_ms(result.condition.link) or 0.0
     transport, rate_per_s, found = result.condition.transport, result.condition.rate_per_s, result.percentiles
     longest_ms = {"longpoll": model.long_poll_max_ms(one_way_ms), "shortpoll": one_way_ms + grid_ms}

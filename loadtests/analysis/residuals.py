@@ -1,12 +1,13 @@
 """What was measured beyond what theory says, and what accounts for it: every residual gets its name by a rule.
 
-The residual is the measured median minus the model's. It is *none* where the median's 95 % interval holds the model's.
-Otherwise known contributions are taken off, in this order, until what is left is within the interval's own width or
-`SLACK_MS`: the link's own error (by its probes, once per transit the figure holds), then the serving of the room (the
-median receiver waits for half of the room's deliveries: half of subscribers per room x server CPU per delivery), on a
-lossy link then retransmissions, whatever they take. The last contribution that was needed names the residual. What none
-of them accounts for is called unexplained, on loopback *work of the stack*: its model there is 0 ms, so that everything
-that machine and servers do is residual.
+The residual is the measured median minus the model's. It needs no cause where the median's 95 % interval holds the
+model's. Otherwise known contributions are taken off, in this order, until what is left is within the interval's own
+width or `SLACK_MS`: the link's own error (by its probes, once per transit the figure holds), then the serving of the
+room (the median receiver waits for half of the room's deliveries: half of subscribers per room x server CPU per
+delivery), on a lossy link then retransmissions, whatever they take. The last contribution that was needed names the
+residual. What none of them accounts for is called unexplained, on loopback *work of the stack* where it is late: the
+model there has no delay, so that everything that machine and servers do is residual. None of it makes a median too
+early.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from loadtests.runs.schema import Validity
 
 SLACK_MS = 0.5
 
-NONE = "none"
+NONE = "none needed: within the interval"
 LINK = "the link's own error"
 SERVING = "serving the room"
 RETRANSMITTED = "retransmissions"
@@ -68,7 +69,8 @@ def _residual(result: Result) -> Residual | None:
     link_ms, serving_ms = link_error_ms(result), _serving_ms(result)
     residual_ms = p50.value_ms - model_ms
     slack_ms = max(SLACK_MS, (p50.high_ms - p50.low_ms) / 2)
-    cause, left_ms = UNEXPLAINED if condition.link != "loopback" else STACK, residual_ms - link_ms - serving_ms
+    left_ms = residual_ms - link_ms - serving_ms
+    cause = STACK if condition.link == "loopback" and residual_ms > 0 else UNEXPLAINED
     if p50.low_ms <= model_ms <= p50.high_ms:
         cause, left_ms = NONE, residual_ms
     elif link_ms and abs(residual_ms - link_ms) <= slack_ms:

@@ -14,7 +14,6 @@ from loadtests.analysis.claims import Ruling, in_prose
 from loadtests.analysis.condition import Result
 from loadtests.analysis.cost import Cost
 from loadtests.analysis.quantity import count, digits, listed, with_unit
-from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.study import Contrast, Study
 from loadtests.analysis.variants import stamped, stamped_sentence
 from loadtests.runs import repeats
@@ -78,33 +77,39 @@ def ecdf(study: Study) -> str:
 
 
 def fan_out(study: Study) -> str:
-    """Say how each median grows from the smallest room to the largest."""
+    """Say how each median grows from the smallest room to the largest that the transport was measured in."""
     results = fan_out_results(study)
-    parts: list[str] = []
+    by_sizes: dict[tuple[int, int], list[str]] = {}
     for transport in dict.fromkeys(r.condition.transport for r in results):
-        medians = [r.p50.value_ms for r in results if r.condition.transport == transport and r.p50]
-        if len(medians) > 1:
-            exact = not any(isinstance(median, AtLeast) for median in (medians[0], medians[-1]))
-            factor = f" ({digits(medians[-1] / medians[0], 2)} times)" if exact else ""
-            parts.append(f"{in_prose(transport)} from {digits(medians[0])} to {digits(medians[-1])} ms{factor}")
-    if not parts:
+        rooms = [
+            (r.condition.subscribers, r.p50.value_ms) for r in results if r.condition.transport == transport and r.p50
+        ]
+        (smallest, first_ms), (largest, last_ms) = rooms[0], rooms[-1]
+        if largest > smallest:
+            exact = not any(isinstance(median, AtLeast) for median in (first_ms, last_ms))
+            factor = f" ({digits(last_ms / first_ms, 2)} times)" if exact else ""
+            words = f"{in_prose(transport)} from {digits(first_ms)} to {digits(last_ms)} ms{factor}"
+            by_sizes.setdefault((smallest, largest), []).append(words)
+    if not by_sizes:
         return NOTHING
-    sizes = sorted({r.condition.subscribers for r in results})
-    return f"From {sizes[0]:,} to {sizes[-1]:,} subscribers, the median goes: {listed(parts)}."
+    return " ".join(
+        f"From {smallest:,} to {largest:,} subscribers, the median goes: {listed(parts)}."
+        for (smallest, largest), parts in by_sizes.items()
+    )
 
 
 def costs(study: Study) -> str:
-    """Name the cheapest and the dearest transport of each cost."""
+    """Name the cheapest and the dearest transport of each cost; memory apart, which no load moves."""
     results = heaviest(study)
     parts = []
     for what, unit, figure in (("server CPU", "µs", "server_cpu_us"), ("bytes on the wire", "", "bytes_down")):
         found = {r.condition.transport: getattr(r.costs, figure) for r in results if getattr(r.costs, figure)}
         parts += _extremes(f"{what} per delivery", unit, found)
-    parts += _extremes("server memory per idle connection", "KiB", dict(study.memory))
-    if not parts:
-        return NOTHING
-    prefix = f"With {_load(results[0])}, " if results else ""
-    return f"{prefix}{'; '.join(parts)}."
+    said = [f"With {_load(results[0])}, {'; '.join(parts)}."] if parts else []
+    said += [
+        f"{_capital(words)}." for words in _extremes("server memory per idle connection", "KiB", dict(study.memory))
+    ]
+    return " ".join(said) or NOTHING
 
 
 def budgets(study: Study) -> str:
@@ -139,7 +144,6 @@ def five_hundred(study: Study) -> tuple[str, ...]:
     guide = study.run.claims or claims.GUIDE_LATENCY_MS
     claimed = guide.get("longpoll", 500.0)
     needs = model.five_hundred(claimed)
-    interval = poll_interval_ms(study.run)
     paragraphs = [
         f"A client that asks on a fixed grid of T sees a message T/2 late on average, whatever the server does: a "
         f"mean of {digits(claimed)} ms is what short polling every {needs.short_poll_interval_ms / 1e3:g} s gives.",
@@ -152,10 +156,12 @@ def five_hundred(study: Study) -> tuple[str, ...]:
         transport, p = result.condition.transport, result.percentiles
         if transport in ("shortpoll", "longpoll") and result.p50:
             one_way_ms = model.link_one_way_ms(result.condition.link) or 0.0
-            mean_ms = model.short_poll_mean_ms(one_way_ms, interval)
-            by_model = f", against {digits(mean_ms)} ms by the model" if transport == "shortpoll" else ""
+            mean_ms = model.short_poll_mean_ms(one_way_ms, result.poll_interval_ms)
+            asked = transport == "shortpoll"
+            every = f" every {result.poll_interval_ms / 1e3:g} s" if asked else ""
+            by_model = f", against {digits(mean_ms)} ms by the model" if asked else ""
             paragraphs.append(
-                f"Measured here, {_name(result)} with {_load(result)}: mean {digits(p.mean_ms)} ms{by_model}; "
+                f"Measured here, {_name(result)}{every} with {_load(result)}: mean {digits(p.mean_ms)} ms{by_model}; "
                 f"median {digits(p.p50_ms)} ms."
             )
     return tuple(paragraphs)
@@ -172,8 +178,10 @@ def _from_below(result: Result) -> bool:
 
 
 def _load(result: Result) -> str:
-    c = result.condition
-    return f"{count(c.subscribers, 'receiver')} and {c.rate_per_s:g} messages a second"
+    c, rooms = result.condition, result.cells[0].rooms
+    if rooms == 1:
+        return f"{count(c.subscribers, 'receiver')} and {c.rate_per_s:g} messages a second"
+    return f"{count(c.subscribers, 'receiver')} in {rooms:,} rooms and {c.rate_per_s:g} messages a second in each"
 
 
 def _name(result: Result) -> str:

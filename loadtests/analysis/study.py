@@ -84,7 +84,7 @@ def study(run_dir: Path) -> Study:
         publishes=sent,
         missing={cell.id: censored.missing(cell, heard.get(cell.id), sent.get(cell.id)) for cell in tables.run.cells},
         guide=tables.run.claims or claims.GUIDE_LATENCY_MS,
-        poll_interval_ms=poll_interval_ms(tables.run),
+        poll_interval_ms={cell.id: poll_interval_ms(tables.run, cell) for cell in tables.run.cells},
     )
     grouped: dict[Condition, list[Cell]] = {}
     for cell in tables.run.cells:

@@ -148,5 +148,7 @@ def cell_of(
         direction=load.direction,
         variant=planned.variant,
         against=planned.against,
+        poll_interval_s=load.poll_interval_s,
+        poll_wait_s=load.poll_wait_s,
         errors=dict(errors or {}),
     )

@@ -221,6 +221,8 @@ class Cell(msgspec.Struct, frozen=True):
     variant: str = ""  # what the server was told beside the run's settings, e.g. "coalesce=20ms"
     against: str = ""  # cells of the kind "ablation": the load's name of which this one changes one thing
     link_check: LinkCheck | None = None  # None: the loopback
+    poll_interval_s: float | None = None  # the load's; None: the run's setting, in runs of before there was the field
+    poll_wait_s: float | None = None  # likewise
     errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often
 
 

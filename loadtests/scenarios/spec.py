@@ -40,6 +40,15 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.subscribers + (self.publishers * self.rooms if self.direction == DOWNSTREAM else 0)
 
 
+_GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, lie evenly spread for any number of users
+
+
+def poll_phase(subscriber: int) -> float:
+    """Return where on the short-poll grid a subscriber asks, as a share of the interval: at phase x interval, modulo
+    the interval, of CLOCK_MONOTONIC."""
+    return subscriber * _GOLDEN % 1
+
+
 FOREIGN_USER = "ForeignUser"
 """The user class of every server that is not ours: what it says is in the cell's adapter."""
 

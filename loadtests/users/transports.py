@@ -15,10 +15,9 @@ from loadtests.clients.polls import LongPollClient, ShortPollClient
 from loadtests.clients.socketio import SocketIoClient
 from loadtests.clients.sse import SseClient
 from loadtests.clients.websocket import WebSocketClient
+from loadtests.scenarios.spec import poll_phase
 from loadtests.users.arrivals import NS_PER_S
 from loadtests.users.raw_user import PostingUser, RawUser
-
-_GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, lie evenly spread for any number of users
 
 
 class WebSocketUser(RawUser):
@@ -118,7 +117,7 @@ class ShortPollUser(PostingUser):
         """Connect; the first time, enter the grid too."""
         super().enter(timeout_s)
         if self.seat.listens and not self._next_ns:
-            phase_ns = int(self.seat.number * _GOLDEN % 1 * self._interval_ns)
+            phase_ns = int(poll_phase(self.seat.number) * self._interval_ns)
             # The first instant of the grid after now: a phase of the clock, not of this user's arrival.
             now_ns = time.monotonic_ns()
             self._next_ns = now_ns + (phase_ns - now_ns) % self._interval_ns

@@ -9,7 +9,6 @@ from matplotlib.ticker import NullFormatter
 from loadtests.analysis import model, palette
 from loadtests.analysis.charts.layout import Layout, legend, mark, plain_log, sign
 from loadtests.analysis.condition import Result
-from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.study import Study
 
 
@@ -24,7 +23,8 @@ def latency_by_fan_out(study: Study, layout: Layout) -> Figure | None:
         _draw_fan_out(axis, [r for r in results if r.condition.transport == transport])
     if any(r.condition.transport == "shortpoll" for r in results):
         one_way_ms = model.link_one_way_ms(results[0].condition.link) or 0.0
-        mean = model.short_poll_mean_ms(one_way_ms, poll_interval_ms(study.run))
+        grid_ms = next(r.poll_interval_ms for r in results if r.condition.transport == "shortpoll")
+        mean = model.short_poll_mean_ms(one_way_ms, grid_ms)
         axis.axhline(mean, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
     axis.set_xscale("log")
     axis.set_yscale("log")
@@ -40,15 +40,20 @@ def latency_by_fan_out(study: Study, layout: Layout) -> Figure | None:
 
 
 def fan_out_results(study: Study) -> list[Result]:
-    """Results over one link and at the most common rate whose median can be stated, one per transport and size."""
+    """Results over one link, at the most common rate, whose median can be stated: one per transport and size.
+
+    Short polls are those of the most common grid: another grid is another latency, whatever the size.
+    """
     usable = [r for r in study.of_kind("latency", "fan-out") if r.p50]
     if not usable:
         return []
     rates = [r.condition.rate_per_s for r in usable]
     rate, link = max(rates, key=rates.count), usable[0].condition.link
+    usable = [r for r in usable if r.condition.rate_per_s == rate and r.condition.link == link]
+    grids = [r.poll_interval_ms for r in usable if r.condition.transport == "shortpoll"]
     chosen: dict[tuple[str, int], Result] = {}
     for result in usable:
-        if result.condition.rate_per_s == rate and result.condition.link == link:
+        if result.condition.transport != "shortpoll" or result.poll_interval_ms == max(grids, key=grids.count):
             chosen.setdefault((result.condition.transport, result.condition.subscribers), result)
     return sorted(chosen.values(), key=lambda r: (palette.rank(r.condition.transport), r.condition.subscribers))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +15,6 @@ from loadtests.analysis.charts.layout import Layout, legend, sign
 from loadtests.analysis.frontier import Point
 from loadtests.analysis.latency import FloatArray
 from loadtests.analysis.quantity import digits
-from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.study import Study
 
 _MODELLED = ("websocket", "longpoll", "shortpoll")  # one for all that push
@@ -34,12 +35,13 @@ def cheapest_in_time(study: Study, layout: Layout) -> Figure | None:
     y = np.array([rtt for rtt in rtts if rtt])
     if not rtts[0]:
         y = np.concatenate([[y[0] / _LOOPBACK_BELOW], y])
+    grids_ms = sorted({r.poll_interval_ms for r in study.of_kind(frontier.KIND)})
     for axis, budget_ms in zip(grid.flat, frontier.BUDGETS_MS, strict=False):
         x_edges, y_edges = _scaled(axis, rates, rtts, y)
         for point in frontier.points(found, budget_ms):
             column, row = rates.index(point.rate_per_s), rtts.index(point.rtt_ms)
             _tile(axis, point, x_edges[column : column + 2], y_edges[row : row + 2])
-        _limits(axis, budget_ms, poll_interval_ms(study.run), x_edges)
+        _limits(axis, budget_ms, grids_ms, x_edges)
         axis.set_title(f"p90 within {budget_ms:g} ms")
     legend(figure, study.of_kind(frontier.KIND), layout, modelled=True)
     sign(figure, study)
@@ -101,10 +103,11 @@ def _tile(axis: Axes, point: Point, x: FloatArray, y: FloatArray) -> None:
         )
 
 
-def _limits(axis: Axes, budget_ms: float, interval_ms: float, x: FloatArray) -> None:
-    """Draw up to which round trip each model stays within the budget."""
+def _limits(axis: Axes, budget_ms: float, grids_ms: Sequence[float], x: FloatArray) -> None:
+    """Draw up to which round trip each model stays within the budget, short polls for each grid of the sweep."""
     rates = np.geomspace(x[0], x[-1], 60)
-    for transport in _MODELLED:
+    modelled = [(transport, grids_ms[0]) for transport in _MODELLED]
+    for transport, interval_ms in (*modelled, *(("shortpoll", grid_ms) for grid_ms in grids_ms[1:])):
         limit = [model.longest_rtt_ms(transport, budget_ms, rate, interval_ms, frontier.PERCENT) for rate in rates]
         inside = np.where(np.array(limit) > 0, limit, np.nan)
         axis.plot(rates, inside, color=palette.look(transport).light, lw=3.2, zorder=2.8)

@@ -9,7 +9,6 @@ from loadtests.analysis.bounds import plus
 from loadtests.analysis.claims import RESOLUTION_MS, Ruling, in_prose
 from loadtests.analysis.condition import Result
 from loadtests.analysis.quantity import digits, listed, span
-from loadtests.analysis.settings import poll_interval_ms
 from loadtests.analysis.verdicts import refusal
 from loadtests.analysis.verdicts.evidence import Evidence
 from loadtests.analysis.verdicts.ruling import Finding, Rule, Verdict, not_tested
@@ -118,13 +117,11 @@ def _would_be(evidence: Evidence, transport: str, claimed: float) -> str:
     """Say by the model on which line the figure comes about."""
     low, high = max(0.0, claimed - RESOLUTION_MS / 2), claimed + RESOLUTION_MS / 2
     if transport == "longpoll":
-        grid = poll_interval_ms(evidence.study.run)
-        asked = usable(evidence, "shortpoll")
+        asked = [result for result in usable(evidence, "shortpoll") if result.poll_interval_ms == 2 * claimed]
         here = f" (measured here: {digits(asked[-1].p50.value_ms)} ms)" if asked and asked[-1].p50 else ""
         return (
             f"the line took {span(low / 2, high / 2)} ms one way (busy room) or {span(low, high)} ms (quiet room). "
-            f"On any line, {digits(claimed)} ms is what asking every {2 * claimed / 1e3:g} s gives"
-            + (here if grid == 2 * claimed else "")
+            f"On any line, {digits(claimed)} ms is what asking every {2 * claimed / 1e3:g} s gives" + here
         )
     if not low:
         return f"the line takes less than {high:g} ms one way"

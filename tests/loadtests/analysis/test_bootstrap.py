@@ -79,6 +79,17 @@ def test_with_one_run_block_the_interval_comes_from_time_blocks_alone() -> None:
     assert estimate.low_ms < estimate.value_ms < estimate.high_ms
 
 
+def test_no_interval_of_p99_begins_below_the_median() -> None:
+    scheduled = np.arange(4000, dtype=np.int64) * 10**6
+    run_block = np.repeat([0, 1], 2000)
+    slow_share = np.where(run_block == 0, 0.011, 0.5)  # of two run blocks one is slow: Student's t is 12.7 wide
+    latencies = np.where(np.random.default_rng(3).random(4000) < slow_share, 50.0, 10.0) + np.arange(4000) / 1e6
+    drawn = bootstrap.block(latencies, scheduled, run_block)
+    p50, p99 = (bootstrap.estimate(drawn, percent) for percent in (50, 99))
+    assert p99.low_ms >= p50.value_ms
+    assert p99.low_ms <= p99.value_ms <= p99.high_ms
+
+
 def test_few_values_are_counted_exactly() -> None:
     latencies = np.array([1.0] * 60 + [9.0] * 40)
     sample = bootstrap.block(latencies, np.arange(100, dtype=np.int64) * 10**8, np.zeros(100, dtype=np.int64))

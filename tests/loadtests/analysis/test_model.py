@@ -7,6 +7,7 @@ import pytest
 
 from loadtests.analysis import model
 from loadtests.analysis.latency import FloatArray
+from loadtests.scenarios.spec import poll_phase
 
 
 def _poisson_ms(rate_per_s: float, seed: int = 1, messages: int = 40_000) -> FloatArray:
@@ -95,6 +96,21 @@ def test_expected_distributions() -> None:
     assert np.interp(0.5, poll.fraction, poll.latency_ms) == pytest.approx(525.0)
     assert held.latency_ms[0] == 25.0
     assert 25.0 < held.latency_ms[-1] <= 75.0
+
+
+def test_short_polls_are_played_through_at_their_places_on_the_grid() -> None:
+    published = np.array([0.0, 260.0, 600.0])
+    # Asked at 250: on the server at 275, back at 300. Asked at 1,250 again.
+    latencies = model.short_poll_latencies_ms(published, np.array([0.25]), 25.0, 1000.0)
+    assert latencies.tolist() == [300.0, 40.0, 700.0]
+    in_step = [np.arange(0.0, 5000.0, 500.0)]
+    poll = model.expected("shortpoll", 0.0, 1000.0, in_step, [np.array([0.1])])
+    assert poll is not None
+    assert set(poll.latency_ms.tolist()) == {100.0, 600.0}
+    many = np.array([poll_phase(subscriber) for subscriber in range(2000)])
+    evenly = model.expected("shortpoll", 0.0, 400.0, [np.arange(0.0, 2000.0, 1.0)], [many])
+    assert evenly is not None
+    assert np.interp(0.5, evenly.fraction, evenly.latency_ms) == pytest.approx(200.0, abs=2.0)
 
 
 @pytest.mark.parametrize("rate_per_s", [1.0, 10.0, 40.0])

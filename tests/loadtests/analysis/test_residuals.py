@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from loadtests.analysis import residuals
 from loadtests.analysis.bootstrap import Estimate
 from loadtests.analysis.condition import Condition, Result
+from loadtests.analysis.latency import Ecdf
 from loadtests.analysis.residuals import Residual
 from loadtests.analysis.study import Study, study
 from loadtests.runs.schema import Cell, LinkCheck
@@ -71,6 +73,15 @@ def test_on_loopback_what_is_left_is_the_stacks_work(tmp_path: Path) -> None:
 
     assert residual.model_ms == 0.0
     assert residual.cause == residuals.STACK
+
+
+def test_what_is_too_early_is_no_work_of_the_stack(tmp_path: Path) -> None:
+    early = made(tmp_path, 2.0, "loopback")
+    as_if = Ecdf(np.array([60.0, 60.0]), np.array([0.0, 1.0]), 0)
+    early = replace(early, results=tuple(replace(result, model=as_if) for result in early.results))
+
+    assert only(early).residual_ms == pytest.approx(-58.0)
+    assert only(early).cause == residuals.UNEXPLAINED
 
 
 @pytest.mark.parametrize("spoil", [lambda r: replace(r, p50=None), lambda r: replace(r, condition=pigeon(r))])

@@ -29,6 +29,12 @@ def test_runs_that_agree_can_be_compared() -> None:
     assert comparable.require(run(), run()) == ()
 
 
+def test_polling_grids_must_agree_where_both_runs_kept_them() -> None:
+    assert comparable.require(run(), run(poll_interval_s=0.4)) == ()
+    with pytest.raises(RunError, match=r"poll_interval_s of sse 5x1 is 0.1 in A and 0.4 in B"):
+        comparable.require(run(poll_interval_s=0.1), run(poll_interval_s=0.4))
+
+
 def test_fields_that_are_not_protected_may_differ() -> None:
     other = msgspec.structs.replace(run(), manifest={"settings": SETTINGS, "git": {"commit": "def"}})
     assert comparable.require(run(), other) == ()
