@@ -126,6 +126,22 @@ def render_text(table: Sequence[Row]) -> str:
     return "\n".join([*out, *(["", *notes] if notes else [])])
 
 
+def render_memory(worked_out: Study) -> str:
+    """Lay out what idle connections cost, for runs that measured nothing else; ends without a newline."""
+    lines = [("", "transport", "KiB/conn", "lowest", "highest", "cells")]
+    for transport, memory in worked_out.memory.items():
+        figures = (digits(memory.value), digits(memory.low), digits(memory.high), str(memory.cells))
+        lines.append((MARKS[worked_out.memory_validity[transport]], printable(transport), *figures))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if column > 1 else text.ljust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
 def _note(row: Row) -> str:
     left_out = f", {row.left_out} of {row.cells} measurements left out" if row.left_out else ""
     against = "; ".join(filter(None, (*row.reasons, happened(row))))

@@ -161,7 +161,8 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
     from loadtests.analysis.study import study
 
     worked_out = study(folder)
-    print(table.render_text(table.of(worked_out)), end="\n\n")
+    rows = table.of(worked_out)
+    print(table.render_text(rows) if rows or not worked_out.memory else table.render_memory(worked_out), end="\n\n")
     if not run.complete:
         print(f"incomplete: {run.note or 'the lab ended before the run did'}")
     outcomes = judge(worked_out, thresholds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from loadtests.adapters import adapter as adapters
 from loadtests.lab.targets import TARGETS
@@ -13,10 +13,14 @@ from loadtests.runs import repeats, store
 from loadtests.runs.errors import RunError
 from loadtests.scenarios import scenario as scenarios
 
+_UNCUT = 10_000  # columns
+
 
 def show(runs_folder: Path) -> int:
     """Print transports, adapters, scenarios and the runs in `runs_folder`; return the exit code."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_UNCUT)  # a pipe has no width, and whoever reads it wants whole ids
     console.print(f"transports: {', '.join(target.name for target in TARGETS)}", highlight=False)
     console.print(f"adapters: {', '.join(adapters.named())}\n", highlight=False)
     console.print(_scenarios())
@@ -35,7 +39,8 @@ def _runs(runs_folder: Path) -> Table | str:
     folders = store.listed(runs_folder)
     if not folders:
         return f"no runs in {runs_folder} yet"
-    table = Table("run", "scenario", "cells", "state", box=None, title="runs", title_justify="left")
+    run_id = Column("run", no_wrap=True, overflow="fold")
+    table = Table(run_id, "scenario", "cells", "state", box=None, title="runs", title_justify="left")
     for folder in folders:
         try:
             run = store.load(folder)

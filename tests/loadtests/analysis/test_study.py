@@ -141,6 +141,15 @@ def test_what_happened_to_connections_stands_on_the_row_also_of_a_valid_one(tmp_
     assert "sse 20x10 is" not in text
 
 
+def test_a_run_of_idle_connections_alone_has_a_table_of_its_own(tmp_path: Path) -> None:
+    found = _study(tmp_path, Plan(truths=SMALL, loads=(), fan_out=(), blocks=1))
+    assert table.of(found) == ()
+    heading, *lines = table.render_memory(found).splitlines()
+    assert heading.split() == ["transport", "KiB/conn", "lowest", "highest", "cells"]
+    assert [line.split()[:2] for line in lines] == [["●", "websocket"], ["●", "sse"]]
+    assert all(float(line.split()[2]) == pytest.approx(found.memory[line.split()[1]].value, rel=0.01) for line in lines)
+
+
 def test_the_terminal_table_is_aligned_and_free_of_control_characters(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(truths={"\x1b[31mred": Truth(), "websocket": Truth()}, loads=LOADS, fan_out=()))
     text = table.render_text(table.rows(tmp_path))

@@ -142,6 +142,17 @@ def test_list_shows_transports_scenarios_and_runs(tmp_path: Path, capsys: pytest
         assert word in shown
 
 
+def test_list_into_a_pipe_keeps_run_ids_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    folder = saved(tmp_path, cell("0-sse-1x1"))
+    longer = folder.rename(tmp_path / f"{folder.name}-{'x' * 60}")
+    assert rtlab("list", "--runs", str(tmp_path)) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if longer.name in line)
+    assert "complete" in line
+
+
 def test_list_without_runs_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rtlab("list", "--runs", str(tmp_path)) == 0
     assert "no runs in" in capsys.readouterr().out
