@@ -38,6 +38,7 @@ from core.wire import event_body
 _PAGE: Final = 256  # events a history call reads at a time: Redis serves nobody else meanwhile
 _CLAIM: Final = 200  # rooms looked after at a time
 _SWEEP_SHARE: Final = 1 / 6  # of a lease's time: our own leases, renewed every third of it, must not wait for longer
+_RETURN_S: Final = 3.0  # for all instances to be connected again, and to renew with their next tick
 _CLAIM_MS: Final = 3000
 _BATCH: Final = 200  # leases per script
 _DAY_MS: Final = 86_400_000
@@ -174,13 +175,15 @@ class RedisBackplane:
     async def sweep(self) -> None:
         """See `Backplane.sweep`. Instances share the work; age and empty rooms are left to Redis's own expiry."""
         await self._caller.check_life()
+        if time.monotonic() - self._caller.back_s < _RETURN_S:
+            return  # Redis was away, perhaps for all: who is still here renews first
         until_s = time.monotonic() + self._settings.presence_ttl_s * _SWEEP_SHARE
         while await self._expire_due() == _CLAIM and time.monotonic() < until_s:
             pass  # until nothing is due
 
     async def _expire_due(self) -> int:
         """Look after some of the rooms where leases may have run out. Returns how many."""
-        claim, *rooms = await self._caller.plain("claim", (DUE,), (_CLAIM, _CLAIM_MS))
+        claim, *rooms = await self._caller.plain("claim", (DUE,), (_CLAIM, _CLAIM_MS, self._caller.clock.slip_ms))
         if rooms:
             answers = await _all(self._run("expire", RoomId(room.decode()), self._ttl_ms) for room in rooms)
             looked = [part for room, answer in zip(rooms, answers, strict=True) for part in (room, answer[4])]
@@ -226,7 +229,8 @@ class RedisBackplane:
             await self._note_due([room], ttl_s, anew=True)
 
     async def _note_due(self, rooms: Sequence[RoomId], ttl_s: float, *, anew: bool) -> None:
-        await self._caller.plain("due", (DUE,), (int(ttl_s * 1000), self._keep_ms, int(anew), *rooms))
+        slip_ms = self._caller.clock.slip_ms
+        await self._caller.plain("due", (DUE,), (int(ttl_s * 1000), self._keep_ms, slip_ms, int(anew), *rooms))
 
     async def _opened(self) -> None:
         began_s = time.monotonic()

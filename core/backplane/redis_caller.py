@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from core.backplane.base import Reason
 from core.backplane.redis_address import Address
+from core.backplane.redis_clock import RedisClock
 from core.backplane.redis_faults import LOST, LinkLostError, Outage, RefusedError, cause, reason_of
 from core.backplane.redis_link import STALL_S, Link, NotSentError
 from core.errors import Unavailable
@@ -48,6 +50,10 @@ class Caller:
         self._restored = restored
         self._link: Link | None = None
         self._lost_s = time.monotonic()
+        self.clock = RedisClock()
+        self._opened = False
+        self._warned_of = ""
+        self.back_s = -math.inf  # when a connection that had been lost was there again
 
     @property
     def available(self) -> bool:
@@ -68,13 +74,18 @@ class Caller:
             least_s = 0.0
             try:
                 connection = await self._address.connect()
-                link = Link(connection, self._address.opening(select=True), self._address.database, self._keep_ms)
+                opening, database = self._address.opening(select=True), self._address.database
+                link = Link(connection, opening, database, self._keep_ms, self.clock)
                 async with asyncio.TaskGroup() as tasks:
                     opened = asyncio.Event()
                     tasks.create_task(link.serve(opened))
                     await opened.wait()
+                    if self._opened:
+                        self.back_s = time.monotonic()
+                    self._opened = True
                     self._link, pause_s = link, _PAUSE_S[0]
                     _log.debug("connected to Redis at %s", self._address.name)
+                    self._warn_of_evictions(link.evicts_by)
                     self._outage.ended(_WITNESS)
                     self._restored()
                     await self._attend(link)
@@ -101,6 +112,16 @@ class Caller:
                     self._note(link, error)
                 else:
                     self._outage.ended(_WITNESS)
+
+    def _warn_of_evictions(self, policy: str) -> None:
+        """Say once by which policy Redis may take away what rooms need; "" when it takes nothing."""
+        if policy and policy != self._warned_of:
+            _log.warning(
+                "Redis at %s may evict a part of any room: its maxmemory-policy is %s; noeviction keeps rooms whole",
+                self._address.name,
+                policy,
+            )
+        self._warned_of = policy
 
     def _lose(self, error: BaseException) -> float:
         """Take note of the end of a connection, or of an attempt. Returns how long to wait at least, s."""
@@ -132,6 +153,8 @@ class Caller:
         except ResponseError as error:
             self._note(link, error)
             raise _away() from error
+        if self.clock.step_ms and not await self._report_step(link):
+            raise _away()
 
     async def plain(self, script: str, keys: Iterable[str], arguments: Iterable[Any]) -> Any:
         """Run a script whose repetition or loss does no harm. Raises Unavailable."""
@@ -145,7 +168,7 @@ class Caller:
             raise _away() from error
 
     async def room(self, script: str, keys: Sequence[str], common: Sequence[Any], own: Sequence[Any]) -> list[Any]:
-        """Run a room's script; `common` follows deadline and life, `own` follows that.
+        """Run a room's script; `common` follows deadline and life, then the clock's slip and `own`.
 
         Returns the answer after the time. Raises Unavailable: then it was not done, and never will be.
         """
@@ -153,9 +176,13 @@ class Caller:
         deadline_ms: int | None = None  # once set, an attempt with it may be under way somewhere
         for _ in range(_TRIES):
             link = await self._reach(None if deadline_ms is None else give_up_s + _OUTCOME_S)
+            if self.clock.step_ms and not await self._report_step(link):
+                continue
             at_ms = link.deadline_ms(give_up_s) if deadline_ms is None else deadline_ms
+            sent_s = self.clock.now_s()
+            arguments = (at_ms, link.life, *common, self.clock.slip_ms, *own)
             try:
-                answer: list[Any] = await link.script(script, keys, (at_ms, link.life, *common, *own))
+                answer: list[Any] = await link.script(script, keys, arguments)
             except NotSentError:
                 continue
             except LinkLostError:
@@ -165,12 +192,25 @@ class Caller:
                 self._note(link, error)
                 raise _away() from error
             link.learn_time(int(answer[0]))
+            self.clock.note(int(answer[0]), sent_s)
             if answer[1] != b"late":
                 return answer[1:]
             if deadline_ms is not None or time.monotonic() >= give_up_s:
                 break
             # Refused by a deadline made from a stale reading of Redis's clock: certain not to be done, so once more.
         raise _away()
+
+    async def _report_step(self, link: Link) -> bool:
+        """Have all instances know that Redis's clock was set, before it measures a lease; whether that was done."""
+        try:
+            if await link.learn_life():
+                self._restored()
+        except LinkLostError:
+            return False
+        except ResponseError as error:
+            self._note(link, error)
+            raise _away() from error
+        return True
 
     async def _reach(self, until_s: float | None = None) -> Link:
         """The open link; waits for one until `until_s`, else no longer than a reconnect takes. Raises Unavailable."""

@@ -12,7 +12,7 @@ cluster would do. `lua/room.lua` says what is in a room's keys.
 | `rtlab:{ROOM}:users` | hash: user -> number of leases | as head |
 | `rtlab:{user:USER}:bucket` | hash: tokens, as of when | when it is full again |
 | `rtlab:due` | zset: room -> when a lease there may run out | a day after the last look |
-| `rtlab:life` | hash: life, run id of the server | a day after the last look, and history |
+| `rtlab:life` | hash: life, run id of the server, when it was seen, slip of its clock | as due, and history |
 | `rtlab:{~probe}:…` | no room: what Redis lets us do is tried out there | at once |
 | channel `rtlab:DB:{ROOM}:wake` | each event as it is stored; `dismiss TOKEN_KEY` when that token's holder has left | |
 """

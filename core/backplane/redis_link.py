@@ -12,6 +12,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, ResponseError
 
 from core.backplane.redis_address import write
+from core.backplane.redis_clock import RedisClock
 from core.backplane.redis_faults import LinkLostError, RefusedError, reason_of
 from core.backplane.redis_keys import LIFE, NO_ROOM, channel, probe_keys
 from core.backplane.redis_scripts import SCRIPTS, SHAS
@@ -29,10 +30,17 @@ class Link:
     """Calls go out as they come and are answered in order. `serve` reads until the connection is lost."""
 
     def __init__(
-        self, connection: AbstractConnection, opening: Sequence[tuple[Any, ...]], database: int, keep_ms: int
+        self,
+        connection: AbstractConnection,
+        opening: Sequence[tuple[Any, ...]],
+        database: int,
+        keep_ms: int,
+        clock: RedisClock,
     ) -> None:
         self.life = 0
+        self.clock = clock
         self.server = b""  # the run id of the one at the other end
+        self.evicts_by = ""  # the policy by which it takes keys away when its memory is full; "": it takes none
         self._connection = connection
         self._opening = opening
         self._probe_channel = channel(database, NO_ROOM)
@@ -108,7 +116,14 @@ class Link:
         Raises ResponseError, LinkLostError.
         """
         durable = b"1" if self._durable else b"0"
-        now_ms, life, since = await self.script("life", (LIFE,), (self.server, durable, self._keep_ms, self.life))
+        sent_s, step_ms = self.clock.now_s(), self.clock.step_ms
+        clock = (step_ms, self.clock.slip_ms, self.clock.expected_ms())
+        arguments = (self.server, durable, self._keep_ms, self.life, *clock)
+        now_ms, life, since, slip_ms = await self.script("life", (LIFE,), arguments)
+        if self.clock.step_ms == step_ms:  # else another call has told it meanwhile
+            self.clock.step_ms = 0
+        self.clock.slip_ms = int(slip_ms)
+        self.clock.note(int(now_ms), sent_s)
         self.learn_time(int(now_ms))
         known, self._since, self.life = self._since, since, int(life)
         return known not in (b"", since)
@@ -128,11 +143,12 @@ class Link:
             *self._opening,
             ("INFO", "server"),
             ("INFO", "persistence"),
+            ("INFO", "memory"),
             ("SCRIPT", "EXISTS", *SHAS.values()),
             ("EVAL", SCRIPTS["probe"], len(keys), *keys, self._probe_channel),
         ]
         answers: list[Any] = await asyncio.gather(*map(self._send, flight), return_exceptions=True)
-        *_, server, persistence, known, refused = answers
+        *_, server, persistence, memory, known, refused = answers
         if isinstance(server, bytes) and _field(server, b"redis_mode") == b"cluster":
             raise RefusedError("cluster", "it is in cluster mode: a single server, or one with replicas, is allowed")
         for answer in answers:
@@ -142,6 +158,8 @@ class Link:
         self.server = server_id(server)
         # With an append-only file a killed server comes back with all that it acknowledged; see docs/reliability.md.
         self._durable = _field(persistence, b"aof_enabled") == b"1"
+        if _field(memory, b"maxmemory") != b"0":
+            self.evicts_by = _field(memory, b"maxmemory_policy").decode().replace("noeviction", "")
         unknown = [name for name, there in zip(SHAS, known, strict=True) if not there]
         await asyncio.gather(*(self._send(("SCRIPT", "LOAD", SCRIPTS[name])) for name in unknown), self.learn_life())
 

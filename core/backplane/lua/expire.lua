@@ -1,6 +1,9 @@
--- ARGV 7 ttl in ms. Extra: when the next lease runs out, ms; 0 when there is none.
+-- ARGV 8 ttl in ms. Extra: when the next lease runs out, ms; 0 when there is none.
+if astray then
+  return answer('late')
+end
 trim()
-local mended = mend(digits(now + tonumber(ARGV[7])))
+local mended = mend(digits(steady + tonumber(ARGV[8])))
 for _, member in ipairs(expired()) do
   drop(member)
 end

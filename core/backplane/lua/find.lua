@@ -1,5 +1,5 @@
--- ARGV 7 retry key: is that message in the history?
-local known = epoch and redis.call('HGET', KEYS[3], ARGV[7])
+-- ARGV 8 retry key: is that message in the history?
+local known = epoch and redis.call('HGET', KEYS[3], ARGV[8])
 if known then
   offset = tonumber(known)
   return answer('known')

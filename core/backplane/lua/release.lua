@@ -1,5 +1,5 @@
--- ARGV 7 lease, "user\0lease".
-if not redis.call('ZSCORE', KEYS[4], ARGV[7]) then
+-- ARGV 8 lease, "user\0lease".
+if not redis.call('ZSCORE', KEYS[4], ARGV[8]) then
   return answer('ok')
 end
 if late then
@@ -8,6 +8,6 @@ end
 trim()
 mend()
 prove_drop()
-drop(ARGV[7])
+drop(ARGV[8])
 keep()
 return answer('ok')

@@ -4,16 +4,19 @@
 --   1 head     hash   epoch, offset of the newest event, life of the database it was begun in
 --   2 log      stream the last events: id is offset-milliseconds; k is the retry key, p the payload
 --   3 retries  hash   retry key -> offset, for as long as the event is in the log
---   4 leases   zset   "user\0lease" -> when it runs out, Unix milliseconds
+--   4 leases   zset   "user\0lease" -> when it runs out, milliseconds of a clock that nobody sets
 --   5 users    hash   user -> how many leases
 -- ARGV
 --   1 deadline, ms   2 life   3 an epoch, if one is needed   4 events kept   5 history, ms
---   6 channel   7.. the script's own
+--   6 channel   7 by how much Redis's clock has been set, ms   8.. the script's own
 -- Answers begin with: now in ms, status, epoch, offset, events appended.
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local steady = now - tonumber(ARGV[7])
 local late = now >= tonumber(ARGV[1])
+-- Not where the caller saw it last, no more than two seconds before the deadline: the clock was set, or the call is old.
+local astray = late or tonumber(ARGV[1]) - now > 4000
 local epoch, offset, life = unpack(redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'life'))
 local appended = 0
 
@@ -39,7 +42,7 @@ end
 -- A room lives as long as its history, counted from now or, when somebody is there, from when the last lease ends.
 local function lifetime()
   local last = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2]
-  return digits(tonumber(ARGV[5]) + math.max(0, (tonumber(last) or 0) - now))
+  return digits(tonumber(ARGV[5]) + math.max(0, (tonumber(last) or 0) - steady))
 end
 
 local function keep()
@@ -155,7 +158,7 @@ end
 
 -- Who is to be dropped because the lease ran out.
 local function expired()
-  local members = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', digits(now))
+  local members = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', digits(steady))
   if #members > 0 then
     prove_drop()
   end

@@ -36,7 +36,10 @@ async def test_one_sweep_goes_on_until_nothing_is_due(redis_url: str, client: Re
     dead, alive = RedisBackplane(redis_url, FREE), RedisBackplane(redis_url, FREE)
     async with client, listening(alive):
         async with listening(dead):
-            await asyncio.gather(*(dead.hold(Lease(room, ALICE, "ghost"), 0.2) for room in rooms))
+            for start in range(0, len(rooms), 50):
+                await asyncio.gather(
+                    *(dead.hold(Lease(room, ALICE, "ghost"), 0.2) for room in rooms[start : start + 50])
+                )
         await asyncio.sleep(0.25)
         await alive.sweep()
         assert alive.appended == len(rooms)
@@ -120,3 +123,23 @@ async def test_who_joins_again_while_an_old_lease_runs_out_neither_leaves_nor_jo
         await backplane.sweep()
         assert await members(backplane) == [Member(ALICE, 1)]
         assert await told(backplane, start) == [("user_joined", "alice")]
+
+
+@pytest.mark.parametrize(
+    ("maxmemory", "policy", "warned"), [(0, "allkeys-lru", 0), (1 << 30, "noeviction", 0), (1 << 30, "volatile-ttl", 1)]
+)
+async def test_policy_that_evicts_is_warned_of_once(
+    redis_url: str, client: Redis, caplog: pytest.LogCaptureFixture, maxmemory: int, policy: str, warned: int
+) -> None:
+    async with client:
+        try:
+            await client.config_set("maxmemory", maxmemory)
+            await client.config_set("maxmemory-policy", policy)
+            async with listening(RedisBackplane(redis_url, FREE)):
+                await client.client_kill_filter(_type="normal", skipme=True)
+            said = [record.getMessage() for record in caplog.records if "maxmemory-policy" in record.getMessage()]
+            assert len(said) == warned
+            assert all(policy in each and "noeviction" in each for each in said)
+        finally:
+            await client.config_set("maxmemory", 0)
+            await client.config_set("maxmemory-policy", "noeviction")
