@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,10 +21,11 @@ class OriginPolicy:
     own_host: str | None = None
     required: bool = False
 
-    def check(self, origin: str | None, scheme: str, host: str | None) -> None:
+    def check(self, origin: str | None, scheme: str, host: str | None, own: Sequence[str] = ()) -> None:
         """Raise Forbidden unless a request with these headers may pass.
 
         `scheme` is `http` or `https`, as the request came in; `host` its Host header. No origin means no browser.
+        `own` are other names and addresses of the server.
         """
         if origin is None:
             if self.required:
@@ -33,19 +35,27 @@ class OriginPolicy:
             if origin not in self.allowed:
                 raise Forbidden("this origin is not on the allow-list")
             return
-        if host is None or origin.lower() != f"{scheme}://{host.lower()}" or not self._is_own(host):
+        if host is None or origin.lower() != f"{scheme}://{host.lower()}" or not self._is_own(host, own):
             raise Forbidden("only pages of this server itself may connect: no allow-list of origins is set")
 
-    def _is_own(self, host: str) -> bool:
+    def _is_own(self, host: str, own: Sequence[str]) -> bool:
         try:
-            name = urlsplit(f"//{host}").hostname
-        except ValueError:
+            parts = urlsplit(f"//{host}")
+            name, port = parts.hostname or "", parts.port
+        except ValueError:  # brackets that hold no address, a port that is no number
             return False
-        if name is None:
-            return False
-        if name == "localhost" or (self.own_host is not None and name == self.own_host.lower()):
-            return True
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return False
+        spelled = f"[{name}]" if ":" in name else name
+        if not name or host.lower() not in (spelled, f"{spelled}:{port}"):
+            return False  # something stands around the name
+        address = _address(name)
+        names = [*own, self.own_host] if self.own_host is not None else own
+        if address is not None:
+            return address.is_loopback or any(_address(each) == address for each in names)
+        return name == "localhost" or any(name == each.lower() for each in names)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ class Settings:
     origins: frozenset[str] | None = None
     require_origin: bool = False
     own_host: str | None = None
+    trusted_proxies: tuple[
+        str, ...
+    ] = ()  # addresses and networks whose X-Forwarded-* count; "unix": a Unix socket's peer
     redis_url: str | None = field(default=None, repr=False)
     rate_per_s: float = 20.0
     burst: int = 40
@@ -48,6 +52,7 @@ class Settings:
             origins=read.origins(),
             require_origin=read.flag("RTLAB_REQUIRE_ORIGIN"),
             own_host=environ.get("RTLAB_HOST") or None,
+            trusted_proxies=read.proxies(),
             redis_url=environ.get("RTLAB_REDIS_URL") or None,
             rate_per_s=read.number("RTLAB_RATE", 20.0, 0.0, 1e6),
             burst=read.integer("RTLAB_BURST", 40, 1, 1_000_000),
@@ -112,6 +117,16 @@ class _Reader:
         except ValueError as error:
             raise SettingError(f"RTLAB_SECRET: {error}") from error
 
+    def proxies(self) -> tuple[str, ...]:
+        listed = [item.strip() for item in self._environ.get("RTLAB_TRUSTED_PROXIES", "").split(",") if item.strip()]
+        for proxy in listed:
+            if proxy != "unix" and not _is_network(proxy):
+                raise SettingError(
+                    f"RTLAB_TRUSTED_PROXIES holds {proxy!r}: addresses, networks such as 10.0.0.0/8, "
+                    "and unix for the peer of a Unix socket are allowed"
+                )
+        return tuple(listed)
+
     def origins(self) -> frozenset[str] | None:
         listed = [item.strip() for item in self._environ.get("RTLAB_ORIGINS", "").split(",") if item.strip()]
         for origin in listed:
@@ -121,6 +136,14 @@ class _Reader:
                     "lower case, no default port, nothing after it"
                 )
         return frozenset(listed) or None
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_origin(text: str) -> bool:

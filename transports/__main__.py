@@ -18,7 +18,7 @@ from core.model import room_id
 from core.settings import SettingError, Settings
 from transports.instances import Instances, commands, end_with_parent, prepare_environment, share_port
 from transports.registry import TRANSPORTS
-from transports.visit import open_when_ready
+from transports.visit import authority, open_when_ready
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -32,6 +32,7 @@ _MAX_TTL_S: Final = 315_360_000.0  # ten years
 _SETTINGS: Final = (
     ("--origins", "RTLAB_ORIGINS", "allowed web origins, comma-separated (default: the server's own)"),
     ("--require-origin", "RTLAB_REQUIRE_ORIGIN", "1: refuse requests without an Origin header"),
+    ("--trusted-proxies", "RTLAB_TRUSTED_PROXIES", "addresses and networks whose X-Forwarded-* count (default: none)"),
     ("--redis", "RTLAB_REDIS_URL", "redis://…: instances share rooms there (default: rooms in this process)"),
     ("--rate", "RTLAB_RATE", "messages a second per user (default 20; 0: no limit)"),
     ("--burst", "RTLAB_BURST", "size of a user's token bucket (default 40)"),
@@ -179,8 +180,8 @@ def _check_tls(certfile: str | None, keyfile: str | None) -> None:
 
 
 def _announcement(name: str, scheme: str, listener: socket.socket) -> Callable[[], None]:
-    host, port = listener.getsockname()[:2]
-    return lambda: print(f"rtlab {name} listens on {scheme}://{host}:{port}", flush=True)
+    where = authority(*listener.getsockname()[:2])
+    return lambda: print(f"rtlab {name} listens on {scheme}://{where}", flush=True)
 
 
 def _tls_arguments(options: argparse.Namespace) -> list[str]:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.errors import BadRequest, NotFound, RoomError
 from core.hub import Hub
 from transports.errors import deny, http_response
 
+_UNIX: Final = "unix"
+
 
 class Edges:
-    """Stands before an app's routes: a request names one host, and its path has no slash that is written otherwise."""
+    """Stands before an app's routes: a request names one host, its path has no slash that is written otherwise, and
+    what proxies say of whom they forward counts where the settings name them, and nowhere else.
+    """
 
     def __init__(self, app: ASGIApp, hub: Hub) -> None:
-        self._app = app
+        self._app: Any = app
         self._hub = hub
+        self._trusted = hub.settings.trusted_proxies
+        if self._trusted:
+            inner: Any = app  # uvicorn spells the types of ASGI otherwise than Starlette
+            self._app = ProxyHeadersMiddleware(inner, list(self._trusted))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
+        if _UNIX in self._trusted and scope["type"] != "lifespan" and not scope.get("client"):
+            scope["client"] = (_UNIX, 0)
         refusal = _refusal(scope)
         if refusal is None:
             await self._app(scope, receive, send)

@@ -27,7 +27,7 @@ def health_route(info: TransportInfo, hub: Hub, writes: str) -> Route:
             "deflate": hub.settings.deflate,
             "sink": sink,
             "writes": writes
-            if sink == "direct" and request.url.scheme == "http"
+            if sink == "direct" and getattr(_peer(request), "scheme", "http") == "http"
             else None,  # TLS: its transport writes
             "tcpNodelay": _tcp_nodelay(request),
         }
@@ -54,6 +54,9 @@ def _sink(request: Request, info: TransportInfo, fanout: str) -> str:
 
 
 def _tcp_nodelay(request: Request) -> bool | None:
-    peer = request.scope.get("extensions", {}).get(EXTENSION, {}).get("protocol")
-    told: bool | None = getattr(peer, "tcp_nodelay", None)  # under Hypercorn
+    told: bool | None = getattr(_peer(request), "tcp_nodelay", None)  # under Hypercorn
     return tcp_nodelay(request.app.state.server, request.scope.get("client")) if told is None else told
+
+
+def _peer(request: Request) -> object:
+    return request.scope.get("extensions", {}).get(EXTENSION, {}).get("protocol")

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Final
 
 from uvicorn import Config, Server
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.settings import Settings
 from transports.bounds import holds_bytes, limit_unacknowledged
@@ -45,6 +46,8 @@ def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None
     config.timeout_graceful_shutdown = settings.drain_s * DRAIN_SHARE  # type: ignore[assignment]
     config.http_protocol_class = LabHttpProtocol
     config.ws_protocol_class = LabWebSocketProtocol
+    if isinstance(config.loaded_app, ProxyHeadersMiddleware):  # by default it believes whoever is on this machine
+        config.loaded_app = config.loaded_app.app
     loop = asyncio.get_running_loop()
 
     def exit_soon(signal_number: int, stack: FrameType | None) -> None:

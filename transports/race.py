@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -29,6 +30,7 @@ DEMO_VARIABLE: Final = "RTLAB_DEMO"
 TOKEN_LIFETIME_S: Final = 3600
 TOKENS_PER_S: Final = 2.0
 TOKENS_BURST: Final = 20
+_OF_PROXIES: Final = ("forwarded", "via")
 _DISTINCT: Final = 600  # seconds of a token's life that are given up to make it unlike the others
 
 _FOLDER: Final = Path(__file__).parent / "page"
@@ -156,8 +158,20 @@ class Demo:
             local = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
         except ValueError:
             local = False
-        if not local:
+        # What proxies say is believed nowhere, but it is enough for a no.
+        through = [name for name in request.headers if name in _OF_PROXIES or name.startswith("x-forwarded-")]
+        if through:
+            raise Forbidden(f"the demo is for browsers on this machine only: {through[0]} says that a proxy asks")
+        if not local or not _is_loopback_host(request.headers.get("host", "")):
             raise Forbidden("the demo is for browsers on this machine only")
+
+
+def _is_loopback_host(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 T = TypeVar("T")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import math
 import time
 from functools import lru_cache
@@ -41,7 +42,8 @@ class Door:
             self._origins.check(None, scheme, None)
             return
         # Two Origin headers agree on nothing; joined they match no allow-list.
-        self._origins.check(b", ".join(origins).decode("latin-1"), scheme, connection.headers.get("host"))
+        asking = b", ".join(origins).decode("latin-1")
+        self._origins.check(asking, scheme, connection.headers.get("host"), _own_hosts(connection))
 
     def room(self, connection: HTTPConnection) -> RoomId:
         """The room of the path, for a page that may talk to us. Raises NotFound, Forbidden, ShuttingDown."""
@@ -94,11 +96,29 @@ class Door:
                 max_age=max(1, math.floor(principal.expires_at_s - time.time())),
                 httponly=True,
                 samesite="strict",
-                secure=request.url.scheme == "https",
+                # A page that came by https says so, also where a proxy took the TLS off.
+                secure=request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://"),
             )
             return response
 
         return [Route("/session", session, methods=["POST"])]
+
+
+def _own_hosts(connection: HTTPConnection) -> list[str]:
+    """The host that uvicorn was started for, and the address at which it took the connection."""
+    server, local = connection.app.state.server, connection.scope.get("server")
+    own = [server.config.host] if server is not None and server.config.host else []
+    if local is not None and _is_address(local[0]):  # else a Unix socket's path
+        own.append(local[0])
+    return own
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def query_of(request: Request) -> QueryParams:

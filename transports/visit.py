@@ -13,6 +13,11 @@ _READY_S: Final = 20.0
 _POLL_S: Final = 0.05
 
 
+def authority(host: str, port: int) -> str:
+    """Host and port as a URL has them: an IPv6 address in brackets (RFC 3986, section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def open_when_ready(host: str, port: int, scheme: str = "http") -> threading.Thread:
     """Wait for `/health` beside the server that is about to start, then open its page. Gives up after 20 s."""
     thread = threading.Thread(target=_open, args=(host, port, scheme), daemon=True)
@@ -24,7 +29,7 @@ def _open(host: str, port: int, scheme: str) -> None:
     deadline_s = time.monotonic() + _READY_S
     while time.monotonic() < deadline_s:
         if _answers(host, port, scheme):
-            webbrowser.open(f"{scheme}://{host}:{port}/")
+            webbrowser.open(f"{scheme}://{authority(host, port)}/")
             return
         time.sleep(_POLL_S)
 

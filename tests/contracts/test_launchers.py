@@ -57,6 +57,7 @@ BAD_SETTINGS = {
     "REDIS_URL": "http://127.0.0.1",
     "ORIGINS": "https://a.example/path",
     "REQUIRE_ORIGIN": "maybe",
+    "TRUSTED_PROXIES": "proxy.example",
     "FANOUT": "magic",
     "COALESCE_MS": "1001",
     "WRITES": "writev",

@@ -65,3 +65,19 @@ def test_origin_passes(policy: OriginPolicy, origin: str | None, scheme: str, ho
 def test_origin_is_forbidden(policy: OriginPolicy, origin: str | None, scheme: str, host: str | None) -> None:
     with pytest.raises(Forbidden):
         policy.check(origin, scheme, host)
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("192.0.2.7:8001", "192.0.2.7"),
+        ("[2001:db8::1]:8001", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:0DB8:0::1"),
+        ("lab.example:8001", "Lab.Example"),
+    ],
+)
+def test_origin_of_the_servers_own_host_passes(host: str, own: str) -> None:
+    OWN.check(f"http://{host}", "http", host, [own])
+    for other in ("192.0.2.8", "[2001:db8::2]", "evil.example", f"{host}.evil.example", "2001:db8::1"):
+        with pytest.raises(Forbidden):
+            OWN.check(f"http://{other}", "http", other, [own])

@@ -77,6 +77,18 @@ def test_a_foreign_page_gets_no_token(http: httpx.Client) -> None:
     assert answer.status_code == 403
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["Forwarded: for=192.0.2.1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: localhost",
+     "Via: 1.1 proxy", "Host: lab.example", "Host: 127.0.0.1.evil.example", "Host: [::1"],
+)  # fmt: skip
+def test_who_asks_through_a_proxy_or_by_another_name_gets_no_token(http: httpx.Client, header: str) -> None:
+    name, _, value = header.partition(": ")
+    for path, body in (("/demo/token", {"user": "bob"}), ("/demo/cut", {"tab": TAB})):
+        answer = http.post(path, json=body, headers={name: value})
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
 def test_tokens_are_rate_limited(servers: ServerPool) -> None:
     own = servers.own("all", DEMO)
     with httpx.Client(base_url=own.base_url, trust_env=False) as client:

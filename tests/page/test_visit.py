@@ -41,6 +41,13 @@ def test_nothing_is_opened_when_no_server_comes(monkeypatch: pytest.MonkeyPatch,
     assert opened == []
 
 
+@pytest.mark.parametrize(
+    ("host", "expected"), [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("localhost", "localhost:80")]
+)
+def test_an_ipv6_address_stands_in_brackets(host: str, expected: str) -> None:
+    assert visit.authority(host, 80) == expected
+
+
 @pytest.mark.parametrize(("given", "wanted"), [({}, False), ({"RTLAB_DEMO": "0"}, False), ({"RTLAB_DEMO": "1"}, True)])
 def test_the_demo_is_wanted_only_when_it_is_said(given: dict[str, str], wanted: bool) -> None:
     assert demo_wanted(given) is wanted

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.settings import Settings
 from transports.bounds import limit_unacknowledged
@@ -58,6 +59,7 @@ async def test_adopted_server_takes_our_settings_and_protocols(server: uvicorn.S
     assert config.ws_per_message_deflate is True
     assert config.http_protocol_class is LabHttpProtocol
     assert config.ws_protocol_class is LabWebSocketProtocol
+    assert not isinstance(config.loaded_app, ProxyHeadersMiddleware)  # which trusts this machine by default
     assert config.timeout_keep_alive > 55  # longer than any poll is held
     assert config.timeout_graceful_shutdown is not None
     assert 0 < config.timeout_graceful_shutdown < 10.0  # so that exit comes within the drain time

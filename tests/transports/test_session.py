@@ -32,6 +32,27 @@ async def test_session_cookie_is_for_this_site_and_no_script(open_app: Open, bas
         assert (await client.get(ROOM)).status_code == 200
 
 
+async def test_session_cookie_of_a_page_that_came_by_https_is_secure(open_app: Open) -> None:
+    """The TLS ends at a proxy, whose word does not count: the page's origin, which is on the list, does."""
+    settings = Settings(secret=SECRET, origins=frozenset({"https://lab.example", "http://lab.example"}))
+    async with open_app(settings=settings) as client:
+        for origin, secure in (("https://lab.example", True), ("http://lab.example", False)):
+            answer = await client.post("/session", json={"token": token()}, headers={"Origin": origin})
+            (cookie,) = SimpleCookie(answer.headers["set-cookie"]).values()
+            assert bool(cookie["secure"]) is secure
+
+
+@pytest.mark.parametrize(
+    ("base_url", "status"),
+    [("http://192.0.2.7:8000", 200), ("http://[2001:db8::7]:8000", 200), ("http://evil.example:8000", 403)],
+)
+async def test_the_address_that_took_the_connection_is_an_origin_of_its_own(
+    open_app: Open, base_url: str, status: int
+) -> None:
+    async with open_app(base_url=base_url) as client:
+        assert (await client.get(ROOM, headers=bearer() | {"Origin": base_url})).status_code == status
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
