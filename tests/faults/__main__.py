@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="the whole table, about 20 minutes; else a short form")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), metavar="NAME")
     parser.add_argument("--fanout", choices=FANOUTS, default="direct")
+    parser.add_argument("--tls", action="store_true", help="https and wss")
     parser.add_argument("--out", type=Path, help="where to write the table as JSON")
     options = parser.parse_args()
     program = find_redis()
@@ -34,6 +35,7 @@ def main() -> int:
         print("faults: no redis-server or valkey-server on this machine", file=sys.stderr)
         return 1
     os.environ["FAULTS_FANOUT"] = options.fanout
+    os.environ["FAULTS_TLS"] = str(int(options.tls))
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split(" sha")[0]

@@ -15,6 +15,7 @@ from loadtests.clients.http import Access, Endpoint
 from tests.contracts.kit.pool import FANOUTS
 from tests.contracts.kit.redis_server import find_redis
 from tests.contracts.kit.server import ServerProcess, ServerSpec
+from tests.contracts.kit.tls import made_pair
 from tests.contracts.kit.tokens import sign
 from tests.faults.proxy import HOST, Chaos, Proxy
 from tests.faults.redis_server import MortalRedis
@@ -47,7 +48,7 @@ class Fleet:
         """A user's way to an instance; numbers wrap around."""
         number %= len(self.servers)
         port = self.proxies[number].port if proxied else self.servers[number].port
-        return Access(Endpoint(HOST, port), room, sign(user, lifetime_s=7200))
+        return Access(Endpoint(HOST, port, self.servers[number].spec.tls), room, sign(user, lifetime_s=7200))
 
     def kill(self, number: int) -> None:
         """SIGKILL an instance."""
@@ -96,7 +97,8 @@ async def fleet(
         wanted = {**DEFAULTS, "REDIS_URL": redis.url, **(settings or {})}
         fanout = os.environ.get("FAULTS_FANOUT", "")
         wanted = wanted | FANOUTS[fanout] if fanout else wanted
-        service = _Service("all", tuple(sorted(wanted.items())), host=host)
+        pair = made_pair(folder) if os.environ.get("FAULTS_TLS") == "1" else None
+        service = _Service("all", tuple(sorted(wanted.items())), pair=pair, host=host)
         servers = [ServerProcess(service, folder / f"server-{number}.log") for number in range(instances)]
         running = Fleet(redis, servers, [], chaos, folder)
         for server in servers:

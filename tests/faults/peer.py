@@ -15,6 +15,7 @@ from loadtests.clients.polls import LongPollClient
 from loadtests.clients.publish import PublishClient
 from loadtests.clients.sse import SseClient
 from loadtests.clients.websocket import WebSocketClient
+from tests.contracts.kit.tls import TLS
 
 TRANSPORTS = ("websocket", "sse", "longpoll")
 
@@ -89,6 +90,8 @@ async def connect(client: Client, receive: Callable[[Event], None], within_s: fl
     loop = asyncio.get_running_loop()
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(within_s):
-            _, peer = await loop.create_connection(lambda: Peer(client, receive), endpoint.host, endpoint.port)
+            _, peer = await loop.create_connection(
+                lambda: Peer(client, receive), endpoint.host, endpoint.port, ssl=TLS if endpoint.secure else None
+            )
             return peer
     return None

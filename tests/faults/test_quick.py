@@ -16,7 +16,9 @@ TIMED = ("redis-stopped", "slow-peers")
 
 
 @pytest.mark.parametrize("name", [*COUNTED, *(pytest.param(name, marks=pytest.mark.alone) for name in TIMED)])
-async def test_fault(name: str, tmp_path: Path) -> None:
+async def test_fault(name: str, tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    if pytestconfig.getoption("--tls"):
+        monkeypatch.setenv("FAULTS_TLS", "1")
     if find_redis() is None:
         missing("redis-server")
     rows = await SCENARIOS[name](Run(tmp_path, full=False))

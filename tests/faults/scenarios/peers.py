@@ -15,6 +15,7 @@ import psutil
 
 from tests.contracts.kit.clients import WebSocketClient
 from tests.contracts.kit.clients.http import http_client
+from tests.contracts.kit.tls import TLS
 from tests.contracts.kit.tokens import SECRET, sign
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.peer import TRANSPORTS, make_client
@@ -113,6 +114,8 @@ def _never_read(running: Fleet, transport: str, number: int) -> socket.socket:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.settimeout(10.0)
     raw.connect((access.endpoint.host, access.endpoint.port))
+    if access.endpoint.secure:
+        raw = TLS.wrap_socket(raw)
     raw.sendall(client.opening())
     while not client.welcomed:
         client.feed(raw.recv(256))
@@ -195,7 +198,7 @@ async def _half_open(run: Run, network: str, bar: str) -> Row:
         await watch.connect()
         users = {transport: f"vanishing-{transport}" for transport in TRANSPORTS}
         command = ["ip", "netns", "exec", network, sys.executable, "-m", "tests.faults.vanish"]
-        command += [_SERVER_IP, str(server.port), SECRET, *users.values()]
+        command += [server.scheme, _SERVER_IP, str(server.port), SECRET, *users.values()]
         child = await asyncio.create_subprocess_exec(*command)
         try:
             for _ in users:
