@@ -60,6 +60,19 @@ else
 endif
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)
 
+# What it shows is whether anything is lost on the way; the code that it runs is measured by `test`.
+OVER_TLS := $(PYTHON_RUN) pytest --tls tests/contracts tests/faults/test_quick.py
+
+.PHONY: tls
+tls: $(STAMP) ## the contract suite with its fuzz, and the quick faults, over https and wss: nothing may be lost
+	@.ci/install-test-programs
+	@rm -rf $(JUNIT)/tls
+	@$(OVER_TLS) --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder -m 'not alone' \
+		--junitxml=$(JUNIT)/tls/1-together.xml $(ARGS) \
+		|| { [[ $$? == 1 ]] && $(OVER_TLS) --last-failed -m 'not alone' --junitxml=$(JUNIT)/tls/2-again.xml $(ARGS); }
+	@$(OVER_TLS) -m alone --junitxml=$(JUNIT)/tls/3-alone.xml $(ARGS)
+	@$(BIN)/python .ci/count_tests.py $(JUNIT)/tls
+
 .PHONY: check
 check: $(STAMP) ## lint, format, types, and the floors between packages
 	@$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """Print what pytest runs counted in their JUnit files as one line; exit with 1 unless tests passed and none failed.
 
 Usage: count_tests.py FOLDER. Its files are read in the order of their names: of a test that was run again the last run
-counts.
+counts. What a folder in it holds are runs of another kind: the same tests count once more.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from xml.etree import ElementTree
 
 def count(folder: Path) -> Counter[str]:
     """Tests "passed", "failed" and "skipped"; errors in set-up or tear-down count as failed."""
-    outcomes: dict[tuple[str | None, str | None], str] = {}
-    for path in sorted(folder.glob("*.xml")):
-        run: dict[tuple[str | None, str | None], str] = {}
+    outcomes: dict[tuple[Path, str | None, str | None], str] = {}
+    for path in sorted(folder.rglob("*.xml")):
+        run: dict[tuple[Path, str | None, str | None], str] = {}
         for case in ElementTree.parse(path).getroot().iter("testcase"):  # noqa: S314 - pytest wrote it just now
-            test = case.get("classname"), case.get("name")
+            test = path.parent, case.get("classname"), case.get("name")
             if run.get(test) != "failed":  # an error in tear-down is a second entry
                 run[test] = _outcome(case)
         outcomes |= run

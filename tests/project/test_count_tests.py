@@ -24,7 +24,11 @@ def closing_line(folder: Path, *sources: str) -> tuple[str, int]:
     """Run each of `sources` as a test run of its own, then count; the printed line and the exit code."""
     for number, source in enumerate(sources):
         run_tests(folder / "tests", source, folder / "results" / f"{number}.xml")
-    counter = [sys.executable, str(ROOT / ".ci" / "count_tests.py"), str(folder / "results")]
+    return counted_in(folder / "results")
+
+
+def counted_in(results: Path) -> tuple[str, int]:
+    counter = [sys.executable, str(ROOT / ".ci" / "count_tests.py"), str(results)]
     counted = subprocess.run(counter, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     return counted.stdout.strip(), counted.returncode
 
@@ -56,6 +60,14 @@ def test_closing_line(tmp_path: Path, source: str, line: str, exit_code: int) ->
 
 def test_several_runs_are_counted_together(tmp_path: Path) -> None:
     assert closing_line(tmp_path, PASSING, FAILING, SKIPPING) == ("2 passed, 1 failed, 1 skipped", 1)
+
+
+def test_the_same_tests_over_tls_count_once_more(tmp_path: Path) -> None:
+    for name in ("1.xml", "tls/1.xml"):
+        run_tests(tmp_path / "tests", PASSING, tmp_path / "results" / name)
+    assert counted_in(tmp_path / "results") == ("4 passed, 0 failed, 0 skipped", 0)
+    run_tests(tmp_path / "tests", "def test_a(): raise ValueError\n", tmp_path / "results" / "1.xml")
+    assert counted_in(tmp_path / "results") == ("2 passed, 1 failed, 0 skipped", 1)
 
 
 def test_a_test_that_was_run_again_counts_as_it_went_at_last(tmp_path: Path) -> None:

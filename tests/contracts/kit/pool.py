@@ -42,16 +42,18 @@ class ServerPool:
         self._shared: dict[object, ServerProcess] = {}
         self._all: list[ServerProcess] = []
 
-    def shared(self, name: str, settings: Mapping[str, str] | None = None, purpose: str = "") -> ServerProcess:
+    def shared(
+        self, name: str, settings: Mapping[str, str] | None = None, purpose: str = "", *, tls: bool | None = None
+    ) -> ServerProcess:
         """The session's server of this name and settings; started by whoever asks first.
 
         Tests that look at a server's totals name a `purpose`, and share their server only with each other.
         """
-        key = (name, tuple(sorted((settings or {}).items())), purpose)
+        key = (name, tuple(sorted((settings or {}).items())), purpose, tls)
         server = self._shared.get(key)
         if server is None or server.process.poll() is not None:
             # A server that died fails the test that killed it by its log; the next test gets a fresh one.
-            server = self._shared[key] = self.own(name, settings)
+            server = self._shared[key] = self.own(name, settings, tls=tls)
         return server
 
     def own(
