@@ -23,12 +23,14 @@ class Chaos:
     """What the proxy does; may be changed while it runs.
 
     A connection is reset after a random number of bytes from `reset_after_bytes`, counted in both directions; chunks
-    from the server are cut at a random place in `slice_share` of all cases; nothing is carried while `stalled`.
+    from the server are cut at a random place in `slice_share` of all cases; nothing is carried while `stalled`; every
+    byte takes `delay_s` to cross, either way.
     """
 
     reset_after_bytes: tuple[int, int] | None = None
     slice_share: float = 0.0
     stalled: bool = False
+    delay_s: float = 0.0
 
 
 class Proxy:
@@ -96,6 +98,9 @@ class Proxy:
                 sink.write(data[:cut])
                 await asyncio.sleep(0.001)
                 data = data[cut:]
+            if self.chaos.delay_s:
+                asyncio.get_running_loop().call_later(self.chaos.delay_s, sink.write, data)
+                continue
             sink.write(data)
             await sink.drain()
         raise ConnectionResetError  # one side ended: so does the other

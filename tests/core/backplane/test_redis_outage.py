@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.conftest import missing
 from tests.contracts.kit.redis_server import RedisProcess, find_redis
 from tests.core.backplane.bench import PATIENCE_S, listening
 from tests.core.backplane.kit import ALICE, FREE, ROOM, chat, read
+from tests.faults.proxy import Chaos, Proxy
 
 
 @pytest.fixture
@@ -112,3 +114,14 @@ async def test_publish_whose_connection_breaks_has_one_outcome(redis: RedisProce
         assert not isinstance(history, Unrecoverable)
         assert sorted(stored) == [event.position.offset for event in history]
         assert len(stored) > 0
+
+
+async def test_redis_half_a_second_away_is_near_enough(redis: RedisProcess) -> None:
+    redis.start()
+    async with Proxy(redis.port, Chaos(delay_s=0.25), random.Random(1)).running() as proxy:
+        backplane = RedisBackplane(f"redis://127.0.0.1:{proxy.port}/0", FREE)
+        async with listening(backplane, ROOM) as recorder:
+            assert backplane.available
+            await asyncio.gather(backplane.hold(Lease(ROOM, ALICE, "tab"), 60.0), backplane.publish(ROOM, chat("hi")))
+            assert await recorder.offsets(ROOM, 2) == [1, 2]
+            assert backplane.available
