@@ -195,8 +195,10 @@ def _tls_arguments(options: argparse.Namespace) -> list[str]:
 
 def _app(name: str) -> Starlette:
     from transports.app import create_app
+    from transports.descriptors import refuse_too_few
 
     try:
+        refuse_too_few()  # now, and not after the listening sockets have taken what there is
         return create_app(name)
     except SettingError as error:
         _fail(str(error))

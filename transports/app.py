@@ -24,6 +24,7 @@ from core.settings import SettingError, Settings
 from transports import errors
 from transports.base import TransportInfo
 from transports.caching import UNSTORED
+from transports.descriptors import refuse_too_few
 from transports.edges import Edges, keep_to_paths
 from transports.health import health_route
 from transports.hosting import adopt, hosting_server
@@ -53,6 +54,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         refuse_split_rooms(settings)
+        refuse_too_few()
         join_server_log()
         app.state.server = server = hosting_server()
         if server is not None:

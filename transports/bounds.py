@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from transports.descriptors import DescriptorWatch
 from transports.http1 import OrderlyHttpProtocol
 
 HEAD_BYTES: Final = 32_768
@@ -26,6 +27,7 @@ CUT_OFF_S: Final = 5.0  # for a peer that was given up to read what is left
 _SLICE_BYTES: Final = 4096
 _MIN_USER_TIMEOUT_S: Final = 1.0
 _UNSENT_BYTES: Final = 131_072
+_WATCH: Final = DescriptorWatch()
 _TLS_BYTES: Final = 65_536  # that wait before TLS; by itself it takes eight times as much as a plain transport
 
 
@@ -46,7 +48,9 @@ class BoundedHttpProtocol(OrderlyHttpProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        limit_unacknowledged(transport.get_extra_info("socket"), self.config.ws_ping_timeout)
+        peer = transport.get_extra_info("socket")
+        _WATCH.note(peer.fileno())
+        limit_unacknowledged(peer, self.config.ws_ping_timeout)
         if self.scheme == "https":
             transport.set_write_buffer_limits(_TLS_BYTES)
         self._head_timer = self.loop.call_later(HEAD_S, self._head_overdue)
