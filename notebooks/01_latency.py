@@ -18,11 +18,11 @@
 import os
 from pathlib import Path
 
-from IPython.display import Image, Markdown
+from IPython.display import Markdown
 
 from loadtests.analysis import frames, sentences
 from loadtests.analysis.charts.ecdf import latency_ecdf
-from loadtests.analysis.charts.picture import png
+from loadtests.analysis.charts.picture import picture
 from loadtests.analysis.load import load
 from loadtests.analysis.model import five_hundred, long_poll_max_ms, long_poll_mean_ms, push_ms, short_poll_mean_ms
 from loadtests.analysis.study import study
@@ -59,7 +59,7 @@ latency_ms.quantile([0.5, 0.9], interpolation="lower").unstack().round(3)
 frames.percentiles(found).round(3)
 
 # %%
-Image(png(latency_ecdf, found), alt=sentences.ecdf(found))
+picture(latency_ecdf, found, sentences.ecdf(found))
 
 # %%
 Markdown(sentences.ecdf(found))

@@ -18,12 +18,12 @@
 import os
 from pathlib import Path
 
-from IPython.display import Image, Markdown
+from IPython.display import Markdown
 
 from loadtests.analysis import frames, sentences
 from loadtests.analysis.charts.cost import costs
 from loadtests.analysis.charts.fan_out import latency_by_fan_out
-from loadtests.analysis.charts.picture import png
+from loadtests.analysis.charts.picture import picture
 from loadtests.analysis.charts.timeline import timeline
 from loadtests.analysis.study import study
 
@@ -35,7 +35,7 @@ Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 # ## Latency against the size of the room
 
 # %%
-Image(png(latency_by_fan_out, found), alt=sentences.fan_out(found))
+picture(latency_by_fan_out, found, sentences.fan_out(found))
 
 # %%
 Markdown(sentences.fan_out(found))
@@ -54,7 +54,7 @@ frames.percentiles(found)[["n", "p50", "first_to_last"]].round(3)
 # framing and poll requests are all in. CPU is the server process's.
 
 # %%
-Image(png(costs, found), alt=sentences.costs(found))
+picture(costs, found, sentences.costs(found))
 
 # %%
 Markdown(sentences.costs(found))
@@ -69,7 +69,7 @@ frames.costs(found).round(2)
 # difference between transports.
 
 # %%
-Image(png(timeline, found), alt=sentences.timeline(found))
+picture(timeline, found, sentences.timeline(found))
 
 # %%
 Markdown(sentences.timeline(found))

@@ -20,12 +20,12 @@ import os
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import Image, Markdown
+from IPython.display import Markdown
 
 from loadtests.analysis import frontier, link_frames, model, sentences
 from loadtests.analysis.charts.ecdf import latency_ecdf
 from loadtests.analysis.charts.frontier import cheapest_in_time
-from loadtests.analysis.charts.picture import png
+from loadtests.analysis.charts.picture import picture
 from loadtests.analysis.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/links"))
@@ -64,7 +64,7 @@ means = promised[promised["promise"] == "mean: closed form"].set_index("load")[[
 means.assign(off_percent=100 * (means["measured"] / means["theory"] - 1)).round(1)
 
 # %%
-Image(png(latency_ecdf, found), alt=sentences.ecdf(found))
+picture(latency_ecdf, found, sentences.ecdf(found))
 
 # %% [markdown]
 # Dotted in the chart: the model under this run's own arrivals. A long poll's two parts show: messages that find a
@@ -85,7 +85,7 @@ link_frames.residual_causes(found).round(2)
 # delivery. Where colours meet, the cheapest changes. Dotted: how far each model stays within the budget.
 
 # %%
-Image(png(cheapest_in_time, found), alt=frontier.sentence(found))
+picture(cheapest_in_time, found, frontier.sentence(found))
 
 # %%
 Markdown(frontier.sentence(found))

@@ -18,6 +18,7 @@ from loadtests.analysis.charts.cost import costs
 from loadtests.analysis.charts.ecdf import latency_ecdf
 from loadtests.analysis.charts.fan_out import latency_by_fan_out
 from loadtests.analysis.charts.layout import NARROW, WIDE, Layout, house_style
+from loadtests.analysis.charts.picture import picture
 from loadtests.analysis.charts.timeline import timeline
 from loadtests.analysis.study import Study, study
 from tests.loadtests.analysis.pages import page_of
@@ -215,6 +216,8 @@ def test_a_single_room_size_makes_no_fan_out_chart(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(loads=LOADS[:1], fan_out=(), blocks=1))
     with house_style():
         assert latency_by_fan_out(study(tmp_path), WIDE) is None
+    shown = picture(latency_by_fan_out, study(tmp_path), "This run holds nothing to draw here.")
+    assert shown.data == "This run holds nothing to draw here.", "a notebook goes on with the sentence"
 
 
 def test_a_million_points_make_no_large_drawing(tmp_path: Path) -> None:
