@@ -134,9 +134,9 @@ def _serve(options: argparse.Namespace) -> None:
         _prepare_demo(options.host)
     name = "all" if options.name == "race" else options.name
     _check_tls(options.certfile, options.keyfile)
+    end_with_parent()
     if options.instances != 1:
         sys.exit(_serve_instances(name, options))
-    end_with_parent()
     app = _app(name)
     if getattr(options, "http2", False):
         _serve_http2(app, options)

@@ -25,6 +25,7 @@ from loadtests.clients.http import Access, Endpoint
 from loadtests.clients.polls import LongPollClient
 from loadtests.clients.sse import SseClient
 from loadtests.clients.websocket import WebSocketClient
+from loadtests.lab import orphans
 
 _CLIENTS: Final[dict[str, type[Client]]] = {
     "websocket": WebSocketClient,
@@ -107,7 +108,12 @@ def _traced() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
     command = [sys.executable, "-m", "loadtests.bench.traced", "all", "--port", str(port)]
     process = subprocess.Popen(  # noqa: S603
-        command, env=server_environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command,
+        env=server_environ(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=orphans.end_with_us(),
     )
     try:
         await_port("the traced server", process, port)

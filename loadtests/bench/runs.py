@@ -11,6 +11,7 @@ import msgspec
 from loadtests.bench.build import BenchError, compiled
 from loadtests.bench.stalled import stalled
 from loadtests.bench.systems import MODE, Running, System, pinning
+from loadtests.lab import orphans
 
 _SLACK_S = 90.0  # connecting, settling and draining, at the most
 
@@ -78,7 +79,12 @@ def client_result(
     command += ["--pids", ",".join(map(str, server.pids)), *arguments]
     try:
         done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=False, timeout=limit_s, preexec_fn=pinning(core)
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limit_s,
+            preexec_fn=orphans.end_with_us(pinning(core)),
         )
     except subprocess.TimeoutExpired:
         raise BenchError(f"{what}: the client did not end in {limit_s:g} s") from None

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from loadtests.calibration.faults import Faults
-from loadtests.lab import cores
+from loadtests.lab import cores, orphans
 from loadtests.lab.errors import LabError
 from loadtests.lab.generators import MODULE, Deadline, Generator
 from loadtests.runs.schema import ABSENT_NS, Phase
@@ -66,7 +66,10 @@ def fault_server(faults: Faults) -> Iterator[int]:
     command = [sys.executable, "-m", "loadtests.calibration.faultserver"]
     with cores.on(cores.divide(cores.available()).server):
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [*command, "--faults", msgspec.json.encode(faults).decode()], stdout=subprocess.PIPE, text=True
+            [*command, "--faults", msgspec.json.encode(faults).decode()],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=orphans.end_with_us(),
         )
     try:
         assert process.stdout is not None

@@ -11,11 +11,14 @@ from typing import Any, Self
 
 from loadtests.lab.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Interrupt:
-    """While entered (main thread only), SIGINT and SIGTERM are noted; `check` then raises Interrupted."""
+    """While entered (main thread only), SIGINT, SIGTERM and SIGHUP are noted; `check` then raises Interrupted.
+
+    SIGHUP is left alone where it is ignored, as under nohup.
+    """
 
     def __init__(self) -> None:
         """Prepare; nothing is installed yet."""
@@ -25,13 +28,14 @@ class Interrupt:
     def check(self) -> None:
         """Raise Interrupted if a signal has come."""
         if self._noted is not None:
-            raise Interrupted("stopped by Ctrl-C" if self._noted is signal.SIGINT else "stopped by SIGTERM")
+            raise Interrupted(f"stopped by {'Ctrl-C' if self._noted is signal.SIGINT else self._noted.name}")
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted = signal.Signals(number)
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        heeded = [each for each in _SIGNALS if each is signal.SIGINT or signal.getsignal(each) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from loadtests.lab import cores
+from loadtests.lab import cores, orphans
 
 _KILL_WAIT_S = 5.0
 
@@ -54,7 +54,7 @@ class Running(ABC):
 
 
 class Child(Running):
-    """A program that the lab started."""
+    """A program that the lab started; it ends with the lab."""
 
     def __init__(
         self,
@@ -66,13 +66,16 @@ class Child(Running):
     ) -> None:
         """Start `command`; its output goes to `log`."""
         super().__init__(log)
+        leashed = orphans.leashed()
         with log.open("wb") as sink, cores.on(on_cores):
             self._process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
-                env=dict(environment),
+                env={**environment, **leashed},
+                pass_fds=tuple(map(int, leashed.values())),
+                preexec_fn=orphans.end_with_us(),
                 # A session of its own: Ctrl-C reaches the lab only, which then ends its children in order.
                 start_new_session=True,
             )

@@ -18,7 +18,7 @@ from typing import IO
 
 import msgspec
 
-from loadtests.lab import cores
+from loadtests.lab import cores, orphans
 from loadtests.lab.errors import GeneratorError
 from loadtests.lab.process import Running
 from loadtests.scenarios.order import MOST_BYTES, Order
@@ -141,10 +141,12 @@ class Zygote:
             self._orders, theirs = socket.socketpair()
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603  # our own module
-                    [sys.executable, "-m", _MODULE],
+                    [sys.executable, "-m", _MODULE, str(orphans.leash())],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C reaches the lab only
+                    pass_fds=(orphans.leash(),),
+                    preexec_fn=orphans.end_with_us(),
                 )
         return self._orders
 

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from loadtests.lab import cores
+from loadtests.lab import cores, orphans
 from loadtests.lab.errors import LinkError
 from loadtests.links import netem
-from loadtests.links.namespace import DIES_WITH_LAB, Namespace
+from loadtests.links.namespace import Namespace
 from loadtests.links.spec import Link, parse
 
 LOOPBACK_HOST = "127.0.0.1"
@@ -124,10 +124,13 @@ def _relayed(link: Link, port: int, seed: int, on_cores: frozenset[int]) -> Iter
 def _carrier(module: str, arguments: Sequence[str], on_cores: frozenset[int]) -> Iterator[tuple[int, str]]:
     """Run a carrying process of this package for the block; yield its pid and the line it says when it is ready."""
     command = (sys.executable, "-m", f"loadtests.links.{module}", *arguments)
-    dies_with_lab = DIES_WITH_LAB if module == "shuttle" else ()
     with cores.on(on_cores):
         process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
-            (*dies_with_lab, *command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=orphans.end_with_us(),
         )
     try:
         yield process.pid, _first_line(module, process)

@@ -1,8 +1,9 @@
 """The process that generators are forked from: it has imported what would take each of them a second.
 
-`python -m loadtests.users.zygote` has a Unix stream socket as its standard input. Each message there is one `Order`,
-with three descriptors: the new process's standard output and standard error, and a socket that is told its pid and,
-once it has ended, its exit code, a line each. Ends when the socket does; who was forked lives on.
+`python -m loadtests.users.zygote LEASH` has a Unix stream socket as its standard input. Each message there is one
+`Order`, with three descriptors: the new process's standard output and standard error, and a socket that is told its pid
+and, once it has ended, its exit code, a line each. Ends when the socket does; who was forked lives on, but not longer
+than the lab: LEASH is the descriptor of a pipe that closes with it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import signal
 import socket
+import sys
 from _socket import socket as RawSocket  # noqa: N812
 from importlib import import_module
 
@@ -25,6 +28,7 @@ from loadtests.users import generator, transports  # noqa: F401  # for the forks
 _select = get_original("select", "select")
 _waitpid = get_original("os", "waitpid")
 _close = get_original("os", "close")
+_start_thread = get_original("_thread", "start_new_thread")  # of the kernel: no greenlet could wait so quietly
 
 
 def main() -> int:
@@ -33,8 +37,16 @@ def main() -> int:
     order = serve(RawSocket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(0)))
     if order is None:
         return 0
+    if len(sys.argv) > 1:
+        _start_thread(end_with, (int(sys.argv[1]),))
     code: int = import_module(order.module).main(list(order.arguments))
     return code
+
+
+def end_with(leash: int) -> None:
+    """Wait until the lab is gone, and end this process at once: nobody is left to whom its result would matter."""
+    os.read(leash, 1)  # nothing is ever written
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def serve(lab: RawSocket) -> Order | None:
