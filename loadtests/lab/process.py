@@ -35,6 +35,7 @@ class Running(ABC):
         code = self.exit_code()
         if code is None:
             os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, signal.SIGCONT)  # one that somebody stopped takes its end only then
             code = self.wait(timeout_s)
         if code is None:
             # It leads its own session, so its process group is exactly what it started.
