@@ -194,6 +194,8 @@ def holds_bytes(transport: asyncio.WriteTransport) -> bool:
 
     A TLS transport counts only what waits before it. The plain one below it has bytes only while its socket takes none.
     """
+    if getattr(transport, "_ssl_protocol", transport) is None:
+        return False  # asyncio's that was closed twice, as uvicorn closes one that was lost: it can't be asked any more
     if transport.get_write_buffer_size():
         return True
     connection = transport.get_extra_info("socket")

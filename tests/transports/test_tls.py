@@ -9,9 +9,11 @@ import pytest
 
 from tests.contracts.kit.clients import CLIENTS, RoomClient, SseClient
 from tests.contracts.kit.limits import EVENT_S
-from tests.contracts.kit.tls import made_pair
+from tests.contracts.kit.tls import TLS, made_pair
 from tests.transports.access import token
-from tests.transports.served import Run, Server, serving
+from tests.transports.ends import LARGE
+from tests.transports.served import Run, Server, serving, until
+from transports.bounds import holds_bytes
 
 STREAMS = ["websocket", "sse", "longpoll", "socketio"]
 SAID = [f"message {number}" for number in range(20)]
@@ -60,3 +62,23 @@ def test_an_idle_stream_shows_that_it_lives(run: Run, tls: ssl.SSLContext, fanou
             await client.close()
 
     run(hear())
+
+
+def test_what_waits_below_tls_is_seen(run: Run, tls: ssl.SSLContext) -> None:
+    async def stall() -> None:
+        async with serving("all", tls) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=TLS)
+            await until(lambda: len(server.protocols) == 1)
+            transport = server.protocols[0].transport
+            assert transport.get_write_buffer_limits() == (16_384, 65_536)
+            assert not holds_bytes(transport)
+            transport.write(LARGE)
+            await until(lambda: holds_bytes(transport))
+            async with asyncio.timeout(EVENT_S):
+                await reader.readexactly(len(LARGE))
+            await until(lambda: not holds_bytes(transport))
+            writer.transport.abort()
+            await until(lambda: transport.is_closing())
+            assert not holds_bytes(transport)
+
+    run(stall())

@@ -117,7 +117,7 @@ class DirectWebSocket:
                     await self._greet(text)
                 else:
                     await self._conversation.command(self._subscription.principal, self._subscription, text)
-                if len(inbox) == _INBOX - 1:
+                if len(inbox) == _INBOX - 1 and not self._protocol.transport.is_closing():
                     self._protocol.transport.resume_reading()
         except Exception:  # as where an endpoint fails: reported, and the client is not left to wait
             self._protocol.logger.exception("Exception in ASGI application\n")
