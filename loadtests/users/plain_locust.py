@@ -89,6 +89,7 @@ class PlainRun:
             return
         assert environment.parsed_options is not None
         try:
+            setup.check_folder(Path(environment.parsed_options.rtlab_out))
             cell = open_cell(environment, environment.parsed_options, setup.worker_number(runner))
         except (SetUpError, ValueError) as error:
             refuse(environment, f"cannot start: {error}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from loadtests.clients import descriptors
 from loadtests.clients.http import Endpoint, parse_endpoint
@@ -51,6 +53,16 @@ def check_hosts(classes: Sequence[type[RoomUser]], host: str | None) -> str:
             said = (error.strerror or str(error)).lower()
             raise SetUpError(f"{said} at {url}; start the server first, or give its address with --host") from error
     return next(iter(found), host or "")
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder for the raw samples; SetUpError where nothing can be written there when the run ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise SetUpError(f"--rtlab-out {folder}: {said}; give a folder that can be written to") from error
 
 
 def most_users(talkers: int) -> int | None:

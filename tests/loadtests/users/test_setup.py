@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +71,11 @@ def test_more_users_than_open_files() -> None:
     command = f"ulimit -n 128; exec '{sys.executable}' -c '{code}'"
     said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60).stdout
     assert said.splitlines() == ["60", "300 connections need 368 open files; the limit is 128 (ulimit -n)"]
+
+
+def test_a_folder_that_takes_no_samples(tmp_path: Path) -> None:
+    setup.check_folder(tmp_path / "made" / "for it")
+    assert list((tmp_path / "made" / "for it").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(SetUpError, match=r"^--rtlab-out .*file/out: not a directory; give a folder"):
+        setup.check_folder(tmp_path / "file" / "out")
