@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import cast
@@ -23,7 +24,7 @@ from tests.contracts.kit.clients import (
 )
 from tests.contracts.kit.clients.http import http_client, refusal
 from tests.contracts.kit.clients.poll import Answer
-from tests.contracts.kit.metrics import until_total
+from tests.contracts.kit.metrics import scrape, until_total
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.rawsocket import RawWebSocket
 from tests.contracts.kit.server import Launcher, ServerProcess
@@ -180,6 +181,21 @@ async def half_sent_requests(server: ServerProcess, *requests: str) -> AsyncIter
                 await writer.wait_closed()
 
 
+async def unread(server: ServerProcess, room: str, transport: str) -> str:
+    """The path of a stream, or of a poll that is held, for a peer that will not read its answer."""
+    async with http_client(server.base_url, sign("stuck")) as http:
+        if transport == "socketio":
+            polling = "/socket.io/?EIO=4&transport=polling"
+            sid = json.loads((await http.get(polling)).text[1:])["sid"]
+            hello = json.dumps({"token": sign("stuck"), "room": room})
+            assert (await http.post(f"{polling}&sid={sid}", content=f"40{hello}")).text == "ok"
+            return f"{polling}&sid={sid}"
+        if transport == "sse":
+            return f"/rooms/{room}/events"
+        position = (await http.get(f"/rooms/{room}/poll")).json()["position"]
+        return f"/rooms/{room}/poll?wait=55&since={position}"
+
+
 @pytest.mark.parametrize("target", OWN_SERVERS, ids=str)
 @pytest.mark.parametrize("launcher", ["forked", "uvicorn"])
 async def test_stuck_clients_do_not_hold_it(
@@ -188,10 +204,13 @@ async def test_stuck_clients_do_not_hold_it(
     """Peers that never read, never answer, or never finish their request."""
     server = servers.own(target.server, SETTINGS, launcher)
     publisher = await connect("publisher", server=server)
+    before = (await scrape(server)).total("rtlab_connections")
     if target.transport == "websocket":
         await stuck.open(server, room)
         await stuck.send_json({"type": "hello", "token": sign(unique("stuck"))})
-    path = {"websocket": "ws", "sse": "events"}.get(target.transport, "poll?wait=55")
+        held = []
+    else:
+        held = [await unread(server, room, target.transport)]
     headers = f"Host: 127.0.0.1\r\nAuthorization: Bearer {sign('stuck')}\r\n"
     post = f"POST /rooms/{room}/messages HTTP/1.1\r\n{headers}"
     async with half_sent_requests(
@@ -199,8 +218,10 @@ async def test_stuck_clients_do_not_hold_it(
         "",
         post[:-5],
         f"{post}Content-Length: 100\r\n\r\n{{",
-        f"GET /rooms/{room}/{path} HTTP/1.1\r\n{headers}\r\n",
+        *(f"GET {path} HTTP/1.1\r\n{headers}\r\n" for path in held),
     ):
+        if target.transport != "shortpoll":  # whose polls are never held
+            await until_total(server, "rtlab_connections", lambda total: total == before + 1)
         for _ in range(100):
             await publisher.publish('"' * 4096)
         started_s = time.monotonic()

@@ -85,6 +85,7 @@ async def test_outbox_is_bounded_while_a_reader_stalls(server: ServerProcess, co
             highest = max(highest, metrics.total("rtlab_outbox_bytes"))
             if metrics.total("rtlab_slow_consumers_total") > before:
                 break
+    assert highest > 0, "nothing ever waited"
     # Two subscribers' bounds, though only one of them ever waits.
     if isinstance(stalled, WebSocketClient):
         await stalled.abort()  # a close handshake would wait for all that it left unread
