@@ -19,9 +19,9 @@ BY_TLS = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1", "Forward
 def server(servers: ServerPool, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """uvicorn by itself believes whoever is on this machine."""
     if request.param == "forked":
-        yield servers.shared("sse")
+        yield servers.own("sse", tls=False)
     else:
-        started = servers.own("sse", launcher="uvicorn")
+        started = servers.own("sse", launcher="uvicorn", tls=False)
         yield started
         started.stop()
 
@@ -51,7 +51,7 @@ def test_a_scheme_that_anybody_says_is_not_ours(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("trusted", ["127.0.0.1", "192.0.2.0/24, 127.0.0.0/8"])
 def test_a_scheme_that_a_named_proxy_says_is_ours(servers: ServerPool, trusted: str) -> None:
-    server = servers.shared("sse", {"TRUSTED_PROXIES": trusted})
+    server = servers.own("sse", {"TRUSTED_PROXIES": trusted}, tls=False)
     assert session(server, "http").status_code == 403
     secured = session(server, "https")
     assert secured.status_code == 204
@@ -60,6 +60,6 @@ def test_a_scheme_that_a_named_proxy_says_is_ours(servers: ServerPool, trusted: 
 
 
 def test_another_machine_than_the_named_one_is_no_proxy(servers: ServerPool) -> None:
-    server = servers.shared("sse", {"TRUSTED_PROXIES": "192.0.2.1,unix"})
+    server = servers.own("sse", {"TRUSTED_PROXIES": "192.0.2.1,unix"}, tls=False)
     assert session(server, "https").status_code == 403
     assert session(server, "http").status_code == 204

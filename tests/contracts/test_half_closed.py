@@ -20,6 +20,8 @@ CHAT = b'{"content":"hi"}'
 
 @pytest.fixture(params=["direct", "portable", "redis"])
 def server(servers: ServerPool, request: pytest.FixtureRequest) -> ServerProcess:
+    if request.getfixturevalue("variant").tls:
+        pytest.skip("under TLS the end of the client's side ends the connection")
     if request.param == "redis":  # where an answer takes more than a turn
         return servers.shared("all", {"REDIS_URL": request.getfixturevalue("redis_url")})
     return servers.shared("all", {"FANOUT": request.param})

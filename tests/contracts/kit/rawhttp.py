@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from tests.contracts.kit.events import parse_object
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.server import ServerProcess
-from tests.contracts.kit.tls import tls_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +46,12 @@ def request(line: str, *fields: str, host: str = "127.0.0.1", token: str = "", b
     return "\r\n".join([*lines, *fields, "", ""]).encode("latin-1") + body
 
 
-async def answer_to(
-    server: ServerProcess, *said: bytes, until: bytes | None = b"", fin: bool = False, port: int = 0
-) -> RawAnswer:
+async def answer_to(server: ServerProcess, *said: bytes, until: bytes | None = b"", fin: bool = False) -> RawAnswer:
     """Say something, and read a response: its head, and its body if `until` is in that; to the end if that is None.
 
     With `fin` our side of the connection ends behind what is said. Raises TimeoutError, EOFError.
     """
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", port or server.port, ssl=tls_for(server.base_url), limit=1 << 20
-    )
+    reader, writer = await server.open_connection()
     try:
         async with asyncio.timeout(EVENT_S):
             writer.writelines(said)
