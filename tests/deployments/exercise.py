@@ -32,9 +32,9 @@ from tests.deployments.servers import HEARTBEAT_S
 
 TRANSPORTS: Final = ("websocket", "sse", "longpoll", "socketio")
 MESSAGES: Final = 20
-# Each is awaited before the next is said. A message that only the next heartbeat would flush takes half a second.
-AT_ONCE_S: Final = MESSAGES * HEARTBEAT_S / 5
-BEAT_S: Final = 3 * HEARTBEAT_S
+PROMPT: Final = MESSAGES // 4
+"""So many at least are heard before any heartbeat. What only a heartbeat flushes comes after one, each time."""
+SILENT_S: Final = 3 * HEARTBEAT_S
 
 
 class _Counted(ClientConnection):
@@ -53,6 +53,18 @@ class _Counted(ClientConnection):
 class _WebSocket(WebSocketClient):
     async def open(self, **options: Any) -> None:
         await super().open(**_options(self.base_url), **options)
+
+
+class _Poll(LongPollClient):
+    """Counts the polls that were held to their end."""
+
+    wait_s = 1
+    empty_polls = 0
+
+    async def poll(self, since: object = None, wait_s: int | None = None) -> Answer:
+        answer = await super().poll(since, wait_s)
+        self.empty_polls += not answer.events
+        return answer
 
 
 class _SocketIo(SocketIoClient):
@@ -81,7 +93,7 @@ def _client(base_url: str, transport: str, room: str) -> RoomClient:
         return _WebSocket(base_url, room, user, token)
     if transport == "socketio":
         return _SocketIo(base_url, room, user, token)
-    kind = {"sse": SseClient, "longpoll": LongPollClient}[transport]
+    kind = {"sse": SseClient, "longpoll": _Poll}[transport]
     return kind(base_url, room, user, token, http_client(base_url, token, http2=False, verify=http1_only()))
 
 
@@ -103,15 +115,18 @@ async def heard_at_once(base_url: str, transport: str, listeners: int = 1) -> No
     async with AsyncExitStack() as stack:
         hearers = [await stack.enter_async_context(member(base_url, transport, room)) for _ in range(listeners)]
         speaker = await stack.enter_async_context(member(base_url, transport, room))
-        async with asyncio.timeout(AT_ONCE_S):
-            for number in range(MESSAGES):
-                hearing = [asyncio.ensure_future(each.next_chat()) for each in hearers]
-                await speaker.publish(f"message {number}")
-                for event in await asyncio.gather(*hearing):
-                    assert event.text("content") == f"message {number}", transport
+        prompt = 0
+        for number in range(MESSAGES):
+            before = [_late_of(each) for each in hearers]
+            hearing = [asyncio.ensure_future(each.next_chat()) for each in hearers]
+            await speaker.publish(f"message {number}")
+            for event in await asyncio.gather(*hearing):
+                assert event.text("content") == f"message {number}", transport
+            prompt += before == [_late_of(each) for each in hearers]
+        assert prompt >= PROMPT, f"{transport}: {MESSAGES - prompt} of {MESSAGES} came after a heartbeat"
 
 
-async def beats(base_url: str, transport: str) -> bool:
+async def beats(base_url: str, transport: str, within_s: float = EVENT_S) -> bool:
     """Whether a silent connection shows a sign of life."""
     async with member(base_url, transport, unique("room")) as client:
         if isinstance(client, LongPollClient):
@@ -120,7 +135,7 @@ async def beats(base_url: str, transport: str) -> bool:
             return not answer.events and answer.position == client.position  # a poll's own return
         reading = asyncio.ensure_future(_read_on(client))
         try:
-            async with asyncio.timeout(BEAT_S):
+            async with asyncio.timeout(within_s):
                 while not _beats_of(client):  # noqa: ASYNC110  counted by the client's library
                     await asyncio.sleep(0.02)
         except TimeoutError:
@@ -153,9 +168,20 @@ async def told_of_drain(base_url: str, transport: str) -> AsyncIterator[list[str
         if isinstance(client, LongPollClient):
             await client.next_event()
         ended: Awaitable[str] = asyncio.ensure_future(_end_of(client))
+        if isinstance(client, LongPollClient):
+            await _held(base_url)
         yield told
         async with asyncio.timeout(EVENT_S):
             told.append(await ended)
+
+
+async def _held(base_url: str) -> None:
+    """Wait until a poll is held, at whichever worker."""
+    async with asyncio.timeout(EVENT_S):
+        held = False
+        while not held:
+            async with http_client(base_url, http2=False, verify=http1_only()) as http:
+                held = 'rtlab_connections{transport="longpoll"} 1.0' in (await http.get("/metrics")).text
 
 
 async def _end_of(client: RoomClient) -> str:
@@ -177,6 +203,11 @@ async def _end_of(client: RoomClient) -> str:
 async def _read_on(client: RoomClient) -> None:
     while True:
         _: Event = await client.next_event()
+
+
+def _late_of(client: RoomClient) -> int:
+    """What counts up when something else than a message lets one through: heartbeats, polls that came back empty."""
+    return client.empty_polls if isinstance(client, _Poll) else _beats_of(client)
 
 
 def _beats_of(client: RoomClient) -> int:

@@ -90,7 +90,7 @@ def cells() -> Iterator[Cell]:
     for server in SERVERS.values():
         for tls in (False, True):
             yield from (cell for loop in LOOPS for sink in SINKS if (cell := Cell(server, tls, loop, sink)).possible)
-        if server.name not in NO_LIFESPAN:
+        if server.name not in NO_LIFESPAN and not server.prefix:  # what is mounted is in the code that mounts it
             yield from (_plain(server, transport) for transport in TRANSPORTS)
 
 

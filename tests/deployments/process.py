@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -81,6 +81,8 @@ class Deployed:
 async def relayed(port: int, path: Path) -> AsyncIterator[None]:
     """Carry connections of a port to a Unix socket, as a proxy in front would."""
 
+    carrying: set[asyncio.Task[None] | None] = set()
+
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
@@ -89,15 +91,21 @@ async def relayed(port: int, path: Path) -> AsyncIterator[None]:
         writer.close()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        carrying.add(asyncio.current_task())
+        with suppress(OSError, asyncio.CancelledError):  # it does not listen yet, or any more; or the test is over
             behind = await asyncio.open_unix_connection(path)
-        except OSError:
-            writer.transport.abort()  # it does not listen yet, or any more
-            return
-        await asyncio.gather(pump(reader, behind[1]), pump(behind[0], writer))
+            try:
+                await asyncio.gather(pump(reader, behind[1]), pump(behind[0], writer))
+            finally:
+                behind[1].transport.abort()
+        writer.transport.abort()
 
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(asyncio.sleep, 0)
-        server = await asyncio.start_server(carry, "127.0.0.1", port)
-        stack.callback(server.close)
+    server = await asyncio.start_server(carry, "127.0.0.1", port)
+    try:
         yield
+    finally:
+        server.close()
+        for task in carrying:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in carrying if task is not None))

@@ -13,7 +13,7 @@ from tests.contracts.kit.tls import Pair
 Loop = Literal["uvloop", "asyncio"]
 Sink = Literal["direct", "portable"]
 
-HEARTBEAT_S: Final = 1.0
+HEARTBEAT_S: Final = 2.0  # also how long a client may take to answer a ping
 DRAIN_S: Final = 3.0
 PREFIX: Final = "/lab"
 
