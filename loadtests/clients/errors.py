@@ -25,6 +25,10 @@ class ConnectFailed(ClientError):
         self.retryable = retryable
 
 
+class NotPublished(ClientError):
+    """A publication was answered by an error, or not at all in good time."""
+
+
 class Closed(NamedTuple):
     """Why a connection ended: a WebSocket close code or an HTTP status, 0 where there was neither."""
 

@@ -29,9 +29,9 @@ class Mirror:
         """Show one delivery, in the row of `label` or the mirror's own."""
         self._fire(NAME, latency_ms, wire_bytes, None, label)
 
-    def failed(self, what: str, error: Exception, label: str = "") -> None:
-        """Show one failure."""
-        self._fire(what, 0.0, 0, error, label)
+    def failed(self, what: str, error: Exception, label: str = "", waited_ms: float = 0.0) -> None:
+        """Show one failure, after `waited_ms` without an answer."""
+        self._fire(what, waited_ms, 0, error, label)
 
     def adapt(self, deliveries_per_s: int) -> None:
         """Choose the stride for the next second. Odd, so that it does not keep in step with a fan-out's size."""

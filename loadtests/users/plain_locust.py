@@ -23,6 +23,7 @@ from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
 from core.auth import sign
+from loadtests.clients.errors import NotPublished
 from loadtests.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.runs import notes
 from loadtests.scenarios.spec import CellSpec, GeneratorResult, Load
@@ -39,6 +40,7 @@ SECRET_VARIABLE = "RTLAB_SECRET"  # noqa: S105 - the variable's name
 _TOKEN_LIFE_S = 24 * 3600
 _NUMBERS_PER_WORKER = 1_000_000  # so that users of different workers never share a number
 _LEAD_NS = 100_000_000
+_PATIENCE_NS = 5 * NS_PER_S  # a publication without an answer for so long is a failure in Locust's tables
 _REFUSED = "rtlab_refused"  # a worker to its master
 
 logger = logging.getLogger("rtlab")
@@ -97,7 +99,7 @@ class PlainRun:
         cell.talkers.open = True
         attach(environment, cell)
         self._tally.begin(cell.recorder)
-        self._vitals = Vitals(cell, lambda: None)
+        self._vitals = Vitals(cell, lambda: show_unanswered(cell, _PATIENCE_NS))
         self._vitals.start()
         self._from_ns = time.monotonic_ns()
         cell.begin(self._from_ns + _LEAD_NS, FOREVER_NS)
@@ -110,7 +112,9 @@ class PlainRun:
 
     def _stopping(self, environment: Environment, **_: object) -> None:
         if self._vitals is not None:
-            cell_of(environment).talkers.open = False  # everybody stops: nobody takes a seat over
+            cell = cell_of(environment)
+            cell.talkers.open = False  # everybody stops: nobody takes a seat over
+            show_unanswered(cell, int(cell.spec.grace_s * NS_PER_S))
 
     def _refused(self, environment: Environment, msg: Message, **_: object) -> None:
         """Hear from a worker that it cannot do its part: the run would be another than was asked for."""
@@ -152,6 +156,14 @@ class PlainRun:
                 "(another host or time namespace); they are in the samples, and in no latency shown here",
                 self._tally.strangers,
             )
+
+
+def show_unanswered(cell: Cell, patience_ns: int) -> None:
+    """Let Locust count as failures the publications that nobody answered within the patience; each only once."""
+    now_ns = time.monotonic_ns()
+    for publications in cell.recorder.publications:
+        for due_ns in publications.overdue(now_ns - patience_ns):
+            cell.mirror.failed("publish", NotPublished("no answer"), waited_ms=(now_ns - due_ns) / 1e6)
 
 
 def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell:

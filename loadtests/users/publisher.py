@@ -59,6 +59,8 @@ class Publisher:
     def hand_to(self, talk: Callable[[str, str], None] | None) -> None:
         """Let another user send; what is due while there is None is not published, and stands in no row."""
         self._talk = talk
+        # What is on its way from a user that leaves may lose its answer: that is no failure of the server's.
+        self.publications.looked_at = len(self.publications)
 
     def stop(self) -> None:
         """Publish nothing more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +25,13 @@ _Table = npt.NDArray[np.int64]
 class Publications:
     """One publisher's messages, in order: scheduled, sent, accepted, offset, refused."""
 
-    __slots__ = ("publisher", "room", "rows")
+    __slots__ = ("looked_at", "publisher", "room", "rows")
 
     def __init__(self, publisher: int, room: int) -> None:
         self.publisher = publisher
         self.room = room
         self.rows = array("q")
+        self.looked_at = 0  # messages that `overdue` has looked at, or need not
 
     def add(self, scheduled_ns: int, sent_ns: int) -> None:
         """Record a message that was just sent."""
@@ -48,6 +49,14 @@ class Publications:
     def refuse(self, message: int, refused_ns: int) -> None:
         """Record an error answer to the publisher's `message`; raises IndexError for one never sent."""
         self.rows[message * _WIDTH + 4] = refused_ns
+
+    def overdue(self, before_ns: int) -> Iterator[int]:
+        """Yield the due instants of messages that were due before `before_ns` and have no answer; each only once."""
+        while self.looked_at < len(self) and self.rows[self.looked_at * _WIDTH] < before_ns:
+            row = self.looked_at * _WIDTH
+            self.looked_at += 1
+            if self.rows[row + 2] == self.rows[row + 4] == ABSENT_NS:
+                yield self.rows[row]
 
     def table(self) -> _Table:
         """Shape (messages, 5)."""

@@ -11,7 +11,7 @@ from locust import User, task
 from locust.env import Environment
 
 from loadtests.clients import stamp
-from loadtests.clients.errors import Closed, ConnectFailed
+from loadtests.clients.errors import Closed, ConnectFailed, NotPublished
 from loadtests.clients.events import Arrival, Event, batch_size, offset_of
 from loadtests.clients.sockets import SocketTotals
 from loadtests.clients.timebase import OUR_CLOCK
@@ -162,6 +162,7 @@ class RoomUser(User):
         self.publisher.answered(event, read_ns)
         if event.type == "error":
             self.cell.note(f"{self.label} publication refused: {event.code}")
+            self.cell.mirror.failed("publish", NotPublished(f"refused: {event.code}"), self.row)
 
     def _enter_first(self) -> bool:
         cell = self.cell

@@ -60,6 +60,20 @@ def _run(port: int, *arguments: str, secret: bool = True, hosts: bool = True) ->
     return subprocess.CompletedProcess(command, process.returncode, output)
 
 
+def test_what_is_refused_or_never_answered_fails_in_locust_s_tables(tmp_path: Path) -> None:
+    with fault_server(Faults(refuse_every=5, freeze_after=20)) as port:
+        ran = _run(
+            port, "WebSocketUser", "-u", "2", "-r", "2", "-t", "4s", "--rate", "20", "--rtlab-out", str(tmp_path)
+        )
+    assert ran.returncode == 1, ran.stdout
+    assert "refused: rate_limited" in ran.stdout
+    assert "no answer" in ran.stdout
+    (shard,) = tmp_path.iterdir()
+    result = json.loads((shard / "generator.json").read_bytes())
+    assert result["refused"] == 4
+    assert result["unanswered"] > 0
+
+
 def test_the_locustfile_offers_exactly_the_registered_users() -> None:
     assert set(loadtests.locustfile.__all__) == set(USER_CLASSES)
     for name in USER_CLASSES:

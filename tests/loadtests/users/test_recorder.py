@@ -77,3 +77,16 @@ def test_a_full_recorder_counts_what_it_does_not_keep(monkeypatch: pytest.Monkey
 def test_an_acknowledgement_of_a_message_never_sent_is_an_error() -> None:
     with pytest.raises(IndexError):
         Publications(0, 0).accept(0, 1, 1)
+
+
+def test_a_publication_without_an_answer_is_overdue_once() -> None:
+    publications = Publications(0, 0)
+    for due_ns in (100, 200, 300, 400):
+        publications.add(due_ns, due_ns)
+    publications.accept(0, 150, 7)
+    publications.refuse(1, 250)
+    assert list(publications.overdue(100)) == []
+    assert list(publications.overdue(350)) == [300]
+    publications.accept(2, 900, 8)  # late, and was overdue
+    assert list(publications.overdue(500)) == [400]
+    assert list(publications.overdue(500)) == []
