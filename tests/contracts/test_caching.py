@@ -18,10 +18,9 @@ DOWNSTREAM = {
     "h2push": "/rooms/{room}/push",
     "socketio": "/socket.io/?EIO=4&transport=polling",
 }
-DOWNSTREAM_TARGETS = [
-    *(target for target in HTTP_TARGETS if target.transport != "h2push"),
-    Target("socketio", "socketio"),
-    Target("all", "socketio"),
+DOWNSTREAM_TARGETS = [Target("all", name) for name in ("sse", "longpoll", "socketio")] + [
+    Target("shortpoll", "shortpoll"),
+    Target("sse-h2", "sse"),
 ]
 
 
