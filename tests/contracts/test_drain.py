@@ -188,12 +188,13 @@ async def unread(server: ServerProcess, room: str, transport: str) -> str:
             polling = "/socket.io/?EIO=4&transport=polling"
             sid = json.loads((await http.get(polling)).text[1:])["sid"]
             hello = json.dumps({"token": sign("stuck"), "room": room})
-            assert (await http.post(f"{polling}&sid={sid}", content=f"40{hello}")).text == "ok"
+            (await http.post(f"{polling}&sid={sid}", content=f"40{hello}")).raise_for_status()
             return f"{polling}&sid={sid}"
         if transport == "sse":
             return f"/rooms/{room}/events"
         position = (await http.get(f"/rooms/{room}/poll")).json()["position"]
-        return f"/rooms/{room}/poll?wait=55&since={position}"
+        after_join = (await http.get(f"/rooms/{room}/poll?wait=0&since={position}")).json()["position"]
+        return f"/rooms/{room}/poll?wait=55&since={after_join}"
 
 
 @pytest.mark.parametrize("target", OWN_SERVERS, ids=str)
