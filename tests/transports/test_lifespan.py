@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -135,7 +136,8 @@ NEED_A_ROOM = [
 
 @pytest.mark.parametrize(("method", "path"), NEED_A_ROOM)
 async def test_without_a_lifespan_what_needs_a_room_is_refused(method: str, path: str) -> None:
-    async with client(create_app("all", Settings(secret=SECRET))) as http:
+    # A stream that were served would have no end.
+    async with client(create_app("all", Settings(secret=SECRET))) as http, asyncio.timeout(5.0):
         answer = await http.request(
             method, path, headers=bearer(), json={"content": "lost?"} if method == "POST" else None
         )
