@@ -125,7 +125,10 @@ class _Reader:
                     f"RTLAB_TRUSTED_PROXIES holds {proxy!r}: addresses, networks such as 10.0.0.0/8, "
                     "and unix for the peer of a Unix socket are allowed"
                 )
-        return tuple(listed)
+        networks = [ipaddress.ip_network(proxy) for proxy in listed if proxy != "unix"]
+        # A server that listens on :: sees IPv4 peers by these addresses (RFC 4291, section 2.5.5.2).
+        mapped = [f"::ffff:{net.network_address}/{96 + net.prefixlen}" for net in networks if net.version == 4]
+        return (*listed, *mapped)
 
     def origins(self) -> frozenset[str] | None:
         listed = [item.strip() for item in self._environ.get("RTLAB_ORIGINS", "").split(",") if item.strip()]

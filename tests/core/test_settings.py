@@ -127,3 +127,9 @@ def test_the_coalescing_time_is_given_in_milliseconds() -> None:
     assert Settings.from_environ({"RTLAB_COALESCE_MS": "2.5"}).coalesce_s == 0.0025
     with pytest.raises(SettingError, match="RTLAB_COALESCE_MS='1001': a number from 0 to 1000 is allowed"):
         Settings.from_environ({"RTLAB_COALESCE_MS": "1001"})
+
+
+def test_trusted_ipv4_proxies_are_known_on_a_dual_stack_socket_too() -> None:
+    given = Settings.from_environ({"RTLAB_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8, ::1, unix"})
+    assert given.trusted_proxies[:4] == ("127.0.0.1", "10.0.0.0/8", "::1", "unix")
+    assert given.trusted_proxies[4:] == ("::ffff:127.0.0.1/128", "::ffff:10.0.0.0/104")
