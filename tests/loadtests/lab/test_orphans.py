@@ -17,9 +17,10 @@ LINUX = sys.platform == "linux"
 LIMIT_S = 60.0
 
 PARENT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from loadtests.lab import orphans
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # ignored where a shell runs the tests in the background
 from loadtests.lab.process import Child
 if "{way}" == "pipe":
     orphans._LIBC = None  # as where the kernel binds nobody
@@ -77,7 +78,10 @@ def test_a_child_ends_with_its_parent(way: str, number: signal.Signals, tmp_path
         if way == "kernel":
             child.send_signal(signal.SIGSTOP)  # as a server that is frozen
         parent.send_signal(number)
-        parent.wait(LIMIT_S)
+        try:
+            parent.wait(LIMIT_S)
+        finally:
+            parent.kill()
     _await(lambda: _gone(child), lambda: f"process {child.pid} lives on")
 
 

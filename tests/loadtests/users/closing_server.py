@@ -52,7 +52,10 @@ class ClosingServer:
     def _converse(self, peer: socket.socket) -> None:
         with peer, peer.makefile("rb") as read, suppress(OSError):
             request = read.readline()
-            headers = b"".join(iter(read.readline, b"\r\n"))
+            lines: list[bytes] = []
+            while (line := read.readline()) not in (b"\r\n", b""):  # a spare connection may end without a request
+                lines.append(line)
+            headers = b"".join(lines)
             if request.startswith(b"POST"):
                 size = re.search(rb"Content-Length: (\d+)", headers)
                 self._post(peer, read.read(int(size[1]) if size else 0))
