@@ -275,6 +275,7 @@ async def test_many_who_come_at_once_open_the_room_once() -> None:
 
 
 async def test_store_that_is_away_stops_no_clock(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "rtlab.hub")
     async with instance() as one:
         alice = await one.join("alice", ttl_s=10.0)
         one.link.away = True
