@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.loadtests.analysis import synthetic
 
 PLAN = synthetic.Plan(
@@ -16,14 +14,13 @@ PLAN = synthetic.Plan(
 )
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_narrow_encoding_gets_stand_ins_and_the_exit_code(tmp_path: Path, encoding: str) -> None:
+def test_a_narrow_encoding_gets_stand_ins_and_the_exit_code(tmp_path: Path) -> None:
     synthetic.make_run(tmp_path / "run", PLAN)
     program = [sys.executable, "-m", "loadtests.cli", "report", str(tmp_path / "run")]
     done = subprocess.run(
-        program, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False, timeout=60
+        program, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False, timeout=60
     )
-    said = done.stdout.decode(encoding)
+    said = done.stdout.decode("ascii")
     assert (done.returncode, done.stderr) == (0, b"")
     assert "*  websocket  50x10" in said
     assert "report: " in said
