@@ -89,7 +89,7 @@ faults: $(STAMP) ## kill servers and Redis, stall and cut peers: the full table,
 	@$(PYTHON_RUN) tests.faults --full --out results/reference/faults.json $(ARGS)
 
 .PHONY: deployments
-deployments: $(STAMP) ## every ASGI server, TLS, event loop and fan-out: about 10 minutes; writes the table of docs/deployment.md
+deployments: $(STAMP) ## every ASGI server, TLS, event loop and fan-out: about 4 minutes; writes the table of docs/deployment.md
 	@.ci/install-test-programs
 	@.ci/install-test-servers
 	@$(DEPLOYING) --numprocesses=2 --junitxml=$(JUNIT)/4-deployments.xml $(ARGS) \
