@@ -114,7 +114,7 @@ def _strangers(target: Target, folder: Path) -> Iterator[Check]:
 
 def _freeze_and_refusals(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
     load = _shared(chosen, _OUTAGE_RATE_PER_S, _GRID_S)
-    faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(load), freeze_s=1.0, refuse_every=10)
+    faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(chosen, load), freeze_s=1.0, refuse_every=10)
     trial = _run_together(chosen, load, faults, folder, measured_s=2.5, grace_s=0.5)
     for room, target in enumerate(chosen):
         found = findings.of(trial, target, load, faults, room)
@@ -124,15 +124,20 @@ def _freeze_and_refusals(chosen: Sequence[Target], folder: Path) -> Iterator[Che
 
 def _freeze_for_good(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
     load = _shared(chosen, _OUTAGE_RATE_PER_S, _GRID_S)
-    faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(load))
+    faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(chosen, load))
     trial = _run_together(chosen, load, faults, folder, measured_s=2.0, grace_s=_GRACE_S)
     for room, target in enumerate(chosen):
         yield from outages.freeze(trial, findings.of(trial, target, load, faults, room), room, _GRACE_S, FULL)
 
 
-def _freeze_after(load: Load) -> int:
-    """Return how many publications go before a freeze: of 0.2 s of warm-up and half a second."""
-    return int(load.rooms * load.rate_per_s * 0.7)
+def _freeze_after(chosen: Sequence[Target], load: Load) -> int:
+    """Return how many publications go before a freeze: of 0.2 s of warm-up and half a second.
+
+    Each room has had as many, and the next is one to whom polls come on a grid: what was due there before is longer ago
+    than the grid, and has been fetched.
+    """
+    on_a_grid = next((room for room, target in enumerate(chosen) if target.on_a_grid), 0)
+    return load.rooms * int(load.rate_per_s * 0.7) + on_a_grid
 
 
 def _run_together(chosen: Sequence[Target], load: Load, faults: Faults, folder: Path, **settings: float) -> Trial:
