@@ -5,7 +5,12 @@ How a code looks on the wire (HTTP status, close code) is the transports' busine
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+NOT_ENTERED: Final = (
+    "the server does not run this app's lifespan: start it with its lifespan on, "
+    "or let the app that mounts this one enter it"
+)
 
 
 class RoomError(Exception):

@@ -17,7 +17,7 @@ from core import wire
 from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channels import Channels
-from core.errors import BadRequest, RateLimited, RoomError, ShuttingDown, Unavailable
+from core.errors import NOT_ENTERED, BadRequest, RateLimited, RoomError, ShuttingDown, Unavailable
 from core.fanout import Fanout, Outside, Write
 from core.ingress import Ingress
 from core.leases import Leases
@@ -37,11 +37,6 @@ _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not ev
 
 _PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
 _LEFT: Final = b'{"type":"user_left"'
-
-NOT_ENTERED: Final = (
-    "the server does not run this app's lifespan: start it with its lifespan on, "
-    "or let the app that mounts this one enter it"
-)
 
 _log = logging.getLogger("rtlab.hub")
 

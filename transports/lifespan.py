@@ -18,8 +18,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from core.errors import Unavailable
-from core.hub import NOT_ENTERED
+from core.errors import NOT_ENTERED, Unavailable
 from core.settings import SettingError
 from transports.errors import deny, http_response
 

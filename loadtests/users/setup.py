@@ -34,7 +34,7 @@ def check_tasks(classes: Sequence[type[RoomUser]]) -> None:
 def check_hosts(classes: Sequence[type[RoomUser]], host: str | None) -> str:
     """Return the host of the run, or of its first class; SetUpError unless each class has one that answers.
 
-    `host` is Locust's --host: it counts before a class's own, as everywhere in Locust. Raises AddressError.
+    `host` is Locust's --host: it counts before a class's own, as Locust has it. Raises AddressError.
     """
     found: dict[str, Endpoint] = {}
     for user_class in classes:
