@@ -6,6 +6,7 @@ Exit codes: see EXIT_CODES, which `--help` prints.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -68,9 +69,18 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, purpose in _PASSED_ON.items():
         commands.add_parser(name, help=purpose, add_help=False)
     for add in COMMANDS:
         add(commands)
     return parser
+
+
+def _version() -> str:
+    """The version of the installed package; pyproject.toml is its one source."""
+    try:
+        return importlib.metadata.version("rtlab")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout that nobody installed
+        return "of an uninstalled checkout"

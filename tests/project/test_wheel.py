@@ -44,3 +44,7 @@ def test_wheel_installs_the_rtlab_command(wheel: zipfile.ZipFile) -> None:
 def test_wheel_cannot_be_uploaded_by_accident(wheel: zipfile.ZipFile) -> None:
     (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     assert "Classifier: Private :: Do Not Upload" in wheel.read(metadata).decode()
+
+
+def test_wheel_says_that_its_packages_are_typed(wheel: zipfile.ZipFile) -> None:
+    assert {f"{package}/py.typed" for package in PACKAGES} <= set(wheel.namelist())
