@@ -25,6 +25,7 @@ from transports import errors
 from transports.base import TransportInfo
 from transports.caching import UNSTORED
 from transports.descriptors import refuse_too_few
+from transports.direct.writing import chosen_writes
 from transports.edges import Edges, keep_to_paths
 from transports.health import health_route
 from transports.hosting import adopt, hosting_server
@@ -36,7 +37,6 @@ from transports.registry import load
 from transports.session import Door, get_route
 from transports.shutdown import drained_at_shutdown
 from transports.workers import refuse_split_rooms
-from transports.writing import chosen_writes
 
 _log = logging.getLogger("uvicorn.error")  # the one logger that is shown under plain `uvicorn` too
 

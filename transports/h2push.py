@@ -22,14 +22,14 @@ from core.model import Position
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
-from transports.bounds import cut_off_later
 from transports.caching import UNTOUCHED
+from transports.direct.protocols import EXTENSION
 from transports.http2.layer import PUSHER, with_http2
 from transports.http2.pushing import Pusher, PushRefusedError
 from transports.lifespan import LazyApp
-from transports.protocols import EXTENSION
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
+from transports.uvicorn_edges.bounds import cut_off_later
 
 _RESYNC: Final = b'{"type":"resync"'
 

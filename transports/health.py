@@ -9,9 +9,9 @@ from starlette.routing import Route
 from core.hub import Hub
 from transports.base import TransportInfo
 from transports.caching import UNSTORED
-from transports.frames import direct_http
+from transports.direct import direct_http
+from transports.direct.protocols import EXTENSION
 from transports.hosting import tcp_nodelay
-from transports.protocols import EXTENSION
 
 
 def health_route(info: TransportInfo, hub: Hub, writes: str) -> Route:

@@ -18,8 +18,8 @@ from uvicorn import Config, Server
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.settings import Settings
-from transports.bounds import holds_bytes, limit_unacknowledged
-from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.direct.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.uvicorn_edges.bounds import holds_bytes, limit_unacknowledged
 
 KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
 ACCEPTS_PER_TURN: Final = 48

@@ -18,8 +18,8 @@ from core.subscription import Start, Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
 from transports.caching import UNTOUCHED_FIELD
-from transports.frames.longpoll import DirectPoll, Parked
-from transports.frames.parking import Frame, Parking
+from transports.direct.held_polls import Frame, Parking
+from transports.direct.polls import DirectPoll, Parked
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, query_of, since_query

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from core.hub import Hub
 from core.model import RoomId
 from transports.caching import UNSTORED
-from transports.frames.posts import expect_more
+from transports.direct.posts import expect_more
 from transports.session import Door
 
 

@@ -26,11 +26,11 @@ from core.model import Position, Principal, RoomId, room_id
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
-from transports.bounds import cut_off_later
 from transports.conversation import Conversation
+from transports.direct.protocols import EXTENSION
 from transports.engine import EngineEndpoint, EngineServer, close, let_drain, ping_times
 from transports.lifespan import LazyApp
-from transports.protocols import EXTENSION
+from transports.uvicorn_edges.bounds import cut_off_later
 
 PATH: Final = "/socket.io/"
 _DEFAULT: Final = "/"  # the namespace

@@ -17,15 +17,15 @@ from core.model import Position
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
-from transports.bounds import cut_off_later
 from transports.caching import UNTOUCHED
-from transports.frames import direct_http
-from transports.frames.heartbeat import Heartbeat
-from transports.frames.sse import DirectEventStream, chunk
+from transports.direct import direct_http
+from transports.direct.event_stream import DirectEventStream, chunk
+from transports.direct.heartbeat import Heartbeat
+from transports.direct.protocols import EXTENSION
 from transports.lifespan import LazyApp
-from transports.protocols import EXTENSION
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
+from transports.uvicorn_edges.bounds import cut_off_later
 
 _RETRY_MS = 1000  # what an EventSource waits before it reconnects, as long as the server is well
 

@@ -18,14 +18,14 @@ from core.model import Position, Principal, room_id
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
-from transports.bounds import cut_off_later
 from transports.conversation import Conversation
+from transports.direct import direct_websocket
+from transports.direct.protocols import EXTENSION
+from transports.direct.websocket import DirectWebSocket
 from transports.errors import close_code, close_reason, deny, no_upgrade
-from transports.frames import direct_websocket
-from transports.frames.websocket import DirectWebSocket
 from transports.lifespan import LazyApp
-from transports.protocols import EXTENSION
 from transports.session import Door, get_route
+from transports.uvicorn_edges.bounds import cut_off_later
 
 
 def frame(body: bytes, position: Position | None) -> str:

@@ -52,7 +52,7 @@ PAGE_CLIENTS: Final[Mapping[str, str]] = {
 }
 """The page's clients, in `transports/page/clients/`."""
 
-_DIRECT: Final = "transports.frames"  # the direct sink: faster, but the portable one serves without it
+_DIRECT: Final = "transports.direct"  # the direct sink: faster, but the portable one serves without it
 _STOCK: Final = "loadtests.users.stock_transports"
 _IMPORTED: Final = re.compile(r'\bfrom\s+"\./([\w-]+\.js)"')
 

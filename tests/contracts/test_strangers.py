@@ -14,7 +14,7 @@ from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tls import TLS
 from tests.contracts.targets import Connect, Target
-from tests.transports.rings import new_ring
+from tests.transports.direct.rings import new_ring
 
 ROUNDS = 8
 LEAVERS = 4

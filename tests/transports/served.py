@@ -20,8 +20,8 @@ from core.settings import Settings
 from tests.transports.access import SECRET, token
 from transports import app as app_module
 from transports.app import create_app
+from transports.direct.protocols import LabHttpProtocol, LabWebSocketProtocol
 from transports.longpoll import frame
-from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 WAITS_S = 5.0
 PATH = "/rooms/lobby/poll"

@@ -10,7 +10,7 @@ from websockets.uri import parse_uri
 
 from core.model import Position
 from transports import longpoll, sse, websocket
-from transports.frames import websocket as direct_websocket
+from transports.direct import websocket as direct_websocket
 
 AT = Position("abcdefgh", 7)
 

@@ -17,9 +17,9 @@ from starlette.applications import Starlette
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.settings import Settings
-from transports.bounds import limit_unacknowledged
+from transports.direct.protocols import LabHttpProtocol, LabWebSocketProtocol
 from transports.hosting import ACCEPTS_PER_TURN, PunctualServer, adopt, hosting_server, several, tcp_nodelay
-from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.uvicorn_edges.bounds import limit_unacknowledged
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.contracts.kit.tls import TLS, made_pair
 from tests.transports.access import token
 from tests.transports.ends import LARGE
 from tests.transports.served import Run, Server, serving, until
-from transports.bounds import holds_bytes
+from transports.uvicorn_edges.bounds import holds_bytes
 
 STREAMS = ["websocket", "sse", "longpoll", "socketio"]
 SAID = [f"message {number}" for number in range(20)]

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from transports.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.direct.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 

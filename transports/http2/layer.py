@@ -20,9 +20,9 @@ from hypercorn.protocol.http_stream import HTTPStream
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from transports.bounds import holds_bytes
+from transports.direct.protocols import EXTENSION
 from transports.http2.pushing import Pusher, promises_of, reset
-from transports.protocols import EXTENSION
+from transports.uvicorn_edges.bounds import holds_bytes
 
 PUSHER: Final = "rtlab.pusher"
 

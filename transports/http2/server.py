@@ -21,9 +21,9 @@ from hypercorn.events import Event, Updated
 from starlette.applications import Starlette
 
 from core.settings import Settings
-from transports.bounds import limit_unacknowledged
 from transports.hosting import DRAIN_SHARE, KEEP_ALIVE_S
 from transports.http2.layer import with_http2
+from transports.uvicorn_edges.bounds import limit_unacknowledged
 
 _HANDSHAKE_S: Final = 10
 _BACKLOG: Final = 2048

@@ -11,7 +11,7 @@ from loadtests.bench import memory
     ("file", "expected"),
     [
         ("/somewhere/core/subscription.py", "core/subscription"),
-        ("/somewhere/transports/frames/sse.py", "transports/frames/sse"),
+        ("/somewhere/transports/direct/event_stream.py", "transports/direct/event_stream"),
         ("/v/lib/python3.11/site-packages/uvicorn/protocols/utils.py", "uvicorn: utils"),
         ("/v/lib/python3.11/site-packages/starlette/core/x.py", "starlette: x"),
         ("/v/lib/python3.11/site-packages/six.py", "six"),

@@ -68,7 +68,7 @@ def test_a_transports_own_files_are_its_own_and_what_all_share_is_apart(counted:
     assert {"transports/app.py", "transports/session.py", "loadtests/clients/base.py"} <= shared
     for files in own.values():
         assert not files & shared
-        assert not any(file.startswith("transports/frames/") for file in files), "the direct sink is apart"
+        assert not any(file.startswith("transports/direct/") for file in files), "the direct sink is apart"
     assert not {asdict(row)["file"] for row in others if row.part == "page client"} & shared
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from core.fanout import Write
 from core.settings import SettingError
+from tests.transports.direct.rings import new_ring
 from tests.transports.ends import LARGE, Ends
-from tests.transports.rings import new_ring
-from transports import ring as ring_module
-from transports.ring import SendRing
-from transports.writing import by_ring, chosen_writes, write_to_each
+from transports.direct import ring as ring_module
+from transports.direct.ring import SendRing
+from transports.direct.writing import by_ring, chosen_writes, write_to_each
 
 DATA = b"to everybody"
 DESCRIPTORS = Path("/proc/self/fd")

@@ -17,7 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from transports.descriptors import DescriptorWatch
-from transports.http1 import OrderlyHttpProtocol
+from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
 
 HEAD_BYTES: Final = 32_768
 HEAD_S: Final = 10.0

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.contracts.kit.server import ServerProcess, spec
-from transports import bounds
+from transports.uvicorn_edges import bounds
 
 UPGRADE = (
     b"GET /rooms/lobby/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -15,9 +15,9 @@ from websockets.http11 import Request
 
 from tests.core.virtual_time import VirtualTimeLoop
 from tests.transports.wire_end import WireEnd, turns
-from transports import protocols
-from transports.protocols import EXTENSION
-from transports.upgrade import plain_key
+from transports.direct import protocols
+from transports.direct.protocols import EXTENSION
+from transports.direct.upgrade import plain_key
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # of RFC 6455, section 1.3
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

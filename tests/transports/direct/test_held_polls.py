@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core.model import Position
 from tests.core.instances import instance
-from transports.frames.parking import Frame, Parking
+from transports.direct.held_polls import Frame, Parking
 from transports.longpoll import LongPollAnswer
 
 

@@ -18,9 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.utils import ClientDisconnected
 from websockets.http11 import Request
 
-from transports.bounds import BoundedHttpProtocol
-from transports.handover import DuplexHolder, HandedOver, Holder
-from transports.upgrade import UpgradedProtocol, plain_key
+from transports.direct.handover import DuplexHolder, HandedOver, Holder
+from transports.direct.upgrade import UpgradedProtocol, plain_key
+from transports.uvicorn_edges.bounds import BoundedHttpProtocol
 
 EXTENSION: Final = "rtlab.direct"
 _LINGER_S: Final = 2.0

@@ -14,12 +14,12 @@ from starlette.responses import Response
 from core.hub import Hub
 from core.model import Position
 from core.subscription import Start, Subscription
-from transports.frames import direct_http, raw
-from transports.frames.reading import Crowd
-from transports.protocols import LabHttpProtocol
+from transports.direct import direct_http, raw
+from transports.direct.epoll_reader import Crowd
+from transports.direct.protocols import LabHttpProtocol
 
 if TYPE_CHECKING:
-    from transports.frames.longpoll import DirectPoll
+    from transports.direct.polls import DirectPoll
 
 _RESYNC: Final = b'{"type":"resync"'
 _TICK_S: Final = 0.1

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from transports.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
+from transports.direct.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
 
 
 def direct_websocket(scope: Scope, fanout: str) -> LabWebSocketProtocol | None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from core.fanout import Write
 from core.settings import SettingError
-from transports.ring import SendRing
+from transports.direct.ring import SendRing
 
 _CROWD: Final = 64  # sockets; for fewer filling a ring takes longer than it saves
 

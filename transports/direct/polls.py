@@ -16,10 +16,10 @@ from core.hub import Hub
 from core.model import Position
 from core.rounds import Rounds
 from core.subscription import Start, Subscription
+from transports.direct.epoll_reader import CROWD
+from transports.direct.held_polls import Parking
+from transports.direct.protocols import LabHttpProtocol, StandIn
 from transports.errors import http_response
-from transports.frames.parking import Parking
-from transports.frames.reading import CROWD
-from transports.protocols import LabHttpProtocol, StandIn
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
 _SINCE: Final = re.compile(rb"GET [^ \r\n]*?(?P<before>[?&])since=(?P<value>[^& \r\n]*)(?P<after>&?)")

@@ -16,9 +16,9 @@ from starlette.responses import Response
 from core.errors import RoomError
 from core.hub import Hub
 from core.model import ROOM_PATTERN, RoomId
+from transports.direct import direct_http, raw
+from transports.direct.protocols import LabHttpProtocol, StandIn
 from transports.errors import http_response
-from transports.frames import direct_http, raw
-from transports.protocols import LabHttpProtocol, StandIn
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?=\r\n)", re.IGNORECASE)
 _DIGITS: Final = 6

@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from tests.transports.ends import Ends
-from transports.frames.reading import Crowd, read_each
+from transports.direct.epoll_reader import Crowd, read_each
 
 Heard = list[tuple[str, bytes]]
 

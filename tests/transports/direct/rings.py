@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transports.ring import SendRing
+from transports.direct.ring import SendRing
 
 
 def new_ring(entries: int = 8) -> SendRing:

@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from tests.transports.served import WAITS_S, Client, Run, Server, serving, until
-from transports.frames.reading import CROWD
+from transports.direct.epoll_reader import CROWD
 
 
 @pytest.fixture(params=["uvloop", "asyncio", "read by transports"])
@@ -24,7 +24,7 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     elif sys.platform != "linux":
         pytest.skip("epoll is there on Linux only")
     else:
-        monkeypatch.setattr("transports.frames.longpoll.CROWD", 0)  # each is one
+        monkeypatch.setattr("transports.direct.polls.CROWD", 0)  # each is one
     return asyncio.run if request.param == "asyncio" else uvloop.run
 
 

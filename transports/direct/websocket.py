@@ -14,8 +14,8 @@ from core.hub import Hub
 from core.model import Position
 from core.subscription import Subscription
 from transports.conversation import Conversation
+from transports.direct.protocols import LabWebSocketProtocol
 from transports.errors import close_code, close_reason
-from transports.protocols import LabWebSocketProtocol
 
 CLOSE_S: Final = 5.0  # for the peer to answer a close frame, or to read what is left before it
 _INBOX: Final = 32  # commands that wait behind the one being carried out, before reading stops

@@ -12,8 +12,8 @@ from core.errors import RoomError
 from core.hub import Hub
 from core.subscription import Subscription
 from transports.caching import UNTOUCHED_FIELD
-from transports.frames.heartbeat import Heartbeat
-from transports.protocols import LabHttpProtocol
+from transports.direct.heartbeat import Heartbeat
+from transports.direct.protocols import LabHttpProtocol
 
 CLOSE_S: Final = 5.0  # for the peer to read what is left before the end of the stream
 _BEAT: Final = b"3\r\n:\n\n\r\n"

@@ -24,9 +24,9 @@ from websockets.server import ServerProtocol
 
 from tests.core.virtual_time import VirtualTimeLoop
 from tests.transports.wire_end import WireEnd, turns
-from transports import bounds
-from transports.bounds import BoundedHttpProtocol, BoundedWebSocketProtocol
-from transports.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
+from transports.direct.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
+from transports.uvicorn_edges import bounds
+from transports.uvicorn_edges.bounds import BoundedHttpProtocol, BoundedWebSocketProtocol
 
 RELIED_ON = {
     HttpToolsProtocol: {

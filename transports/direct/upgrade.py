@@ -17,8 +17,8 @@ from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_pat
 from websockets.protocol import State
 from websockets.utils import accept_key
 
-from transports.bounds import BoundedWebSocketProtocol
-from transports.http1 import KEY
+from transports.uvicorn_edges.bounds import BoundedWebSocketProtocol
+from transports.uvicorn_edges.http1 import KEY
 
 _CONNECTION: Final = frozenset((b"upgrade", b"keep-alive, upgrade"))  # Firefox sends the second
 _ASKS_MORE: Final = frozenset((b"content-length", b"transfer-encoding", b"sec-websocket-protocol"))

@@ -1,0 +1,4 @@
+"""uvicorn's protocol classes with the contract's edges and bounds: heads, upgrades, ends, floods, peers that vanish.
+
+Nothing here knows of rooms. They rely on inner names of uvicorn and websockets; the tests of this package say which.
+"""
