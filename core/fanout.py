@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, Protocol
 
-from core.model import Event, Position
+from core.model import Event
 from core.stats import Stats
 from core.subscription import Framing, Subscription
 
@@ -23,13 +23,6 @@ _PRESENCE_EVENTS: Final = 1024  # of joins and leaves alone, which wait by the c
 # on who came, and never over so long.
 _PRESENCE_HOLD: Final = 16.0
 MAX_PRESENCE_HOLD_S: Final = 0.2
-_PRESENCE: Final = (b'{"type":"user_joined"', b'{"type":"user_left"')
-
-
-def is_presence(event: Event) -> bool:
-    """Whether an event is no message, but somebody's coming or going."""
-    return event.body.startswith(_PRESENCE)
-
 
 # Gives the same bytes to each of these descriptors, and returns how many each took: none where its socket is full or
 # the write failed. What was not taken goes to the transport, which waits, or finds out that the connection is lost.
@@ -164,15 +157,15 @@ class Fanout:
             self._put(event, frame)
         return full
 
-    def frame(self, body: bytes, position: Position | None) -> Any:
-        """What the subscribers of this fan-out are sent for a body."""
-        return self._framing(body, position)
+    def frame(self, event: Event) -> Any:
+        """What the subscribers of this fan-out are sent for an event."""
+        return self._framing(event.body, event.position, event.kind)
 
     def _put(self, event: Event, frame: Any) -> None:
         if not self._batch:
             self._begin(self._batch)
         self._batch.append(frame)
-        if not is_presence(event):
+        if not event.is_presence:
             self._presence_only = False
             self._hold_no_longer()
         if len(self._batch) >= (_PRESENCE_EVENTS if self._presence_only else _BATCH_EVENTS):

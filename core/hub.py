@@ -36,7 +36,6 @@ T = TypeVar("T")
 _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
 
 _PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
-_LEFT: Final = b'{"type":"user_left"'
 
 _log = logging.getLogger("rtlab.hub")
 
@@ -259,7 +258,7 @@ class Hub:
         channel = self._channels.get(room)
         if channel is not None:
             channel.receive(event)
-        if event.body.startswith(_LEFT):
+        if event.kind == "user_left":
             self._leases.forget_room(room)
 
     def doubt(self, room: RoomId | None) -> None:

@@ -53,6 +53,8 @@ class Position:
 
 
 EventType = Literal["chat", "user_joined", "user_left"]
+FrameKind = EventType | Literal["resync", "notice"]
+"""What a frame carries: an event, a jump of the stream, or a notice to one client (welcome, ack, pong, error)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Draft:
     id can be appended without decoding. `retry_key` is equal for a publish and its retries; None without a `ref`.
     """
 
+    kind: EventType
     user_id: UserId
     payload: bytes
     retry_key: bytes | None = None
@@ -74,6 +77,12 @@ class Event:
 
     position: Position
     body: bytes
+    kind: EventType
+
+    @property
+    def is_presence(self) -> bool:
+        """Whether somebody joined or left; else it is a message."""
+        return self.kind != "chat"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from core.fanout import MAX_PRESENCE_HOLD_S, Fanout, Outside, is_presence
+from core.fanout import MAX_PRESENCE_HOLD_S, Fanout, Outside
 from core.model import Event
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
@@ -97,7 +97,7 @@ class Rounds(Fanout):
     def _are_on_their_way(self, event: Event) -> bool:
         if not self._awaits_more():
             return False
-        presence = is_presence(event)
+        presence = event.is_presence
         return self._outside.clock() < (self._told_s if presence else self._written_s) + self._return_s(presence)
 
     def _return_s(self, presence: bool) -> float:

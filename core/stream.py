@@ -43,7 +43,7 @@ class Stream:
         """Give the draft the next offset and keep it."""
         self._head += 1
         position = self.head
-        event = Event(position, event_body(self.room, position, draft.payload))
+        event = Event(position, event_body(self.room, position, draft.payload), draft.kind)
         self._events.append((now_s, event))
         self.trim(now_s)
         return event

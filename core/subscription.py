@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from core.backplane.base import Lease
 from core.errors import RoomError, SlowConsumer
-from core.model import Event, Position, Principal, ResyncReason
+from core.model import Event, FrameKind, Position, Principal, ResyncReason
 from core.outbox import Outbox
 from core.stats import Stats
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from core.channel import Channel
     from core.fanout import Fanout
 
-# What a transport sends for a body. The position is the stream's after it; None for what is no part of the history.
+# What a transport sends for a body. The position is the stream's after it; None for a notice, which has no place in it.
 # The result is opaque to the hub; it is made once per event and transport, and shared by all subscribers.
-Framing = Callable[[bytes, Position | None], Any]
+Framing = Callable[[bytes, Position | None, FrameKind], Any]
 
 
 class Answer(Protocol):
@@ -195,7 +195,8 @@ class Subscription:
 
     def send_control(self, body: bytes, position: Position | None = None) -> None:
         """Queue what is no event (an ack, an error, a resync); a subscriber that leaves no room for it is cut."""
-        if not self._ended and not self.offer(self.framing(body, position), len(body), 0):
+        kind: FrameKind = "notice" if position is None else "resync"
+        if not self._ended and not self.offer(self.framing(body, position, kind), len(body), 0):
             self.cut()
 
     def end(self, reason: RoomError | None = None) -> None:
@@ -249,7 +250,7 @@ class Subscription:
         while backlog and size_bytes < REPLAY_BYTES:
             event = backlog.popleft()
             size_bytes += len(event.body)
-            frames.append(self.framing(event.body, event.position))
+            frames.append(self.framing(event.body, event.position, event.kind))
         if not backlog:
             self._backlog = None
         self._stats.deliveries[self.transport] += len(frames)

@@ -198,6 +198,7 @@ class _Error(_Body, frozen=True, tag="error"):
     retry_after_ms: int | None = None
 
 
+_PRESENCE: Final[tuple[EventType, ...]] = ("user_joined", "user_left")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -207,10 +208,18 @@ def draft(
     """Encode everything of an event but its room and id. `content` is sanitised already."""
     payload = _encode(_Draft(kind, user_id, timestamp_ms, content, ref))[1:-1]
     if ref is None or content is None:
-        return Draft(user_id, payload)
+        return Draft(kind, user_id, payload)
     # The content is part of the key: a client that counts its refs from 1 again after a reload is not a retry.
     key = blake2b("\0".join((user_id, ref, content)).encode(), digest_size=16).digest()
-    return Draft(user_id, payload, key)
+    return Draft(kind, user_id, payload, key)
+
+
+def stored_kind(payload: bytes) -> EventType:
+    """Read the kind of an event back from a payload in a shared store, where every version writes the type first."""
+    for kind in _PRESENCE:
+        if payload.startswith(b'"type":"%b"' % kind.encode()):
+            return kind
+    return "chat"
 
 
 def event_body(room: RoomId, position: Position, payload: bytes) -> bytes:

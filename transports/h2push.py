@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from core import wire
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
-from core.model import Position
+from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
@@ -31,13 +30,10 @@ from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
 from transports.uvicorn_edges.bounds import cut_off_later
 
-_RESYNC: Final = b'{"type":"resync"'
 
-
-def frame(body: bytes, position: Position | None) -> tuple[bytes, int | None]:
+def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> tuple[bytes, int | None]:
     """A body, and its offset if it is an event; what is none goes down the stream itself."""
-    is_event = position is not None and not body.startswith(_RESYNC)
-    return body, position.offset if position is not None and is_event else None
+    return body, None if position is None or kind == "resync" else position.offset
 
 
 class PushTransport:

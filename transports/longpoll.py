@@ -13,12 +13,12 @@ from starlette.routing import BaseRoute
 from core import wire
 from core.errors import BadRequest, SlowConsumer
 from core.hub import Hub
-from core.model import Position
+from core.model import FrameKind, Position
 from core.subscription import Start, Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
 from transports.caching import UNTOUCHED_FIELD
-from transports.direct.held_polls import Frame, Parking
+from transports.direct.held_polls import Parking
 from transports.direct.polls import DirectPoll, Parked
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
@@ -27,8 +27,10 @@ from transports.session import Door, get_route, query_of, since_query
 MAX_WAIT_S: Final = 55.0
 DEFAULT_WAIT_S: Final = 25.0
 
+_Frame = tuple[bytes, Position | None]
 
-def frame(body: bytes, position: Position | None) -> tuple[bytes, Position | None]:
+
+def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> _Frame:
     """A poll answers with bodies, and the position of the last."""
     return body, position
 
@@ -74,7 +76,7 @@ def _hand_over(hub: Hub, poll: DirectPoll, since: Position | None) -> Response:
     return Parked(poll.begin if since is None else poll.park)
 
 
-async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[Frame]:
+async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[_Frame]:
     """What there is to tell, within `wait_s`; nothing when that ran out or the client is gone."""
     if frames := subscription.take_now():
         return frames
@@ -95,7 +97,7 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _answer(start: Start, frames: list[Frame]) -> Response:
+def _answer(start: Start, frames: list[_Frame]) -> Response:
     if start.resync is not None:
         return LongPollAnswer(wire.resync(start.resync, start.position), start.position, start.recovered)
     position = frames[-1][1] if frames else None

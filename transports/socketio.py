@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from core import wire
 from core.errors import BadRequest, RoomError, ShuttingDown, SlowConsumer, Unauthorized, Unavailable
 from core.hub import Hub
-from core.model import Position, Principal, RoomId, room_id
+from core.model import FrameKind, Position, Principal, RoomId, room_id
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
@@ -58,7 +58,7 @@ class UndecodedPacket(Packet):  # type: ignore[misc]
         return 0
 
 
-def frame(body: bytes, position: Position | None) -> EnginePacket:
+def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> EnginePacket:
     """One event of the contract as the Socket.IO event named `event`; made once for all subscribers."""
     return EnginePacket(MESSAGE, f'2["event",{body.decode()}]')
 
@@ -190,7 +190,7 @@ class _Member:
         ending: RoomError | None = None
         try:
             for body in self._conversation.opening(self._subscription):
-                self._queue(frame(body, None))
+                self._queue(frame(body))
             while packets := await self._subscription.take():
                 for packet in packets:
                     self._queue(packet)
@@ -209,7 +209,7 @@ class _Member:
 
     async def _say_goodbye(self, ending: RoomError | None) -> None:
         if ending is not None:
-            self._queue(frame(wire.error(ending), None))
+            self._queue(frame(wire.error(ending)))
         # Told to disconnect, a client stays away; one that only loses its connection comes back by itself.
         if not isinstance(ending, _COME_AGAIN):
             self._queue(EnginePacket(MESSAGE, "1"))

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from core import wire
 from core.errors import RoomError, ShuttingDown
 from core.hub import Hub
-from core.model import Position
+from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
@@ -30,14 +30,14 @@ from transports.uvicorn_edges.bounds import cut_off_later
 _RETRY_MS = 1000  # what an EventSource waits before it reconnects, as long as the server is well
 
 
-def frame(body: bytes, position: Position | None) -> bytes:
+def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
     """One event of the stream. The body is one line: JSON escapes every line break."""
     if position is None:
         return b"data: %b\n\n" % body
     return b"id: %b\ndata: %b\n\n" % (str(position).encode(), body)
 
 
-def _chunked(body: bytes, position: Position | None) -> bytes:
+def _chunked(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
     return chunk(frame(body, position))
 
 
@@ -117,7 +117,7 @@ def _farewell(ending: RoomError | None) -> bytes:
         return b""
     if isinstance(ending, ShuttingDown):
         return b"retry: %d\n\n" % (ending.retry_after_ms or _RETRY_MS)
-    return frame(wire.error(ending), None)
+    return frame(wire.error(ending))
 
 
 app = LazyApp(lambda: create_app("sse"))

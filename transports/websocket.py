@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from core import wire
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
-from core.model import Position, Principal, room_id
+from core.model import FrameKind, Position, Principal, room_id
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import TransportInfo
@@ -28,7 +28,7 @@ from transports.session import Door, get_route
 from transports.uvicorn_edges.bounds import cut_off_later
 
 
-def frame(body: bytes, position: Position | None) -> str:
+def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> str:
     """A text message; decoded once for all subscribers, since ASGI wants `str`."""
     return body.decode()
 

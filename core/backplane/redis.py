@@ -33,7 +33,7 @@ from core.model import (
     UserId,
 )
 from core.settings import Settings
-from core.wire import event_body
+from core.wire import event_body, stored_kind
 
 _PAGE: Final = 256  # events a history call reads at a time: Redis serves nobody else meanwhile
 _CLAIM: Final = 200  # rooms looked after at a time
@@ -297,7 +297,7 @@ def _position(answer: Sequence[Any]) -> Position:
 
 
 def _event(room: RoomId, position: Position, payload: bytes) -> Event:
-    return Event(position, event_body(room, position, payload))
+    return Event(position, event_body(room, position, payload), stored_kind(payload))
 
 
 def _events(room: RoomId, epoch: str, flat: Sequence[bytes]) -> list[Event]:

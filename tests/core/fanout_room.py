@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.backplane.base import Lease
 from core.fanout import Fanout
-from core.model import Event, Position, Principal, RoomId, UserId
+from core.model import Event, EventType, Position, Principal, RoomId, UserId
 from core.outbox import Outbox
 from core.stats import Stats
 from core.subscription import Subscription
@@ -38,11 +38,11 @@ class Room:
         subscription.connect(sink)
         return sink
 
-    def publish(self, body: bytes = b"%d") -> list[Subscription]:
+    def publish(self, body: bytes = b"%d", kind: EventType = "chat") -> list[Subscription]:
         """One more event; the channel cuts those for whom it was too much."""
         self.head += 1
-        event = Event(Position("epoch0001", self.head), body.replace(b"%d", b"%d" % self.head))
-        slow = self.fanout.push(event, self.fanout.frame(event.body, event.position))
+        event = Event(Position("epoch0001", self.head), body.replace(b"%d", b"%d" % self.head), kind)
+        slow = self.fanout.push(event, self.fanout.frame(event))
         for subscription in slow:
             self.fanout.remove(subscription)
             subscription.cut()

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.auth import sign
 from core.hub import Hub
-from core.model import Position, Principal, RoomId
+from core.model import FrameKind, Position, Principal, RoomId
 from core.settings import Settings
 from core.subscription import Subscription
 from tests.core.network import Link, Store
@@ -23,7 +23,7 @@ WALL_START_S = 1_700_000_000.0
 FREE = Settings(rate_per_s=0.0)
 
 
-def frame(body: bytes, position: Position | None) -> bytes:
+def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
     """One line per frame, so that written bytes can be told apart again."""
     return body + b"\n"
 

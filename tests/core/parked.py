@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.model import Position
+from core.model import FrameKind, Position
 from core.settings import Settings
 from core.subscription import Subscription
 from tests.core.instances import ROOM, Instance, decoded, frame, gist, waiting
@@ -16,7 +16,7 @@ SHORT = Settings(rate_per_s=0.0, presence_ttl_s=6.0)
 ANSWER = Together(b'{"type":"answer"}\n')  # all that came, and a mark that this is one answer
 
 
-def poll_frame(body: bytes, position: Position | None) -> Any:
+def poll_frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> Any:
     """Of polls alone: who has the same framing is told by the same fan-out."""
     return frame(body, position)
 

@@ -86,7 +86,7 @@ def test_queued_and_direct_subscribers_hear_the_same() -> None:
 def test_what_waited_goes_out_when_the_socket_connects() -> None:
     room = Room()
     subscription = room.subscriber()
-    subscription.replay([Event(Position("epoch0001", 0), b"0")])
+    subscription.replay([Event(Position("epoch0001", 0), b"0", "chat")])
     room.publish()
     sink = FakeSink(subscription)
     subscription.connect(sink)

@@ -10,7 +10,7 @@ import pytest
 from core.errors import ShuttingDown, Unauthorized, Unavailable
 from core.model import Member, Position, UserId
 from core.settings import Settings
-from tests.core.instances import ROOM, Follower, Instance, gist, instance, instances, settled, waiting
+from tests.core.instances import ROOM, Follower, Instance, frame, gist, instance, instances, settled, waiting
 
 SHORT = Settings(rate_per_s=0.0, presence_ttl_s=6.0)
 
@@ -160,7 +160,7 @@ async def test_poller_is_a_member_between_its_polls_until_its_lease_runs_out() -
         poller = one.who("alice")
         since = bob.start.position
         for _ in range(5):
-            poll = await one.hub.attach(poller, ROOM, "poll", lambda body, position: body, since=since, poller=True)
+            poll = await one.hub.attach(poller, ROOM, "poll", frame, since=since, poller=True)
             await one.hub.detach(poll)
             since = poll.start.position
             await asyncio.sleep(SHORT.presence_ttl_s - 2.0)

@@ -118,7 +118,7 @@ async def test_doubt_is_settled_by_a_look_into_history() -> None:
 async def test_doubt_of_a_room_that_nobody_follows_is_harmless() -> None:
     async with instance() as one:
         one.hub.doubt(ROOM)
-        one.hub.deliver(ROOM, Event(Position("epoch0009", 1), b"{}"))
+        one.hub.deliver(ROOM, Event(Position("epoch0009", 1), b"{}", "chat"))
         await settled()
         assert one.link.calls["history"] == 0
 
@@ -204,7 +204,7 @@ async def test_late_delivery_from_an_earlier_life_is_dropped() -> None:
         await settled()
         waiting(alice)
         reads = one.link.calls["history"]
-        one.hub.deliver(ROOM, Event(Position("epoch0001", 2), b'{"late":1}'))
+        one.hub.deliver(ROOM, Event(Position("epoch0001", 2), b'{"late":1}', "chat"))
         await asyncio.sleep(0.5)
         assert one.link.calls["history"] <= reads + 2
         assert waiting(alice) == []

@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from core.model import EventType
 from tests.core.rounds_room import JOINED, Poller, Room, come_back_together
 
 
@@ -21,8 +22,8 @@ class PollMachine(RuleBasedStateMachine):
     def arrive(self, asks_where: bool) -> None:
         self.pollers.append(Poller(self.room, asks_where=asks_where))
 
-    @rule(events=st.integers(1, 5), kind=st.sampled_from([b"", JOINED]))
-    def publish(self, events: int, kind: bytes) -> None:
+    @rule(events=st.integers(1, 5), kind=st.sampled_from(["chat", JOINED]))
+    def publish(self, events: int, kind: EventType) -> None:
         if self.pollers and self.room.head - min(poller.at for poller in self.pollers) < 50:
             self.room.publish(events, kind)
 

@@ -16,7 +16,7 @@ ROOM, EPOCH, FOREIGN = RoomId("lobby"), "epoch0001", "epoch0002"
 
 
 def numbered(count: int) -> Draft:
-    return Draft(UserId("alice"), b'"n":%d' % count)
+    return Draft("chat", UserId("alice"), b'"n":%d' % count)
 
 
 class StreamMachine(RuleBasedStateMachine):
@@ -88,7 +88,7 @@ def test_event_is_dropped_at_its_age_and_the_head_stays_known() -> None:
 
 
 def events(*offsets: int) -> list[Event]:
-    return [Event(Position(EPOCH, offset), b"{}") for offset in offsets]
+    return [Event(Position(EPOCH, offset), b"{}", "chat") for offset in offsets]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_merge_gives_each_event_once_up_to_the_head_or_nothing(
 
 def test_merge_never_joins_two_lives_of_a_room() -> None:
     assert merge(Position(FOREIGN, 0), [], events(1), Position(EPOCH, 1)) is None
-    later = [Event(Position(FOREIGN, 3), b"{}")]
+    later = [Event(Position(FOREIGN, 3), b"{}", "chat")]
     assert merge(Position(EPOCH, 1), events(2), later, Position(EPOCH, 3)) is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from core import wire
 from core.errors import BadRequest, RateLimited, RoomError, TooLarge
-from core.model import Position, RoomId, UserId
+from core.model import EventType, Position, RoomId, UserId
 
 ROOM, ALICE = RoomId("lobby"), UserId("alice")
 AT = Position("abcdefgh", 7)
@@ -250,6 +250,23 @@ def test_presence_events_carry_no_content() -> None:
         "room": "lobby",
         "id": "abcdefgh:7",
     }
+
+
+@pytest.mark.parametrize("kind", get_args(EventType))
+def test_kind_of_a_stored_event_is_that_of_its_draft(kind: EventType) -> None:
+    assert wire.stored_kind(wire.draft(kind, ALICE, 5, '"type":"user_left"').payload) == kind
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        (b'"type":"chat","userId":"alice","timestamp":5,"content":"hi","ref":"r"', "chat"),
+        (b'"type":"user_joined","userId":"alice","timestamp":5', "user_joined"),
+        (b'"type":"user_left","userId":"alice","timestamp":5', "user_left"),
+    ],
+)
+def test_kind_is_read_from_what_version_0_1_has_stored(payload: bytes, kind: EventType) -> None:
+    assert wire.stored_kind(payload) == kind
 
 
 def test_retry_key_is_that_of_the_same_user_ref_and_content_only() -> None:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.hub import Hub
-from core.model import Position
+from core.model import FrameKind, Position
 from core.subscription import Start, Subscription
 from transports.direct import direct_http, raw
 from transports.direct.epoll_reader import Crowd
@@ -21,14 +21,13 @@ from transports.direct.protocols import LabHttpProtocol
 if TYPE_CHECKING:
     from transports.direct.polls import DirectPoll
 
-_RESYNC: Final = b'{"type":"resync"'
 _TICK_S: Final = 0.1
 _KNOWN_ROOMS: Final = 10_000
 _KEPT_ANSWERS: Final = 64
 _KEPT_BYTES: Final = 131_072  # of a larger one few are asked for twice
 _PATIENCE_S: Final = 1.0  # of a server that drains, for those who have been answered to come back and be told
 
-Frame = tuple[bytes, Position]
+Frame = tuple[bytes, Position, FrameKind]
 Respond = Callable[[bytes, Position, bool], Response]  # a poll's answer: bodies joined by commas, their last's position
 
 
@@ -78,14 +77,14 @@ class Parking:
             for poll in back.values():
                 poll.since, poll.parked_s = position, self.tick_ends_s
 
-    def frame(self, body: bytes, position: Position | None) -> Frame:
+    def frame(self, body: bytes, position: Position | None, kind: FrameKind) -> Frame:
         """As every poll's frame; the fan-out of this framing answers them together."""
-        return body, position or Position("", 0)
+        return body, position or Position("", 0), kind
 
     def __call__(self, frames: list[Frame]) -> bytes:
         """The response for all who waited at the place before these frames."""
-        body, position = frames[-1]
-        if body.startswith(_RESYNC):
+        _, position, kind = frames[-1]
+        if kind == "resync":
             return self.raw(self._respond(_joined(frames), position, False))
         self._tell(position)
         return self.caught_up(frames)
@@ -95,7 +94,7 @@ class Parking:
         position = frames[-1][1]
         self._tell(position)
         joined = _joined(frames)
-        begins = list(accumulate((len(body) + 1 for body, _ in frames), initial=0))
+        begins = list(accumulate((len(body) + 1 for body, _, _ in frames), initial=0))
         return lambda seen: self.raw(self._respond(joined[begins[seen] :], position, True))
 
     def nothing_yet(self, start: Start) -> bytes:
@@ -160,4 +159,4 @@ class Parking:
 
 
 def _joined(frames: list[Frame]) -> bytes:
-    return b",".join([body for body, _ in frames])
+    return b",".join([body for body, _, _ in frames])

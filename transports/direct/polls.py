@@ -132,7 +132,7 @@ class DirectPoll(StandIn):
         self.since = since
         self.parked_s = self._parking.tick_ends_s
         if missed:
-            self.write(self._parking.caught_up([(event.body, event.position) for event in missed]))
+            self.write(self._parking.caught_up([(event.body, event.position, event.kind) for event in missed]))
         elif self._in_crowd_as is None and self.descriptor is not None:
             self._join_crowd(self.descriptor)
 

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidState
 from core import wire
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
-from core.model import Position
+from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.conversation import Conversation
 from transports.direct.protocols import LabWebSocketProtocol
@@ -21,7 +21,7 @@ CLOSE_S: Final = 5.0  # for the peer to answer a close frame, or to read what is
 _INBOX: Final = 32  # commands that wait behind the one being carried out, before reading stops
 
 
-def frame(body: bytes, position: Position | None) -> bytes:
+def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
     """A whole text frame (section 5.2)."""
     size = len(body)
     if size < 126:
@@ -130,7 +130,7 @@ class DirectWebSocket:
         try:
             greeting = self._conversation.greet(text)
             if isinstance(greeting, BadRequest):
-                self.write(frame(wire.error(greeting), None))
+                self.write(frame(wire.error(greeting)))
                 return
             self._stop_hello_timer()
             principal, since = greeting
@@ -151,7 +151,7 @@ class DirectWebSocket:
         self.descriptor = protocol.write_through()
         if not protocol.writable.is_set():
             subscription.pause()
-        opening = b"".join(frame(body, None) for body in self._conversation.opening(subscription))
+        opening = b"".join(frame(body) for body in self._conversation.opening(subscription))
         subscription.connect(self, opening)
 
     def _overdue(self) -> None:
@@ -160,7 +160,7 @@ class DirectWebSocket:
     def _refuse(self, reason: RoomError) -> None:
         self._stop_hello_timer()
         if not self._protocol.transport.is_closing():
-            self.write(frame(wire.error(reason), None))
+            self.write(frame(wire.error(reason)))
             self.finish(reason)
 
     def _stop_hello_timer(self) -> None:

@@ -44,8 +44,9 @@ async def read(backplane: Backplane, since: Position) -> Sequence[Event]:
 
 async def told(backplane: Backplane, since: Position) -> list[tuple[str, str]]:
     """Type and user of each event after a position."""
-    bodies = [json.loads(event.body) for event in await read(backplane, since)]
-    return [(body["type"], body["userId"]) for body in bodies]
+    events = [(event.kind, json.loads(event.body)) for event in await read(backplane, since)]
+    assert all(kind == body["type"] for kind, body in events)
+    return [(body["type"], body["userId"]) for _, body in events]
 
 
 @check
@@ -71,7 +72,7 @@ async def event_is_the_contracts_json_with_its_own_id(bench: Bench) -> None:
         await recorder.offsets(ROOM, 1)
         (room, event), *_ = recorder.delivered
         assert room == ROOM
-        assert event.position == published.position
+        assert (event.position, event.kind) == (published.position, "chat")
         assert json.loads(event.body) == {
             "type": "chat",
             "room": "lobby",

@@ -13,7 +13,7 @@ from transports.longpoll import LongPollAnswer
 
 @given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=8))
 async def test_slices_are_what_each_would_have_been_told(bodies: list[bytes]) -> None:
-    frames: list[Frame] = [(body, Position("epoch0001", 1 + index)) for index, body in enumerate(bodies)]
+    frames: list[Frame] = [(body, Position("epoch0001", 1 + index), "chat") for index, body in enumerate(bodies)]
     async with instance() as one:
         parking = Parking(one.hub, LongPollAnswer)
         rest_after = parking.rests(frames)
