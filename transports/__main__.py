@@ -17,15 +17,13 @@ from core.errors import RoomError
 from core.model import room_id
 from core.settings import SettingError, Settings
 from transports.instances import Instances, commands, end_with_parent, prepare_environment, share_port
-from transports.registry import TRANSPORTS
+from transports.registry import SERVED, TRANSPORTS
 from transports.visit import authority, open_when_ready
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 _MAX_INSTANCES: Final = 64
-HTTP2_ALWAYS: Final = ("h2push",)
-HTTP2_TOO: Final = ("sse", "longpoll", "shortpoll")  # served by uvicorn, and by Hypercorn with --http2
 _MAX_TTL_S: Final = 315_360_000.0  # ten years
 
 # option, environment variable, what it is
@@ -60,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_race(commands.add_parser("race", help="serve all with --demo, and open the race page in a browser"))
     _add_token(commands.add_parser("token", help="print a token for a user and rooms"))
     _add_demo(commands.choices["all"])
-    for name in HTTP2_ALWAYS + HTTP2_TOO:
-        _add_http2(commands.choices[name], too=name in HTTP2_TOO)
+    for record in SERVED.values():
+        if record.server.http2 != "no":
+            _add_http2(commands.choices[record.name], too=record.server.http2 == "optional")
     options = parser.parse_args(arguments)
     if options.name == "token":
         _print_token(options)
@@ -186,7 +185,9 @@ def _announcement(name: str, scheme: str, listener: socket.socket) -> Callable[[
 
 def _tls_arguments(options: argparse.Namespace) -> list[str]:
     """What an instance is to be told of TLS."""
-    arguments = ["--http2"] if options.name in HTTP2_TOO and options.http2 else []
+    arguments = (
+        ["--http2"] if getattr(options, "http2", False) and SERVED[options.name].server.http2 == "optional" else []
+    )
     for option in ("certfile", "keyfile"):
         if getattr(options, option) is not None:
             arguments += [f"--{option}", getattr(options, option)]

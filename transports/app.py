@@ -22,7 +22,6 @@ from core.fanout import Write
 from core.hub import Hub
 from core.settings import SettingError, Settings
 from transports import errors
-from transports.base import TransportInfo
 from transports.caching import UNSTORED
 from transports.descriptors import refuse_too_few
 from transports.direct.writing import chosen_writes
@@ -33,7 +32,7 @@ from transports.lifespan import LabApp
 from transports.logs import join_server_log
 from transports.metrics import Exposition
 from transports.race import demo_wanted, with_page
-from transports.registry import load
+from transports.registry import load, parts
 from transports.session import Door, get_route
 from transports.shutdown import drained_at_shutdown
 from transports.workers import refuse_split_rooms
@@ -63,7 +62,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
             yield
 
     # Those of the transport first: routes are tried in turn, and these are asked for most.
-    routes: list[BaseRoute] = [*transport.routes(hub), *_common_routes(transport.info, hub, writes.name)]
+    routes: list[BaseRoute] = [*transport.routes(hub), *_common_routes(name, hub, writes.name)]
     if name == "all":
         routes = with_page(routes, hub, demo=demo_wanted(os.environ))
     app = LabApp(
@@ -101,8 +100,8 @@ def _backplane(settings: Settings) -> Backplane:
         raise SettingError(f"RTLAB_REDIS_URL: {error}") from error
 
 
-def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
-    door, exposition = Door(hub), Exposition(hub, info)
+def _common_routes(name: str, hub: Hub, writes: str) -> list[Route]:
+    door, exposition = Door(hub), Exposition(hub, parts(name))
 
     async def metrics(request: Request) -> Response:
         return Response(exposition.text(), headers=UNSTORED, media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -115,7 +114,7 @@ def _common_routes(info: TransportInfo, hub: Hub, writes: str) -> list[Route]:
         return JSONResponse(body, headers=UNSTORED)
 
     return [
-        health_route(info, hub, writes),
+        health_route(name, hub, writes),
         Route("/metrics", metrics, methods=["GET"]),
         get_route("/rooms/{room}", room_state),
     ]

@@ -20,7 +20,6 @@ from core.hub import Hub
 from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.app import create_app
-from transports.base import TransportInfo
 from transports.caching import UNTOUCHED
 from transports.direct.protocols import EXTENSION
 from transports.http2.layer import PUSHER, with_http2
@@ -39,8 +38,6 @@ def frame(body: bytes, position: Position | None = None, kind: FrameKind = "noti
 class PushTransport:
     """HTTP/2 server push."""
 
-    info = TransportInfo("h2push", "Hypercorn, over TLS", duplex=False, resumes_by="?since=")
-
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """The stream that promises, and the upstream half."""
         door = Door(hub)
@@ -54,7 +51,7 @@ class PushTransport:
             if not pusher.accepted:
                 raise BadRequest(pusher.refusal)
             pusher.direct = hub.settings.fanout == "direct"
-            subscription = await hub.attach(principal, room, self.info.name, frame, since=since)
+            subscription = await hub.attach(principal, room, "h2push", frame, since=since)
             return _PushStream(hub, subscription, pusher)
 
         return [get_route("/rooms/{room}/push", push), *upstream_routes(hub, door)]

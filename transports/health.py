@@ -6,23 +6,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.catalogue import Record
 from core.hub import Hub
-from transports.base import TransportInfo
 from transports.caching import UNSTORED
 from transports.direct import direct_http
 from transports.direct.protocols import EXTENSION
 from transports.hosting import tcp_nodelay
+from transports.registry import SERVED
 
 
-def health_route(info: TransportInfo, hub: Hub, writes: str) -> Route:
+def health_route(name: str, hub: Hub, writes: str) -> Route:
     """200 while rooms are served, else 503 with a `reason` where there is a code for it."""
 
     async def health(request: Request) -> Response:
         status, reason = condition(hub)
-        sink = _sink(request, info, hub.settings.fanout)
+        sink = _sink(request, SERVED.get(name), hub.settings.fanout)
         body = {
             "status": status,
-            "transport": info.name,
+            "transport": name,
             "instance": hub.instance,
             "deflate": hub.settings.deflate,
             "sink": sink,
@@ -47,10 +48,11 @@ def condition(hub: Hub) -> tuple[str, str | None]:
     return ("ok", None) if hub.backplane.available else ("unavailable", hub.backplane.reason)
 
 
-def _sink(request: Request, info: TransportInfo, fanout: str) -> str:
-    if info.name == "h2push":
+def _sink(request: Request, record: Record | None, fanout: str) -> str:
+    if record is not None and record.server.http2 == "required":
         return fanout  # promises are written by h2 itself, whatever asks for its health
-    return "direct" if info.direct and direct_http(request.scope, fanout) is not None else "portable"
+    may = record is None or record.server.direct
+    return "direct" if may and direct_http(request.scope, fanout) is not None else "portable"
 
 
 def _tcp_nodelay(request: Request) -> bool | None:

@@ -16,7 +16,6 @@ from core.hub import Hub
 from core.model import FrameKind, Position
 from core.subscription import Start, Subscription
 from transports.app import create_app
-from transports.base import TransportInfo
 from transports.caching import UNTOUCHED_FIELD
 from transports.direct.held_polls import Parking
 from transports.direct.polls import DirectPoll, Parked
@@ -38,7 +37,7 @@ def frame(body: bytes, position: Position | None = None, kind: FrameKind = "noti
 class LongPollTransport:
     """Long polling: the answer waits until there is something to say."""
 
-    info = TransportInfo("longpoll", "any ASGI server", duplex=False, resumes_by="?since=")
+    name = "longpoll"
     holds = True
 
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
@@ -52,11 +51,11 @@ class LongPollTransport:
             direct = parking.direct(request) if wait_s else None
             if direct is not None:
                 subscription = await hub.attach(
-                    principal, room, self.info.name, parking.frame, since=since, poller=True, answer=parking
+                    principal, room, self.name, parking.frame, since=since, poller=True, answer=parking
                 )
                 poll = DirectPoll(hub, parking, direct, subscription, wait_s)
                 return _hand_over(hub, poll, since)
-            subscription = await hub.attach(principal, room, self.info.name, frame, since=since, poller=True)
+            subscription = await hub.attach(principal, room, self.name, frame, since=since, poller=True)
             try:
                 told = since is None or subscription.start.resync is not None
                 frames = [] if told else await _frames(subscription, request, wait_s)

@@ -13,7 +13,6 @@ from prometheus_client.registry import Collector
 
 from core.hub import Hub
 from core.model import ResyncReason
-from transports.base import TransportInfo
 from transports.errors import HTTP_STATUS
 
 _OUTCOMES: Final = ("recovered", *get_args(ResyncReason))
@@ -25,9 +24,9 @@ _Labelled = TypeVar("_Labelled", CounterMetricFamily, GaugeMetricFamily)
 class HubCollector(Collector):
     """Reads one hub, for one server. What can be counted is there from the start, at 0."""
 
-    def __init__(self, hub: Hub, info: TransportInfo) -> None:
+    def __init__(self, hub: Hub, transports: Sequence[str]) -> None:
         self._hub = hub
-        self._transports = info.parts or (info.name,)
+        self._transports = transports
 
     def collect(self) -> Iterable[Metric]:
         """Every metric of the contract."""
@@ -72,9 +71,9 @@ class HubCollector(Collector):
 class Exposition:
     """The text of one hub's metrics."""
 
-    def __init__(self, hub: Hub, info: TransportInfo) -> None:
+    def __init__(self, hub: Hub, transports: Sequence[str]) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(HubCollector(hub, info))
+        self._registry.register(HubCollector(hub, transports))
 
     def text(self) -> bytes:
         """Prometheus text format 0.0.4."""

@@ -1,21 +1,19 @@
-"""Every transport by name, imported when asked for."""
+"""The servers of the catalogue by name, imported when asked for; and `all`, which serves several on one port."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Final
 
+from core.catalogue import Record, records
 from transports.base import Transport
 
-TRANSPORTS: Final = {
-    "websocket": "transports.websocket:WebSocketTransport",
-    "sse": "transports.sse:SseTransport",
-    "longpoll": "transports.longpoll:LongPollTransport",
-    "shortpoll": "transports.shortpoll:ShortPollTransport",
-    "h2push": "transports.h2push:PushTransport",
-    "socketio": "transports.socketio:SocketIoTransport",
-    "all": "transports.all:AllTransports",
-}
+_ALL: Final = "all"
+_ALL_TRANSPORTS: Final = "transports.all:AllTransports"
+
+SERVED: Final[dict[str, Record]] = {name: record for name, record in records().items() if not record.server.variant_of}
+"""The transports that have a server of their own."""
+TRANSPORTS: Final = (*SERVED, _ALL)
 
 
 class UnknownTransportError(ValueError):
@@ -24,9 +22,19 @@ class UnknownTransportError(ValueError):
 
 def load(name: str) -> Transport:
     """Import and make a transport. Raises UnknownTransportError."""
-    try:
-        module, _, attribute = TRANSPORTS[name].partition(":")
-    except KeyError:
-        raise UnknownTransportError(f"no transport is named {name!r}: there are {', '.join(TRANSPORTS)}") from None
+    if name not in TRANSPORTS:
+        raise UnknownTransportError(f"no transport is named {name!r}: there are {', '.join(TRANSPORTS)}")
+    module, _, attribute = (_ALL_TRANSPORTS if name == _ALL else SERVED[name].server.implementation).partition(":")
     transport: Transport = getattr(import_module(module), attribute)()
     return transport
+
+
+def parts(name: str) -> tuple[str, ...]:
+    """Return the transports that a server carries: one, or for `all` what one uvicorn can serve, each path once."""
+    if name != _ALL:
+        return (name,)
+    by_path: dict[str, str] = {}
+    for record in SERVED.values():
+        if record.server.http2 != "required":
+            by_path.setdefault(record.server.endpoint, record.name)
+    return tuple(by_path.values())

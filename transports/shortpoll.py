@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from transports.app import create_app
-from transports.base import TransportInfo
 from transports.lifespan import LazyApp
 from transports.longpoll import LongPollTransport
 
@@ -11,7 +10,7 @@ from transports.longpoll import LongPollTransport
 class ShortPollTransport(LongPollTransport):
     """Short polling: as long polling, with every wait cut to nothing."""
 
-    info = TransportInfo("shortpoll", "any ASGI server", duplex=False, resumes_by="?since=")
+    name = "shortpoll"
     holds = False
 
 

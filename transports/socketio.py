@@ -25,7 +25,6 @@ from core.hub import Hub
 from core.model import FrameKind, Position, Principal, RoomId, room_id
 from core.subscription import Subscription
 from transports.app import create_app
-from transports.base import TransportInfo
 from transports.conversation import Conversation
 from transports.direct.protocols import EXTENSION
 from transports.engine import EngineEndpoint, EngineServer, close, let_drain, ping_times
@@ -65,8 +64,6 @@ def frame(body: bytes, position: Position | None = None, kind: FrameKind = "noti
 
 class SocketIoTransport:
     """Socket.IO, protocol 5 on Engine.IO 4."""
-
-    info = TransportInfo("socketio", "any ASGI server", duplex=True, resumes_by="auth.since", direct=False)
 
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """The one path, for requests and for WebSockets."""

@@ -16,7 +16,6 @@ from core.hub import Hub
 from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.app import create_app
-from transports.base import TransportInfo
 from transports.caching import UNTOUCHED
 from transports.direct import direct_http
 from transports.direct.event_stream import DirectEventStream, chunk
@@ -44,8 +43,6 @@ def _chunked(body: bytes, position: Position | None = None, kind: FrameKind = "n
 class SseTransport:
     """Server-sent events."""
 
-    info = TransportInfo("sse", "any ASGI server", duplex=False, resumes_by="Last-Event-ID or ?since=")
-
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """The stream, and the upstream half."""
         door = Door(hub)
@@ -56,7 +53,7 @@ class SseTransport:
             principal, room = door.enter(request)
             direct = direct_http(request.scope, hub.settings.fanout)
             framing = frame if direct is None else _chunked
-            subscription = await hub.attach(principal, room, self.info.name, framing, since=_since(request))
+            subscription = await hub.attach(principal, room, "sse", framing, since=_since(request))
             if direct is None:
                 return _EventStream(hub, subscription)
             return DirectEventStream(hub, direct, heartbeat, subscription, _opening(hub, subscription), _farewell)

@@ -17,7 +17,6 @@ from core.hub import Hub
 from core.model import FrameKind, Position, Principal, room_id
 from core.subscription import Subscription
 from transports.app import create_app
-from transports.base import TransportInfo
 from transports.conversation import Conversation
 from transports.direct import direct_websocket
 from transports.direct.protocols import EXTENSION
@@ -35,8 +34,6 @@ def frame(body: bytes, position: Position | None = None, kind: FrameKind = "noti
 
 class WebSocketTransport:
     """WebSocket."""
-
-    info = TransportInfo("websocket", "any ASGI server", duplex=True, resumes_by="hello.since")
 
     def routes(self, hub: Hub) -> Sequence[BaseRoute]:
         """The one endpoint."""

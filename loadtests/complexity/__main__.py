@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from core.catalogue import records
 from loadtests.complexity.counts import UnreadableSourceError
-from loadtests.complexity.inventory import SERVERS, Part, parts
+from loadtests.complexity.inventory import Part, parts
 from loadtests.complexity.needs import Need, need
 from loadtests.runs import manifest
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         rows, others = parts(options.source)
-        needs = [need(transport, modules[0], options.source) for transport, modules in SERVERS.items()]
+        needs = [need(record, options.source) for record in records().values()]
     except (OSError, UnreadableSourceError) as error:
         print(f"complexity: {error}", file=sys.stderr)
         return 1

@@ -9,50 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from core.catalogue import Record, records
 from loadtests.complexity import javascript_source, python_source
 from loadtests.complexity.counts import Counts
 from loadtests.complexity.modules import Imports, source_path
 
-SERVERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "websocket": ("transports.websocket",),
-    "sse": ("transports.sse",),
-    "longpoll": ("transports.longpoll",),
-    "shortpoll": ("transports.shortpoll",),
-    "socketio": ("transports.socketio",),
-    "h2push": ("transports.h2push", "transports.http2.server"),
-    "sse-h2": ("transports.sse", "transports.http2.server"),
-}
-"""The modules that serve a transport; what they import comes with them."""
-
-CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "websocket": ("loadtests.clients.websocket",),
-    "sse": ("loadtests.clients.sse", "loadtests.clients.publish"),
-    "longpoll": ("loadtests.clients.polls", "loadtests.clients.publish"),
-    "shortpoll": ("loadtests.clients.polls", "loadtests.clients.publish"),
-    "socketio": ("loadtests.clients.socketio",),
-    "h2push": ("loadtests.clients.http2_push", "loadtests.clients.http2_publish"),
-    "sse-h2": ("loadtests.clients.http2_sse", "loadtests.clients.http2_publish"),
-}
-"""The lab's clients, which speak each protocol from its bytes up."""
-
-STOCK_CLIENTS: Final[Mapping[str, str]] = {
-    "websocket": "StockWebSocketUser",
-    "sse": "StockSseUser",
-    "longpoll": "StockLongPollUser",
-    "shortpoll": "StockShortPollUser",
-    "socketio": "StockSocketIoUser",
-}
-"""Classes on the library that everybody takes: what is left to write."""
-
-PAGE_CLIENTS: Final[Mapping[str, str]] = {
-    "websocket": "websocket.js",
-    "sse": "sse.js",
-    "longpoll": "polls.js",
-    "shortpoll": "polls.js",
-}
-"""The page's clients, in `transports/page/clients/`."""
-
 _DIRECT: Final = "transports.direct"  # the direct sink: faster, but the portable one serves without it
+_HTTP2: Final = "transports.http2.server"
+_PUBLISH: Final = "loadtests.clients.publish"  # where commands go by POST; the next for HTTP/2
+_HTTP2_PUBLISH: Final = "loadtests.clients.http2_publish"
 _STOCK: Final = "loadtests.users.stock_transports"
 _IMPORTED: Final = re.compile(r'\bfrom\s+"\./([\w-]+\.js)"')
 
@@ -75,10 +40,25 @@ def parts(base: Path) -> tuple[list[Part], list[Part]]:
 
     `base` is the repository. Raises UnreadableSourceError.
     """
-    found = [*_separate(SERVERS, "server", "transports", base), *_separate(CLIENTS, "client", "loadtests", base)]
+    counted = [record for record in records().values() if record.server.implementation.startswith("transports.")]
+    servers = {record.name: _servers(record) for record in counted}
+    clients = {record.name: _clients(record) for record in counted}
+    found = [*_separate(servers, "server", "transports", base), *_separate(clients, "client", "loadtests", base)]
     own = [part for part in found if part.transport and part.part in ("server", "client")]
     rest = [part for part in found if part not in own]
-    return own, [*rest, *_stock_clients(base), *_page_clients(base)]
+    return own, [*rest, *_stock_clients(counted, base), *_page_clients(counted, base)]
+
+
+def _servers(record: Record) -> tuple[str, ...]:
+    """The modules that serve a transport; what they import comes with them."""
+    module = record.server.implementation.partition(":")[0]
+    return (module, _HTTP2) if record.tls else (module,)
+
+
+def _clients(record: Record) -> tuple[str, ...]:
+    """The modules of the lab's client, which speaks the protocol from its bytes up."""
+    module = record.load.client.partition(":")[0]
+    return (module,) if record.duplex else (module, _HTTP2_PUBLISH if record.tls else _PUBLISH)
 
 
 def _separate(roots: Mapping[str, Iterable[str]], part: str, package: str, base: Path) -> Iterator[Part]:
@@ -95,18 +75,21 @@ def _separate(roots: Mapping[str, Iterable[str]], part: str, package: str, base:
                 yield _part(transport, kind, name, counts)
 
 
-def _stock_clients(base: Path) -> Iterator[Part]:
+def _stock_clients(counted: Iterable[Record], base: Path) -> Iterator[Part]:
+    """Classes on the library that everybody takes: what is left to write."""
     path = source_path(_STOCK, base)
     source, name = path.read_text(encoding="utf-8"), path.relative_to(base).as_posix()
     classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
-    for transport, wanted in STOCK_CLIENTS.items():
-        code = ast.get_source_segment(source, classes[wanted]) or ""
-        yield _part(transport, "stock client", f"{name}:{wanted}", python_source.count(code, name))
+    for record in counted:
+        if wanted := record.load.stock_user:
+            code = ast.get_source_segment(source, classes[wanted]) or ""
+            yield _part(record.name, "stock client", f"{name}:{wanted}", python_source.count(code, name))
 
 
-def _page_clients(base: Path) -> Iterator[Part]:
+def _page_clients(counted: Iterable[Record], base: Path) -> Iterator[Part]:
+    """The page's clients; of a transport with several lanes the first one's."""
     folder = base / "transports" / "page" / "clients"
-    needed = {transport: _scripts(folder, first) for transport, first in PAGE_CLIENTS.items()}
+    needed = {record.name: _scripts(folder, record.proof.lanes[0].module) for record in counted if record.proof.lanes}
     shared = set.intersection(*needed.values())
     for transport, scripts in ({"": shared} | {name: found - shared for name, found in needed.items()}).items():
         for script in sorted(scripts):

@@ -20,15 +20,6 @@ from transports.registry import TRANSPORTS, UnknownTransportError, load
 
 
 @pytest.mark.parametrize("name", TRANSPORTS)
-def test_transport_says_its_own_name_and_nature(name: str) -> None:
-    info = load(name).info
-    assert info.name == name
-    assert info.server
-    assert info.resumes_by
-    assert info.duplex is (name in ("websocket", "socketio", "all"))
-
-
-@pytest.mark.parametrize("name", TRANSPORTS)
 def test_app_is_an_attribute_that_every_loader_finds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTLAB_SECRET", SECRET.decode())
     module = importlib.import_module(f"transports.{name}")

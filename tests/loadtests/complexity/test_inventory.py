@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from core.catalogue import records
 from loadtests.complexity.__main__ import main
 from loadtests.complexity.counts import UnreadableSourceError
-from loadtests.complexity.inventory import CLIENTS, SERVERS, Part, parts
+from loadtests.complexity.inventory import Part, parts
 from loadtests.complexity.modules import Imports
 from loadtests.complexity.needs import need
 from loadtests.lab.targets import TARGETS
@@ -52,7 +53,6 @@ def test_a_module_that_is_not_there_is_named(tree: Path) -> None:
 
 def test_every_transport_of_the_lab_is_counted(counted: Counted) -> None:
     names = {target.name for target in TARGETS}
-    assert SERVERS.keys() == CLIENTS.keys() == names
     rows, _ = counted
     for part in ("server", "client"):
         assert {row.transport for row in rows if row.part == part} == names
@@ -80,7 +80,7 @@ def test_counts_do_not_change_from_one_time_to_the_next(
     document = json.loads(out.read_text(encoding="utf-8"))
     assert document["rows"] == [asdict(row) for row in counted[0]]
     assert document["others"] == [asdict(row) for row in counted[1]]
-    assert [row["transport"] for row in document["needs"]] == list(SERVERS)
+    assert [row["transport"] for row in document["needs"]] == list(records())
     assert "websocket  server" in capsys.readouterr().out
 
 
@@ -88,19 +88,16 @@ def test_needs_follow_the_code(tmp_path: Path) -> None:
     for folder in ("core", "transports"):
         (tmp_path / folder).mkdir()
     (tmp_path / "core" / "settings.py").write_text("heartbeat_s: float = 7.0\n")
-    (tmp_path / "transports" / "longpoll.py").write_text(
-        'DEFAULT_WAIT_S: Final = 33.0\nTransportInfo("longpoll", "any", duplex=False, resumes_by="?after=")\n'
-    )
-    told = need("longpoll", "transports.longpoll", tmp_path)
-    assert (told.resume, told.upstream) == ("?after=", "a POST beside it")
+    (tmp_path / "transports" / "longpoll.py").write_text("DEFAULT_WAIT_S: Final = 33.0\n")
+    told = need(records()["longpoll"], tmp_path)
+    assert (told.resume, told.upstream) == ("?since=", "a POST beside it")
     assert "33 s" in told.proxy
-    (tmp_path / "transports" / "websocket.py").write_text('TransportInfo("x", duplex=True, resumes_by="hello")\n')
-    told = need("websocket", "transports.websocket", tmp_path)
+    told = need(records()["websocket"], tmp_path)
     assert told.upstream == "the same connection"
     assert "7 s" in told.proxy
-    (tmp_path / "transports" / "sse.py").write_text("")
-    with pytest.raises(UnreadableSourceError, match=r"transports\.sse makes no TransportInfo"):
-        need("sse", "transports.sse", tmp_path)
+    (tmp_path / "transports" / "longpoll.py").write_text("")
+    with pytest.raises(UnreadableSourceError, match=r"transports\.longpoll sets no DEFAULT_WAIT_S"):
+        need(records()["longpoll"], tmp_path)
 
 
 def test_a_folder_that_is_no_repository_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
