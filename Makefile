@@ -82,7 +82,7 @@ check: $(STAMP) ## lint, format, types, and the floors between packages
 
 .PHONY: notebooks
 notebooks: $(STAMP) ## execute the notebooks over results/reference (ARGS="--run DIR": another run; --check: write nothing)
-	@$(PYTHON_RUN) loadtests.analysis.notebooks $(ARGS)
+	@$(PYTHON_RUN) loadtests.report.notebooks $(ARGS)
 
 .PHONY: faults
 faults: $(STAMP) ## kill servers and Redis, stall and cut peers: the full table, about 20 minutes (make test has a short form)
@@ -99,8 +99,8 @@ deployments: $(STAMP) ## every ASGI server, TLS, event loop and fan-out: about 4
 .PHONY: bench
 bench: $(STAMP) ## is the instrument true and cheap here; how close is the fan-out to the kernel's floor (about 20 minutes)
 	@$(BIN)/rtlab calibrate
-	@$(PYTHON_RUN) loadtests.calibration.cost
-	@$(PYTHON_RUN) loadtests.bench $(ARGS)
+	@$(PYTHON_RUN) loadtests.evidence.calibration.cost
+	@$(PYTHON_RUN) loadtests.evidence.bench $(ARGS)
 
 .PHONY: lock
 lock: $(STAMP) ## pin what pyproject.toml asks for, one version for all Pythons (ARGS=--upgrade: the newest)

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtests.lab.again import is_spoilt
-from loadtests.runs import store
-from loadtests.runs.repeats import original
-from loadtests.runs.schema import Run, Validity
+from loadtests.records import store
+from loadtests.records.repeats import original
+from loadtests.records.schema import Run, Validity
+from loadtests.run.again import is_spoilt
 
 
 def faults(runs: Sequence[Run]) -> list[str]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from locust import events
 from locust.env import Environment
 
-from loadtests.users.plain_locust import PlainRun, add_options
-from loadtests.users.stock_transports import (
+from loadtests.load.users.plain_locust import PlainRun, add_options
+from loadtests.load.users.stock_transports import (
     StockLongPollUser,
     StockShortPollUser,
     StockSocketIoUser,
     StockSseUser,
     StockWebSocketUser,
 )
-from loadtests.users.transports import (
+from loadtests.load.users.transports import (
     Http2PushUser,
     Http2SseUser,
     LongPollUser,

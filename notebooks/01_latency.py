@@ -20,12 +20,12 @@ from pathlib import Path
 
 from IPython.display import Markdown
 
-from loadtests.analysis import frames, sentences
-from loadtests.analysis.charts.ecdf import latency_ecdf
-from loadtests.analysis.charts.picture import picture
-from loadtests.analysis.load import load
-from loadtests.analysis.model import five_hundred, long_poll_max_ms, long_poll_mean_ms, push_ms, short_poll_mean_ms
-from loadtests.analysis.study import study
+from loadtests.report import frames, sentences
+from loadtests.report.charts.ecdf import latency_ecdf
+from loadtests.report.charts.picture import picture
+from loadtests.report.load import load
+from loadtests.report.model import five_hundred, long_poll_max_ms, long_poll_mean_ms, push_ms, short_poll_mean_ms
+from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from IPython.display import Markdown
 
-from loadtests.analysis import frames, sentences
-from loadtests.analysis.charts.cost import costs
-from loadtests.analysis.charts.fan_out import latency_by_fan_out
-from loadtests.analysis.charts.picture import picture
-from loadtests.analysis.charts.timeline import timeline
-from loadtests.analysis.study import study
+from loadtests.report import frames, sentences
+from loadtests.report.charts.cost import costs
+from loadtests.report.charts.fan_out import latency_by_fan_out
+from loadtests.report.charts.picture import picture
+from loadtests.report.charts.timeline import timeline
+from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)

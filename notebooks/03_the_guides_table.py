@@ -21,8 +21,8 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from loadtests.analysis import claims, frames, sentences
-from loadtests.analysis.study import study
+from loadtests.report import claims, frames, sentences
+from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)

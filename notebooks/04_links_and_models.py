@@ -22,11 +22,11 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from loadtests.analysis import frontier, link_frames, model, sentences
-from loadtests.analysis.charts.ecdf import latency_ecdf
-from loadtests.analysis.charts.frontier import cheapest_in_time
-from loadtests.analysis.charts.picture import picture
-from loadtests.analysis.study import study
+from loadtests.report import frontier, link_frames, model, sentences
+from loadtests.report.charts.ecdf import latency_ecdf
+from loadtests.report.charts.frontier import cheapest_in_time
+from loadtests.report.charts.picture import picture
+from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/links"))
 found = study(run_dir)
@@ -73,7 +73,7 @@ picture(latency_ecdf, found, sentences.ecdf(found))
 # %% [markdown]
 # ## Residuals, by name
 #
-# Median minus model, and what accounts for it (the rule stands in `loadtests.analysis.residuals`).
+# Median minus model, and what accounts for it (the rule stands in `loadtests.report.residuals`).
 
 # %%
 link_frames.residual_causes(found).round(2)

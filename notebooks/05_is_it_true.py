@@ -22,11 +22,11 @@ from pathlib import Path
 
 from IPython.display import Image, Markdown
 
-from loadtests.analysis import calibration, calibrations, sentences
-from loadtests.analysis.charts.budget import latency_budget
-from loadtests.analysis.charts.calibration import against_itself, coordinated_omission
-from loadtests.analysis.charts.picture import png
-from loadtests.analysis.study import study
+from loadtests.report import calibration, calibrations, sentences
+from loadtests.report.charts.budget import latency_budget
+from loadtests.report.charts.calibration import against_itself, coordinated_omission
+from loadtests.report.charts.picture import png
+from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)

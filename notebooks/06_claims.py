@@ -22,10 +22,10 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from loadtests.analysis import sentences
-from loadtests.analysis.claims import RESOLUTION_MS
-from loadtests.analysis.study import study
-from loadtests.analysis.verdicts import evidence, frames, guide, limits, page
+from loadtests.report import sentences
+from loadtests.report.claims import RESOLUTION_MS
+from loadtests.report.study import study
+from loadtests.report.verdicts import evidence, frames, guide, limits, page
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = evidence.gather(study(run_dir), run_dir)

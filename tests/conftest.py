@@ -20,11 +20,11 @@ from tests.tracing import TESTS, Tracing
 LONG = (
     "page/test_browser_instrument.py",
     "loadtests/cli/test_compare.py",
-    "loadtests/users/test_generator.py",
+    "loadtests/load/users/test_generator.py",
     "loadtests/cli/test_foreign.py",
-    "loadtests/analysis/test_notebooks.py",
+    "loadtests/report/test_notebooks.py",
     "contracts/test_drain.py",
-    "loadtests/users/test_locustfile.py",
+    "loadtests/load/users/test_locustfile.py",
     "page/test_race_page.py",
 )
 TRACING = pytest.StashKey[Tracing]()

@@ -11,7 +11,7 @@ import pytest
 from coverage import Coverage
 from coverage.config import CoverageConfig
 
-from loadtests.lab.zygote import ZYGOTE
+from loadtests.run.zygote import ZYGOTE
 
 CONFIG = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage reaches the processes that tests start."""
@@ -23,13 +23,13 @@ _PROCESSES_UNSEEN = (
     "deployments",
     "faults",
     "foil",
-    "loadtests/analysis",
-    "loadtests/bench",
-    "loadtests/calibration",
+    "loadtests/report",
+    "loadtests/evidence/bench",
+    "loadtests/evidence/calibration",
     "loadtests/cli/test_foreign.py",
     "loadtests/cli/test_scaled.py",
-    "loadtests/lab",
-    "loadtests/traits",
+    "loadtests/run",
+    "loadtests/evidence/traits",
     "page",
 )
 # Which are clients only, or run greenlets in the test's own process, where they are not minded.
@@ -38,11 +38,11 @@ _TESTS_UNSEEN = (
     "contracts",
     "faults",
     "foil",
-    "loadtests/users/test_alarms.py",
-    "loadtests/users/test_inbox.py",
+    "loadtests/load/users/test_alarms.py",
+    "loadtests/load/users/test_inbox.py",
 )
 # Whose processes are generators. Without that, lines after a greenlet's switch count as not run.
-_GREENLETS = ("loadtests/cli", "loadtests/users")
+_GREENLETS = ("loadtests/cli", "loadtests/load/users")
 
 
 class Tracing:

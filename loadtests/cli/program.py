@@ -36,9 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _in_one_sentence(command: Callable[[], int]) -> int:
     """Run `command`; turn the errors a person can do something about into one sentence on standard error."""
-    from loadtests.lab.errors import LabError, UsageError
-    from loadtests.runs.errors import RunError
-    from loadtests.scenarios.errors import ScenarioError
+    from loadtests.records.errors import LabError, RunError, ScenarioError, UsageError
 
     try:
         return command()

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
-from loadtests.clients.base import Client
-from loadtests.clients.errors import ProtocolError
-from loadtests.clients.events import Event
-from loadtests.clients.http import Access
-from loadtests.clients.polls import LongPollClient
-from loadtests.clients.publish import PublishClient
-from loadtests.clients.sse import SseClient
-from loadtests.clients.websocket import WebSocketClient
+from loadtests.load.clients.base import Client
+from loadtests.load.clients.errors import ProtocolError
+from loadtests.load.clients.events import Event
+from loadtests.load.clients.http import Access
+from loadtests.load.clients.polls import LongPollClient
+from loadtests.load.clients.publish import PublishClient
+from loadtests.load.clients.sse import SseClient
+from loadtests.load.clients.websocket import WebSocketClient
 from tests.contracts.kit.tls import TLS
 
 TRANSPORTS = ("websocket", "sse", "longpoll")

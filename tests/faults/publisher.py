@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from loadtests.clients.events import Event
-from loadtests.clients.http import Access
-from loadtests.clients.publish import PublishClient
+from loadtests.load.clients.events import Event
+from loadtests.load.clients.http import Access
+from loadtests.load.clients.publish import PublishClient
 from tests.faults.peer import Peer, connect
 
 _ANSWER_S = 40.0  # longer than a server waits to learn what became of a publish

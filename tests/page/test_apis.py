@@ -10,10 +10,10 @@ from threading import Thread
 
 import pytest
 
-from loadtests.browser import apis
-from loadtests.browser.engines import ENGINES, Engine
-from loadtests.support.facts import load
-from loadtests.support.mdn import number
+from loadtests.evidence.browser import apis
+from loadtests.evidence.browser.engines import ENGINES, Engine
+from loadtests.evidence.support.mdn import number
+from loadtests.records.facts import load
 from tests.conftest import missing
 
 

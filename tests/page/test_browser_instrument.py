@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.browser import findings, tables
-from loadtests.browser.command import Plan, installed, measure
-from loadtests.browser.engines import ENGINES, Engine
-from loadtests.browser.errors import BrowserError
-from loadtests.browser.findings import Durations
-from loadtests.browser.page import Latency
-from loadtests.lab import targets
-from loadtests.lab.errors import LabError
-from loadtests.runs import store
-from loadtests.runs.schema import ABSENT_NS, Phase, Validity
-from loadtests.scenarios.spec import Load
+from loadtests.evidence.browser import findings, tables
+from loadtests.evidence.browser.command import Plan, installed, measure
+from loadtests.evidence.browser.engines import ENGINES, Engine
+from loadtests.evidence.browser.findings import Durations
+from loadtests.evidence.browser.page import Latency
+from loadtests.records import store
+from loadtests.records.cell_spec import Load
+from loadtests.records.errors import BrowserError, LabError
+from loadtests.records.schema import ABSENT_NS, Phase, Validity
+from loadtests.run import targets
 from tests.conftest import missing
 
 LOAD = Load(name="1x50", subscribers=1, rate_per_s=50.0)

@@ -12,11 +12,11 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
-from loadtests.browser.chromium import Chromium
-from loadtests.browser.errors import BrowserError
-from loadtests.browser.firefox import Firefox
-from loadtests.browser.page import Clock, probe
-from loadtests.browser.remote import Remote
+from loadtests.evidence.browser.chromium import Chromium
+from loadtests.evidence.browser.firefox import Firefox
+from loadtests.evidence.browser.page import Clock, probe
+from loadtests.evidence.browser.remote import Remote
+from loadtests.records.errors import BrowserError
 
 Play = Callable[[ServerConnection, dict[str, Any]], None]
 

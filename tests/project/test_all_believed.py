@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from loadtests.runs import store
-from loadtests.runs.schema import Run, Validity, Verdict
+from loadtests.records import store
+from loadtests.records.schema import Run, Validity, Verdict
 
 ROOT = Path(__file__).parents[2]
 FAULTS = runpy.run_path(str(ROOT / ".ci" / "all_believed.py"))["faults"]

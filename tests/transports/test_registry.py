@@ -12,7 +12,7 @@ from hypercorn.utils import is_asgi
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
-from loadtests.lab.targets import TARGETS
+from loadtests.run.targets import TARGETS
 from tests.transports.access import SECRET
 from transports.app import create_app
 from transports.lifespan import LazyApp

@@ -21,6 +21,6 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.browser.command import browser
+    from loadtests.evidence.browser.command import browser
 
     return browser(browsers=options.browsers, quick=options.quick, seed=options.seed, runs_folder=options.out)

@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.calibration import command
+    from loadtests.evidence.calibration import command
 
     if options.aa is not None:
         seed = secrets.randbelow(2**31) if options.seed is None else options.seed

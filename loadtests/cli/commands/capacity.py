@@ -35,8 +35,8 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.lab.capacity import Bounds
-    from loadtests.lab.compare import capacity
+    from loadtests.evidence.capacity import Bounds
+    from loadtests.evidence.compare import capacity
 
     bounds = Bounds(options.lowest, options.highest, options.within, options.steps, options.minutes)
     return capacity(options.scenario, blocks.request(options), bounds, options.p99)

@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.lab.compare import compare
+    from loadtests.evidence.compare import compare
 
     name = "compare-quick" if options.quick else "compare-full" if options.full else "compare"
     return compare(name, blocks.request(options))

@@ -28,6 +28,6 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.lab.reading import diff
+    from loadtests.cli.reading import diff
 
     return diff(options.a, options.b, options.runs, frozenset(options.despite))

@@ -23,6 +23,6 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.lab.reading import export
+    from loadtests.cli.reading import export
 
     return export(options.run, options.runs, options.format, options.to)

@@ -19,6 +19,6 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.lab.listing import show
+    from loadtests.cli.listing import show
 
     return show(options.runs)

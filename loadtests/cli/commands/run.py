@@ -21,6 +21,6 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.lab.compare import compare
+    from loadtests.evidence.compare import compare
 
     return compare(options.scenario, blocks.request(options))

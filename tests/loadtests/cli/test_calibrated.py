@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from loadtests.analysis.study import study
+from loadtests.report.study import study
 from tests.loadtests.cli.test_compare import only_run, rtlab
 
 SCENARIO = """

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from loadtests import cli
-from loadtests.runs import store
-from loadtests.runs.schema import Cell, Run, Validity, Verdict
-from loadtests.runs.store import RunStore
-from tests.loadtests.runs.test_store import cell, new_run
+from loadtests.records import store
+from loadtests.records.schema import Cell, Run, Validity, Verdict
+from loadtests.records.store import RunStore
+from tests.loadtests.records.test_store import cell, new_run
 
 HEAVY = ("pandas", "numpy", "pyarrow", "matplotlib", "locust", "gevent", "starlette", "uvicorn", "redis", "rich")
 

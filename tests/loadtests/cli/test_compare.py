@@ -19,8 +19,8 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from loadtests.runs import store
-from loadtests.runs.schema import Run
+from loadtests.records import store
+from loadtests.records.schema import Run
 
 TRANSPORTS = ("websocket", "longpoll", "h2push")  # one of each kind; `rtlab compare --quick` measures more
 TINY = """

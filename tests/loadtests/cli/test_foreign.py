@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from core.auth import sign
-from loadtests.adapters import adapter
-from loadtests.lab.servers import free_port
-from loadtests.runs import store
-from loadtests.runs.schema import Cell, Run
+from loadtests.records import store
+from loadtests.records.adapters import adapter
+from loadtests.records.schema import Cell, Run
+from loadtests.run.servers import free_port
 from tests.conftest import missing
 
 NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from loadtests.analysis import thresholds
-from loadtests.analysis.bounds import AtLeast
-from loadtests.analysis.study import study
-from loadtests.runs.schema import Validity
+from loadtests.records.schema import Validity
+from loadtests.report import thresholds
+from loadtests.report.bounds import AtLeast
+from loadtests.report.study import study
 from tests.loadtests.cli.test_compare import only_run, rtlab
 
 SUBSCRIBERS, WARM_UP, MEASURED, FROZEN_AFTER = 5, 4, 40, 14  # messages; 20 a second

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.loadtests.analysis import synthetic
+from tests.loadtests.report import synthetic
 
 PLAN = synthetic.Plan(
     truths={"websocket": synthetic.TRUTHS["websocket"]}, loads=(("50x10", 50, 10.0),), fan_out=(), blocks=1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.runs import store
+from loadtests.records import store
 from tests.conftest import missing
 from tests.contracts.kit.redis_server import RedisProcess, find_redis
 

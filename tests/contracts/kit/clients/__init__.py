@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contracts.kit.clients.base import (
-    Client,
-    DisconnectedError,
-    Ending,
-    Joined,
-    RefusedError,
-    RoomClient,
-    ending,
-)
+from tests.contracts.kit.clients.base import Client, DisconnectedError, Ending, Joined, RefusedError, RoomClient, ending
 from tests.contracts.kit.clients.http import HttpRoomClient
 from tests.contracts.kit.clients.poll import LongPollClient, PollClient, ShortPollClient
 from tests.contracts.kit.clients.push import PushClient

@@ -11,13 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from tests.contracts.kit.events import (
-    ROOM_EVENTS,
-    ContractViolationError,
-    Event,
-    Position,
-    parse_event,
-)
+from tests.contracts.kit.events import ROOM_EVENTS, ContractViolationError, Event, Position, parse_event
 from tests.contracts.kit.limits import EVENT_S
 
 

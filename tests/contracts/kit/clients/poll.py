@@ -10,14 +10,7 @@ import httpx
 
 from tests.contracts.kit.clients.base import Joined
 from tests.contracts.kit.clients.http import HttpRoomClient, refusal
-from tests.contracts.kit.events import (
-    ROOM_EVENTS,
-    ContractViolationError,
-    Event,
-    Position,
-    check_event,
-    parse_object,
-)
+from tests.contracts.kit.events import ROOM_EVENTS, ContractViolationError, Event, Position, check_event, parse_object
 from tests.contracts.kit.limits import EVENT_S
 
 _SHORT_POLL_INTERVAL_S = 0.02

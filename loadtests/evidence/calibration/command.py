@@ -1,0 +1,120 @@
+"""`rtlab calibrate`: plant, measure, compare, print, and leave a JSON beside the runs."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from loadtests.evidence.calibration import omission, selftest, suite, weak
+from loadtests.records import manifest, store
+from loadtests.records.calibration import CALIBRATION_VERSION, Calibration, Check
+from loadtests.records.errors import UsageError
+from loadtests.report import calibration as words
+from loadtests.run import cores, progress, targets
+from loadtests.run.plan import PlannedCell
+from loadtests.run.progress import Display
+from loadtests.run.targets import Target
+
+OK, BELIEVED, CANNOT = 0, 1, 4
+MAX_REPEATS = 1000
+
+Show = Callable[[Sequence[PlannedCell]], Display]
+
+
+def calibrate(transports: str | None, runs_folder: Path, *, quick: bool) -> int:
+    """Plant every fault for every transport (`quick`: those of the short form); return the exit code."""
+    chosen = targets.select(targets.names() if transports is None else transports.split(","))
+    if not suite.spoken(chosen):
+        raise UsageError(f"nothing can be planted for {', '.join(target.name for target in chosen)}")
+    begun, started = _begin("short" if quick else "full"), time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch, cores.on(cores.divide(cores.available()).generator):
+        made = _short(begun, chosen, Path(scratch)) if quick else _full(begun, chosen, Path(scratch), _shown())
+    return _concluded(made, started, runs_folder)
+
+
+def repeat_itself(repeats: int, seed: int, runs_folder: Path) -> int:
+    """Carry out the A/A self-test and print it; return the exit code. LabError as `selftest.measure`."""
+    if not 1 <= repeats <= MAX_REPEATS:
+        raise UsageError(f"--aa {repeats}: 1 to {MAX_REPEATS} repeats are allowed")
+    begun, started = _begin("part"), time.monotonic()
+    found, folder = selftest.measure(repeats, seed, runs_folder, _shown())
+    print(f"rows: {folder}")
+    return _concluded(msgspec.structs.replace(begun, self_test=found), started, runs_folder)
+
+
+def weaken(percent: int, runs_folder: Path) -> int:
+    """Measure with a generator held back; 4 as for any run with an invalid cell, 1 if the lab believed it."""
+    if not 1 <= percent <= 100:
+        raise UsageError(f"--weak-generator {percent}: 1 to 100 per cent of a core are allowed")
+    begun, started = _begin("part"), time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        found = weak.measure(Path(scratch), _shown(), percent)
+    _concluded(msgspec.structs.replace(begun, weakened=found), started, runs_folder)
+    return CANNOT if found.refused else BELIEVED
+
+
+def _short(begun: Calibration, chosen: Sequence[Target], scratch: Path) -> Calibration:
+    checks = _told(suite.short(chosen, scratch))
+    return msgspec.structs.replace(begun, checks=checks, left_out=_left_out(chosen))
+
+
+def _full(begun: Calibration, chosen: Sequence[Target], scratch: Path, show: Show) -> Calibration:
+    checks = _told(suite.full(chosen, scratch, lambda doing: print(f"… {doing}", flush=True)))
+    print("… coordinated omission", flush=True)
+    omitted = omission.show(scratch / "omission")
+    weakened = weak.measure(scratch / "weak", show)
+    return msgspec.structs.replace(
+        begun, checks=checks, left_out=_left_out(chosen), omission=omitted, weakened=weakened
+    )
+
+
+def _told(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Print each check as it comes."""
+    kept = []
+    print(words.HEADINGS)
+    for check in checks:
+        print(words.row(check), flush=True)
+        kept.append(check)
+    return tuple(kept)
+
+
+def _begin(form: str) -> Calibration:
+    environment = manifest.collect({}, seed=0)
+    commit = environment["git"]["commit"]
+    return Calibration(
+        calibration_version=CALIBRATION_VERSION,
+        form=form,
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        elapsed_s=0.0,
+        commit=str(commit) if commit else None,
+        host=environment["host"],
+    )
+
+
+def _concluded(made: Calibration, started: float, runs_folder: Path) -> int:
+    """Write the calibration, print what it says in all, and return the exit code."""
+    whole = msgspec.structs.replace(made, elapsed_s=round(time.monotonic() - started, 1))
+    runs_folder.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    path = runs_folder / f"{stamp}-calibration-{(whole.commit or 'nogit')[:7]}.json"
+    store.write_atomically(path, msgspec.json.format(msgspec.json.encode(whole), indent=1))
+    for line in words.summary(whole):
+        print(line)
+    print(f"calibration: {path}")
+    return OK if whole.passed else CANNOT
+
+
+def _left_out(chosen: Sequence[Target]) -> tuple[str, ...]:
+    spoken = suite.spoken(chosen)
+    return tuple(target.name for target in chosen if target not in spoken)
+
+
+def _shown() -> Show:
+    console = Console()
+    return lambda cells: progress.display(console, cells)

@@ -1,0 +1,177 @@
+"""From a trial's rows to checks: what was planted, and what the lab's own counting makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from loadtests.evidence.calibration.bounds import Bounds
+from loadtests.evidence.calibration.faults import Faults
+from loadtests.evidence.calibration.trial import Trial
+from loadtests.records.calibration import Check
+from loadtests.records.cell_spec import Load
+from loadtests.records.schema import Counts
+from loadtests.run import counts
+from loadtests.run.targets import Target
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One transport's rows of the measured phase, and its counts as the lab takes them."""
+
+    target: Target
+    load: Load
+    faults: Faults
+    latency_ms: Floats  # NaN where another clock stamped the publication
+    offset: Integers  # of each delivery
+    published_offset: Integers  # of each acknowledged publication, ascending
+    published_ms: Floats  # its scheduled instant
+    counts: Counts
+
+    @property
+    def grid_ms(self) -> float:
+        """The grid on which the transport asks; 0 where it does not."""
+        return 1e3 * self.load.poll_interval_s if self.target.on_a_grid else 0.0
+
+
+def of(trial: Trial, target: Target, load: Load, faults: Faults, room: int | None = None) -> Found:
+    """Return what a trial found, or one room of it, of the transport that has this room."""
+    samples, publishes = (pq.read_table(trial.folder / f"{name}.parquet") for name in ("samples", "publishes"))
+    heard, sent = trial.samples["room"] >= 0, trial.publishes["offset"] > 0
+    if room is not None:
+        samples = samples.filter(pc.equal(samples["room"], room))
+        publishes = publishes.filter(pc.equal(publishes["room"], room))
+        heard, sent = trial.samples["room"] == room, sent & (trial.publishes["room"] == room)
+    return Found(
+        target=target,
+        load=load,
+        faults=faults,
+        latency_ms=trial.latencies_ms[heard],
+        offset=trial.samples["offset"][heard],
+        published_offset=trial.publishes["offset"][sent],
+        published_ms=trial.publishes["scheduled_ns"][sent] / 1e6,
+        counts=counts.count(samples, publishes, load, trial.result),
+    )
+
+
+def delay(found: Found, bounds: Bounds, percents: tuple[int, ...] = (50, 99)) -> Iterator[Check]:
+    """Check the fixed delay. A grid adds a wait that is spread evenly over it: its percentile is taken off.
+
+    Messages that were mistreated on purpose are left out: a swapped one is late by design.
+    """
+    swapped = _falls_on(found.offset, found.faults.reorder_every)
+    values = found.latency_ms[~swapped & ~np.isnan(found.latency_ms)]
+    for percent in percents:
+        grid_ms = found.grid_ms * percent / 100
+        yield _timed(found, f"{found.faults.delay_ms:g} ms delay", f"p{percent}", found.faults.delay_ms,
+                     _percentile(values, percent) - grid_ms, _bound(found, bounds, percent))  # fmt: skip
+
+
+def two_points(found: Found, bounds: Bounds) -> Iterator[Check]:
+    """Check both values of the two-point delay, each over its own messages."""
+    faults = found.faults
+    late = _falls_on(found.offset, faults.late_every)
+    for name, planted_ms, rows in (("early", faults.delay_ms, ~late), ("late", faults.late_ms, late)):
+        value = _percentile(found.latency_ms[rows], 50) - found.grid_ms / 2
+        fault = f"{faults.delay_ms:g} or {faults.late_ms:g} ms delay"
+        yield _timed(found, fault, f"p50 of the {name}", planted_ms, value, _bound(found, bounds, 50))
+
+
+def stall(found: Found, bounds: Bounds) -> Iterator[Check]:
+    """Check the tail that a stall leaves: whoever was due in it waits until its end, by the schedule itself."""
+    faults = found.faults
+    planted_ms = _percentile(stalled_latencies_ms(found), 99) + found.grid_ms / 2
+    value = _percentile(found.latency_ms, 99)
+    bound_ms = planted_ms * bounds.stall_percent / 100
+    yield _timed(found, f"{faults.stall_s:g} s stall", "p99", planted_ms, value, bound_ms)
+
+
+def stalled_latencies_ms(found: Found) -> Floats:
+    """Return the latency of each publication that follows from the schedule, the delay and the stall alone."""
+    faults = found.faults
+    at_ms = found.published_ms[found.published_offset == faults.stall_after]
+    if not len(at_ms):
+        return np.full(len(found.published_ms), faults.delay_ms)
+    end_ms = float(at_ms[0]) + 1e3 * faults.stall_s
+    inside = (found.published_ms >= at_ms[0]) & (found.published_ms < end_ms - faults.delay_ms)
+    return np.where(inside, end_ms - found.published_ms, faults.delay_ms)
+
+
+def losses(found: Found) -> Iterator[Check]:
+    """Check what was lost, doubled and swapped, each counted exactly, over all subscribers of the room."""
+    faults, offsets, counted = found.faults, found.published_offset, found.counts
+    subscribers = counted.expected // max(1, counted.published)
+    lost = _falls_on(offsets, faults.lose_every)
+    swapped = _falls_on(offsets, faults.reorder_every) & ~lost
+    twice = _falls_on(offsets, faults.duplicate_every) & ~lost & ~swapped
+    for fault, planted, value in (
+        (f"1 in {faults.lose_every} lost", lost, counted.lost),
+        (f"1 in {faults.duplicate_every} twice", twice, counted.duplicates),
+        (f"1 in {faults.reorder_every} out of order", swapped, counted.out_of_order),
+    ):
+        yield Check(
+            transport=found.target.name, fault=fault, figure="deliveries", unit="",
+            planted=float(planted.sum() * subscribers), found=float(value), bound=0.0,
+        )  # fmt: skip
+
+
+def strangers(found: Found, bounds: Bounds) -> Iterator[Check]:
+    """Check that a delivery which another clock stamped has arrived, and has no latency; the others' are as planted."""
+    every, counted = found.faults.stranger_every, found.counts
+    subscribers = counted.expected // max(1, counted.published)
+    planted = int(_falls_on(found.published_offset, every).sum()) * subscribers
+    # What was due just before the measured phase may have come in it: only what was due in it is looked at.
+    unknown = np.isnan(found.latency_ms) & np.isin(found.offset, found.published_offset)
+    fault = f"1 in {every} by another clock"
+    for figure, expected, value in (
+        ("without latency", planted, int(unknown.sum())),
+        ("received", counted.expected, counted.received),
+    ):
+        yield Check(
+            transport=found.target.name, fault=fault, figure=figure, unit="",
+            planted=float(expected), found=float(value), bound=0.0,
+        )  # fmt: skip
+    for check in delay(found, bounds, percents=(50,)):
+        yield msgspec.structs.replace(check, fault=fault)
+
+
+def slow_first_byte(trial: Trial, target: Target, faults: Faults, bounds: Bounds) -> Iterator[Check]:
+    """Check how long it takes to be let in."""
+    times = trial.result.connect_ms
+    yield Check(
+        transport=target.name, fault=f"first byte after {faults.first_byte_ms:g} ms", figure="connect p50", unit="ms",
+        planted=faults.first_byte_ms, found=float(np.median(times)) if times else None, bound=bounds.connect_ms,
+    )  # fmt: skip
+
+
+def _timed(found: Found, fault: str, figure: str, planted_ms: float, value_ms: float, bound_ms: float) -> Check:
+    return Check(
+        transport=found.target.name, fault=fault, figure=figure, unit="ms",
+        planted=planted_ms, found=None if np.isnan(value_ms) else value_ms, bound=bound_ms,
+    )  # fmt: skip
+
+
+def _bound(found: Found, bounds: Bounds, percent: int) -> float:
+    if found.target.on_a_grid:
+        return bounds.grid_p50_ms if percent == 50 else bounds.grid_p99_ms
+    return bounds.p50_ms if percent == 50 else bounds.p99_ms
+
+
+def _falls_on(offsets: Integers, every: int) -> npt.NDArray[np.bool_]:
+    return offsets % every == 0 if every else np.zeros(len(offsets), dtype=np.bool_)
+
+
+def _percentile(values: Floats, percent: int) -> float:
+    """The order statistic, as the analysis takes it; NaN of nothing."""
+    if not len(values):
+        return float("nan")
+    return float(np.sort(values)[int(np.ceil(round(len(values) * percent / 100, 6))) - 1])

@@ -1,0 +1,134 @@
+"""A/A: does the lab call a transport different from itself? And, once, two transports that are near each other.
+
+Each repeat is what a comparison is: two conditions in randomised, interleaved run blocks, pooled and compared by the
+same code. Only that both are the same transport, and that the cells are short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from loadtests.records.calibration import Comparison, SelfTest
+from loadtests.records.cell_spec import Load
+from loadtests.records.errors import LabError
+from loadtests.records.schema import Validity
+from loadtests.report import bootstrap
+from loadtests.report.condition import Result
+from loadtests.report.study import study
+from loadtests.run import experiment, plan, targets
+from loadtests.run.experiment import Experiment
+from loadtests.run.plan import PlannedCell
+from loadtests.run.progress import Display
+from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from loadtests.run.servers import ServerSettings
+
+TRANSPORT, OTHER = "websocket", "sse"
+RUN_BLOCKS = 2
+BETWEEN_RUN_BLOCKS = 4
+_ARMS = ("a", "b")
+_LOAD = Load(name="20x40", subscribers=20, rate_per_s=40.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats(Experiment):
+    """An experiment whose cells are those of several comparisons, one after the other."""
+
+    repeats: int = 20
+
+    def cells(self) -> tuple[PlannedCell, ...]:
+        """Draw each comparison's blocks by itself; the last one is between two transports."""
+        drawn: list[PlannedCell] = []
+        for repeat in range(self.repeats):
+            arms = _scenario([_load(repeat, arm) for arm in _ARMS], RUN_BLOCKS)
+            drawn += plan.draw(arms, targets.select([TRANSPORT]), self.seed + repeat)
+        between = _scenario([_LOAD], BETWEEN_RUN_BLOCKS)
+        drawn += plan.draw(between, targets.select([TRANSPORT, OTHER]), self.seed + self.repeats)
+        return tuple(replace(cell, order=order) for order, cell in enumerate(drawn))
+
+
+def allowed(repeats: int) -> int:
+    """Return how many of so many repeats may come out different at 95 %: about a tenth, which chance exceeds rarely.
+
+    Of 20 repeats 1 is expected; more than 2 come by chance in 7.5 % of such tests.
+    """
+    return (repeats + 5) // 10
+
+
+def measure(
+    repeats: int, seed: int, runs_folder: Path, show: Callable[[Sequence[PlannedCell]], Display]
+) -> tuple[SelfTest, Path]:
+    """Measure the repeats as one run, and judge them; LabError when interrupted or when nothing can be compared."""
+    made = Repeats(
+        scenario=_scenario([_load(repeat, arm) for repeat in range(repeats) for arm in _ARMS], RUN_BLOCKS),
+        targets=targets.select([TRANSPORT]),
+        seed=seed,
+        runs_folder=runs_folder,
+        bench=experiment.bench_of(ServerSettings()),
+        passes=0,  # a repeated cell would stand in another minute than what it is compared with
+        repeats=repeats,
+    )
+    outcome = experiment.conduct(made, show)
+    if outcome.interrupted:
+        raise LabError(f"stopped before the {repeats} repeats were done; what was measured is in {outcome.folder}")
+    return judge(outcome.folder, repeats), outcome.folder
+
+
+def judge(folder: Path, repeats: int) -> SelfTest:
+    """Compare the two arms of each repeat of a run, and the two transports; LabError where no repeat can be compared.
+
+    A pair with an invalid side is not compared, as in a report.
+    """
+    found = study(folder)
+    by_name = {(result.condition.transport, result.condition.load): result for result in found.results}
+    pairs = []
+    for repeat in range(repeats):
+        a, b = (by_name.get((TRANSPORT, _load(repeat, arm).name)) for arm in _ARMS)
+        pairs.append(compared(f"repeat {repeat + 1}", a, b))
+    same = tuple(pair for pair in pairs if pair is not None)
+    if not same:
+        raise LabError(f"none of the {repeats} repeats can be compared: their cells are invalid; see {folder}")
+    other = compared(f"{OTHER} - {TRANSPORT}", by_name.get((OTHER, _LOAD.name)), by_name.get((TRANSPORT, _LOAD.name)))
+    return SelfTest(
+        transport=TRANSPORT,
+        run_id=found.run.run_id,
+        allowed=allowed(len(same)),
+        repeats=same,
+        left_out=repeats - len(same),
+        between=() if other is None else (other,),
+    )
+
+
+def compared(name: str, a: Result | None, b: Result | None) -> Comparison | None:
+    """Compare as a report does; None where a side is missing or invalid."""
+    blocks = [side.blocks for side in (a, b) if side is not None and side.validity is not Validity.INVALID]
+    if len(blocks) < 2 or blocks[0] is None or blocks[1] is None:
+        return None
+    difference = bootstrap.difference(blocks[0], blocks[1], 50.0)
+    return Comparison(
+        name=name,
+        difference_ms=difference.value_ms,
+        low_ms=difference.low_ms,
+        high_ms=difference.high_ms,
+        smallest_detectable_ms=difference.smallest_detectable_ms,
+        indistinguishable=difference.indistinguishable,
+    )
+
+
+def _load(repeat: int, arm: str) -> Load:
+    return msgspec.structs.replace(_LOAD, name=f"{repeat + 1:02d}{arm}")
+
+
+def _scenario(loads: Sequence[Load], blocks: int) -> Scenario:
+    return Scenario(
+        name="self-test",
+        about="the same transport twice, again and again",
+        cells=tuple(CellPlan(load=load) for load in loads),
+        blocks=blocks,
+        warm_up_s=0.3,
+        measured_s=1.5,
+        grace_s=0.3,
+    )

@@ -1,0 +1,175 @@
+"""What is planted in which trial, for each transport, and what came of it: the long form, and the short one.
+
+The long form gives each transport and fault a server and a generator of their own, as cells have; only a fault of the
+whole server meets all transports together. The short form puts all transports into one generator against one server,
+and plants only what a few seconds can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from loadtests.evidence.calibration import ensemble, findings, outages
+from loadtests.evidence.calibration.bounds import FULL, SHORT
+from loadtests.evidence.calibration.ensemble import Ensemble
+from loadtests.evidence.calibration.faults import Faults
+from loadtests.evidence.calibration.trial import RAW_USERS, Trial, describe_cell, fault_server, run_process, run_trial
+from loadtests.records.calibration import Check
+from loadtests.records.cell_spec import Load
+from loadtests.run.targets import Target
+
+_GOLDEN = 1.6180339887498949  # messages so many grids apart meet all phases of the grid evenly, however few they are
+_GRID_S = 0.015
+_RATE_PER_S = 1 / (_GRID_S * _GOLDEN)
+_SHORT_RATE_PER_S = 30.0
+_OUTAGE_RATE_PER_S = 20.0
+_GRACE_S = 0.5
+_SUBSCRIBERS = 2  # each further one comes later by what the fault server takes to write to it
+_STALL_AFTER = 100  # of 10 s at 20 messages a second, after half a second of warm-up: in the middle
+
+Hear = Callable[[str], None]
+
+
+def spoken(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Keep the transports whose client the fault server speaks to."""
+    return tuple(target for target in targets if target.user_class in RAW_USERS)
+
+
+def full(targets: Sequence[Target], folder: Path, hear: Hear) -> Iterator[Check]:
+    """Run every trial for every transport; raises TrialError. `hear` is told what is being done."""
+    chosen = spoken(targets)
+    for target in chosen:
+        for trial in EACH:
+            hear(f"{target.name}: {_named(trial)}")
+            yield from trial(target, folder / target.name / trial.__name__)
+    for shared in TOGETHER:
+        hear(f"all transports: {_named(shared)}")
+        yield from shared(chosen, folder / shared.__name__)
+
+
+def short(targets: Sequence[Target], folder: Path) -> Iterator[Check]:
+    """Run one trial of some seconds with all transports side by side; raises TrialError."""
+    chosen = spoken(targets)
+    if not chosen:
+        return
+    load = _shared(chosen, _SHORT_RATE_PER_S, 1 / (_SHORT_RATE_PER_S * _GOLDEN))
+    faults = Faults(lose_every=20, duplicate_every=33, reorder_every=45)
+    trial = _run_together(chosen, load, faults, folder, measured_s=1.8, grace_s=0.2)
+    for room, target in enumerate(chosen):
+        found = findings.of(trial, target, load, faults, room)
+        yield from findings.delay(found, SHORT, percents=(50,))
+        yield from findings.losses(found)
+
+
+def _delay(target: Target, folder: Path) -> Iterator[Check]:
+    # More than a thousand deliveries: a p99 of fewer has less than ten beyond it.
+    load = _load(rate_per_s=_RATE_PER_S)
+    faults = Faults(delay_ms=5.0)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=12.5)
+    yield from findings.delay(findings.of(trial, target, load, faults), FULL)
+
+
+def _two_points(target: Target, folder: Path) -> Iterator[Check]:
+    # Every third: neither value may have the grid's even phases to itself.
+    load = _load(rate_per_s=_RATE_PER_S)
+    faults = Faults(delay_ms=5.0, late_ms=20.0, late_every=3)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=6.0)
+    yield from findings.two_points(findings.of(trial, target, load, faults), FULL)
+
+
+def _losses(target: Target, folder: Path) -> Iterator[Check]:
+    load = _load(rate_per_s=100.0)
+    faults = Faults(delay_ms=1.0, lose_every=100, duplicate_every=170, reorder_every=230)  # of 300: 3, 1 and 1
+    trial = run_trial(target.user_class, load, faults, folder, warm_up_s=0.0, measured_s=3.0)
+    yield from findings.losses(findings.of(trial, target, load, faults))
+
+
+def _stall(target: Target, folder: Path) -> Iterator[Check]:
+    found, _ = stalled(target, folder)
+    yield from findings.stall(found, FULL)
+
+
+def stalled(target: Target, folder: Path) -> tuple[findings.Found, Trial]:
+    """Measure a server that stops for a second in the middle of ten."""
+    load = _load(rate_per_s=20.0)
+    faults = Faults(delay_ms=0.0, stall_after=_STALL_AFTER, stall_s=1.0)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=10.0)
+    return findings.of(trial, target, load, faults), trial
+
+
+def _first_byte(target: Target, folder: Path) -> Iterator[Check]:
+    load = _load(rate_per_s=20.0)
+    faults = Faults(first_byte_ms=200.0)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=0.5)
+    yield from findings.slow_first_byte(trial, target, faults, FULL)
+
+
+def _strangers(target: Target, folder: Path) -> Iterator[Check]:
+    load = _load(rate_per_s=_RATE_PER_S)
+    faults = Faults(delay_ms=5.0, stranger_every=3)
+    trial = run_trial(target.user_class, load, faults, folder, measured_s=3.0)
+    yield from findings.strangers(findings.of(trial, target, load, faults), FULL)
+
+
+def _freeze_and_refusals(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
+    load = _shared(chosen, _OUTAGE_RATE_PER_S, _GRID_S)
+    faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(chosen, load), freeze_s=1.0, refuse_every=10)
+    trial = _run_together(chosen, load, faults, folder, measured_s=2.5, grace_s=0.5)
+    for room, target in enumerate(chosen):
+        found = findings.of(trial, target, load, faults, room)
+        yield from outages.short_freeze(trial, found, room, FULL)
+        yield from outages.refusals(trial, found, room)
+
+
+def _freeze_for_good(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
+    load = _shared(chosen, _OUTAGE_RATE_PER_S, _GRID_S)
+    faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(chosen, load))
+    trial = _run_together(chosen, load, faults, folder, measured_s=2.0, grace_s=_GRACE_S)
+    for room, target in enumerate(chosen):
+        yield from outages.freeze(trial, findings.of(trial, target, load, faults, room), room, _GRACE_S, FULL)
+
+
+def _freeze_after(chosen: Sequence[Target], load: Load) -> int:
+    """Return how many publications go before a freeze: of 0.2 s of warm-up and half a second.
+
+    Each room has had as many, and the next is one to whom polls come on a grid: what was due there before is longer ago
+    than the grid, and has been fetched.
+    """
+    on_a_grid = next((room for room, target in enumerate(chosen) if target.on_a_grid), 0)
+    return load.rooms * int(load.rate_per_s * 0.7) + on_a_grid
+
+
+def _run_together(chosen: Sequence[Target], load: Load, faults: Faults, folder: Path, **settings: float) -> Trial:
+    """Run one generator with a room for each transport."""
+    with fault_server(faults) as port:
+        cell = describe_cell(chosen[0].user_class, port, load, warm_up_s=0.2, **settings)
+        told = Ensemble(cell=cell, user_classes=tuple(target.user_class for target in chosen))
+        return run_process(told, cell, folder, ensemble.MODULE)
+
+
+def _shared(chosen: Sequence[Target], rate_per_s: float, poll_interval_s: float) -> Load:
+    return Load(
+        name="together",
+        subscribers=len(chosen),
+        rooms=len(chosen),
+        rate_per_s=rate_per_s,
+        poll_interval_s=poll_interval_s,
+    )
+
+
+def _named(trial: Callable[..., object]) -> str:
+    return trial.__name__.strip("_").replace("_", " ")
+
+
+def _load(*, rate_per_s: float) -> Load:
+    return Load(name="calibration", subscribers=_SUBSCRIBERS, rate_per_s=rate_per_s, poll_interval_s=_GRID_S)
+
+
+EACH: tuple[Callable[[Target, Path], Iterator[Check]], ...] = (
+    _delay, _two_points, _losses, _stall, _first_byte, _strangers,
+)  # fmt: skip
+"""Trials of one transport at a time."""
+
+TOGETHER: tuple[Callable[[Sequence[Target], Path], Iterator[Check]], ...] = (_freeze_and_refusals, _freeze_for_good)
+"""Trials of all transports side by side."""

@@ -1,0 +1,98 @@
+"""Hold a process back on purpose: a processor quota where control groups allow it, else an idle class and a hog.
+
+Linux only. What is set up here is taken down again when the block is left; groups whose process was killed are removed
+by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadtests.run import orphans
+
+SAID = "held back by "
+"""How the line begins that says by what means; the means, in words, follow."""
+
+_PERIOD_US = 100_000
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_NAME = "rtlab-weak-"
+# Ends with its parent, however that ends.
+_HOG = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+
+
+class ThrottleError(RuntimeError):
+    """This system has no way to hold a process back."""
+
+
+@contextmanager
+def held_back(percent: int) -> Iterator[str]:
+    """Give this process about `percent` of a core while entered; yields how, in words. Raises ThrottleError."""
+    for controller in _controllers(_CONTROL_GROUPS):
+        group = controller / f"{_NAME}{os.getpid()}"
+        try:
+            group.mkdir()
+            _limit(group, percent)
+        except OSError:
+            _remove(group)
+            continue
+        try:
+            yield f"a quota of {percent} % of a core (control group)"
+        finally:
+            (controller / "cgroup.procs").write_text(str(os.getpid()))
+            _remove(group)
+        return
+    with _hogged():
+        yield "the idle scheduling class beside a program that uses its core wholly"
+
+
+def _controllers(root: Path) -> Iterator[Path]:
+    """Yield the groups under which one with a quota may be made: of version 2, then of version 1."""
+    for controller in (root, root / "unified", root / "cpu", root / "cpu,cpuacct"):
+        if (controller / "cgroup.procs").is_file():
+            for left in controller.glob(f"{_NAME}*"):
+                if not Path(f"/proc/{left.name.removeprefix(_NAME)}").exists():
+                    _remove(left)
+            yield controller
+
+
+def _limit(group: Path, percent: int) -> None:
+    """Set a new group's quota and enter it; raises OSError where that is not allowed."""
+    quota_us = _PERIOD_US * percent // 100
+    # Control files appear with the group; opening one that did not must not make a file.
+    if (group / "cpu.max").is_file():
+        (group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
+    elif (group / "cpu.cfs_quota_us").is_file():
+        (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
+        (group / "cpu.cfs_quota_us").write_text(str(quota_us))
+    else:
+        raise OSError(f"{group} has no processor quota")
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _remove(group: Path) -> None:
+    try:
+        group.rmdir()
+    except OSError:
+        return  # not ours to remove, or not there
+
+
+@contextmanager
+def _hogged() -> Iterator[None]:
+    if not hasattr(os, "SCHED_IDLE"):
+        raise ThrottleError("neither control groups nor an idle scheduling class here: nothing can be held back")
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(ours)})
+    hog = subprocess.Popen([sys.executable, "-c", _HOG], preexec_fn=orphans.end_with_us())  # noqa: S603  # inherits the one core
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    try:
+        yield
+    finally:
+        hog.kill()
+        hog.wait()
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setaffinity(0, ours)

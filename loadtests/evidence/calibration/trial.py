@@ -1,0 +1,140 @@
+"""One trial: the fault server and a generator as processes of their own, and what the generator wrote.
+
+Where there are two cores or more, the server has the first and the generator the second.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from loadtests.evidence.calibration.faults import Faults
+from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load, Progress
+from loadtests.records.errors import LabError
+from loadtests.records.schema import ABSENT_NS, Phase
+from loadtests.run import cores, orphans
+from loadtests.run.generators import MODULE, Deadline, Generator
+
+RAW_USERS = ("WebSocketUser", "SseUser", "LongPollUser", "ShortPollUser", "SocketIoUser")
+_STOP_S = 5.0
+_HEAR_S = 0.5
+
+Column = npt.NDArray[np.int64]
+
+
+class TrialError(LabError):
+    """The trial gave no result; the message holds what the process said."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it. The columns are those of the measured phase."""
+
+    exit_code: int
+    result: GeneratorResult
+    progress: tuple[Progress, ...]
+    samples: dict[str, Column]
+    publishes: dict[str, Column]
+    folder: Path  # where its whole tables lie
+
+    @property
+    def latencies_ms(self) -> npt.NDArray[np.float64]:
+        """Delivery latency from the scheduled instant to the kernel's receive stamp, or to the user's without one.
+
+        NaN of a publication that another clock stamped.
+        """
+        kernel_ns, user_ns = self.samples["kernel_rx_ns"], self.samples["user_rx_ns"]
+        received_ns, scheduled_ns = np.where(kernel_ns == ABSENT_NS, user_ns, kernel_ns), self.samples["scheduled_ns"]
+        latencies_ms = np.asarray((received_ns - scheduled_ns) / 1e6, dtype=np.float64)
+        return np.where(scheduled_ns == ABSENT_NS, np.nan, latencies_ms)
+
+
+@contextmanager
+def fault_server(faults: Faults) -> Iterator[int]:
+    """Run a fault server; yields its port."""
+    command = [sys.executable, "-m", "loadtests.evidence.calibration.faultserver"]
+    with cores.on(cores.divide(cores.available()).server):
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [*command, "--faults", msgspec.json.encode(faults).decode()],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=orphans.end_with_us(),
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise TrialError(f"the fault server did not start (exit code {process.wait(_STOP_S)})")
+        yield int(json.loads(line)["port"])
+    finally:
+        process.terminate()
+        process.send_signal(signal.SIGCONT)  # one that was frozen takes its end only then
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_S)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> CellSpec:
+    """Make the spec of a trial's cell; `settings` are CellSpec's timings."""
+    defaults: dict[str, float] = {"warm_up_s": 0.5, "measured_s": 4.0, "grace_s": 0.5, "connect_timeout_s": 20.0}
+    names = tuple(f"room-{room}" for room in range(load.rooms))
+    fields = {"cell": "trial", "user_class": user_class, "host": f"http://127.0.0.1:{port}", "tokens": ("token",)}
+    return msgspec.convert({**fields, "room_names": names, "load": load, **defaults, **settings}, CellSpec)
+
+
+def run_generator(spec: CellSpec, folder: Path, module: Sequence[str] = MODULE) -> Trial:
+    """Run one generator to its end; raises TrialError where it left nothing."""
+    return run_process(spec, spec, folder, module)
+
+
+def run_process(told: msgspec.Struct, spec: CellSpec, folder: Path, module: Sequence[str]) -> Trial:
+    """Run a generator process that is `told` what to do, which is `spec` or holds it; raises TrialError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    progress: list[Progress] = []
+    deadline = Deadline(60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s)
+    log = folder / "generator.log"
+    ours = cores.divide(cores.available()).generator
+    with Generator(told, folder, log=log, on_cores=ours, module=module) as generator:
+        while not generator.ended:
+            progress += generator.hear(_HEAR_S)
+            if deadline.passed:
+                raise TrialError(f"the generator did not end within {deadline.timeout_s:.0f} s")
+        exit_code = generator.exit_code(_STOP_S)
+    if exit_code is None or not (folder / "generator.json").exists():
+        said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise TrialError(f"the generator left no result (exit code {exit_code}): {said}")
+    return Trial(
+        exit_code=exit_code,
+        result=msgspec.json.decode((folder / "generator.json").read_bytes(), type=GeneratorResult),
+        progress=tuple(progress),
+        samples=_measured(folder / "samples.parquet"),
+        publishes=_measured(folder / "publishes.parquet"),
+        folder=folder,
+    )
+
+
+def run_trial(user_class: str, load: Load, faults: Faults, folder: Path, **settings: float) -> Trial:
+    """Run a fault server and a generator against it."""
+    with fault_server(faults) as port:
+        return run_generator(describe_cell(user_class, port, load, **settings), folder)
+
+
+def _measured(path: Path) -> dict[str, Column]:
+    table = pq.read_table(path)
+    inside = table.column("phase").to_numpy() == Phase.MEASURED
+    return {name: table.column(name).to_numpy()[inside] for name in table.column_names if name != "cell"}

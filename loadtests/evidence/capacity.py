@@ -1,0 +1,167 @@
+"""`rtlab capacity`: the highest message rate at which a load still meets its objective, by bisection.
+
+Every round measures each transport that is still searched once, in an order drawn anew, each at its own next rate. What
+was found stands in run.json's manifest, section `capacity`; `report.capacity` reads it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+
+from loadtests.evidence.bisection import Search
+from loadtests.records.errors import UsageError
+from loadtests.records.manifest import Value
+from loadtests.records.repeats import SEARCHED
+from loadtests.records.schema import Cell, Run, Validity
+from loadtests.records.slo import Slo
+from loadtests.records.store import RunStore
+from loadtests.report.bounds import AtLeast, greatest
+from loadtests.run import again
+from loadtests.run.plan import PlannedCell
+from loadtests.run.scenarios.scenario import Scenario
+
+KIND = SEARCHED
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where the search looks and when it ends."""
+
+    lowest_per_s: float
+    highest_per_s: float
+    within_percent: float
+    max_steps: int  # of each transport
+    max_minutes: float
+
+    def check(self) -> None:
+        """Raise UsageError unless there is something to search."""
+        rules = (
+            (
+                0 < self.lowest_per_s < self.highest_per_s <= 100_000,
+                "--from must be above 0 and below --to (<= 100000)",
+            ),
+            (0.1 <= self.within_percent <= 100, "--within 0.1 to 100 (per cent) is allowed"),
+            (1 <= self.max_steps <= 100, "--steps 1 to 100 is allowed"),
+            (0 < self.max_minutes <= 1440, "--minutes above 0, at most 1440, is allowed"),
+        )
+        for holds, allowed in rules:
+            if not holds:
+                raise UsageError(f"{self}: {allowed}")
+
+
+def with_the_load(scenario: Scenario) -> Scenario:
+    """Return the scenario with the one cell whose rate is searched; UsageError where that is not clear."""
+    tabled = [cell for cell in scenario.cells if cell.kind == "latency"]
+    if len(tabled) != 1:
+        raise UsageError(
+            f"the scenario {scenario.name} has {len(tabled)} cells of the kind latency; capacity is searched for one"
+        )
+    return msgspec.structs.replace(scenario, cells=(msgspec.structs.replace(tabled[0], kind=KIND),), blocks=1)
+
+
+class Rounds:
+    """The rounds of one search over several transports: what to measure next, and what was found."""
+
+    def __init__(self, planned: Sequence[PlannedCell], slo: Slo, bounds: Bounds, seed: int) -> None:
+        """Search for each of `planned`, one cell per transport, whose rate is replaced."""
+        self._cells = {cell.target.name: cell for cell in planned}
+        self._slo = slo
+        self._bounds = bounds
+        self._random = random.Random(seed)
+        within = 1 + bounds.within_percent / 100
+        self._searches = {
+            name: Search(bounds.lowest_per_s, bounds.highest_per_s, within, bounds.max_steps) for name in self._cells
+        }
+        self._reasons = dict.fromkeys(self._cells, "")
+        self._told = dict.fromkeys(self._cells, True)  # whether the last miss was the server's
+        self._noted: set[str] = set()
+        self._order = 0
+        self._deadline = time.monotonic() + 60 * bounds.max_minutes
+
+    @property
+    def first(self) -> tuple[PlannedCell, ...]:
+        """The cells that are measured in any case."""
+        return tuple(self._cells.values())
+
+    def next(self, store: RunStore) -> tuple[PlannedCell, ...]:
+        """Take what was measured and return the next round; nothing when the search is over."""
+        for cell in store.run.cells:
+            if cell.id not in self._noted:
+                self._noted.add(cell.id)
+                self._note(cell, store.folder)
+        store.describe(KIND, dict(self._found()))
+        names = [] if time.monotonic() > self._deadline else list(self._cells)
+        self._random.shuffle(names)
+        return tuple(self._at(name, rate) for name in names if (rate := self._searches[name].next_rate()) is not None)
+
+    def reached(self, run: Run) -> str:
+        """Say how many cells were measured, and what is not known yet."""
+        searched = [name for name, search in self._searches.items() if not search.over]
+        return f"after {len(run.cells)} cells; the search was not over for {', '.join(searched)}"
+
+    def _at(self, name: str, rate: float) -> PlannedCell:
+        cell, search = self._cells[name], self._searches[name]
+        load = msgspec.structs.replace(cell.load, name=f"{cell.load.name}-rate{rate:g}", rate_per_s=rate)
+        self._order += 1
+        return replace(
+            cell, id=f"{search.steps}-{name}-{load.name}", load=load, block=search.steps, order=self._order - 1
+        )
+
+    def _note(self, cell: Cell, folder: Path) -> None:
+        reason = against(cell, p99_ms(cell, folder / "cells" / cell.id), self._slo)
+        self._searches[cell.transport].note(cell.rate_per_s, met=not reason)
+        if reason:
+            self._reasons[cell.transport], self._told[cell.transport] = reason, not again.is_spoilt(cell)
+
+    def _found(self) -> Iterator[tuple[str, Value]]:
+        yield "slo_p99_ms", self._slo.p99_ms
+        yield "slo_reach_percent", self._slo.reach_percent
+        yield "within_percent", self._bounds.within_percent
+        yield "highest_per_s", self._bounds.highest_per_s
+        for name, search in self._searches.items():
+            yield f"{name}.met_per_s", search.met
+            yield f"{name}.missed_per_s", search.missed
+            yield f"{name}.steps", search.steps
+            yield f"{name}.over", search.over
+            yield f"{name}.against", self._reasons[name] if search.missed is not None else ""
+            yield f"{name}.told", search.missed is None or self._told[name]
+
+
+def against(cell: Cell, p99: float | None, slo: Slo) -> str:
+    """Return what speaks against a cell having met the objective; empty when it has."""
+    if again.is_spoilt(cell):
+        return "; ".join(cell.verdict.reasons)
+    if cell.counts is None:
+        return "; ".join(cell.verdict.reasons)
+    reach_percent = 100 * cell.counts.reach
+    if reach_percent < slo.reach_percent:
+        return f"reach is {reach_percent:.4g} %"
+    if p99 is None:
+        return "too few deliveries for a p99: measure longer, or with more receivers"
+    if greatest(p99) > slo.p99_ms:
+        return f"p99 is {'>= ' if isinstance(p99, AtLeast) else ''}{p99:.3g} ms"
+    return "; ".join(cell.verdict.reasons) if cell.verdict.validity is Validity.INVALID else ""
+
+
+def p99_ms(cell: Cell, folder: Path) -> float | None:
+    """Return the 99th percentile of a cell's delivery latency; None without tables, or too few rows to state it.
+
+    An `AtLeast` where it falls on what never came.
+    """
+    from loadtests.report import censored, latency
+
+    samples, publishes = folder / "samples.parquet", folder / "publishes.parquet"
+    if not samples.is_file() or not publishes.is_file():
+        return None
+    columns = ["scheduled_ns", "kernel_rx_ns", "user_rx_ns", "phase", *censored.SAMPLE_COLUMNS]
+    heard = latency.measured(pq.read_table(samples, columns=columns).to_pandas())
+    missing = censored.missing(cell, heard, latency.measured(pq.read_table(publishes).to_pandas()))
+    found = latency.ascending(latency.delivery_latency_ms(latency.timed(heard)), missing.at_least_ms)
+    return latency.percentile(found.ms, 99, found.exact)

@@ -1,0 +1,200 @@
+"""`rtlab compare`, `run` and `report`: from a scenario's name to a run folder, a report and a table."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from loadtests.evidence import capacity as searched
+from loadtests.evidence.capacity import Bounds
+from loadtests.evidence.request import Request
+from loadtests.records import repeats, store
+from loadtests.records.errors import LabError, RunError, UsageError
+from loadtests.records.schema import Run, Validity
+from loadtests.records.slo import Slo
+from loadtests.report.thresholds import Threshold, ThresholdError, judge, of_slo, parse, require_known
+from loadtests.run import experiment, foreign, progress, scaling, targets
+from loadtests.run.experiment import Experiment, Outcome
+from loadtests.run.links import route as routes
+from loadtests.run.plan import PlannedCell
+from loadtests.run.progress import Display
+from loadtests.run.scaling import Scaling
+from loadtests.run.scenarios import scenario as scenarios
+from loadtests.run.scenarios.scenario import Scenario
+from loadtests.run.servers import ServerSettings
+from loadtests.run.targets import Target
+
+if TYPE_CHECKING:
+    from loadtests.report.study import Study
+
+OK, FAILED, THRESHOLD_BROKEN, SOME_INVALID, INTERRUPTED = 0, 1, 3, 4, 130
+
+
+def compare(scenario: str, request: Request) -> int:
+    """Measure a scenario (name or TOML file) and print table and report path; return the exit code.
+
+    With a Redis, its busiest load is measured a second time, on servers of several instances.
+    """
+    scaled = scaling.asked(request.redis_url, request.instances)
+    chosen = scenarios.find(scenario)
+    if request.link is not None:
+        chosen = scenarios.over_link(chosen, request.link)
+    if scaled is not None:
+        chosen = scenarios.scaled_out(chosen)
+    selected = _selected(request, chosen)
+    thresholds = _thresholds(request.fail_if, chosen, [target.name for target in selected])
+    made = _experiment(request, chosen, selected, scaled)
+    if scaled is not None:
+        scaling.require_redis(scaled.redis_url)
+    routes.require({cell.link for cell in chosen.cells})
+    if chosen.calibrate:
+        made = _calibrated(made)
+    outcome = experiment.conduct(made, _display)
+    return _concluded(outcome, thresholds)
+
+
+def _experiment(
+    request: Request, scenario: Scenario, selected: Sequence[Target], scaled: Scaling | None = None
+) -> Experiment:
+    return Experiment(
+        scenario=scenario,
+        targets=selected,
+        seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
+        runs_folder=request.runs_folder,
+        bench=experiment.bench_of(ServerSettings(deflate=request.deflate), scaled),
+    )
+
+
+def _display(cells: Sequence[PlannedCell]) -> Display:
+    return progress.display(Console(), cells)
+
+
+def _calibrated(made: Experiment) -> Experiment:
+    """Calibrate the experiment's clients, say what came of it, and let the run hold it."""
+    from loadtests.evidence.calibration.preflight import preflight
+
+    ours = [target for target in made.targets if target.foreign is None]
+    if not ours:
+        return made
+    found = preflight(ours)
+    print(found.sentence(), flush=True)
+    return replace(made, checks=found.checks, sections={**made.sections, "calibration": found.section()})
+
+
+def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | None) -> int:
+    """Search the highest rate at which a scenario's one load meets its objective; return the exit code.
+
+    `p99_ms` stands in for the scenario's own. 4 when no rate could be judged for one of the transports.
+    """
+    bounds.check()
+    chosen = scenarios.find(scenario)
+    slo = chosen.slo if p99_ms is None else Slo(p99_ms=p99_ms)
+    if slo is None:
+        raise UsageError(f"the scenario {chosen.name} has no slo: give it one, or --p99 MS")
+    slo.check()
+    chosen = searched.with_the_load(chosen)
+    if request.link is not None:
+        chosen = scenarios.over_link(chosen, request.link)
+    selected = _selected(request, chosen)
+    made = _experiment(request, chosen, selected)
+    routes.require({cell.link for cell in chosen.cells})
+    rounds = searched.Rounds(made.cells(), slo, bounds, made.seed)
+    return _concluded(experiment.conduct(made, _display, rounds))
+
+
+def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
+    """Return what is measured: a foreign server alone or beside `--transports`, else those, else the scenario's."""
+    strangers = foreign.selected(request.target_urls, request.adapters)
+    targets.require_own_names([stranger.adapter.name for stranger in strangers])
+    if strangers:
+        foreign.require_measurable(scenario, strangers)
+    if strangers and request.transports is None:
+        return tuple(map(targets.of_foreign, strangers))
+    names = request.transports.split(",") if request.transports is not None else scenario.transports or targets.names()
+    return (*targets.select(names), *map(targets.of_foreign, strangers))
+
+
+def _concluded(outcome: Outcome, thresholds: Sequence[Threshold] = ()) -> int:
+    if not outcome.interrupted:
+        return conclude(outcome.folder, outcome.run, thresholds)
+    try:
+        conclude(outcome.folder, outcome.run, thresholds)
+    except LabError as error:
+        print(f"rtlab: {error}", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _thresholds(texts: Sequence[str], scenario: Scenario, transports: Collection[str]) -> tuple[Threshold, ...]:
+    """Read what the run is held to, the scenario's own objective last; UsageError for what it could not be."""
+    try:
+        asked = tuple(parse(text) for text in texts)
+        require_known(asked, transports, [cell.load.name for cell in scenario.cells])
+    except ThresholdError as error:
+        raise UsageError(str(error)) from None
+    return asked if scenario.slo is None else (*asked, *of_slo(scenario.slo))
+
+
+def report(run: str, runs_folder: Path) -> int:
+    """Print the table of an earlier run and write its report again; return the exit code."""
+    folder = store.find(runs_folder, run)
+    return conclude(folder, store.load(folder))
+
+
+def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> int:
+    """Print the table and what is against the run; write the report and the exports, and print the report's path.
+
+    Returns the exit code: a broken threshold counts more than an invalid cell, and that more than a report that could
+    not be written. LabError if there is nothing to report.
+    """
+    if not any(cell.costs is not None for cell in run.cells):
+        reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
+        raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
+    from loadtests.report import capacity as brackets
+    from loadtests.report import table
+    from loadtests.report.study import study
+
+    worked_out = study(folder)
+    rows = table.of(worked_out)
+    print(table.render_text(rows) if rows or not worked_out.memory else table.render_memory(worked_out), end="\n\n")
+    if not run.complete:
+        print(f"incomplete: {run.note or 'the lab ended before the run did'}")
+    outcomes = judge(worked_out, thresholds)
+    for outcome in outcomes:
+        print(f"{'BROKEN' if outcome.broken else 'kept'}: {outcome.threshold.text} ({outcome.words})")
+    if found := brackets.render_text(run):
+        print(found)
+    # After the table: a folder that can't be written to, or a full disk, does not take that too.
+    written = _write(folder, worked_out)
+    found_of = repeats.outcomes(run.cells)
+    invalid = [cell for cell, validity in found_of.items() if validity is Validity.INVALID]
+    if invalid:
+        print(f"rtlab: {len(invalid)} of {len(found_of)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
+    broken = dict.fromkeys(outcome.threshold.text for outcome in outcomes if outcome.broken)
+    if broken:
+        print(f"rtlab: broken: {', '.join(broken)}", file=sys.stderr)
+        return THRESHOLD_BROKEN
+    unknown = [
+        bracket.transport for bracket in brackets.brackets(run) if bracket.met_per_s is None and not bracket.told
+    ]
+    return SOME_INVALID if invalid or unknown else OK if written else FAILED
+
+
+def _write(folder: Path, worked_out: Study) -> bool:
+    """Write the report and the exports and print the report's path; where that fails, say why and return False."""
+    from loadtests.report import export
+    from loadtests.report import report as reports
+
+    try:
+        path = reports.write(folder, worked_out)
+        export.write(folder, worked_out)
+    except (OSError, RunError) as error:
+        print(f"rtlab: the report could not be written into {folder}: {error}", file=sys.stderr)
+        return False
+    print(f"report: {path}")
+    return True

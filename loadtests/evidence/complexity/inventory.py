@@ -1,0 +1,113 @@
+"""Which code belongs to which transport, and what it comes to."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.catalogue import Record, records
+from loadtests.evidence.complexity import javascript_source, python_source
+from loadtests.evidence.complexity.counts import Counts
+from loadtests.evidence.complexity.modules import Imports, source_path
+
+_DIRECT: Final = "transports.direct"  # the direct sink: faster, but the portable one serves without it
+_HTTP2: Final = "transports.http2.server"
+_PUBLISH: Final = "loadtests.load.clients.publish"  # where commands go by POST; the next for HTTP/2
+_HTTP2_PUBLISH: Final = "loadtests.load.clients.http2_publish"
+_STOCK: Final = "loadtests.load.users.stock_transports"
+_IMPORTED: Final = re.compile(r'\bfrom\s+"\./([\w-]+\.js)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file, or class, of a transport. `transport` is empty for what all of them share."""
+
+    transport: str
+    part: str  # "server", "client", "direct sink", "stock client", "page client"
+    file: str
+    lines: int
+    branches: int
+    states: int
+
+
+def parts(base: Path) -> tuple[list[Part], list[Part]]:
+    """Each transport's own servers and clients: what its modules import beyond what all transports' do; and the rest,
+    which is what they share, the direct sink, the clients on stock libraries and the page's.
+
+    `base` is the repository. Raises UnreadableSourceError.
+    """
+    counted = [record for record in records().values() if record.server.implementation.startswith("transports.")]
+    servers = {record.name: _servers(record) for record in counted}
+    clients = {record.name: _clients(record) for record in counted}
+    found = [*_separate(servers, "server", "transports", base), *_separate(clients, "client", "loadtests", base)]
+    own = [part for part in found if part.transport and part.part in ("server", "client")]
+    rest = [part for part in found if part not in own]
+    return own, [*rest, *_stock_clients(counted, base), *_page_clients(counted, base)]
+
+
+def _servers(record: Record) -> tuple[str, ...]:
+    """The modules that serve a transport; what they import comes with them."""
+    module = record.server.implementation.partition(":")[0]
+    return (module, _HTTP2) if record.tls else (module,)
+
+
+def _clients(record: Record) -> tuple[str, ...]:
+    """The modules of the lab's client, which speaks the protocol from its bytes up."""
+    module = record.load.client.partition(":")[0]
+    return (module,) if record.duplex else (module, _HTTP2_PUBLISH if record.tls else _PUBLISH)
+
+
+def _separate(roots: Mapping[str, Iterable[str]], part: str, package: str, base: Path) -> Iterator[Part]:
+    imports = Imports(package, base)
+    needed = {transport: imports.closure(modules) for transport, modules in roots.items()}
+    shared = set.intersection(*needed.values())
+    for transport, modules in ({"": shared} | {name: found - shared for name, found in needed.items()}).items():
+        for module in sorted(modules):
+            path = source_path(module, base)
+            name = path.relative_to(base).as_posix()
+            counts = python_source.count(path.read_text(encoding="utf-8"), name)
+            kind = "direct sink" if module == _DIRECT or module.startswith(f"{_DIRECT}.") else part
+            if counts.lines:
+                yield _part(transport, kind, name, counts)
+
+
+def _stock_clients(counted: Iterable[Record], base: Path) -> Iterator[Part]:
+    """Classes on the library that everybody takes: what is left to write."""
+    path = source_path(_STOCK, base)
+    source, name = path.read_text(encoding="utf-8"), path.relative_to(base).as_posix()
+    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    for record in counted:
+        if wanted := record.load.stock_user:
+            code = ast.get_source_segment(source, classes[wanted]) or ""
+            yield _part(record.name, "stock client", f"{name}:{wanted}", python_source.count(code, name))
+
+
+def _page_clients(counted: Iterable[Record], base: Path) -> Iterator[Part]:
+    """The page's clients; of a transport with several lanes the first one's."""
+    folder = base / "transports" / "page" / "clients"
+    needed = {record.name: _scripts(folder, record.proof.lanes[0].module) for record in counted if record.proof.lanes}
+    shared = set.intersection(*needed.values())
+    for transport, scripts in ({"": shared} | {name: found - shared for name, found in needed.items()}).items():
+        for script in sorted(scripts):
+            name = (folder / script).relative_to(base).as_posix()
+            counts = javascript_source.count((folder / script).read_text(encoding="utf-8"), name)
+            yield _part(transport, "page client", name, counts)
+
+
+def _scripts(folder: Path, first: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [first]
+    while waiting:
+        script = waiting.pop()
+        if script not in found:
+            found.add(script)
+            waiting += _IMPORTED.findall((folder / script).read_text(encoding="utf-8"))
+    return found
+
+
+def _part(transport: str, part: str, file: str, counts: Counts) -> Part:
+    return Part(transport, part, file, counts.lines, counts.branches, counts.states)

@@ -1,0 +1,86 @@
+"""`python -m loadtests.evidence.traits [--out FILE]`: try what each transport's connection can do.
+
+Without nginx the questions about it stay open, and standard error says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from core.auth import sign
+from loadtests.evidence.traits import proxy
+from loadtests.evidence.traits.speakers import MULTIPLEXED, SPEAKERS
+from loadtests.evidence.traits.trial import Door, duplex, passage
+from loadtests.records import manifest
+from loadtests.records.errors import LabError
+from loadtests.records.traits import Trait, Traits
+from loadtests.run import targets
+from loadtests.run.servers import Server, ServerSettings
+
+_SCHEMA = 1
+_TOKEN_S = 600.0
+
+
+def examine(folder: Path) -> Traits:
+    """Start the servers (and nginx before one) and ask every transport. Raises LabError and ProxyError."""
+    with _served("all", ServerSettings(), folder) as door:
+        able = {speaker.transport: duplex(speaker, door) for speaker in SPEAKERS}
+        passages = _passages(door, folder) if (version := proxy.version()) else {}
+    for speaker in MULTIPLEXED:
+        target = targets.target(speaker.transport)
+        with _served(target.server_name, ServerSettings().of_target(target), folder) as door:
+            able[speaker.transport] = duplex(speaker, door)
+    rows = [Trait(name, able[name], *passages.get(name, ("", ""))) for name in able]
+    commit = manifest.git(Path(__file__).parents[3])["commit"]
+    return Traits(_SCHEMA, str(commit)[:7] if commit else "not in git", version, tuple(rows))
+
+
+@contextmanager
+def _served(name: str, settings: ServerSettings, folder: Path) -> Iterator[Door]:
+    with Server(name, settings, log=folder / f"{name}.log") as server:
+        server.wait_ready(lambda: None)
+        yield Door(server.port, sign(server.secret.encode(), "trial", ["*"], time.time() + _TOKEN_S))
+
+
+def _passages(door: Door, folder: Path) -> dict[str, tuple[str, str]]:
+    with proxy.proxies(door.port, folder) as ports:
+        return {
+            speaker.transport: (
+                str(passage(speaker, door, ports.plain_port)),
+                str(passage(speaker, door, ports.told_port)),
+            )
+            for speaker in SPEAKERS
+        }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0, or 1 with a sentence on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.evidence.traits", description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the answers there as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        with TemporaryDirectory(prefix="rtlab-traits-") as folder:
+            found = examine(Path(folder))
+    except (LabError, proxy.ProxyError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if not found.nginx:
+        sys.stderr.write("nginx was not found: nothing is said of proxies\n")
+    for row in found.rows:
+        proxied = f"nginx {found.nginx}: {row.proxy}; told how: {row.proxy_told}" if row.proxy else ""
+        sys.stdout.write(f"{row.transport:<10} duplex {'yes' if row.duplex else 'no':<4} {proxied}".rstrip() + "\n")
+    if options.out is not None:
+        options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

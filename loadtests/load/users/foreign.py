@@ -1,0 +1,144 @@
+"""The user of a server that is not ours: what it says is in the cell's adapter."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import gevent
+from locust.env import Environment
+
+from loadtests.load.clients import foreign, stamp
+from loadtests.load.clients.base import Client
+from loadtests.load.clients.errors import Closed, ConnectFailed
+from loadtests.load.clients.events import offset_of
+from loadtests.load.clients.foreign import ForeignPollClient, ForeignPublishClient, ForeignWebSocketClient
+from loadtests.load.clients.publish import PublishClient
+from loadtests.load.users.link import Link
+from loadtests.load.users.raw_user import REOPEN_S, PostingUser, RawUser
+from loadtests.records.adapters.adapter import Adapter
+
+
+class ForeignUser(PostingUser):
+    """Listens by the adapter's protocol; publishes by POST on one connection at a time, or on its own WebSocket.
+
+    On several connections at a time the server would not get the messages in their order. A server may end a connection
+    with an answer, each one even: the next is opened at once, beforehand where it is known to, and takes what the old
+    one was not to take any more. That is no reconnect: nothing was cut.
+    """
+
+    label = "foreign"
+    batch_size = staticmethod(foreign.frames_in)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        adapter = self.cell.spec.adapter
+        if adapter is None:
+            raise ValueError("a foreign server needs an adapter; the cell has none")
+        self._adapter: Adapter = adapter
+        self._to_post: deque[tuple[str, str]] = deque()  # content and ref, for want of a connection that takes them
+        self._one_post_each = False  # the server ends each connection after one answer
+        self._left = False
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        return foreign.client(self._adapter, self.access, self.position)
+
+    def new_post_client(self) -> PublishClient:
+        """Make the client of the connection to publish on."""
+        return ForeignPublishClient(self._adapter, self.access)
+
+    def enter(self, timeout_s: float) -> None:
+        """Connect as one who listens, also to speak where that is the way of messages; else to POST."""
+        if self._adapter.publishes_over_socket:
+            RawUser.enter(self, timeout_s)
+        else:
+            super().enter(timeout_s)
+
+    def leave(self) -> None:
+        """Close every connection, and open none any more."""
+        self._left = True
+        super().leave()
+
+    def talk(self, content: str, ref: str) -> None:
+        """Send one message without waiting."""
+        if not self._adapter.publishes_over_socket:
+            self._to_post.append((content, ref))
+            self._post()
+        elif self.link is not None and isinstance(self.link.client, ForeignWebSocketClient):
+            self.link.send(self.link.client.publish(content, ref))
+            self._take_as_accepted(ref)
+        else:
+            self.cell.note(f"{self.label} publication not sent: not connected")
+
+    def _take_as_accepted(self, ref: str) -> None:
+        # Nothing acknowledges it: what the server lost on the way in is counted with what it lost on the way out.
+        sent = stamp.read_ref(ref)
+        if sent is not None and self.publisher is not None:
+            at = offset_of(foreign.message_id(sent[1]))
+            self.publisher.publications.accept(sent[1], time.monotonic_ns(), at)
+
+    def _post(self) -> None:
+        """POST what the connection takes, and see to it that there is one, with another behind it if it takes one."""
+        while self._to_post and self._posts:
+            link = self._posts[0]
+            client = _client(link)
+            # Behind an answer that ends the connection nothing is taken: the first one shows whether it does.
+            if client.unanswered and (self._one_post_each or not client.answered):
+                break
+            if self._one_post_each and client.answered:
+                self._posts.pop(0)
+                link.close()
+            else:
+                link.send(client.publish(*self._to_post.popleft()))
+        self._see_to_connections()
+
+    def _see_to_connections(self, wait_s: float = 0.0) -> None:
+        if not self._left and len(self._posts) + self._opening < 1 + self._one_post_each:
+            self._opening += 1
+            gevent.spawn_later(wait_s, self._reinforce)
+
+    def _post_ended(self, link: Link, closed: Closed) -> None:
+        client = _client(link)
+        self._to_post.extendleft(reversed(client.take_back()))
+        self._one_post_each = self._one_post_each or client.answered == 1
+        super()._post_ended(link, closed)
+        if client.answered:
+            self._post()
+        else:  # not at once: it would do so again
+            self._see_to_connections(REOPEN_S)
+
+    def _reinforce(self) -> None:
+        super()._reinforce()
+        if self._left:
+            super().leave()
+        else:
+            self._post()
+
+    def _ended(self, closed: Closed) -> None:
+        client = self.link.client if self.link is not None else None
+        successor = client.successor if isinstance(client, ForeignPollClient) else None
+        if self.link is None or successor is None:
+            super()._ended(closed)
+            return
+        self._keep(self.link)
+        self.link = None
+        self.position = successor.position
+        gevent.spawn(self._follow, successor)
+
+    def _follow(self, client: Client) -> None:
+        """Go on with a client that is welcome already."""
+        link = self.new_link(client, self._arrived, self._ended)
+        self.link = link
+        try:
+            self.connect(link, self.cell.spec.connect_timeout_s)
+        except (ConnectFailed, OSError) as error:
+            self.link = None
+            self.lost(Closed(0, str(error)), 0)
+        if self._left:
+            link.close()
+
+
+def _client(link: Link) -> ForeignPublishClient:
+    assert isinstance(link.client, ForeignPublishClient)
+    return link.client

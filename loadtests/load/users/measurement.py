@@ -1,0 +1,173 @@
+"""One cell from the first connection to the last straggler, in the generator's main greenlet."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent.event import Event
+
+from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
+from loadtests.load.clients.sockets import SocketTotals as TcpTotals
+from loadtests.load.users.arrivals import NS_PER_S
+from loadtests.load.users.cell import Cell
+from loadtests.load.users.raw_user import RawUser
+from loadtests.load.users.vitals import Vitals, growth, sum_totals
+from loadtests.records import notes
+from loadtests.records.cell_spec import CellSpec, GeneratorResult, Progress
+
+_LEAD_NS = 100_000_000  # between the last connection and the first publication
+_LOOK_S = 0.02
+
+
+class Failed(Exception):
+    """The cell could not be measured; the message says why."""
+
+
+class Measurement:
+    """Runs one cell whose users have been spawned. `stop` ends it early; what was recorded stays."""
+
+    def __init__(self, cell: Cell, expected_users: int, report: Callable[[Progress], None]) -> None:
+        self.cell = cell
+        self.interrupted = ""
+        self._expected_users = expected_users
+        self._report = report
+        self._stopped = Event()
+        self._vitals = Vitals(cell, lambda: self.say("second"))
+        self._from_ns = self._to_ns = 0
+        self._until_ns: int | None = None
+        self._cpu_s = 0.0
+        self._looked_at = 0
+        self._steps = 0  # of the wall clock, before the measured phase
+        self._growth: tuple[TcpTotals | None, TcpTotals | None] = (None, None)
+
+    def stop(self, why: str) -> None:
+        """End the measurement at the next look."""
+        self.interrupted = self.interrupted or why
+        self._stopped.set()
+
+    def say(self, event: str, message: str = "") -> None:
+        """Report progress."""
+        cell = self.cell
+        self._report(
+            Progress(
+                event=event,
+                message=message,
+                connected=cell.connected,
+                delivered=cell.recorder.deliveries,
+                at_ns=time.monotonic_ns(),
+            )
+        )
+
+    def run(self) -> None:
+        """Connect, then hold or measure; raises Failed."""
+        self._vitals.start()
+        self.say("connecting", f"{self._expected_users} users")
+        self._await_everybody()
+        # The collector's pauses are milliseconds long with this many objects, and nothing here makes cycles.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self.say("connected")
+        spec = self.cell.spec
+        if spec.hold_s:
+            self._from_ns = time.monotonic_ns()
+            self._to_ns = self._from_ns + int(spec.hold_s * NS_PER_S)
+            self._measure()
+            self.say("held")
+            return
+        start_ns = time.monotonic_ns() + _LEAD_NS
+        self._from_ns = start_ns + int(spec.warm_up_s * NS_PER_S)
+        self._to_ns = self._from_ns + int(spec.measured_s * NS_PER_S)
+        self.cell.begin(start_ns, self._to_ns)
+        self._sleep_until(self._from_ns)
+        self.say("measuring")
+        self._measure()
+        grace_s = max([spec.grace_s, *(user.straggle_s() for user in self.cell.users[:1])])
+        self._sleep_until(time.monotonic_ns() + int(grace_s * NS_PER_S))
+        self._until_ns = time.monotonic_ns()
+
+    def result(self) -> GeneratorResult:
+        """What `generator.json` says."""
+        cell = self.cell
+        errors = notes.most(cell.errors)
+        if cell.recorder.dropped:
+            errors["delivery not kept: the recorder was full"] = cell.recorder.dropped
+        refused, unanswered = cell.recorder.failed(self._from_ns, self._to_ns)
+        return GeneratorResult(
+            cell=cell.spec.cell,
+            clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped else "user",
+            subscribers_connected=len(cell.connect_ms),
+            measured_from_ns=self._from_ns,
+            measured_to_ns=self._to_ns,
+            connect_ms=tuple(cell.connect_ms),
+            sockets=growth(*self._growth),
+            seconds=self._vitals.seconds(self._from_ns, self._to_ns),
+            hub_lag_ms_p99=self._vitals.lag_ms_p99(self._from_ns, self._to_ns),
+            cpu_s=self._cpu_s,
+            refused=refused,
+            unanswered=unanswered,
+            until_ns=self._until_ns,
+            told_gaps=cell.told_gaps,
+            reconnects=cell.reconnects,
+            looked_at=self._looked_at,
+            errors=errors,
+            clock_steps=cell.clock.steps - self._steps,
+            strangers=cell.recorder.strangers,
+        )
+
+    @property
+    def window_ns(self) -> tuple[int, int]:
+        """The measured phase: [from, to)."""
+        return self._from_ns, self._to_ns
+
+    def _await_everybody(self) -> None:
+        cell = self.cell
+        while cell.ready < self._expected_users and not self._stopped.is_set():
+            if cell.failed:
+                raise Failed(cell.failed)
+            if time.monotonic_ns() > cell.deadline_ns() + NS_PER_S:
+                why = notes.in_words(cell.errors, show=3)
+                raise Failed(
+                    f"{cell.ready} of {self._expected_users} users connected within {cell.spec.connect_timeout_s:g} s"
+                    + (f": {why}" if why else "")
+                )
+            self._stopped.wait(_LOOK_S)
+
+    def _measure(self) -> None:
+        before, deliveries = self._read(), self.cell.recorder.deliveries
+        cpu_s = time.process_time()
+        # Connecting, the collection and these sums are no lag of the measured phase.
+        self._vitals.new_second()
+        self._steps = self.cell.clock.steps
+        self._sleep_until(self._to_ns)
+        self._vitals.new_second()
+        self._growth = before, self._read()
+        self._looked_at = self.cell.recorder.deliveries - deliveries
+        self._cpu_s = time.process_time() - cpu_s
+
+    def _read(self) -> TcpTotals | None:
+        """Return what the users' sockets have brought so far; bytes only as far as their deliveries are counted.
+
+        What is due at the very instant of a look may have reached the kernel, and not be counted before the other look.
+        """
+        totals = sum_totals(self.cell.users)
+        links = {user.link for user in self.cell.users if isinstance(user, RawUser) and user.link is not None}
+        if totals is None:
+            return None
+        return totals._replace(bytes_received=totals.bytes_received - self.cell.inbox.unparsed_bytes(links))
+
+    def _sleep_until(self, due_ns: int) -> None:
+        left_s = (due_ns - time.monotonic_ns()) / NS_PER_S
+        if left_s > 0:
+            self._stopped.wait(left_s)
+        else:
+            gevent.sleep(0)
+
+
+def count_users(spec: CellSpec) -> int:
+    """Subscribers and publishers of a cell."""
+    load = spec.load
+    return load.users if load.rate_per_s and not spec.hold_s else load.subscribers

@@ -1,0 +1,206 @@
+"""Room users on raw sockets: kernel stamps, one watcher per socket. These are the ones that measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import gevent
+from gevent.hub import Waiter
+from locust.env import Environment
+
+from loadtests.load.clients.base import Client
+from loadtests.load.clients.errors import Closed, ConnectFailed
+from loadtests.load.clients.events import Arrival
+from loadtests.load.clients.http2_publish import Http2PublishClient
+from loadtests.load.clients.publish import PublishClient
+from loadtests.load.clients.sockets import SocketTotals
+from loadtests.load.clients.tls import TlsPipe
+from loadtests.load.users.link import Link
+from loadtests.load.users.room_user import RoomUser
+
+REOPEN_S = 0.2
+
+
+class RawUser(RoomUser):
+    """A room user whose events come over one `Link`."""
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.link: Link | None = None
+        self._past: SocketTotals | None = None  # of connections that are gone
+        self._welcome: Waiter | None = None
+
+    def new_client(self) -> Client:
+        """Make the client of the next connection."""
+        raise NotImplementedError
+
+    def new_link(
+        self, client: Client, arrived: Callable[[list[Arrival], int, int], None], ended: Callable[[Closed], None]
+    ) -> Link:
+        """Make the link of a client, over TLS where the server's address says so."""
+        endpoint = self.access.endpoint
+        tls = TlsPipe(self.cell.tls(endpoint, client.alpn), endpoint.host, client.alpn) if endpoint.secure else None
+        return Link(client, self.cell.clock, self.cell.readers, self.cell.inbox, arrived, ended, tls)
+
+    def connect(self, link: Link, timeout_s: float) -> None:
+        """Open a link to the first of the server's addresses that takes it, e.g. both of localhost.
+
+        Raises ConnectFailed with what each address said, and OSError where the host has none.
+        """
+        endpoint = self.access.endpoint
+        addresses = self.cell.addresses(endpoint)
+        failures: list[str] = []
+        for place, address in enumerate(addresses):
+            try:
+                link.open(address, timeout_s / (len(addresses) - place))
+            except (ConnectFailed, OSError) as error:
+                failures.append(str(error))
+            else:
+                self.cell.prefer(endpoint, address)
+                return
+        raise ConnectFailed("; ".join(failures), retryable=True)
+
+    def enter(self, timeout_s: float) -> None:
+        """Connect and wait for the welcome, or a poll's first answer."""
+        link = self.link = self.new_link(self.new_client(), self._arrived, self._ended)
+        welcome = self._welcome = Waiter()
+        limit = gevent.Timeout(timeout_s)
+        limit.start()
+        try:
+            self.connect(link, timeout_s)
+            closed = welcome.get()
+        except OSError as error:
+            raise ConnectFailed(f"{self.access.endpoint.host}: {error}", retryable=True) from error
+        except gevent.Timeout as timeout:
+            link.close()
+            if timeout is not limit:
+                raise
+            raise ConnectFailed(f"no welcome within {timeout_s:.1f} s", retryable=True) from None
+        finally:
+            limit.close()
+            self._welcome = None
+        if closed is not None:
+            raise ConnectFailed(str(closed), retryable=closed.retryable)
+
+    def leave(self) -> None:
+        """Close the connection."""
+        if self.link is not None:
+            self._keep(self.link)
+            self.link.close()
+            self.link = None
+
+    def socket_totals(self) -> SocketTotals | None:
+        """TCP_INFO over all connections so far."""
+        return _add(self._past, self.link.totals() if self.link is not None else None)
+
+    def _arrived(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
+        if self._welcome is not None and self.link is not None and self.link.client.welcomed:
+            welcome, self._welcome = self._welcome, None
+            welcome.switch(None)
+        if arrivals:
+            self.record(arrivals, kernel_ns, user_ns)
+
+    def _ended(self, closed: Closed) -> None:
+        link = self.link
+        if link is None:
+            return
+        self._keep(link)
+        self.link = None
+        self.position = link.client.position
+        if self._welcome is not None:
+            self._welcome.switch(closed)
+        else:
+            self.lost(closed, link.client.retry_ms)
+
+    def _keep(self, link: Link) -> None:
+        """Keep the counts of a connection that is about to go."""
+        self._past = _add(self._past, link.totals())
+        self.cell.told_gaps += link.client.told_gaps
+
+
+class PostingUser(RawUser):
+    """A user of a transport that only receives: it publishes by POST.
+
+    A message goes to the connection with the fewest unanswered ones; while none is idle, another connection is opened
+    behind the scenes, up to `max_post_links`. Past that POSTs queue behind each other in the server, never here.
+    """
+
+    abstract = True
+    max_post_links: ClassVar[int] = 4
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._posts: list[Link] = []
+        self._opening = 0
+
+    def new_post_client(self) -> PublishClient | Http2PublishClient:
+        """Make the client of the next connection to publish on."""
+        return PublishClient(self.access)
+
+    def enter(self, timeout_s: float) -> None:
+        """Open the stream where this user listens, and a connection to publish on where it talks."""
+        if self.seat.listens:
+            super().enter(timeout_s)
+        if self.seat.publisher >= 0 and not self._posts:
+            self._posts.append(self._open_post(timeout_s))
+
+    def prepare_to_talk(self, timeout_s: float) -> None:
+        """Open a connection to publish on."""
+        if not self._posts:
+            self._posts.append(self._open_post(timeout_s))
+
+    def talk(self, content: str, ref: str) -> None:
+        """POST without waiting; with no connection at all the message stays unanswered, and counts so."""
+        idle_at_best = 1
+        if self._posts:
+            link = min(self._posts, key=_unanswered)
+            idle_at_best = _unanswered(link)
+            client = link.client
+            assert isinstance(client, PublishClient | Http2PublishClient)
+            link.send(client.publish(content, ref))
+        else:
+            self.cell.note(f"{self.label} publication not sent: no connection to POST on")
+        if idle_at_best and len(self._posts) + self._opening < self.max_post_links:
+            self._opening += 1
+            gevent.spawn(self._reinforce)
+
+    def leave(self) -> None:
+        """Close the stream and the POST connections."""
+        super().leave()
+        for link in self._posts:
+            link.close()
+        self._posts.clear()
+
+    def _open_post(self, timeout_s: float) -> Link:
+        link = self.new_link(self.new_post_client(), self.record, lambda closed: self._post_ended(link, closed))
+        self.connect(link, timeout_s)
+        return link
+
+    def _post_ended(self, link: Link, closed: Closed) -> None:
+        if link in self._posts:
+            self._posts.remove(link)
+        if unanswered := _unanswered(link):
+            self.cell.note(f"{self.label} POST connection ended with {unanswered} unanswered: {closed}")
+
+    def _reinforce(self) -> None:
+        try:
+            self._posts.append(self._open_post(self.cell.spec.connect_timeout_s))
+        except ConnectFailed as error:
+            self.cell.note(f"{self.label} POST connection failed: {error}")
+            gevent.sleep(REOPEN_S)
+        finally:
+            self._opening -= 1
+
+
+def _unanswered(link: Link) -> int:
+    assert isinstance(link.client, PublishClient | Http2PublishClient)
+    return link.client.unanswered
+
+
+def _add(left: SocketTotals | None, right: SocketTotals | None) -> SocketTotals | None:
+    if left is None or right is None:
+        return left or right
+    return SocketTotals(*(ours + theirs for ours, theirs in zip(left, right, strict=True)))

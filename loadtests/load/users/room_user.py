@@ -1,0 +1,248 @@
+"""The room user: spawn, connect, receive, publish, reconnect, record. Everything but the transport."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import gevent
+from gevent.event import AsyncResult
+from locust import User, task
+from locust.env import Environment
+
+from loadtests.load.clients import stamp
+from loadtests.load.clients.errors import Closed, ConnectFailed, NotPublished
+from loadtests.load.clients.events import Arrival, Event, batch_size, offset_of
+from loadtests.load.clients.sockets import SocketTotals
+from loadtests.load.clients.timebase import OUR_CLOCK
+from loadtests.load.users.cell import cell_of
+from loadtests.load.users.publisher import Publisher
+from loadtests.records.schema import ABSENT_NS
+
+_BACKOFF_S = 0.1
+_BACKOFF_CAP_S = 5.0
+
+
+class RoomUser(User):
+    """One member of one room.
+
+    A transport's class says how to `enter`, `talk` and `leave`, and calls `record` for what arrives and `lost` when its
+    connection ends. The user's own greenlet only ever connects; between connections it sleeps on `_news`.
+    """
+
+    abstract = True
+    label: ClassVar[str]
+    needs_tls: ClassVar[bool] = False
+    batch_size = staticmethod(batch_size)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.cell = cell_of(environment)
+        self.seat = self.cell.next_seat()
+        self.access = self.cell.access(self.seat, self.host)
+        self.row = type(self).__name__  # in Locust's tables
+        self._spawned_ns = time.monotonic_ns()
+        self.position = ""  # where to resume
+        self.publisher: Publisher | None = None
+        self._inside = False
+        self._news = AsyncResult()  # why the connection ended
+        self._retry_ms = 0  # the server's hint for the next attempt
+        if self.seat.listens:
+            self.cell.users.append(self)
+
+    def enter(self, timeout_s: float) -> None:
+        """Connect, resuming after `position` where it is not empty; return when welcome. Raises ConnectFailed."""
+        raise NotImplementedError
+
+    def talk(self, content: str, ref: str) -> None:
+        """Send one message without waiting; called in the hub."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Close every connection."""
+        raise NotImplementedError
+
+    def socket_totals(self) -> SocketTotals | None:
+        """TCP_INFO of all connections that events came over; None where the transport cannot tell."""
+        return None
+
+    def straggle_s(self) -> float:
+        """How long after its publication a delivery may take by the transport's own design, loopback or not."""
+        return 0.0
+
+    @task
+    def live(self) -> None:
+        """Connect in turn, then stay: reconnect with resume whenever the connection is lost."""
+        cell = self.cell
+        gevent.sleep(max(0.0, (cell.slot_ns(self.seat) - time.monotonic_ns()) / 1e9))
+        if cell.full or not self._enter_first():
+            AsyncResult().get()  # nothing wakes it but Locust's stop
+        while True:
+            closed = self._news.get()
+            self._news = AsyncResult()
+            cell.note(f"{self.label} connection ended: {closed}")
+            self._enter_again(closed)
+
+    def on_stop(self) -> None:
+        """Close what is open."""
+        self.leave()
+        self._outside()
+        self._give_up_seat()
+        if self.publisher is not None:
+            self.publisher.stop()
+
+    def may_talk_in(self, room: int) -> bool:
+        """Whether this user could publish in `room` for one who has stopped."""
+        return self._inside and self.publisher is None and self.seat.room == room
+
+    def take_over(self, publisher: Publisher) -> None:
+        """Publish for one who has stopped."""
+        self.seat = self.seat._replace(publisher=publisher.publications.publisher)
+        self.publisher = publisher
+        gevent.spawn(self._begin_to_talk, publisher)
+
+    def prepare_to_talk(self, timeout_s: float) -> None:
+        """Open what publishing needs beside the connection that events come over; raises ConnectFailed."""
+
+    def lost(self, closed: Closed, retry_ms: int) -> None:
+        """Take note that an established connection ended; wakes the user's greenlet."""
+        self._outside()
+        self._retry_ms = retry_ms
+        self._news.set(closed)
+
+    def record(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
+        """Record what one read brought. The hot path: called in the hub for each read of each socket."""
+        cell, seat = self.cell, self.seat
+        recorder = cell.recorder
+        in_batch = 1 if len(arrivals) == 1 else self.batch_size(arrivals)
+        for event, wire_bytes in arrivals:
+            if event.type == "chat":
+                stamped = stamp.read(event.content) if seat.listens else None
+                if stamped is None:
+                    continue
+                publisher, message, scheduled_ns, sent_ns, clock = stamped
+                ours = clock == OUR_CLOCK
+                if not ours:
+                    # Times of two clocks can't be subtracted: the delivery counts, its latency is unknown.
+                    scheduled_ns = sent_ns = ABSENT_NS
+                    recorder.strangers += 1
+                recorder.add(
+                    (
+                        scheduled_ns,
+                        sent_ns,
+                        kernel_ns,
+                        user_ns,
+                        publisher,
+                        message,
+                        seat.number,
+                        seat.room,
+                        offset_of(event.id),
+                        len(event.content),  # a stamp is ASCII: characters are bytes
+                        wire_bytes,
+                        in_batch,
+                    )
+                )
+                if kernel_ns == ABSENT_NS:
+                    cell.stamped = False
+                if ours and not recorder.deliveries % cell.mirror.stride:
+                    received_ns = user_ns if kernel_ns == ABSENT_NS else kernel_ns
+                    if received_ns < sent_ns:
+                        cell.note("a delivery came before it was sent: a clock was wrong, its latency is not shown")
+                    else:
+                        cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes, self.row)
+            elif event.ref:
+                self.answered(event, user_ns)
+            elif event.type == "error":
+                cell.note(f"{self.label} error event: {event.code} {event.message}")
+
+    def answered(self, event: Event, read_ns: int) -> None:
+        """Take the answer to a publication, an `ack` or an `error` event; one to what was not published is ignored."""
+        if self.publisher is None:
+            return
+        self.publisher.answered(event, read_ns)
+        if event.type == "error":
+            self.cell.note(f"{self.label} publication refused: {event.code}")
+            self.cell.mirror.failed("publish", NotPublished(f"refused: {event.code}"), self.row)
+
+    def _enter_first(self) -> bool:
+        cell = self.cell
+        attempt = 0
+        # Locust may spawn a user long after the cell began: it has as much time as the first.
+        deadline_ns = max(cell.deadline_ns(), self._spawned_ns + int(cell.spec.connect_timeout_s * 1e9))
+        while True:
+            began_ns = time.monotonic_ns()
+            try:
+                self.enter(max(0.1, (deadline_ns - began_ns) / 1e9))
+            except ConnectFailed as error:
+                attempt += 1
+                pause_s = self._backoff_s(attempt)
+                cell.note(f"{self.label} connect failed: {error}")
+                if error.retryable and time.monotonic_ns() + pause_s * 1e9 < deadline_ns:
+                    gevent.sleep(pause_s)
+                    continue
+                cell.failed = cell.failed or f"user {self.seat.number} ({self.label}): {error}"
+                cell.mirror.failed("connect", error, self.row)
+                self._give_up_seat()
+                return False
+            break
+        if self.seat.listens:
+            cell.connect_ms.append((time.monotonic_ns() - began_ns) / 1e6)
+        cell.ready += 1
+        if self.seat.publisher >= 0:
+            self.publisher = cell.add_publisher(self.seat, self.talk)
+        self._came_in()
+        return True
+
+    def _enter_again(self, closed: Closed) -> None:
+        attempt = 0
+        self.cell.reconnects += 1
+        while closed.retryable:
+            hint_s, self._retry_ms = self._retry_ms / 1000, 0
+            gevent.sleep(max(hint_s, self._backoff_s(attempt)))
+            attempt += 1
+            try:
+                self.enter(self.cell.spec.connect_timeout_s)
+            except ConnectFailed as error:
+                self.cell.note(f"{self.label} reconnect failed: {error}")
+                if error.retryable:
+                    continue
+                break
+            self._came_in()
+            return
+        self.cell.mirror.failed("reconnect", ConnectFailed(str(closed), retryable=False), self.row)
+        self._give_up_seat()
+        AsyncResult().get()
+
+    def _backoff_s(self, attempt: int) -> float:
+        # Full jitter: clients that were cut together must not come back together.
+        return self.cell.random.uniform(0.0, min(_BACKOFF_CAP_S, _BACKOFF_S * 2**attempt))
+
+    def _came_in(self) -> None:
+        self._inside = True
+        self.cell.connected += self.seat.listens
+        self.cell.talkers.offer(self)
+
+    def _begin_to_talk(self, publisher: Publisher) -> None:
+        attempt = 0
+        while self.publisher is publisher:
+            try:
+                self.prepare_to_talk(self.cell.spec.connect_timeout_s)
+            except ConnectFailed as error:
+                self.cell.note(f"{self.label} POST connection failed: {error}")
+                gevent.sleep(self._backoff_s(attempt := attempt + 1))
+                continue
+            if self.publisher is publisher:
+                publisher.hand_to(self.talk)
+            return
+
+    def _give_up_seat(self) -> None:
+        """Let somebody else publish in this user's place, where users come and go."""
+        if self.seat.publisher < 0 or not self.cell.talkers.open:
+            return
+        publisher, self.publisher = self.publisher or self.cell.add_publisher(self.seat, None), None
+        self.seat = self.seat._replace(publisher=-1)
+        self.cell.talkers.vacate(publisher)
+
+    def _outside(self) -> None:
+        self.cell.connected -= self._inside and self.seat.listens
+        self._inside = False

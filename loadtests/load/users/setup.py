@@ -1,0 +1,89 @@
+"""What must hold before a plain Locust run starts, each refusal one sentence with its cure."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtests.load.clients import descriptors
+from loadtests.load.clients.http import Endpoint, parse_endpoint
+from loadtests.load.users.room_user import RoomUser
+
+SPARE_FILES = 64  # beside the connections: Locust's own, modules, the shard
+POSTS_PER_TALKER = 4  # connections to publish on, at most
+_CONNECT_S = 5.0
+
+
+class SetUpError(Exception):
+    """The run cannot start as it was asked for; the message says what to give."""
+
+
+def check_tasks(classes: Sequence[type[RoomUser]]) -> None:
+    """Raise SetUpError for a class that Locust's options have left nothing to do."""
+    for user_class in classes:
+        if not user_class.tasks:
+            raise SetUpError(
+                f"--tags and --exclude-tags leave {user_class.__name__} without its one task, which has no tag; "
+                "choose users by their class instead"
+            )
+
+
+def check_hosts(classes: Sequence[type[RoomUser]], host: str | None) -> str:
+    """Return the host of the run, or of its first class; SetUpError unless each class has one that answers.
+
+    `host` is Locust's --host: it counts before a class's own, as Locust has it. Raises AddressError.
+    """
+    found: dict[str, Endpoint] = {}
+    for user_class in classes:
+        url = host or user_class.host
+        if not url:
+            raise SetUpError(
+                f"no host for {user_class.__name__}; give --host http://HOST:PORT, or name only classes that have one"
+            )
+        endpoint = found[url] = parse_endpoint(url)
+        if user_class.needs_tls and not endpoint.secure:
+            raise SetUpError(f"host {url!r}: {user_class.__name__} speaks HTTP/2 over TLS only; give https://HOST:PORT")
+    for url, endpoint in found.items():
+        try:
+            socket.create_connection((endpoint.host, endpoint.port), timeout=_CONNECT_S).close()
+        except OSError as error:
+            said = (error.strerror or str(error)).lower()
+            raise SetUpError(f"{said} at {url}; start the server first, or give its address with --host") from error
+    return next(iter(found), host or "")
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder for the raw samples; SetUpError where nothing can be written there when the run ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise SetUpError(f"--rtlab-out {folder}: {said}; give a folder that can be written to") from error
+
+
+def most_users(talkers: int) -> int | None:
+    """Return how many users this process has room for, with so many of them publishing; None without a limit."""
+    limit = descriptors.raise_limit()
+    return None if limit is None else limit - SPARE_FILES - talkers * POSTS_PER_TALKER
+
+
+def too_many(users: int, talkers: int) -> str:
+    """Return why so many users don't fit into this process; empty if they do."""
+    return descriptors.complaint(users, SPARE_FILES + talkers * POSTS_PER_TALKER)
+
+
+def worker_number(runner: object) -> int:
+    """Return the number of the worker that `runner` is; 0 where it is none."""
+    return max(0, getattr(runner, "worker_index", 0))
+
+
+def secret(variable: str) -> bytes:
+    """Return the key that tokens are signed with; SetUpError without one."""
+    found = os.environ.get(variable, "").encode()
+    if not found:
+        raise SetUpError(f"{variable} is not set; give it the server's own, so that tokens can be signed")
+    return found

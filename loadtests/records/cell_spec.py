@@ -1,0 +1,127 @@
+"""What one cell asks of the generator, and what the generator answers: values only.
+
+The lab writes a `CellSpec` as JSON, starts `python -m loadtests.load.users.generator SPEC OUT_DIR` and reads, line by
+line, `Progress` objects from its standard output. In OUT_DIR the generator leaves `samples.parquet` and
+`publishes.parquet` (columns: `loadtests.records.schema`) and `generator.json` (a `GeneratorResult`).
+
+Two conventions of the pair: subscriber `i` listens in room `i % rooms` and publisher `j` speaks in room `j % rooms`
+(both are the same user where everybody in a room talks); and the server may still be starting when the generator does,
+so a refused connection is tried again until `connect_timeout_s` is over.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from loadtests.records.adapters.adapter import Adapter
+
+DOWNSTREAM, CHAT, ECHO = "downstream", "chat", "echo"
+DIRECTIONS = (DOWNSTREAM, CHAT, ECHO)
+"""Publishers apart from those who listen; every listener of a room publishes too; each alone in a room with itself."""
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many listen, how much is said."""
+
+    name: str  # e.g. "50x10"
+    subscribers: int  # over all rooms
+    rate_per_s: float  # publications per second and room; 0: nobody publishes
+    rooms: int = 1
+    publishers: int = 1  # per room; they share the room's rate
+    payload_bytes: int = 128
+    arrivals: str = "constant"  # "constant", "poisson" or "burst" (all of a second's messages at once)
+    direction: str = DOWNSTREAM  # one of DIRECTIONS: who publishes
+    poll_interval_s: float = 1.0  # short polling: the fixed grid
+    poll_wait_s: float = 25.0  # long polling
+
+    @property
+    def users(self) -> int:
+        """How many users the load needs when it publishes: where listeners talk, there is nobody else."""
+        return self.subscribers + (self.publishers * self.rooms if self.direction == DOWNSTREAM else 0)
+
+
+_GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, lie evenly spread for any number of users
+
+
+def poll_phase(subscriber: int) -> float:
+    """Return where on the short-poll grid a subscriber asks, as a share of the interval: at phase x interval, modulo
+    the interval, of CLOCK_MONOTONIC."""
+    return subscriber * _GOLDEN % 1
+
+
+FOREIGN_USER = "ForeignUser"
+"""The user class of every server that is not ours: what it says is in the cell's adapter."""
+
+
+class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One cell, as the generator gets it."""
+
+    cell: str  # schema.Cell.id
+    user_class: str  # class name in loadtests.locustfile, e.g. "WebSocketUser"
+    host: str  # "http://127.0.0.1:8001"
+    publish_host: str = ""  # for users who only publish: beside the server, not over its link; empty: as `host`
+    load: Load
+    tokens: tuple[str, ...]  # one per user, subscribers first, then publishers; repeated if short
+    room_names: tuple[str, ...]
+    warm_up_s: float = 1.0
+    measured_s: float = 4.0
+    connect_timeout_s: float = 30.0
+    connects_per_s: float = 1000.0
+    grace_s: float = 1.0  # how long stragglers are awaited after the last publication
+    seed: int = 1
+    hold_s: float = 0.0  # memory cells: keep everybody connected this long, and publish nothing
+    adapter: Adapter | None = None  # of a server that is not ours
+    deflate: bool = False  # WebSocket clients offer permessage-deflate
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the generator's standard output."""
+
+    event: str  # "connecting", "connected", "measuring", "second", "held", "done", "failed"
+    message: str = ""
+    connected: int = 0
+    delivered: int = 0
+    at_ns: int = 0  # CLOCK_MONOTONIC
+
+
+class SocketTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """TCP_INFO summed over the subscribers' sockets, growth during the measured phase; None: there is no TCP_INFO."""
+
+    bytes_received: int | None
+    bytes_sent: int | None
+    segments_in: int | None
+    segments_out: int | None
+
+
+class GeneratorSecond(msgspec.Struct, frozen=True, kw_only=True):
+    """One second of the generator's own life."""
+
+    t_ns: int
+    phase: int
+    cpu_percent: float
+    rss_kib: float
+    lag_ms: float  # worst lateness of a 10 ms tick of its hub
+
+
+class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`generator.json`."""
+
+    cell: str
+    clock: str  # "kernel" or "user"
+    subscribers_connected: int
+    measured_from_ns: int  # scheduled instants in [from, to) belong to the measured phase
+    measured_to_ns: int
+    connect_ms: tuple[float, ...]  # one per subscriber: TCP connect to `welcome` or first poll answer
+    sockets: SocketTotals | None
+    seconds: tuple[GeneratorSecond, ...]
+    hub_lag_ms_p99: float | None  # lateness of 10 ms ticks in the measured phase, those that a stall swallowed included
+    cpu_s: float  # generator CPU in the measured phase
+    refused: int  # publications answered by an error, measured phase
+    told_gaps: int  # resync events and slow_consumer closes
+    reconnects: int
+    looked_at: int = 0  # deliveries parsed between the two looks that `sockets` and `cpu_s` are the growth of
+    errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often
+    unanswered: int = 0  # publications without any answer at `until_ns`, measured phase
+    until_ns: int | None = None  # when the grace ended, or whatever ended the cell before; None: it never began
+    clock_steps: int = 0  # of the wall clock, measured phase
+    strangers: int = 0  # deliveries whose publication another clock stamped, warm-up included

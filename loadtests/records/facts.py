@@ -1,0 +1,99 @@
+"""The support facts: their shape, the committed file, their age. Values only; making them is `published`'s work."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from loadtests.records.errors import SupportError
+
+SCHEMA = 1
+FACTS = Path(__file__).with_name("facts.json")
+STALE_AFTER_DAYS = 365
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A published package the facts are made from."""
+
+    package: str  # on npm
+    version: str
+    date: str  # YYYY-MM-DD, said by the package's own data
+    licence: str  # SPDX
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Percent of the attributed usage, by what is published of each browser version. The parts sum to 100."""
+
+    full: float
+    partial: float
+    none: float
+    unknown: float  # no published statement covers these versions
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """An engine version that took a feature away, and where its maker said so."""
+
+    engine: str
+    version: int  # the first without it
+    announced: str  # YYYY-MM-DD
+    source: str  # address
+
+
+class Api(msgspec.Struct, frozen=True):
+    """One thing that a transport needs of a browser."""
+
+    name: str
+    title: str
+    mdn: str  # path in MDN's data; empty: MDN has no entry
+    caniuse: str  # its feature at caniuse
+    since: dict[str, str]  # first version by MDN's browser name; "" where never
+    share: Share
+    caniuse_share: Share  # by caniuse's statements alone: a second opinion
+    removals: tuple[Removal, ...] = ()
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """`facts.json`."""
+
+    schema: int
+    sources: tuple[Source, ...]
+    attributed_percent: float  # of the world's page views: what caniuse can attribute to a browser version
+    apis: tuple[Api, ...]
+
+    def api(self, name: str) -> Api | None:
+        """Return one API by its name."""
+        return next((api for api in self.apis if api.name == name), None)
+
+    @property
+    def oldest(self) -> date:
+        """The date of the older source."""
+        return min(date.fromisoformat(source.date) for source in self.sources)
+
+
+def load(path: Path = FACTS) -> Facts:
+    """Read a facts file. Raises SupportError."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Facts)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise SupportError(f"{path.name} cannot be read as support facts: {error}") from error
+    if found.schema != SCHEMA:
+        raise SupportError(f"{path.name} has schema {found.schema}, this version reads {SCHEMA}")
+    return found
+
+
+def encode(facts: Facts) -> bytes:
+    """Return the file's bytes: the same facts, the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n"
+
+
+def stale(facts: Facts, today: date) -> str:
+    """Say that the facts are over a year old on `today`; empty if they are not."""
+    age_days = (today - facts.oldest).days
+    if age_days <= STALE_AFTER_DAYS:
+        return ""
+    return (
+        f"The browser facts are of {facts.oldest}, {age_days} days old (a year is {STALE_AFTER_DAYS}): "
+        "python -m loadtests.evidence.support --newest makes them anew."
+    )

@@ -1,0 +1,142 @@
+"""How every chart looks: sizes, type, marks, legend, signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from loadtests.records.schema import Validity
+from loadtests.report import palette
+from loadtests.report.bounds import AtLeast
+from loadtests.report.claims import title
+from loadtests.report.condition import Result
+from loadtests.report.study import Study
+
+_MAX_NAME = 20
+
+FillStyle = Literal["full", "left", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How large a figure is drawn, so that its text stays legible at the width it is shown at."""
+
+    name: str
+    width_in: float
+    columns: int
+    legend_columns: int
+
+
+WIDE = Layout("wide", 8.8, 2, 5)
+NARROW = Layout("narrow", 3.6, 1, 2)
+LAYOUTS = (WIDE, NARROW)
+
+_FILL: dict[Validity, FillStyle] = {
+    Validity.VALID: "full",
+    Validity.DOUBTFUL: "left",
+    Validity.INVALID: "none",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw inside: text stays text, ids are stable, names are never taken for formulas."""
+    ink, muted, rule = palette.ink("ink"), palette.ink("muted"), palette.ink("rule")
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "rtlab",
+        "text.parse_math": False,
+        "font.family": "DejaVu Sans",
+        "font.size": 8,
+        "axes.titlesize": 8.5,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.labelsize": 8,
+        "axes.labelcolor": muted,
+        "axes.edgecolor": rule,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": rule,
+        "grid.linewidth": 0.6,
+        "xtick.color": muted,
+        "ytick.color": muted,
+        "xtick.labelsize": 7.5,
+        "ytick.labelsize": 7.5,
+        "text.color": ink,
+        "axes.titlecolor": ink,
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+        "figure.facecolor": palette.ink("paper"),
+        "axes.facecolor": palette.ink("paper"),
+        "savefig.facecolor": palette.ink("paper"),
+        "lines.linewidth": 1.6,
+        "figure.constrained_layout.use": True,
+    }
+    with mpl.rc_context(style):
+        yield
+
+
+def short_title(transport: str) -> str:
+    """Return a transport's name as charts have room for it."""
+    name = title(transport)
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def mark(axis: Axes, x: float, y: float, result: Result, size: float = 5.5) -> None:
+    """Put a transport's mark: full if valid, half if doubtful, hollow if invalid; an arrow from a lower bound."""
+    look = palette.look(result.condition.transport)
+    axis.plot(
+        [x],
+        [y],
+        ls="none",
+        marker=look.marker,
+        ms=size,
+        color=look.light,
+        fillstyle=_FILL[result.validity],
+        markerfacecoloralt=palette.ink("paper"),
+    )
+    for value, towards in ((x, (14, 0)), (y, (0, 14))):
+        if isinstance(value, AtLeast):
+            arrow = {"arrowstyle": "<-", "color": look.light, "lw": 1.0}
+            axis.annotate("", (x, y), towards, textcoords="offset points", arrowprops=arrow)
+
+
+def legend(figure: Figure, results: Iterable[Result], layout: Layout, *, modelled: bool) -> None:
+    """Name the transports, in their fixed order and read row by row, above the axes."""
+    shown = list(results)
+    handles: list[Line2D] = []
+    for transport in dict.fromkeys(sorted((r.condition.transport for r in shown), key=palette.rank)):
+        look = palette.look(transport)
+        handles.append(Line2D([], [], color=look.light, marker=look.marker, ms=5, label=short_title(transport)))
+    if modelled:
+        handles.append(Line2D([], [], color=palette.ink("ink"), lw=1.2, ls=":", label="model"))
+    if any(r.validity is Validity.INVALID for r in shown):
+        muted = palette.ink("muted")
+        handles.append(Line2D([], [], ls="--", marker="o", mfc="none", color=muted, label="invalid"))
+    columns = min(layout.legend_columns, len(handles))
+    # matplotlib fills columns first; a reader goes along the rows.
+    by_row = [handle for column in range(columns) for handle in handles[column::columns]]
+    figure.legend(handles=by_row, loc="outside upper left", ncols=columns, columnspacing=1.2)
+
+
+def plain_log(axis: Axes, which: Literal["x", "y"]) -> None:
+    """Write a log axis' decades as plain numbers."""
+    formatter = FuncFormatter(lambda value, _: f"{value:g}")
+    chosen = axis.xaxis if which == "x" else axis.yaxis
+    chosen.set_major_formatter(formatter)
+    chosen.set_minor_formatter(NullFormatter())
+
+
+def sign(figure: Figure, study: Study) -> None:
+    """Put the run's id below the axes."""
+    figure.supxlabel(f"run {study.run.run_id}", x=0.995, ha="right", fontsize=6.5, color=palette.ink("muted"))

@@ -1,0 +1,124 @@
+"""The guide's table, quoted, and the rule by which a measurement speaks for or against it.
+
+The rule. The guide's figures (0, 100, 500) are given to the nearest hundred milliseconds, with a tilde. So a claim is
+read at that resolution: it *holds* when the whole interval of the measured median rounds to the claimed hundred (0
+means below 50 ms, 100 means 50 to 150), *does not hold* when no part of the interval does, and is *undecided* in
+between. Invalid measurements and missing ones decide nothing. No verdict is written anywhere by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loadtests.report import model
+from loadtests.report.bootstrap import Estimate
+from loadtests.report.bounds import greatest
+from loadtests.report.quantity import digits, listed
+
+RESOLUTION_MS = 100.0
+"""The guide's figures are whole multiples of this."""
+
+GUIDE_LATENCY_MS: Mapping[str, float] = {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}
+"""The guide's latency column."""
+
+GUIDE_COLUMNS: Mapping[str, tuple[str, str]] = {
+    "websocket": ("excellent", "medium"),
+    "sse": ("excellent", "low"),
+    "longpoll": ("universal", "low"),
+    "h2push": ("limited", "medium"),
+}
+"""The guide's columns that no run of this kind measures: browser support and complexity, in its words."""
+
+TITLES: Mapping[str, str] = {
+    "websocket": "WebSocket",
+    "sse": "Server-Sent Events",
+    "longpoll": "Long polling",
+    "shortpoll": "Short polling",
+    "h2push": "HTTP/2 push",
+    "socketio": "Socket.IO",
+    "sse-h2": "SSE over HTTP/2",
+}
+
+
+_COMMON_NOUNS = ("longpoll", "shortpoll")
+
+
+class Ruling(StrEnum):
+    """What a measurement says about a claim."""
+
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    UNDECIDED = "undecided"
+    NO_CLAIM = "no claim"
+    NO_MEASUREMENT = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimVerdict:
+    """A ruling and its reason in one sentence, made from the figures."""
+
+    ruling: Ruling
+    words: str
+
+
+def title(transport: str) -> str:
+    """Return a transport's name as a heading; unknown ones keep their own."""
+    return TITLES.get(transport, transport)
+
+
+def in_prose(transport: str) -> str:
+    """Return a transport's name inside a sentence: `long polling`, but `WebSocket`."""
+    return title(transport).lower() if transport in _COMMON_NOUNS else title(transport)
+
+
+def rule(claimed_ms: float, low_ms: float, high_ms: float) -> Ruling:
+    """Apply the module's rule to the interval of a measured median."""
+    half = RESOLUTION_MS / 2
+    high_ms = greatest(high_ms)
+    if claimed_ms - half <= low_ms and high_ms < claimed_ms + half:
+        return Ruling.HOLDS
+    if high_ms < claimed_ms - half or low_ms >= claimed_ms + half:
+        return Ruling.FAILS
+    return Ruling.UNDECIDED
+
+
+def judge(transport: str, median: Estimate | None, claims: Mapping[str, float]) -> ClaimVerdict:
+    """Judge one condition's median (None: nothing valid was measured) against the claims, in ms by transport."""
+    if median is None:
+        return ClaimVerdict(Ruling.NO_MEASUREMENT, "no valid measurement")
+    claimed = claims.get(transport)
+    measured = f"{digits(median.value_ms)} ms"
+    if claimed is None:
+        return ClaimVerdict(Ruling.NO_CLAIM, _unclaimed(transport, median, claims))
+    ruling = rule(claimed, median.low_ms, median.high_ms)
+    if ruling is Ruling.HOLDS:
+        words = f"holds: {measured} is ~{claimed:g} ms to the nearest {RESOLUTION_MS:g}"
+    elif ruling is Ruling.FAILS:
+        words = f"does not hold: {measured}, not ~{claimed:g} ms{_true_if(transport, claimed)}"
+    else:
+        words = f"undecided: {digits(median.low_ms)} to {digits(median.high_ms)} ms straddles ~{claimed:g} ms"
+    return ClaimVerdict(ruling, words)
+
+
+def _unclaimed(transport: str, median: Estimate, claims: Mapping[str, float]) -> str:
+    """Say whose claim this figure would fit, if anybody's that is not about nothing."""
+    fits = [
+        f"{in_prose(other)} (~{claimed:g} ms)"
+        for other, claimed in claims.items()
+        if other != transport and claimed and rule(claimed, median.low_ms, median.high_ms) is Ruling.HOLDS
+    ]
+    return f"not in the guide; fits its figure for {listed(fits)}" if fits else "not in the guide"
+
+
+def _true_if(transport: str, claimed_ms: float) -> str:
+    """Say by the model where the claim would be true: publisher's and receiver's transits make one round trip."""
+    if not claimed_ms:
+        return ""
+    if transport == "longpoll":
+        busy = model.five_hundred(claimed_ms).long_poll_round_trip_ms
+        return f"; would take a round trip of {digits(busy)} ms (busy room) to {claimed_ms:g} ms (quiet room)"
+    if transport in model.PUSHING:
+        return f"; would take a round trip of {claimed_ms:g} ms, and every push transport would show it"
+    return ""

@@ -1,0 +1,168 @@
+"""One condition (transport x load x link) worked out from its cells' rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from loadtests.records import notes
+from loadtests.records.cell_spec import poll_phase
+from loadtests.records.repeats import believed
+from loadtests.records.schema import Cell, Validity
+from loadtests.report import bootstrap, censored, claims, cost, latency, model
+from loadtests.report.latency import FloatArray
+from loadtests.report.palette import rank
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is compared: one transport under one load over one link. Cells that share it are pooled."""
+
+    transport: str
+    load: str
+    link: str
+    kind: str
+    subscribers: int
+    rate_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One condition's figures. Latencies come from `used` cells: those not invalid; if all are invalid, from all."""
+
+    condition: Condition
+    cells: tuple[Cell, ...]
+    used: tuple[Cell, ...]
+    validity: Validity
+    percentiles: latency.Percentiles
+    p50: bootstrap.Estimate | None  # None where the percentile cannot be stated
+    p99: bootstrap.Estimate | None
+    skew_ms_p50: float | None  # between an event's first and last receiver
+    ecdf: latency.Ecdf
+    blocks: bootstrap.BlockedLatency | None
+    model: latency.Ecdf | None  # what theory alone gives under this schedule
+    costs: cost.DeliveryCosts
+    claim: claims.ClaimVerdict
+    poll_interval_ms: float = math.nan  # the grid of its cells, whatever their transport
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Every distinct reason against one of its cells."""
+        return tuple(dict.fromkeys(reason for cell in self.cells for reason in cell.verdict.reasons))
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Why connections of its cells were cut or refused and publications not taken: text -> how often."""
+        return notes.merged(cell.errors for cell in self.cells)
+
+    def total(self, figure: str) -> int:
+        """Sum one field of `schema.Counts` over the used cells."""
+        return sum(int(getattr(cell.counts, figure)) for cell in self.used if cell.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A run's rows of the measured phase, by cell id, and what every condition is judged by."""
+
+    samples: Mapping[str, pd.DataFrame]
+    publishes: Mapping[str, pd.DataFrame]
+    missing: Mapping[str, censored.Missing]  # of cells that miss deliveries
+    guide: Mapping[str, float]  # claimed latency in ms, by transport
+    poll_interval_ms: Mapping[str, float]
+
+
+def condition_of(cell: Cell) -> Condition:
+    return Condition(cell.transport, cell.load, cell.link, cell.kind, cell.subscribers, cell.rate_per_s)
+
+
+def place(condition: Condition) -> tuple[bool, str, str, int, str, tuple[int, str]]:
+    """Sort key: what the table shows first, then by load, then the transports' fixed order."""
+    c = condition
+    return (c.kind != "latency", c.kind, c.link, c.subscribers, c.load, rank(c.transport))
+
+
+def validity_of(cells: Sequence[Cell]) -> Validity:
+    """The worst validity among the cells that are used; invalid only if nothing else is there."""
+    found = {cell.verdict.validity for cell in believed(cells)}
+    return next(v for v in (Validity.INVALID, Validity.DOUBTFUL, Validity.VALID) if v in found)
+
+
+def work_out(condition: Condition, cells: Sequence[Cell], rows: Rows) -> Result:
+    """Pool the cells of one condition and compute its figures."""
+    used = believed(cells)
+    validity = validity_of(cells)
+    pooled = _pool(used, rows)
+    ascending = pooled.ascending
+    p50, p99 = (_estimate(pooled.blocks, len(ascending.ms), percent) for percent in (50.0, 99.0))
+    return Result(
+        condition=condition,
+        cells=tuple(cells),
+        used=used,
+        validity=validity,
+        percentiles=latency.percentiles(ascending.ms, ascending.exact, pooled.missing),
+        p50=p50,
+        p99=p99,
+        skew_ms_p50=latency.percentile(latency.first_to_last_ms(pooled.samples), 50),
+        ecdf=latency.ecdf(ascending.ms, exact=ascending.exact),
+        blocks=pooled.blocks,
+        model=_model(condition, used, rows),
+        costs=cost.per_delivery(used),
+        claim=claims.judge(condition.transport, None if validity is Validity.INVALID else p50, rows.guide),
+        poll_interval_ms=rows.poll_interval_ms[used[0].id],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pooled:
+    """The rows of several cells together, and what of theirs never came."""
+
+    samples: pd.DataFrame
+    ascending: latency.Ascending
+    missing: int
+    blocks: bootstrap.BlockedLatency | None  # None where nothing was owed
+
+
+def _pool(cells: Sequence[Cell], rows: Rows) -> _Pooled:
+    frames = [rows.samples[cell.id].assign(run_block=cell.block) for cell in cells if cell.id in rows.samples]
+    samples = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    came_ms = latency.delivery_latency_ms(samples) if frames else np.empty(0)
+    found = [(cell.block, rows.missing.get(cell.id, censored.NONE)) for cell in cells]
+    at_least_ms = np.concatenate([np.empty(0), *(missing.at_least_ms for _, missing in found)])
+    ascending = latency.ascending(came_ms, at_least_ms)
+    if not len(ascending.ms):
+        return _Pooled(samples, ascending, 0, None)
+    # One entry per delivery that was owed: first those that came, then the missing ones.
+    nothing = np.empty(0, dtype=np.int64)
+    scheduled = [samples["scheduled_ns"].to_numpy(dtype=np.int64) if frames else nothing]
+    run_block = [samples["run_block"].to_numpy(dtype=np.int64) if frames else nothing]
+    scheduled += [missing.scheduled_ns for _, missing in found]
+    run_block += [np.full(len(missing.scheduled_ns), block) for block, missing in found]
+    blocks = bootstrap.block(
+        np.concatenate([came_ms, at_least_ms]),
+        np.concatenate(scheduled),
+        np.concatenate(run_block),
+        ascending.known_below_ms,
+    )
+    return _Pooled(samples, ascending, len(at_least_ms), blocks)
+
+
+def _estimate(blocks: bootstrap.BlockedLatency | None, n: int, percent: float) -> bootstrap.Estimate | None:
+    return bootstrap.estimate(blocks, percent) if blocks is not None and latency.can_state(n, percent) else None
+
+
+def _model(condition: Condition, cells: Sequence[Cell], rows: Rows) -> latency.Ecdf | None:
+    one_way_ms = model.link_one_way_ms(condition.link)
+    if one_way_ms is None:
+        return None
+    schedules: list[FloatArray] = []
+    phases: list[FloatArray] = []
+    for cell in (cell for cell in cells if cell.id in rows.publishes):
+        for room, publishes in rows.publishes[cell.id].groupby("room"):
+            schedules.append(np.sort(publishes["scheduled_ns"].to_numpy(dtype=np.float64)) / 1e6)
+            listening = range(int(str(room)), cell.subscribers, cell.rooms)
+            phases.append(np.array([poll_phase(subscriber) for subscriber in listening]))
+    return model.expected(condition.transport, one_way_ms, rows.poll_interval_ms[cells[0].id], schedules, phases)

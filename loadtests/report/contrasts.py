@@ -1,0 +1,114 @@
+"""One run against another, condition by condition: differences of p50 and p99 with their intervals, in words.
+
+Whether the two may be compared at all is `loadtests.report.comparable`'s question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loadtests.records.schema import Validity
+from loadtests.report import bootstrap
+from loadtests.report.bootstrap import BlockedLatency, Difference
+from loadtests.report.condition import Condition, Result
+from loadtests.report.quantity import UNKNOWN, digits, printable, span
+from loadtests.report.study import Study, study
+
+PERCENTS = (50.0, 99.0)
+_HEADINGS = ("transport", "load", "", "A ms", "B ms", "B - A ms [95 %]", "in words", "would have shown")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One percentile of one condition in both runs; `difference` is B minus A, None where it can't be stated."""
+
+    condition: Condition
+    percent: float
+    a_ms: float | None
+    b_ms: float | None
+    difference: Difference | None
+    reason: str  # why there is no difference; empty where there is one
+
+    @property
+    def words(self) -> str:
+        """What the difference says."""
+        if self.difference is None:
+            return self.reason
+        if not self.difference.known:
+            return "not known: a percentile is only known from below"
+        if self.difference.indistinguishable:
+            return "indistinguishable"
+        slower = "slower" if self.difference.value_ms > 0 else "faster"
+        return f"B is {slower} by {digits(self.difference.size_ms)} ms"
+
+
+def between(a: Path, b: Path) -> tuple[Comparison, ...]:
+    """Work both runs out and compare every condition that either has. Raises `RunError`."""
+    return of(study(a), study(b))
+
+
+def of(a: Study, b: Study) -> tuple[Comparison, ...]:
+    """Compare two runs that were worked out, in the order of A's table; what B alone has comes last."""
+    ours = {result.condition: result for result in a.results}
+    theirs = {result.condition: result for result in b.results}
+    return tuple(
+        _compared(condition, ours.get(condition), theirs.get(condition), percent)
+        for condition in dict.fromkeys((*ours, *theirs))
+        for percent in PERCENTS
+    )
+
+
+def _compared(condition: Condition, a: Result | None, b: Result | None, percent: float) -> Comparison:
+    if a is None or b is None:
+        only = "A" if b is None else "B"
+        return Comparison(condition, percent, _value(a, percent), _value(b, percent), None, f"only in {only}")
+    a_ms, b_ms = _value(a, percent), _value(b, percent)
+    invalid = [name for name, result in (("A", a), ("B", b)) if result.validity is Validity.INVALID]
+    if invalid:
+        return Comparison(condition, percent, a_ms, b_ms, None, f"invalid in {' and '.join(invalid)}")
+    if a_ms is None or b_ms is None or a.blocks is None or b.blocks is None:
+        return Comparison(condition, percent, a_ms, b_ms, None, "too few deliveries")
+    # Run blocks pair within a run, where they share arrivals and the minute; never across runs.
+    difference = bootstrap.difference(_apart(b.blocks, a.blocks), a.blocks, percent)
+    return Comparison(condition, percent, a_ms, b_ms, difference, "")
+
+
+def _value(result: Result | None, percent: float) -> float | None:
+    if result is None:
+        return None
+    return result.percentiles.p50_ms if percent == 50.0 else result.percentiles.p99_ms
+
+
+def _apart(blocks: BlockedLatency, other: BlockedLatency) -> BlockedLatency:
+    return replace(blocks, run_block=blocks.run_block + other.run_block.max() + 1)
+
+
+def render_text(compared: Sequence[Comparison]) -> str:
+    """Lay the comparisons out for a terminal; ends without a newline."""
+    lines = [_HEADINGS, *map(_line, compared)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _line(found: Comparison) -> tuple[str, ...]:
+    condition, difference = found.condition, found.difference
+    load = condition.load if condition.link == "loopback" else f"{condition.load} {condition.link}"
+    shown = (
+        UNKNOWN
+        if difference is None
+        else f"{digits(difference.value_ms)} [{span(difference.low_ms, difference.high_ms)}]"
+    )
+    return (
+        printable(condition.transport),
+        printable(load),
+        f"p{found.percent:g}",
+        digits(found.a_ms),
+        digits(found.b_ms),
+        shown,
+        found.words,
+        UNKNOWN if difference is None else f"{digits(difference.smallest_detectable_ms)} ms",
+    )

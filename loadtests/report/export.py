@@ -1,0 +1,194 @@
+"""A run's figures for other tools: flat records as JSON or CSV, gauges as OpenMetrics text.
+
+`results/README.md` explains every field. One record per condition (transport, load, link), times in ms, None where a
+figure could not be had; memory has records of its own, with kind `memory`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from loadtests.records import notes, store
+from loadtests.records.schema import Cell
+from loadtests.report.bootstrap import Estimate
+from loadtests.report.bounds import AtLeast
+from loadtests.report.condition import Result
+from loadtests.report.cost import Cost
+from loadtests.report.study import Study
+
+FORMAT, VERSION = "rtlab-results", 1
+JSON_FILE, CSV_FILE = "results.json", "results.csv"
+
+Value = str | int | float | bool | None
+Record = dict[str, Value]
+
+# figure of a record -> name of the gauge, what one of it is in the gauge's base unit, what it is
+_GAUGES: Mapping[str, tuple[str, float, str]] = {
+    "reach_percent": ("rtlab_result_reach_ratio", 0.01, "Deliveries received of those promised."),
+    "server_cpu_us": ("rtlab_result_server_cpu_seconds", 1e-6, "Server CPU time per delivery."),
+    "bytes_down": ("rtlab_result_received_bytes", 1.0, "Bytes received per delivery."),
+    "packets": ("rtlab_result_packets", 1.0, "Segments in and out per delivery."),
+    "connect_ms_p50": ("rtlab_result_connect_seconds", 1e-3, "Median time to connect."),
+    "memory_kib": ("rtlab_result_connection_memory_bytes", 1024.0, "Server memory per idle connection."),
+}
+_QUANTILES = {"p50_ms": "0.5", "p90_ms": "0.9", "p99_ms": "0.99", "p999_ms": "0.999"}
+_LATENCY = "rtlab_result_delivery_latency_seconds"
+_LOWER_BOUND = "rtlab_result_delivery_latency_lower_bound"
+_AT_LEAST = "_at_least"
+
+
+def write(run_dir: Path, study: Study) -> tuple[Path, Path]:
+    """Write `results.json` and `results.csv` into the run folder, each in one step; return their paths."""
+    paths = run_dir / JSON_FILE, run_dir / CSV_FILE
+    for path, text in zip(paths, (as_json(study), as_csv(study)), strict=True):
+        store.write_atomically(path, text.encode())
+    return paths
+
+
+def records(study: Study) -> list[Record]:
+    """Return the run's records, as the table orders them; memory last."""
+    return [*map(_record, study.results), *_memory(study)]
+
+
+def as_json(study: Study) -> str:
+    """Return the records with what they belong to, as one JSON object."""
+    run = study.run
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "run_id": run.run_id,
+        "scenario": run.scenario,
+        "started_utc": run.started_utc,
+        "complete": run.complete,
+        "git_commit": run.manifest.get("git", {}).get("commit"),
+        "results": records(study),
+    }
+    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+
+
+def as_csv(study: Study) -> str:
+    """Return the records as CSV (RFC 4180) with a heading, `run_id` first; an unknown figure is an empty field."""
+    rows = [{"run_id": study.run.run_id, **record} for record in records(study)]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_openmetrics(study: Study) -> str:
+    """Return the figures as gauges in OpenMetrics text 1.0, base units (seconds, bytes, ratios)."""
+    found = records(study)
+    lines = [f"# TYPE {_LATENCY} gauge", f"# UNIT {_LATENCY} seconds", f"# HELP {_LATENCY} Delivery latency."]
+    for record in found:
+        for field, quantile in _QUANTILES.items():
+            lines += _sample(study, record, field, _LATENCY, 1e-3, {"quantile": quantile})
+    lines += [f"# TYPE {_LOWER_BOUND} gauge", f"# HELP {_LOWER_BOUND} 1 where only this lower bound is known, else 0."]
+    for record in found:
+        for field, quantile in _QUANTILES.items():
+            lines += _sample(study, record, field + _AT_LEAST, _LOWER_BOUND, 1, {"quantile": quantile})
+    for field, (name, scale, words) in _GAUGES.items():
+        lines += [f"# TYPE {name} gauge", f"# HELP {name} {words}"]
+        for record in found:
+            lines += _sample(study, record, field, name, scale, {})
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def _sample(
+    study: Study, record: Record, field: str, name: str, scale: float, further: Mapping[str, str]
+) -> Iterator[str]:
+    value = record.get(field)
+    if isinstance(value, int | float):
+        labels = {
+            "run": study.run.run_id,
+            **{key: str(record[key]) for key in ("transport", "load", "link")},
+            **further,
+        }
+        named = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
+        yield f"{name}{{{named}}} {value * scale:.9g}"
+
+
+def _escaped(label: str) -> str:
+    return label.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _record(result: Result) -> Record:
+    p, costs = result.percentiles, result.costs
+    expected = result.total("expected")
+    return {
+        **_identity(result.cells[0]),
+        "validity": str(result.validity),
+        "reasons": "; ".join(result.reasons),
+        "errors": notes.in_words(result.errors),
+        "cells": len(result.cells),
+        "cells_used": len(result.used),
+        "deliveries": p.received,
+        **_estimate("p50_ms", result.p50, p.p50_ms),
+        **_latency("p90_ms", p.p90_ms),
+        **_estimate("p99_ms", result.p99, p.p99_ms),
+        **_latency("p999_ms", p.p999_ms),
+        **_latency("max_ms", p.max_ms),
+        "first_to_last_ms_p50": result.skew_ms_p50,
+        "expected": expected,
+        "received": result.total("received"),
+        "reach_percent": 100.0 * result.total("received") / expected if expected else None,
+        "lost": result.total("lost"),
+        "duplicates": result.total("duplicates"),
+        "out_of_order": result.total("out_of_order"),
+        "refused": result.total("refused"),
+        "unanswered": result.total("unanswered"),
+        "server_cpu_us": _value(costs.server_cpu_us),
+        "generator_cpu_us": _value(costs.generator_cpu_us),
+        "bytes_down": _value(costs.bytes_down),
+        "bytes_up": _value(costs.bytes_up),
+        "packets": _value(costs.packets),
+        "connect_ms_p50": _value(costs.connect_ms_p50),
+    }
+
+
+def _memory(study: Study) -> Iterator[Record]:
+    for transport, cost in study.memory.items():
+        cell = next(cell for cell in study.run.cells if (cell.transport, cell.kind) == (transport, "memory"))
+        yield {
+            **_identity(cell),
+            "validity": str(study.memory_validity[transport]),
+            "cells_used": cost.cells,
+            "memory_kib": cost.value,
+        }
+
+
+def _identity(cell: Cell) -> Record:
+    return {
+        "transport": cell.transport,
+        "load": cell.load,
+        "link": cell.link,
+        "kind": cell.kind,
+        "subscribers": cell.subscribers,
+        "rooms": cell.rooms,
+        "publishers": cell.publishers,
+        "rate_per_s": cell.rate_per_s,
+        "payload_bytes": cell.payload_bytes,
+        "arrivals": cell.arrivals,
+        "direction": cell.direction,
+    }
+
+
+def _estimate(name: str, estimate: Estimate | None, value: float | None) -> Record:
+    low, high = (estimate.low_ms, estimate.high_ms) if estimate else (None, None)
+    return {**_latency(name, value), **_latency(f"{name}_low", low), **_latency(f"{name}_high", high)}
+
+
+def _latency(name: str, value: float | None) -> Record:
+    """Return a latency and, beside it, whether only this lower bound of it is known."""
+    if value is None:
+        return {name: None, f"{name}{_AT_LEAST}": None}
+    return {name: float(value), f"{name}{_AT_LEAST}": isinstance(value, AtLeast)}
+
+
+def _value(cost: Cost | None) -> float | None:
+    return None if cost is None else cost.value

@@ -1,0 +1,237 @@
+"""Write a run's report: one HTML file that needs nothing else, and the charts as SVG files beside it.
+
+`python -m loadtests.report.report RUN_DIR` does the same from a shell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from loadtests.records import notes, repeats
+from loadtests.records.errors import RunError
+from loadtests.records.schema import Cell, Validity
+from loadtests.report import (
+    ablation,
+    calibration,
+    capacity,
+    claims,
+    frontier,
+    link_quality,
+    palette,
+    quantity,
+    residuals,
+    sentences,
+    table,
+    variants,
+    vector,
+)
+from loadtests.report.charts.budget import latency_budget
+from loadtests.report.charts.cost import costs
+from loadtests.report.charts.ecdf import latency_ecdf
+from loadtests.report.charts.fan_out import latency_by_fan_out
+from loadtests.report.charts.frontier import cheapest_in_time
+from loadtests.report.charts.layout import LAYOUTS, Layout, house_style
+from loadtests.report.charts.timeline import timeline
+from loadtests.report.study import Study, study
+from loadtests.report.verdicts import page
+from loadtests.report.verdicts.evidence import Evidence, gather
+
+_NAME = "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart of the report, drawn once per layout. `drawings` is empty where there was nothing to draw."""
+
+    slug: str
+    heading: str
+    sentence: str
+    reading: str  # how to read it: the same for every run
+    drawings: tuple[tuple[str, Markup], ...]  # layout name, <svg>
+
+
+_CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callable[[Study], str], str], ...] = (
+    (
+        "latency",
+        "Delivery latency",
+        latency_ecdf,
+        sentences.ecdf,
+        "Each line: the share of deliveries that took at most so long; marks at p50 and p99. Dotted: what the link and "
+        "the polling grid alone would give (on loopback that is 0 ms for everything but short polling).",
+    ),
+    (
+        "fan-out",
+        "Latency against the size of the room",
+        latency_by_fan_out,
+        sentences.fan_out,
+        "Solid: median with its 95 % interval. Dashed: p99, where enough samples lie beyond it. Dotted: half the grid "
+        "of short polling.",
+    ),
+    (
+        "cheapest",
+        "The cheapest transport in time, by link and message rate",
+        cheapest_in_time,
+        frontier.sentence,
+        "Colour and mark: of the transports whose 90th percentile is within the budget, the one with the least server "
+        "CPU per delivery, in µs; small marks: who costs at most a tenth more. Where colours meet, the cheapest "
+        "changes. Dotted: the longest round trip at which, by the closed forms alone, pushes, long polls and short "
+        "polls stay within the budget.",
+    ),
+    (
+        "budget",
+        "Where the time goes",
+        latency_budget,
+        sentences.budgets,
+        "From stamps of the servers, in cells of their own. A bar: the mean steps of the deliveries around the median, "
+        "and around p99; the figure: their delivery latency, which ends before the last step. Its turn: the receivers "
+        "before it, and for polls the wait until it asks.",
+    ),
+    (
+        "costs",
+        "What it costs",
+        costs,
+        sentences.costs,
+        "Under the heaviest load of the table; memory from cells that hold idle connections. Whiskers: lowest and "
+        "highest cell.",
+    ),
+    (
+        "timeline",
+        "The run, second by second",
+        timeline,
+        sentences.timeline,
+        "Bars: the server's CPU in the colour of its transport; the strip below shows every cell, hollow if invalid.",
+    ),
+)
+
+
+def write(run_dir: Path, worked_out: Study | None = None) -> Path:
+    """Write `report.html` and `charts/*.svg` into the run folder and return the report's path. Raises `RunError`.
+
+    The run is worked out here unless `worked_out` is at hand.
+    """
+    worked_out = worked_out or study(run_dir)
+    charts = _draw(worked_out)
+    folder = run_dir / "charts"
+    folder.mkdir(exist_ok=True)
+    for chart in charts:
+        for layout, drawing in chart.drawings:
+            name = chart.slug if layout == LAYOUTS[0].name else f"{chart.slug}-{layout}"
+            (folder / f"{name}.svg").write_text(vector.standalone(str(drawing)), encoding="utf-8")
+    path = run_dir / _NAME
+    path.write_text(render(worked_out, charts, gather(worked_out, run_dir)), encoding="utf-8")
+    return path
+
+
+def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> str:
+    """Return the page. Every value from the run is escaped; only our own drawings are not."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "digits": quantity.digits,
+        "title": claims.title,
+        "look": lambda transport: palette.look(transport).name,
+        "interval": lambda estimate: quantity.span(estimate.low_ms, estimate.high_ms),
+        "claimed": table.claimed,
+        "happened": table.happened,
+        "in_words": notes.in_words,
+        "contrast": sentences.contrast,
+        "shares": variants.shares,
+    }
+    rows = table.of(worked_out)
+    stacks, scaled = variants.stacks(worked_out), variants.scaled(worked_out)
+    return environment.get_template("report.html.j2").render(
+        study=worked_out,
+        run=worked_out.run,
+        groups=_by_load(rows),
+        alarm=not worked_out.run.complete or Validity.INVALID in repeats.outcomes(worked_out.run.cells).values(),
+        noted=sorted(filter(_noted, worked_out.run.cells), key=lambda cell: cell.order),
+        charts=charts,
+        marks=table.MARKS,
+        state=sentences.state(worked_out),
+        headline=sentences.headline(worked_out),
+        residuals=residuals.residuals(worked_out),
+        slack_ms=residuals.SLACK_MS,
+        links=link_quality.link_qualities(worked_out.run),
+        five_hundred=sentences.five_hundred(worked_out),
+        share=quantity.share,
+        calibration=calibration,
+        ablation=ablation,
+        capacity=capacity,
+        stacks=stacks,
+        writes_note=variants.writes_note(stacks),
+        stack_sentence=variants.stack_sentence(stacks),
+        scaled=scaled,
+        scaled_sentence=variants.scaled_sentence(scaled),
+        guide=[(name, claims.GUIDE_LATENCY_MS[name], *words) for name, words in claims.GUIDE_COLUMNS.items()],
+        light=Markup(palette.css_variables(dark=False)),  # noqa: S704  # our own constants
+        dark=Markup(palette.css_variables(dark=True)),  # noqa: S704
+        **page.context(evidence),
+    )
+
+
+def _noted(cell: Cell) -> bool:
+    return cell.verdict.validity is not Validity.VALID or bool(cell.errors)
+
+
+def _by_load(rows: tuple[table.Row, ...]) -> list[tuple[str, list[table.Row]]]:
+    loads: dict[str, set[str]] = {}
+    for row in rows:
+        loads.setdefault(_heading(row), set()).add(row.load)
+    groups: dict[str, list[table.Row]] = {}
+    for row in rows:
+        heading = _heading(row)
+        # Loads may differ in what the heading leaves out: then their names tell them apart.
+        groups.setdefault(heading if len(loads[heading]) == 1 else f"{heading} ({row.load})", []).append(row)
+    return list(groups.items())
+
+
+def _heading(row: table.Row) -> str:
+    heading = f"{quantity.count(row.subscribers, 'receiver')}, {row.rate_per_s:g} messages a second"
+    return heading if row.link == "loopback" else f"{heading}, link {row.link}"
+
+
+def _draw(worked_out: Study) -> tuple[Chart, ...]:
+    charts = []
+    with house_style():
+        for slug, heading, draw, say, reading in _CHARTS:
+            sentence = say(worked_out)
+            if not sentence:  # the run was not made for this chart
+                continue
+            drawings = []
+            for layout in LAYOUTS:
+                figure = draw(worked_out, layout)
+                if figure is not None:
+                    element = vector.svg(figure, f"{slug}-{layout.name}", f"{heading}. {sentence}")
+                    drawings.append((layout.name, Markup(element)))  # noqa: S704  # matplotlib escaped the texts
+            charts.append(Chart(slug, heading, sentence, reading, tuple(drawings)))
+    return tuple(charts)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the report of the run folder named on the command line; 0, or 1 with a sentence on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.report.report", description=write.__doc__)
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    try:
+        path = write(parser.parse_args(arguments).run_dir)
+    except RunError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

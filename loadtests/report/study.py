@@ -1,0 +1,129 @@
+"""A run worked out: every condition with its figures, and how conditions compare, ready to be shown.
+
+Here figures are computed and nothing is drawn. What table, charts, sentences and notebooks show comes from one `Study`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from loadtests.records.repeats import believed
+from loadtests.records.schema import Cell, Run, Validity
+from loadtests.report import bootstrap, budget, censored, claims, cost, latency, load
+from loadtests.report.condition import Condition, Result, Rows, condition_of, place, validity_of, work_out
+from loadtests.report.palette import rank
+from loadtests.report.settings import poll_interval_ms
+
+BASELINE = "websocket"
+"""Differences are taken against this transport where it was measured, else against the first."""
+
+
+TABLE_KINDS = ("latency", "link")
+"""Kinds of cell that the table shows and that are compared; the others have one run block or another purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A transport against the baseline under the same load and link: difference of medians."""
+
+    transport: str
+    baseline: str
+    load: str
+    link: str
+    difference: bootstrap.Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Everything worked out from one run. `timeline`: the run's table, with `t_s` (since its first row) and `order`."""
+
+    run: Run
+    results: tuple[Result, ...]
+    memory: Mapping[str, cost.Cost]  # KiB per connection, by transport
+    memory_validity: Mapping[str, Validity]
+    contrasts: tuple[Contrast, ...]
+    timeline: pd.DataFrame
+    deliveries: int  # measured phase, all cells
+    budgets: tuple[budget.Budget, ...] = ()  # of conditions whose servers stamped
+
+    @property
+    def lacks_kernel_stamps(self) -> bool:
+        """Whether a load generator here had to do with Python's own receive stamps."""
+        return any(cell.instrument is not None and cell.instrument.clock == "user" for cell in self.run.cells)
+
+    @property
+    def tabled(self) -> tuple[Result, ...]:
+        """Results of the kinds in `TABLE_KINDS`; where there are none, all."""
+        return self.of_kind(*TABLE_KINDS) or self.results
+
+    def of_kind(self, *kinds: str) -> tuple[Result, ...]:
+        """Keep the results of the given kinds of cell."""
+        return tuple(result for result in self.results if result.condition.kind in kinds)
+
+
+def study(run_dir: Path) -> Study:
+    """Work out a run. Raises `RunError` (see `load`)."""
+    further = censored.SAMPLE_COLUMNS if censored.any_missing(load.load_run(run_dir)) else ()
+    tables = load.load(run_dir, (*latency.SAMPLE_COLUMNS, *further))
+    samples = latency.measured(tables.samples)
+    heard, sent = _by_cell(samples), _by_cell(latency.measured(tables.publishes))
+    rows = Rows(
+        samples={cell: frame for cell, each in heard.items() if len(frame := latency.timed(each))},
+        publishes=sent,
+        missing={cell.id: censored.missing(cell, heard.get(cell.id), sent.get(cell.id)) for cell in tables.run.cells},
+        guide=tables.run.claims or claims.GUIDE_LATENCY_MS,
+        poll_interval_ms={cell.id: poll_interval_ms(tables.run, cell) for cell in tables.run.cells},
+    )
+    grouped: dict[Condition, list[Cell]] = {}
+    for cell in tables.run.cells:
+        if cell.kind != "memory":
+            grouped.setdefault(condition_of(cell), []).append(cell)
+    results = tuple(work_out(condition, grouped[condition], rows) for condition in sorted(grouped, key=place))
+    idle = _by_transport([cell for cell in tables.run.cells if cell.kind == "memory"])
+    kib = {transport: cost.memory_kib(believed(cells)) for transport, cells in idle.items()}
+    return Study(
+        run=tables.run,
+        results=results,
+        memory={transport: found for transport, found in kib.items() if found},
+        memory_validity={transport: validity_of(cells) for transport, cells in idle.items()},
+        contrasts=tuple(_contrasts([r for r in results if r.condition.kind in TABLE_KINDS])),
+        timeline=_timeline(tables),
+        deliveries=len(samples),
+        budgets=budget.budgets(results, rows.samples, tables.stamps),
+    )
+
+
+def _by_cell(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {str(cell): frame.iloc[rows] for cell, rows in frame.groupby("cell", observed=True).indices.items()}
+
+
+def _by_transport(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    grouped: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: rank(cell.transport)):
+        grouped.setdefault(cell.transport, []).append(cell)
+    return grouped
+
+
+def _contrasts(results: Sequence[Result]) -> list[Contrast]:
+    """Difference of medians to the baseline, for results that are not invalid and whose median can be stated."""
+    usable = [r for r in results if r.blocks is not None and r.p50 and r.validity is not Validity.INVALID]
+    found: list[Contrast] = []
+    for load_name, link in dict.fromkeys((r.condition.load, r.condition.link) for r in usable):
+        peers = [r for r in usable if (r.condition.load, r.condition.link) == (load_name, link)]
+        base = next((r for r in peers if r.condition.transport == BASELINE), peers[0])
+        for other in peers:
+            if other is not base and other.blocks is not None and base.blocks is not None:
+                difference = bootstrap.difference(other.blocks, base.blocks, 50.0)
+                found.append(Contrast(other.condition.transport, base.condition.transport, load_name, link, difference))
+    return found
+
+
+def _timeline(tables: load.RunTables) -> pd.DataFrame:
+    order = {cell.id: cell.order for cell in tables.run.cells}
+    frame = tables.timeline.sort_values("t_ns", ignore_index=True)
+    start = frame["t_ns"].min() if len(frame) else 0
+    return frame.assign(t_s=(frame["t_ns"] - start) / 1e9, order=frame["cell"].astype(str).map(order))

@@ -1,0 +1,155 @@
+"""Thresholds that a run must not break: `websocket.p99>20ms`, `sse@200x10.reach<100%`, `*.lost>0`.
+
+A threshold says what must *not* be. Grammar: TRANSPORT or `*`, `@LOAD` where only one load is meant, a dot, a figure of
+`figures.FIGURES`, one of `> >= < <=`, a number, the figure's unit. Reading needs no data and no heavy import; a figure
+that cannot be stated breaks its threshold, since nothing says that it was kept; one of which only a lower bound is
+known breaks every upper threshold.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadtests.records.schema import Validity
+from loadtests.report.bounds import AtLeast
+from loadtests.report.figures import FIGURES, MEMORY, UNITS
+
+if TYPE_CHECKING:
+    from loadtests.records.slo import Slo
+    from loadtests.report.condition import Result
+    from loadtests.report.study import Study
+
+ANY = "*"
+
+_COMPARISONS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
+    ">": (operator.gt, "more than"),
+    ">=": (operator.ge, "not less than"),
+    "<": (operator.lt, "less than"),
+    "<=": (operator.le, "not more than"),
+}
+_SHAPE = re.compile(
+    r"(?P<transport>\*|[A-Za-z0-9_-]+)(?:@(?P<load>[A-Za-z0-9_.-]+?))?\."
+    rf"(?P<figure>{'|'.join(sorted(map(re.escape, FIGURES), key=len, reverse=True))}|[a-z_][a-z_0-9.]*)"
+    r"\s*(?P<comparison>>=|<=|>|<)\s*(?P<limit>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-z%µ]*)"
+)
+_EXAMPLE = "write it like websocket.p99>20ms or sse@200x10.reach<100%"
+
+
+class ThresholdError(ValueError):
+    """A threshold that can't be read or can't be judged by the run; the message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One condition that must not come true."""
+
+    text: str
+    transport: str  # or ANY
+    load: str | None  # None: every load of the table
+    figure: str  # key of FIGURES
+    comparison: str  # key of _COMPARISONS
+    limit: float  # in the figure's own unit
+
+    def breaks(self, value: float) -> bool:
+        """Whether the figure is, or may be, where it must not be: a lower bound breaks every upper threshold."""
+        if isinstance(value, AtLeast) and self.comparison.startswith(">"):
+            return True
+        return _COMPARISONS[self.comparison][0](value, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one threshold in one condition."""
+
+    threshold: Threshold
+    broken: bool
+    words: str
+
+
+def parse(text: str) -> Threshold:
+    """Read one threshold; ThresholdError with what is allowed."""
+    found = _SHAPE.fullmatch(text.strip())
+    if found is None:
+        raise ThresholdError(f"the threshold {text!r} can't be read; {_EXAMPLE}")
+    name, unit = found["figure"], found["unit"].replace("µ", "u")
+    if name not in FIGURES:
+        raise ThresholdError(f"the threshold {text!r} has no figure {name!r}; there are: {', '.join(FIGURES)}")
+    units = UNITS[FIGURES[name].unit]
+    if unit not in units:
+        allowed = ", ".join(filter(None, units)) or "none: it is a count"
+        raise ThresholdError(f"the threshold {text!r} has the unit {unit!r}; for {name} allowed: {allowed}")
+    limit = float(found["limit"]) * units[unit]
+    return Threshold(text.strip(), found["transport"], found["load"], name, found["comparison"], limit)
+
+
+def of_slo(slo: Slo) -> tuple[Threshold, ...]:
+    """Return the thresholds that an objective comes to, for every transport."""
+    return parse(f"{ANY}.p99>{slo.p99_ms:f}ms"), parse(f"{ANY}.reach<{slo.reach_percent:f}%")
+
+
+def require_known(thresholds: Sequence[Threshold], transports: Collection[str], loads: Collection[str]) -> None:
+    """Raise ThresholdError for a threshold on a transport or a load that will not be measured."""
+    for threshold in thresholds:
+        if threshold.transport != ANY and threshold.transport not in transports:
+            raise ThresholdError(
+                f"the threshold {threshold.text!r} names {threshold.transport!r}; measured are: {', '.join(transports)}"
+            )
+        if threshold.load is not None and threshold.load not in loads:
+            raise ThresholdError(
+                f"the threshold {threshold.text!r} names the load {threshold.load!r}; there are: {', '.join(loads)}"
+            )
+
+
+def judge(study: Study, thresholds: Sequence[Threshold]) -> tuple[Outcome, ...]:
+    """Judge every threshold in every condition it is about."""
+    return tuple(outcome for threshold in thresholds for outcome in _judged(study, threshold))
+
+
+def _judged(study: Study, threshold: Threshold) -> Iterator[Outcome]:
+    if threshold.figure == MEMORY:
+        yield from _judged_memory(study, threshold)
+        return
+    results = [result for result in _meant(study, threshold) if _names(threshold, result.condition.transport)]
+    if not results:
+        yield Outcome(threshold, True, "nothing was measured that it could be judged by")
+    for result in results:
+        where = f"{result.condition.transport} {result.condition.load}"
+        if result.validity is Validity.INVALID:
+            yield Outcome(threshold, True, f"{where} is invalid, so nothing says that it was kept")
+        else:
+            yield _compared(threshold, where, FIGURES[threshold.figure].of(result))
+
+
+def _judged_memory(study: Study, threshold: Threshold) -> Iterator[Outcome]:
+    found = {name: cost.value for name, cost in study.memory.items() if _names(threshold, name)}
+    if not found:
+        yield Outcome(threshold, True, "no memory cell was measured that it could be judged by")
+    for transport, kib in found.items():
+        yield _compared(threshold, transport, kib)
+
+
+def _meant(study: Study, threshold: Threshold) -> Sequence[Result]:
+    if threshold.load is None:
+        return study.tabled
+    return [result for result in study.results if result.condition.load == threshold.load]
+
+
+def _names(threshold: Threshold, transport: str) -> bool:
+    return threshold.transport in (ANY, transport)
+
+
+def _compared(threshold: Threshold, where: str, value: float | None) -> Outcome:
+    unit = FIGURES[threshold.figure].unit
+    if value is None:
+        return Outcome(threshold, True, f"{where} has too little data for {threshold.figure}")
+    broken = threshold.breaks(value)
+    words = _COMPARISONS[threshold.comparison][1]
+    relation = f"{words} {threshold.limit:g} {unit}" if broken else f"not {words} {threshold.limit:g} {unit}"
+    if broken and not threshold.breaks(float(value)):
+        relation = f"so it may be {relation}"
+    shown = f"{'>= ' if isinstance(value, AtLeast) else ''}{value:.4g} {unit}"
+    return Outcome(threshold, broken, f"{where}: {threshold.figure} is {shown}, {relation}".rstrip())

@@ -1,0 +1,189 @@
+"""What verdicts are made from: the run itself, and reports that other programs of the lab left as JSON.
+
+Each file is looked for in the run's own folder first, then in `results/reference`; one that is in neither is None, and
+what depends on it is not judged. Shapes are read strictly as far as the rules need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from loadtests.records import facts as support
+from loadtests.records.errors import RunError, SupportError
+from loadtests.records.schema import Run
+from loadtests.records.traits import Traits
+from loadtests.report.study import Study
+
+T = TypeVar("T")
+
+REFERENCE = Path(__file__).parents[3] / "results" / "reference"
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One scenario of `make faults`: its figures by name."""
+
+    scenario: str
+    variant: str
+    measured: dict[str, bool | int | float]
+    passed: bool
+
+
+class Faults(msgspec.Struct, frozen=True):
+    """`faults.json`."""
+
+    commit: str
+    rows: tuple[Fault, ...]
+
+    def rows_of(self, scenario: str) -> tuple[Fault, ...]:
+        """Return every variant of a scenario."""
+        return tuple(row for row in self.rows if row.scenario == scenario)
+
+
+class FoilRow(msgspec.Struct, frozen=True):
+    """One fault of the guide's own server, looked for on it and on ours; the phrases carry the figures."""
+
+    fault: str
+    foil_faulty: bool
+    ours_faulty: bool
+    foil: str
+    ours: str
+
+
+class Foil(msgspec.Struct, frozen=True):
+    """`foil.json`."""
+
+    commit: str
+    rows: tuple[FoilRow, ...]
+
+    def row(self, fault: str) -> FoilRow | None:
+        """Return one fault's row."""
+        return next((row for row in self.rows if row.fault == fault), None)
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One source file of a transport, counted."""
+
+    transport: str
+    part: str  # "server" or "client"
+    file: str
+    lines: int
+    branches: int
+    states: int
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What a transport needs around it, in words."""
+
+    transport: str
+    reconnect: str
+    resume: str
+    upstream: str
+    proxy: str
+
+
+class Complexity(msgspec.Struct, frozen=True):
+    """`complexity.json`."""
+
+    commit: str
+    rows: tuple[Part, ...]
+    others: tuple[Part, ...] = ()  # what several share, and clients on stock libraries
+    needs: tuple[Need, ...] = ()
+
+    def need(self, transport: str) -> Need | None:
+        """Return what one transport needs around it."""
+        return next((need for need in self.needs if need.transport == transport), None)
+
+
+class LinkResult(msgspec.Struct, frozen=True):
+    """One condition of a run over links, as `report.export` writes it."""
+
+    transport: str
+    link: str
+    validity: str = ""
+    p99_ms: float | None = None
+    p99_ms_at_least: bool | None = None  # only this lower bound is known
+
+
+class Links(msgspec.Struct, frozen=True):
+    """`links.json`: the `results.json` of a run of the scenario `links`."""
+
+    run_id: str
+    results: tuple[LinkResult, ...]
+
+
+BrowserValue = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What `rtlab browser` found in one browser: values by name."""
+
+    name: str
+    found: Mapping[str, BrowserValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that a rule may look at; None: not there."""
+
+    study: Study
+    faults: Faults | None = None
+    foil: Foil | None = None
+    complexity: Complexity | None = None
+    traits: Traits | None = None
+    browser_run: Run | None = None
+    links: Links | None = None
+    support: support.Facts | None = None
+
+    @property
+    def run(self) -> str:
+        """The run's id, as a source."""
+        return f"run {self.study.run.run_id}"
+
+    @property
+    def browsers(self) -> tuple[Browser, ...]:
+        """The browsers that were examined, without those whose examination failed."""
+        return _browsers(self.browser_run) if self.browser_run else ()
+
+
+def gather(study: Study, run_dir: Path, reference: Path = REFERENCE) -> Evidence:
+    """Read what there is beside a run. Raises RunError where a file is there and cannot be read."""
+    folders = (run_dir, reference)
+    try:
+        facts = support.load()
+    except SupportError as error:
+        raise RunError(str(error)) from error
+    return Evidence(
+        study=study,
+        faults=_read("faults.json", folders, Faults),
+        foil=_read("foil.json", folders, Foil),
+        complexity=_read("complexity.json", folders, Complexity),
+        traits=_read("traits.json", folders, Traits),
+        browser_run=study.run if _browsers(study.run) else _read("browser.json", folders, Run),
+        links=_read("links.json", folders, Links),
+        support=facts,
+    )
+
+
+def _browsers(run: Run) -> tuple[Browser, ...]:
+    return tuple(
+        Browser(section.removeprefix("browser_"), found)
+        for section, found in run.manifest.items()
+        if section.startswith("browser_") and "failed" not in found
+    )
+
+
+def _read(name: str, folders: tuple[Path, ...], shape: type[T]) -> T | None:
+    for folder in folders:
+        try:
+            return msgspec.json.decode((folder / name).read_bytes(), type=shape)
+        except FileNotFoundError:
+            continue
+        except (OSError, msgspec.MsgspecError) as error:
+            raise RunError(f"{folder / name} cannot be read as evidence: {error}") from error
+    return None

@@ -1,0 +1,146 @@
+"""The guide's sentences that can be tested, in its order, each with its test and its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS, title
+from loadtests.report.quantity import count, listed
+from loadtests.report.verdicts import asking, browsers, delay, duplex, effort, habits, peers, scale
+from loadtests.report.verdicts.evidence import Evidence
+from loadtests.report.verdicts.ruling import Claim, Finding, Verdict
+
+_COMPLEXITY = {transport: complexity for transport, (_, complexity) in GUIDE_COLUMNS.items()}
+
+_LATENCY = (
+    "Messages sent on a fixed timetable; the time from when each was due until the receiver's system had it. The guide "
+    "rounds to hundreds, so the middle value must round to its figure."
+)
+_SUPPORT = "Published facts on every browser version, weighed by how much it is used; and a look into browsers here."
+_COMPLEX = "Our own server and client counted by a tool: “low” must come out below each “medium”."
+
+_HABITS = (
+    ("habit-token", "Ask who it is before anything else", "any_user_id", "A stranger claims somebody else's name."),
+    ("habit-origin", "Check the Origin of a connection", "foreign_origin", "A foreign web page tries to connect."),
+    ("habit-rate", "Limit how fast each user may send", "no_rate_limit", "One user floods a room."),
+    ("habit-sanitise", "Sanitise what users send", "markup_relayed", "A user sends a script as a message."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A sentence with its finding."""
+
+    claim: Claim
+    finding: Finding
+
+
+CLAIMS: tuple[Claim, ...] = (
+    *(
+        Claim(f"latency-{t}", "Latency", f"{title(t)}: latency ~{ms:g} ms", _LATENCY, delay.latency(t))
+        for t, ms in GUIDE_LATENCY_MS.items()
+    ),
+    *(
+        Claim(
+            f"support-{t}",
+            "Browser support",
+            f"{title(t)}: browser support {word}",
+            _SUPPORT,
+            browsers.support(t, word),
+        )
+        for t, (word, _) in GUIDE_COLUMNS.items()
+    ),
+    *(
+        Claim(
+            f"complexity-{t}",
+            "Complexity",
+            f"{title(t)}: complexity {word}",
+            _COMPLEX,
+            effort.complexity(t, _COMPLEXITY),
+        )
+        for t, word in _COMPLEXITY.items()
+    ),
+    Claim(
+        "full-duplex",
+        "What it can do",
+        "WebSocket is full-duplex",
+        "A message is sent on the very connection on which messages arrive, without a second one.",
+        duplex.full_duplex,
+    ),
+    Claim(
+        "request-response",
+        "What it can do",
+        "HTTP request-response is dead",
+        "Long polling is measured beside the rest: does everything arrive, and fast enough to feel instant?",
+        asking.request_response,
+    ),
+    Claim(
+        "ease",
+        "What it can do",
+        "Socket.IO for ease of use",
+        "The same room over both: how much code is left to write, and what each message costs.",
+        effort.ease,
+    ),
+    Claim(
+        "one-server",
+        "Many users",
+        "A single WebSocket server won't scale",
+        "One server process gets the heaviest load of this run; its limit follows from the processor time it took.",
+        scale.single_server,
+    ),
+    Claim(
+        "redis",
+        "Many users",
+        "Redis pub/sub lets servers scale out",
+        "Two servers on one Redis under load, their connections to it cut; and the guide's own code the same way.",
+        scale.redis,
+    ),
+    Claim(
+        "heartbeat",
+        "Many users",
+        "A heartbeat finds dead peers",
+        "Clients vanish without a word: their packets are dropped. When does the room say that they left?",
+        peers.heartbeat,
+    ),
+    *(Claim(slug, "Security", sentence, tested, habits.habit(fault)) for slug, sentence, fault, tested in _HABITS),
+)
+
+
+def judged(evidence: Evidence) -> tuple[Judged, ...]:
+    """Put every sentence to its rule."""
+    return tuple(Judged(claim, claim.rule(evidence)) for claim in CLAIMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The sentences of one topic; `tested` is empty where each has a test of its own."""
+
+    name: str
+    tested: str
+    judged: tuple[Judged, ...]
+
+
+def topics(found: Iterable[Judged]) -> tuple[Topic, ...]:
+    """Group what was judged by topic, in order."""
+    grouped: dict[str, list[Judged]] = {}
+    for one in found:
+        grouped.setdefault(one.claim.topic, []).append(one)
+    return tuple(
+        Topic(name, tests.pop() if len(tests := {one.claim.tested for one in ones}) == 1 else "", tuple(ones))
+        for name, ones in grouped.items()
+    )
+
+
+def summary(found: Iterable[Judged]) -> str:
+    """Count the verdicts in one sentence."""
+    verdicts = [one.finding.verdict for one in found]
+    words = {
+        Verdict.TRUE: "true",
+        Verdict.TRUE_IF: "true under a condition",
+        Verdict.FALSE: "false",
+        Verdict.NOT_TESTABLE: "not testable here",
+        Verdict.NOT_TESTED: "not tested in this run",
+    }
+    parts = [f"{number} {word}" for verdict, word in words.items() if (number := verdicts.count(verdict))]
+    return f"Of {count(len(verdicts), 'sentence')} of the guide that can be tested: {listed(parts)}."

@@ -1,0 +1,58 @@
+"""What a rule says: a verdict, what was measured, under which condition, and where that can be looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loadtests.report.verdicts.evidence import Evidence
+
+
+class Verdict(StrEnum):
+    """How a sentence of the guide fares against the data."""
+
+    TRUE = "true"
+    TRUE_IF = "true if"
+    FALSE = "false"
+    NOT_TESTABLE = "not testable here"
+    NOT_TESTED = "not tested in this run"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule's answer.
+
+    `measured`: what was found, in words with figures. `condition`: what the sentence depends on, or, of a `FALSE`,
+    where it would be true; empty where there is none. `source`: run id or evidence file with its commit.
+    """
+
+    verdict: Verdict
+    measured: str
+    condition: str = ""
+    source: str = ""
+
+    @property
+    def conditional(self) -> str:
+        """The condition as it is said after the verdict's own word; empty where there is none."""
+        lead = {Verdict.TRUE: "as long as ", Verdict.FALSE: "would be true if "}.get(self.verdict, "")
+        return f"{lead}{self.condition}" if self.condition else ""
+
+
+Rule = Callable[[Evidence], Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of the guide and how it is put to the test."""
+
+    slug: str
+    topic: str  # sentences of one topic are shown together
+    sentence: str
+    tested: str
+    rule: Rule
+
+
+def not_tested(missing: str) -> Finding:
+    """Return the finding where there is no data; `missing` says which, and how it is made."""
+    return Finding(Verdict.NOT_TESTED, missing)

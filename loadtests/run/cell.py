@@ -1,0 +1,222 @@
+"""Run one cell: a fresh server, a fresh generator, a sampler; then counts, costs and the verdict."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.auth import sign
+from loadtests.records.cell_spec import CellSpec, Progress
+from loadtests.records.errors import GeneratorError, LinkError, ServerError
+from loadtests.records.schema import Cell, Validity, Verdict
+from loadtests.records.store import RunStore
+from loadtests.run import generators, instances, procfs
+from loadtests.run.cores import Cores
+from loadtests.run.foreign import ForeignServer
+from loadtests.run.generators import Deadline, Generator
+from loadtests.run.links import probe
+from loadtests.run.links import route as routes
+from loadtests.run.links.route import Route
+from loadtests.run.outcome import Memory, Outcome, cell_of, judged
+from loadtests.run.plan import PlannedCell
+from loadtests.run.sampler import Sampler
+from loadtests.run.scaling import Scaling
+from loadtests.run.scenarios.scenario import SCALED
+from loadtests.run.servers import HOST, Server, ServerSettings, free_port
+
+_PORT_ATTEMPTS = 3
+_HEAR_S = 0.1
+_SETTLED_SHARE = 0.6  # of a memory cell's hold: joins are delivered by then, and nobody has left yet
+_CONNECT_TIMEOUT_S = 10.0
+_SLOWEST_CONNECTS_PER_S = 50.0
+_SLACK_S = 20.0  # beyond what the cell should take: a slow machine is no failure, a hanging process is
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all cells of a run share."""
+
+    settings: ServerSettings = field(default_factory=ServerSettings)
+    cores: Cores = field(default_factory=Cores)
+    scaling: Scaling | None = None  # how the servers of cells of the kind SCALED are started
+    generator_module: tuple[str, ...] = generators.MODULE
+
+
+def run(
+    planned: PlannedCell,
+    bench: Bench,
+    store: RunStore,
+    *,
+    check: Callable[[], None],
+    told: Callable[[Progress], None],
+) -> Cell:
+    """Run the cell and add it to the store; a server or generator that fails makes it invalid.
+
+    `check` is called often and may raise to stop the cell, which then leaves nothing behind but its logs.
+    """
+    folder = store.scratch(planned.id)
+    started_utc = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        outcome = _Measurement(planned, bench, store, folder, check, told).run()
+        cell, tables = judged(planned, outcome, folder, started_utc)
+    except (ServerError, GeneratorError, LinkError) as error:
+        verdict = Verdict(Validity.INVALID, (str(error),))
+        cell, tables = cell_of(planned, verdict, started_utc), {}
+    store.add(cell, tables)
+    return cell
+
+
+@dataclass(frozen=True, slots=True)
+class _Measurement:
+    """One cell's processes, from the server's start to the generator's end."""
+
+    planned: PlannedCell
+    bench: Bench
+    store: RunStore
+    folder: Path
+    check: Callable[[], None]
+    told: Callable[[Progress], None]
+
+    def run(self) -> Outcome:
+        """Start a server and measure it; another one if its port was taken before it could listen."""
+        attempts_left = _PORT_ATTEMPTS
+        while True:
+            attempts_left -= 1
+            port = free_port()
+            with self._laid(port) as route, self._server(port, route) as server:
+                try:
+                    return self._measure(server, route)
+                except ServerError:
+                    # Between finding a free port and listening on it somebody else may take it.
+                    if not attempts_left or not server.port_was_taken():
+                        raise
+
+    def _laid(self, port: int) -> AbstractContextManager[Route]:
+        # What carries packets shares the generator's cores: on the server's it would be taken for the server's cost.
+        return routes.opened(self.planned.link, port, seed=self.planned.seed, on_cores=self.bench.cores.generator)
+
+    def _server(self, port: int, route: Route) -> Server | ForeignServer:
+        if self.planned.target.foreign is not None:
+            return ForeignServer(self.planned.target.foreign)
+        settings = self.bench.settings.of_target(self.planned.target).of_cell(self.planned)
+        if self.planned.stamps:
+            settings = settings.stamping(self.folder)
+        return Server(
+            self.planned.target.server_name,
+            replace(settings, scaling=self.bench.scaling) if self.planned.kind == SCALED else settings,
+            log=self.store.log("server", self.planned.id),
+            on_cores=self.bench.cores.server,
+            port=port,
+            route=route,
+        )
+
+    def _generator(self, server: Server | ForeignServer) -> Generator:
+        return Generator(
+            spec_of(self.planned, server, deflate=self.bench.settings.deflate),
+            self.folder,
+            log=self.store.log("generator", self.planned.id),
+            on_cores=self.bench.cores.generator,
+            module=self.bench.generator_module,
+        )
+
+    def _measure(self, server: Server | ForeignServer, route: Route) -> Outcome:
+        link = self.planned.link
+        # Who connects before the server listens tries again later; of several instances all would take the first.
+        server.wait_ready(self.check)
+        description = server.describe()
+        found = probe.check(link, route) if link is not None else None
+        before = _memory(server)
+        with (
+            self._generator(server) as generator,
+            Sampler(server.processes, lambda: (generator.pid, *route.pids), _scrape(server)) as sampler,
+        ):
+            held = self._listen(server, generator)
+            result = generator.result()
+        if held is None and self.planned.kind == "memory":
+            raise GeneratorError("the load generator ended before its connections had settled")
+        if self.planned.kind == SCALED:
+            told = instances.deliveries(HOST, server.port, server.instances, tls=self.planned.target.tls)
+            description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
+        outcome = Outcome(result, sampler.readings, description, before, held, found)
+        if isinstance(server, ForeignServer):
+            return replace(outcome, forwards=server.forwards, remarks=server.remarks())
+        return outcome
+
+    def _listen(self, server: Server | ForeignServer, generator: Generator) -> Memory | None:
+        """Hear the generator until it ends, watching the server; return the memory held, in a memory cell."""
+        deadline = Deadline(_limit_s(self.planned))
+        settled: Deadline | None = None
+        held: Memory | None = None
+        while not generator.ended:
+            self.check()
+            for progress in generator.hear(_HEAR_S):
+                if progress.event == "failed":
+                    raise generator.failure(told=progress.message)
+                if progress.event == "connected" and isinstance(server, ForeignServer):
+                    server.all_connected(progress.connected)
+                if progress.event == "connected" and self.planned.kind == "memory":
+                    settled = Deadline(_SETTLED_SHARE * self.planned.hold_s)
+                self.told(progress)
+            if held is None and settled is not None and settled.passed:
+                held = _memory(server)
+            server.check_alive()
+            if deadline.passed:
+                raise GeneratorError(f"the load generator did not end within {deadline.timeout_s:.0f} s")
+        return held
+
+
+def spec_of(planned: PlannedCell, server: Server | ForeignServer, *, deflate: bool = False) -> CellSpec:
+    """Return what the generator is asked for, with tokens that outlive the cell."""
+    foreign = planned.target.foreign
+    # A Redis or a foreign server outlives the cell: rooms of its own keep an earlier cell's history and members out.
+    stem = f"room-{secrets.token_hex(4)}" if foreign is not None or planned.kind == SCALED else "room"
+    rooms = tuple(f"{stem}-{index}" for index in range(planned.load.rooms))
+    return CellSpec(
+        cell=planned.id,
+        user_class=planned.target.user_class,
+        host=server.url,
+        publish_host=server.near_url if planned.link is not None else "",
+        load=planned.load,
+        tokens=(server.foreign.token,) if isinstance(server, ForeignServer) else _tokens(planned, server, rooms),
+        room_names=rooms,
+        warm_up_s=planned.warm_up_s,
+        measured_s=planned.measured_s,
+        connect_timeout_s=_CONNECT_TIMEOUT_S + planned.load.subscribers / _SLOWEST_CONNECTS_PER_S,
+        grace_s=planned.grace_s,
+        seed=planned.seed,
+        hold_s=planned.hold_s,
+        adapter=None if foreign is None else foreign.adapter,
+        deflate=deflate or planned.deflate,
+    )
+
+
+def _tokens(planned: PlannedCell, server: Server, rooms: Sequence[str]) -> tuple[str, ...]:
+    expires_at_s = int(time.time() + _limit_s(planned) + 600)
+    secret = server.secret.encode()
+    return tuple(sign(secret, f"user-{index}", rooms, expires_at_s) for index in range(planned.users))
+
+
+def _limit_s(planned: PlannedCell) -> float:
+    return planned.measuring_s + _CONNECT_TIMEOUT_S + planned.load.subscribers / _SLOWEST_CONNECTS_PER_S + _SLACK_S
+
+
+def _memory(server: Server | ForeignServer) -> Memory:
+    return Memory(procfs.rss_kib(server.processes()), procfs.tcp_buffers_kib())
+
+
+def _scrape(server: Server | ForeignServer) -> Callable[[], str | None]:
+    """Return the sampler's source of metrics; of several instances one alone would answer, which says nothing."""
+    return (lambda: None) if len(server.instances) > 1 else (lambda: _metrics(server))
+
+
+def _metrics(server: Server | ForeignServer) -> str | None:
+    try:
+        status, body = server.get("/metrics")
+    except OSError:
+        return None
+    return body.decode("utf-8", errors="replace") if status == 200 else None

@@ -1,0 +1,206 @@
+"""From a cell's tables to what was lost, doubled, reordered, what it cost, and how well the instrument did. Pure.
+
+Only the measured phase counts. A delivery is known by (subscriber, room, offset).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loadtests.records.cell_spec import GeneratorResult, Load
+from loadtests.records.schema import ABSENT_NS, Costs, Counts, Instrument, Phase
+from loadtests.run import timeline
+from loadtests.run.sampler import Reading
+
+Integers = npt.NDArray[np.int64]
+
+
+def measured(table: pa.Table) -> pa.Table:
+    """Return the rows of the measured phase."""
+    return table.filter(pc.equal(table["phase"], Phase.MEASURED))
+
+
+def subscribers_of(load: Load) -> Integers:
+    """Return how many subscribers each room has: subscriber i listens in room i % rooms."""
+    return np.bincount(np.arange(load.subscribers) % load.rooms, minlength=load.rooms).astype(np.int64)
+
+
+def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorResult) -> Counts:
+    """Return the cell's counts.
+
+    `samples` and `publishes` are whole tables (`SAMPLES`, `PUBLISHES`), samples in each subscriber's order of
+    arrival. Expected is every publication at every subscriber of its room, except what an error answered; a delivery
+    nobody was owed does not fill a hole.
+    """
+    sent = measured(publishes)
+    accepted = sent.filter(pc.not_equal(sent["accepted_ns"], ABSENT_NS))
+    failed = sent.filter(pc.equal(sent["accepted_ns"], ABSENT_NS))
+    unanswered = failed.filter(pc.equal(failed["refused_ns"], ABSENT_NS))
+    promised_rooms, promised_offsets = _column(accepted, "room"), _column(accepted, "offset")
+    promised = int(subscribers_of(load)[promised_rooms].sum())
+    owed_without_answer = int(subscribers_of(load)[_column(unanswered, "room")].sum())
+
+    heard = measured(samples)
+    # Rows become whole numbers that sort by (subscriber, room, offset).
+    offsets = _column(heard, "offset")
+    stride = int(max(offsets.max(initial=0), promised_offsets.max(initial=0))) + 1
+    streams = _column(heard, "subscriber") * load.rooms + _column(heard, "room")
+    deliveries = streams * stride + offsets
+    distinct, first_rows = np.unique(deliveries, return_index=True)
+    heard_events = (distinct // stride % load.rooms) * stride + distinct % stride
+    received = int(np.isin(heard_events, np.unique(promised_rooms * stride + promised_offsets)).sum())
+    came_without_answer = _came(heard, unanswered, load)
+    lost_unanswered = max(0, owed_without_answer - came_without_answer)
+    return Counts(
+        published=accepted.num_rows,
+        refused=failed.num_rows - unanswered.num_rows,
+        expected=promised + owed_without_answer,
+        received=received + came_without_answer,
+        lost=max(0, promised - received) + lost_unanswered,
+        duplicates=len(deliveries) - len(distinct),
+        out_of_order=_out_of_order(streams[np.sort(first_rows)], offsets[np.sort(first_rows)]),
+        told_gaps=result.told_gaps,
+        reconnects=result.reconnects,
+        unanswered=unanswered.num_rows,
+        lost_unanswered=lost_unanswered,
+        until_ns=result.until_ns,
+    )
+
+
+def _came(heard: pa.Table, publications: pa.Table, load: Load) -> int:
+    """Count the distinct deliveries of publications whose offsets nobody was told: known by their stamps."""
+    if not publications.num_rows or not heard.num_rows:
+        return 0
+    stride = int(max(_column(heard, "message").max(), _column(publications, "message").max())) + 1
+    wanted = _column(publications, "publisher") * stride + _column(publications, "message")
+    known = _column(heard, "publisher") * stride + _column(heard, "message")
+    inside = np.isin(known, wanted)
+    return len(np.unique(known[inside] * load.subscribers + _column(heard, "subscriber")[inside]))
+
+
+def _out_of_order(streams: Integers, offsets: Integers) -> int:
+    """Count first deliveries that came after one with a higher offset of the same stream."""
+    if not len(streams):
+        return 0
+    by_stream = np.argsort(streams, kind="stable")
+    streams, offsets = streams[by_stream], offsets[by_stream]
+    # Lift each stream above the one before it: one running maximum then serves all streams.
+    lifted = np.unique(streams, return_inverse=True)[1] * (int(offsets.max()) + 1) + offsets
+    return int((lifted < np.maximum.accumulate(lifted)).sum())
+
+
+def costs(
+    samples: pa.Table,
+    result: GeneratorResult,
+    readings: Sequence[Reading],
+) -> Costs:
+    """Return what a latency cell cost per delivery of the measured phase.
+
+    What the generator counted between two looks is divided by the deliveries between the same two looks: those
+    that were due in the phase are one message more or less, 2.5 % of forty.
+    """
+    deliveries = measured(samples).num_rows
+    server_cpu_ns = timeline.server_cpu_ns(readings, result.measured_from_ns, result.measured_to_ns)
+    sockets = result.sockets
+    segments = None
+    if sockets is not None and sockets.segments_in is not None and sockets.segments_out is not None:
+        segments = sockets.segments_in + sockets.segments_out
+    connect_p50, connect_p99 = _connect(result)
+    return Costs(
+        server_cpu_us_per_delivery=_per(server_cpu_ns, deliveries, 1e-3),
+        generator_cpu_us_per_delivery=_per(result.cpu_s, result.looked_at, 1e6),
+        wire_bytes_down_per_delivery=_per(sockets.bytes_received if sockets else None, result.looked_at),
+        wire_bytes_up_per_delivery=_per(sockets.bytes_sent if sockets else None, result.looked_at),
+        packets_per_delivery=_per(segments, result.looked_at),
+        server_kib_per_connection=None,
+        kernel_kib_per_connection=None,
+        connect_ms_p50=connect_p50,
+        connect_ms_p99=connect_p99,
+    )
+
+
+def memory_costs(
+    result: GeneratorResult,
+    *,
+    server_kib: tuple[float, float],
+    buffers_kib: tuple[float | None, float | None],
+    objects_kib: float | None,
+) -> Costs:
+    """Return what idle connections cost; the pairs are (before the first connection, while all are held).
+
+    In the kernel a connection's server side has `objects_kib` and its part of the TCP buffers' growth, which holds
+    both ends of each loopback connection: half of it.
+    """
+    connections = result.subscribers_connected
+    kernel = None
+    before, held = buffers_kib
+    if objects_kib is not None and before is not None and held is not None and connections:
+        kernel = objects_kib + max(0.0, held - before) / 2 / connections
+    connect_p50, connect_p99 = _connect(result)
+    return Costs(
+        server_cpu_us_per_delivery=None,
+        generator_cpu_us_per_delivery=None,
+        wire_bytes_down_per_delivery=None,
+        wire_bytes_up_per_delivery=None,
+        packets_per_delivery=None,
+        server_kib_per_connection=_per(server_kib[1] - server_kib[0], connections),
+        kernel_kib_per_connection=kernel,
+        connect_ms_p50=connect_p50,
+        connect_ms_p99=connect_p99,
+    )
+
+
+def instrument(
+    samples: pa.Table, publishes: pa.Table, result: GeneratorResult, readings: Sequence[Reading]
+) -> Instrument:
+    """Return how well the generator did in the measured phase; None where there is nothing to say it from."""
+    heard, sent = measured(samples), measured(publishes)
+    measured_s = (result.measured_to_ns - result.measured_from_ns) / 1e9
+    kernel_rx, user_rx = _column(heard, "kernel_rx_ns"), _column(heard, "user_rx_ns")
+    sent_ns = _column(heard, "sent_ns")
+    stamped, ours = kernel_rx != ABSENT_NS, sent_ns != ABSENT_NS
+    transit_ms = (np.where(stamped, kernel_rx, user_rx)[ours] - sent_ns[ours]) / 1e6
+    gaps_ms = (user_rx[stamped] - kernel_rx[stamped]) / 1e6
+    batch_sizes = _column(heard, "batch_size")
+    return Instrument(
+        clock=result.clock,
+        rx_gap_ms_p99=_p99(gaps_ms),
+        batched_fraction=float((batch_sizes > 1).mean()) if len(batch_sizes) else None,
+        publish_lateness_ms_p99=_p99((_column(sent, "sent_ns") - _column(sent, "scheduled_ns")) / 1e6),
+        hub_lag_ms_p99=result.hub_lag_ms_p99,
+        cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else None,
+        foreign_cpu_percent=timeline.foreign_cpu_percent(readings, result.measured_from_ns, result.measured_to_ns),
+        rx_gap_ms_min=_least(gaps_ms),
+        transit_ms_min=_least(transit_ms),
+        clock_steps=result.clock_steps,
+        strangers=int(np.count_nonzero(~ours)),
+    )
+
+
+def _column(table: pa.Table, name: str) -> Integers:
+    values: Integers = table[name].to_numpy().astype(np.int64)
+    return values
+
+
+def _per(total: float | None, parts: int, scale: float = 1.0) -> float | None:
+    return None if total is None or parts <= 0 else total * scale / parts
+
+
+def _least(values: npt.NDArray[np.float64]) -> float | None:
+    return float(values.min()) if len(values) else None
+
+
+def _p99(values: npt.NDArray[np.float64]) -> float | None:
+    return float(np.percentile(values, 99)) if len(values) else None
+
+
+def _connect(result: GeneratorResult) -> tuple[float | None, float | None]:
+    if not result.connect_ms:
+        return None, None
+    p50, p99 = np.percentile(result.connect_ms, [50, 99])
+    return float(p50), float(p99)

@@ -1,0 +1,198 @@
+"""Run a scenario: plan, cells in order, one run folder. Ctrl-C keeps what is finished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from loadtests.load.clients import descriptors
+from loadtests.records import manifest
+from loadtests.records.calibration import Check
+from loadtests.records.errors import Interrupted, LabError
+from loadtests.records.manifest import Manifest, Value
+from loadtests.records.schema import SCHEMA_VERSION, Run
+from loadtests.records.store import RunStore
+from loadtests.run import again, cores, plan
+from loadtests.run import cell as cells
+from loadtests.run.cell import Bench
+from loadtests.run.interrupt import Interrupt
+from loadtests.run.plan import PlannedCell
+from loadtests.run.progress import Display
+from loadtests.run.scaling import Scaling
+from loadtests.run.scenarios.scenario import SCALED, Scenario
+from loadtests.run.servers import ServerSettings
+from loadtests.run.targets import CLAIMS_MS, Target
+
+_SPARE_FILES = 200  # beside the connections: modules, logs, pipes, the listener
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One run to be made."""
+
+    scenario: Scenario
+    targets: Sequence[Target]
+    seed: int
+    runs_folder: Path
+    bench: Bench = field(default_factory=Bench)
+    passes: int = again.PASSES  # how often cells that only the circumstances spoilt are measured again
+    checks: Sequence[Check] = ()  # what a calibration before the run found
+    sections: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)  # of the manifest, beside its own
+
+    def cells(self) -> tuple[PlannedCell, ...]:
+        """Return the run's cells in order."""
+        return plan.draw(self.scenario, self.targets, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an experiment."""
+
+    folder: Path
+    run: Run
+    interrupted: bool
+
+
+class Rounds(Protocol):
+    """What a run measures: cells by rounds, each drawn from what the rounds before have shown."""
+
+    @property
+    def first(self) -> Sequence[PlannedCell]:
+        """The cells that make the run complete; there may be more."""
+
+    def next(self, store: RunStore) -> Sequence[PlannedCell]:
+        """Return the cells of the next round; none when the run is done."""
+
+    def reached(self, run: Run) -> str:
+        """Say how far the run got, if it ends now: `after 3 of 8 cells; …`."""
+
+
+def conduct(
+    experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Display], rounds: Rounds | None = None
+) -> Outcome:
+    """Run the experiment; LabError if it can't start, Ctrl-C ends it early with the finished cells kept.
+
+    Without `rounds` it is the experiment's cells, then those measured again that the circumstances spoilt.
+    """
+    rounds = again.OnceMore(experiment.cells(), experiment.passes) if rounds is None else rounds
+    planned = rounds.first
+    _raise_open_files(max(cell.load.subscribers for cell in planned))
+    started = time.monotonic()
+    environment = manifest.collect(_settings(experiment), experiment.seed)
+    environment |= {name: dict(values) for name, values in experiment.sections.items()}
+    store = RunStore.create(experiment.runs_folder, _run(experiment, environment, len(planned)))
+    interrupted = False
+    # The lab itself stays off the server's core.
+    with Interrupt() as interrupt, cores.on(experiment.bench.cores.generator):
+        try:
+            while todo := rounds.next(store):
+                _measure(todo, experiment.bench, store, interrupt, show, started)
+        except Interrupted as reason:
+            interrupted = True
+            store.update(elapsed_s=time.monotonic() - started, note=f"{reason} {rounds.reached(store.run)}")
+        finally:
+            store.describe("servers", _servers(store.run))
+            run = store.finish()
+    return Outcome(store.folder, run, interrupted)
+
+
+def _measure(
+    planned: Sequence[PlannedCell],
+    bench: Bench,
+    store: RunStore,
+    interrupt: Interrupt,
+    show: Callable[[Sequence[PlannedCell]], Display],
+    started: float,
+) -> None:
+    display = show(planned)
+    try:
+        for cell in planned:
+            display.begin(cell)
+            display.end(cells.run(cell, bench, store, check=interrupt.check, told=display.told))
+            store.update(elapsed_s=time.monotonic() - started)
+    finally:
+        display.close()
+
+
+def _run(experiment: Experiment, environment: Manifest, planned_cells: int) -> Run:
+    now = datetime.now(UTC)
+    commit = environment["git"]["commit"]
+    return Run(
+        schema_version=SCHEMA_VERSION,
+        run_id=f"{now:%Y%m%dT%H%M%SZ}-{experiment.scenario.name}-{str(commit)[:7] if commit else 'nogit'}",
+        scenario=experiment.scenario.name,
+        complete=False,
+        started_utc=now.isoformat(timespec="seconds"),
+        elapsed_s=0.0,
+        planned_cells=planned_cells,
+        manifest=environment,
+        protected=manifest.protected(environment),
+        claims=CLAIMS_MS,
+        calibration=tuple(experiment.checks),
+    )
+
+
+def _settings(experiment: Experiment) -> dict[str, Value]:
+    """Return every setting of the lab that may move a figure."""
+    bench = experiment.bench
+    loads = [cell.load for cell in experiment.scenario.cells]
+    settings: dict[str, Value] = dict(bench.settings.recorded())
+    if bench.scaling is not None:
+        settings |= bench.scaling.recorded()
+    return settings | {
+        "deflate": bench.settings.deflate,
+        "server_arguments": " ".join(bench.settings.arguments),
+        "server_cores": _listed(bench.cores.server),
+        "generator_cores": _listed(bench.cores.generator),
+        "users": experiment.scenario.users,
+        "warm_up_s": experiment.scenario.warm_up_s,
+        "grace_s": experiment.scenario.grace_s,
+        "poll_interval_s": _one(load.poll_interval_s for load in loads),
+        "poll_wait_s": _one(load.poll_wait_s for load in loads),
+        **_foreign(experiment.targets),
+        "link": "; ".join(dict.fromkeys(cell.link for cell in experiment.scenario.cells)),
+    }
+
+
+def _foreign(targets: Sequence[Target]) -> dict[str, Value]:
+    """Return where servers that are not ours stand, without their address, and how they were spoken to."""
+    foreign = [target.foreign for target in targets if target.foreign is not None]
+    if not foreign:
+        return {}
+    places = {"this machine" if each.is_here else "another machine" for each in foreign}
+    return {"target": ", ".join(places), "adapters": ", ".join(each.adapter.name for each in foreign)}
+
+
+def _one(values: Iterable[float]) -> float | None:
+    """Return the value that all loads share; None if they differ (each cell then has its own)."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
+
+
+def _listed(which: frozenset[int]) -> str:
+    return ",".join(str(core) for core in sorted(which)) or "not pinned"
+
+
+def _servers(run: Run) -> dict[str, Value]:
+    """Return what the servers of one process said of themselves, e.g. `websocket.tcp_nodelay`."""
+    alone = [cell for cell in run.cells if cell.kind != SCALED]
+    return {f"{cell.transport}.{key}": value for cell in alone for key, value in cell.server.items()}
+
+
+def _raise_open_files(connections: int) -> None:
+    """Raise the limit of open files; LabError if the connections don't fit."""
+    if complaint := descriptors.complaint(connections, _SPARE_FILES):
+        raise LabError(complaint)
+
+
+def bench_of(settings: ServerSettings, scaling: Scaling | None = None) -> Bench:
+    """Return the bench of this machine: the server on the first core, the generator and the lab on the others.
+
+    Several instances get a core each while there are enough; every cell of the run is then measured on those cores.
+    """
+    server_cores = 1 if scaling is None else scaling.instances
+    return Bench(settings=settings, cores=cores.divide(cores.available(), server_cores=server_cores), scaling=scaling)

@@ -1,0 +1,153 @@
+"""From what a cell's processes left behind to its row in the run: counts, costs, health and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loadtests.records.cell_spec import GeneratorResult
+from loadtests.records.errors import GeneratorError
+from loadtests.records.link_spec import LOOPBACK
+from loadtests.records.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, LinkCheck, Verdict
+from loadtests.run import batches, counts, held_back, link_validity, procfs, stamps, timeline, validity
+from loadtests.run.plan import PlannedCell
+from loadtests.run.sampler import Reading
+
+_OF_THE_SERVER = ("server_cpu_us_per_delivery", "server_kib_per_connection", "kernel_kib_per_connection")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory at one instant of a memory cell."""
+
+    server_kib: float
+    buffers_kib: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a cell that got through left behind."""
+
+    result: GeneratorResult
+    readings: tuple[Reading, ...]
+    server: dict[str, str | int | float | bool]
+    before: Memory
+    held: Memory | None  # memory cells only
+    link_check: LinkCheck | None  # cells over a link only
+    forwards: bool = False  # what was watched is not the server: what it cost says nothing
+    remarks: tuple[str, ...] = ()  # each makes the cell doubtful
+
+
+def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: str) -> tuple[Cell, dict[str, pa.Table]]:
+    """Return the cell with its verdict, and its tables; `folder` holds what the generator left. GeneratorError."""
+    result, readings = outcome.result, outcome.readings
+    lossy = planned.link is not None and planned.link.loss_percent > 0
+    samples = _table(folder / "samples.parquet", SAMPLES)
+    samples = held_back.unstamped(samples) if lossy else samples
+    publishes = _table(folder / "publishes.parquet", PUBLISHES)
+    if outcome.held is not None:
+        found, health = None, None
+        spent = counts.memory_costs(
+            result,
+            server_kib=(outcome.before.server_kib, outcome.held.server_kib),
+            buffers_kib=(outcome.before.buffers_kib, outcome.held.buffers_kib),
+            objects_kib=procfs.connection_objects_kib(),
+        )
+    else:
+        found = counts.count(samples, publishes, planned.load, result)
+        health = counts.instrument(samples, publishes, result, readings)
+        if planned.load.arrivals == "poisson":
+            together = batches.late_fraction(counts.measured(samples))
+            health = msgspec.structs.replace(health, batched_fraction=together)
+        spent = counts.costs(samples, result, readings)
+    verdict = validity.judge(
+        found,
+        health,
+        # What TCP held back comes in one read; so does what the server was told to collect.
+        pushes=planned.target.pushes and not lossy and not planned.coalesce_ms,
+        connected=result.subscribers_connected,
+        subscribers=planned.load.subscribers,
+        idle=outcome.held is not None,
+    )
+    if outcome.forwards:
+        spent = msgspec.structs.replace(spent, **dict.fromkeys(_OF_THE_SERVER))
+    verdict = validity.doubted(verdict, outcome.remarks)
+    if outcome.link_check is not None:
+        verdict = link_validity.judged(verdict, outcome.link_check)
+    cell = cell_of(
+        planned,
+        verdict,
+        started_utc,
+        counts=found,
+        costs=spent,
+        instrument=health,
+        server=outcome.server | ({"forwards": True} if outcome.forwards else {}),
+        link_check=outcome.link_check,
+        errors=result.errors,
+    )
+    tables = {
+        "samples": samples,
+        "publishes": publishes,
+        "timeline": timeline.table(planned.id, readings, result),
+    }
+    if planned.stamps:
+        tables["stamps"] = stamps.table(planned.id, folder)
+    return cell, tables
+
+
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema)
+    except (OSError, pa.ArrowException) as error:
+        raise GeneratorError(f"the load generator left no readable {path.name}: {error}") from None
+
+
+def cell_of(
+    planned: PlannedCell,
+    verdict: Verdict,
+    started_utc: str,
+    *,
+    counts: Counts | None = None,
+    costs: Costs | None = None,
+    instrument: Instrument | None = None,
+    server: dict[str, str | int | float | bool] | None = None,
+    link_check: LinkCheck | None = None,
+    errors: Mapping[str, int] | None = None,
+) -> Cell:
+    """Return the run's row of a planned cell."""
+    load = planned.load
+    return Cell(
+        id=planned.id,
+        transport=planned.target.name,
+        load=load.name,
+        kind=planned.kind,
+        block=planned.block,
+        order=planned.order,
+        subscribers=load.subscribers,
+        publishers=load.publishers,
+        rooms=load.rooms,
+        rate_per_s=load.rate_per_s,
+        payload_bytes=load.payload_bytes,
+        warm_up_s=planned.warm_up_s,
+        measured_s=planned.measured_s if planned.kind != "memory" else planned.hold_s,
+        link=LOOPBACK if planned.link is None else str(planned.link),
+        link_check=link_check,
+        verdict=verdict,
+        counts=counts,
+        costs=costs,
+        instrument=instrument,
+        server=server or {},
+        started_utc=started_utc,
+        arrivals=load.arrivals,
+        direction=load.direction,
+        variant=planned.variant,
+        against=planned.against,
+        poll_interval_s=load.poll_interval_s,
+        poll_wait_s=load.poll_wait_s,
+        errors=dict(errors or {}),
+    )

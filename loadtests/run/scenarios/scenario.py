@@ -1,0 +1,255 @@
+"""A scenario: which transports, which loads, how often. Named ones lie beside this file as TOML.
+
+Values and reading only. A scenario file has the same shape whoever wrote it:
+
+    name = "fan-out"
+    about = "latency against the size of the room"
+    blocks = 2
+
+    slo = { p99_ms = 50.0 }
+
+    [[cells]]
+    kind = "latency"
+    measured_s = 3.0
+    load = { name = "50x10", subscribers = 50, rate_per_s = 10.0 }
+    sweep = { payload_bytes = [128, 1024] }    # one cell for each, named 50x10-payload_bytes128 and so on
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import combinations
+from pathlib import Path
+
+import msgspec
+
+from loadtests.records import toml_file
+from loadtests.records.cell_spec import DIRECTIONS, DOWNSTREAM, ECHO, Load
+from loadtests.records.errors import ScenarioError
+from loadtests.records.link_spec import LOOPBACK, canonical
+from loadtests.records.repeats import SUFFIX
+from loadtests.records.slo import Slo
+from loadtests.run.scenarios.sweep import swept
+
+ARRIVALS = ("constant", "poisson", "burst")
+BUDGET = "budget"  # cells whose server stamps the steps of each event
+ABLATION = "ablation"  # a load as another one, but for one thing about the server
+KINDS = ("latency", "fan-out", "memory", "stack", "sweep", BUDGET, ABLATION)
+SCALED = "scaled"  # a kind that no file asks for: `scaled_out` adds its cells
+SCALED_SUFFIX = "-redis"
+FANOUTS = ("", "direct", "portable")
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One load to be put on every transport of the scenario; absent times come from the scenario."""
+
+    load: Load
+    kind: str = "latency"  # one of KINDS, or SCALED: which chart it belongs to
+    blocks: int | None = None
+    warm_up_s: float | None = None
+    measured_s: float | None = None
+    hold_s: float = 0.0  # memory cells: how long the idle connections are held
+    fanout: str = ""  # one of FANOUTS: how the server writes to its sockets; empty: as it does by itself
+    stamps: bool = False  # its servers stamp, though it is not of the kind BUDGET; no file may ask for it
+    coalesce_ms: float = 0.0  # how long the server collects a room's events before it writes them; 0: as by itself
+    deflate: bool = False  # the server compresses WebSocket messages, and the clients ask for it
+    against: str = ""  # cells of the kind ABLATION: the name of the load that they change one thing of
+    transports: tuple[str, ...] = ()  # only these of the scenario's; empty: all
+    link: str = LOOPBACK  # between server and subscribers, see `records.link_spec`; a profile's name is spelt out
+    sweep: dict[str, tuple[int | float, ...]] = {}  # values for fields of the load: a cell for each combination
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole experiment, as its TOML file says it."""
+
+    name: str
+    about: str
+    cells: tuple[CellPlan, ...]
+    transports: tuple[str, ...] = ()  # empty: every transport the lab knows
+    blocks: int = 2  # how often each cell is repeated, in an order drawn anew for each block
+    warm_up_s: float = 1.0
+    measured_s: float = 3.0
+    grace_s: float = 0.5
+    users: int = 10  # user ids the connections share, so that joining does not make N^2 presence events
+    slo: Slo | None = None  # what every tabled condition is held to
+    calibrate: bool = False  # a short calibration precedes the first cell
+
+
+def named() -> dict[str, Path]:
+    """Return the scenarios that come with the lab, by name, in alphabetical order."""
+    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
+
+
+def find(name_or_path: str) -> Scenario:
+    """Return the scenario called `name_or_path`, or the one in the TOML file of that path."""
+    known = named()
+    if name_or_path in known:
+        return read(known[name_or_path])
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.is_file():
+        return read(path)
+    raise ScenarioError(f"no scenario {name_or_path!r}: give the path of a TOML file or one of {', '.join(known)}")
+
+
+def read(path: Path) -> Scenario:
+    """Read and check one scenario file; ScenarioError says what is wrong with it."""
+    scenario = toml_file.read(path, Scenario, "scenario", ScenarioError)
+    try:
+        scenario = _spelt_out(scenario)
+        check(scenario)
+    except ScenarioError as error:
+        raise ScenarioError(f"{path}: {error}") from None
+    return scenario
+
+
+def _spelt_out(scenario: Scenario) -> Scenario:
+    """Return the scenario with a cell for each combination of its sweeps, and every cell's publishers counted."""
+    loads = [(cell, load) for cell in scenario.cells for load in swept(cell.load, cell.sweep)]
+    cells = (
+        msgspec.structs.replace(cell, load=_peopled(load), sweep={}, link=canonical(cell.link)) for cell, load in loads
+    )
+    return msgspec.structs.replace(scenario, cells=tuple(cells))
+
+
+def _peopled(load: Load) -> Load:
+    """Return the load with as many publishers per room as its direction makes: all who listen there, unless apart."""
+    if load.direction == DOWNSTREAM:
+        return load
+    _need(load.publishers == 1, "publishers", load.publishers, f"left out where the direction is {load.direction}")
+    rooms = load.subscribers if load.direction == ECHO else load.rooms
+    _need(load.rooms in (1, rooms), "rooms", load.rooms, f"left out, or {rooms}, where the direction is echo")
+    _need(
+        1 <= rooms <= load.subscribers and load.subscribers % rooms == 0,
+        "subscribers",
+        load.subscribers,
+        f"a multiple of the rooms ({rooms}) where everybody talks",
+    )
+    return msgspec.structs.replace(load, rooms=rooms, publishers=load.subscribers // rooms)
+
+
+def check(scenario: Scenario) -> None:
+    """Raise ScenarioError unless every value is one that can be run."""
+    _need(_NAME.fullmatch(scenario.name) is not None, "name", scenario.name, "[A-Za-z0-9_.-]{1,64}")
+    _need(bool(scenario.cells), "cells", "none", "at least one [[cells]]")
+    _need(1 <= scenario.blocks <= 1000, "blocks", scenario.blocks, "1..1000")
+    _need(1 <= scenario.users <= 100_000, "users", scenario.users, "1..100000")
+    _seconds("warm_up_s", scenario.warm_up_s, least=0.0)
+    _seconds("measured_s", scenario.measured_s, least=0.1)
+    _seconds("grace_s", scenario.grace_s, least=0.0)
+    if scenario.slo is not None:
+        scenario.slo.check()
+    for cell in scenario.cells:
+        _check_cell(cell)
+        _check_against(cell, scenario)
+    _check_names(scenario)
+
+
+def scaled_out(scenario: Scenario) -> Scenario:
+    """Return the scenario with one load more: its busiest latency cell, for a server of several processes on Redis.
+
+    It is repeated as often as a `stack` cell of the scenario, else as the cell it is made from. ScenarioError when
+    there is no such cell, or when the load's name is taken.
+    """
+    tabled = [cell for cell in scenario.cells if cell.kind == "latency" and cell.link == LOOPBACK]
+    if not tabled:
+        raise ScenarioError(
+            f"the scenario {scenario.name} has no cell of the kind latency without a link that could be scaled out"
+        )
+    busiest = max(tabled, key=lambda cell: cell.load.subscribers * cell.load.rate_per_s)
+    stacks = [cell.blocks for cell in scenario.cells if cell.kind == "stack"]
+    load = msgspec.structs.replace(busiest.load, name=busiest.load.name + SCALED_SUFFIX)
+    stamps = any(cell.kind == BUDGET for cell in scenario.cells)
+    blocks = stacks[0] if stacks else busiest.blocks
+    added = msgspec.structs.replace(busiest, kind=SCALED, load=load, blocks=blocks, stamps=stamps)
+    _check_load(load)
+    extended = msgspec.structs.replace(scenario, cells=(*scenario.cells, added))
+    _check_names(extended)
+    return extended
+
+
+def over_link(scenario: Scenario, link: str) -> Scenario:
+    """Return the scenario with every cell that has no link of its own put behind `link`, but for memory cells.
+
+    Raises ScenarioError for a text that is no link, and where there is no such cell.
+    """
+    text = canonical(link)
+    if all(cell.kind == "memory" for cell in scenario.cells):
+        raise ScenarioError(f"the scenario {scenario.name} has memory cells only: nothing can be put behind a link")
+    cells = (
+        msgspec.structs.replace(cell, link=text) if cell.link == LOOPBACK and cell.kind != "memory" else cell
+        for cell in scenario.cells
+    )
+    return msgspec.structs.replace(scenario, cells=tuple(cells))
+
+
+def _check_names(scenario: Scenario) -> None:
+    pairs = combinations(scenario.cells, 2)
+    twice = sorted({a.load.name for a, b in pairs if a.load.name == b.load.name and not _shared_out(a, b)})
+    _need(not twice, "load.name", ", ".join(twice), "a name of its own for each load")
+
+
+def _shared_out(a: CellPlan, b: CellPlan) -> bool:
+    """Whether two cells are one load, measured differently often for different transports."""
+    ours, theirs = set(a.transports), set(b.transports)
+    return a.load == b.load and bool(ours and theirs) and ours.isdisjoint(theirs)
+
+
+def _check_against(cell: CellPlan, scenario: Scenario) -> None:
+    """Hold a cell of the kind ABLATION to a load that is the same but for its name."""
+    if cell.kind != ABLATION:
+        _need(not cell.against, "against", cell.against, f"left out in cells of the kind {cell.kind}")
+        return
+    others = {other.load.name: other.load for other in scenario.cells if other.kind != ABLATION}
+    _need(cell.against in others, "against", cell.against or "left out", f"one of {', '.join(others)}")
+    named = msgspec.structs.replace(others[cell.against], name=cell.load.name)
+    _need(named == cell.load, f"the load {cell.load.name}", "another load", f"that of {cell.against}, but for the name")
+
+
+def _check_cell(cell: CellPlan) -> None:
+    _need(cell.kind in KINDS, "kind", cell.kind, ", ".join(KINDS))
+    _need(not cell.stamps, "stamps", cell.stamps, f"left out: servers stamp in cells of the kind {BUDGET}")
+    _need(cell.fanout in FANOUTS, "fanout", cell.fanout, ", ".join(filter(None, FANOUTS)))
+    _need(0 <= cell.coalesce_ms <= 1000, "coalesce_ms", cell.coalesce_ms, "0..1000")
+    if cell.blocks is not None:
+        _need(1 <= cell.blocks <= 1000, "blocks", cell.blocks, "1..1000")
+    if cell.warm_up_s is not None:
+        _seconds("warm_up_s", cell.warm_up_s, least=0.0)
+    if cell.measured_s is not None:
+        _seconds("measured_s", cell.measured_s, least=0.1)
+    load = cell.load
+    if cell.kind == "memory":
+        _seconds("hold_s", cell.hold_s, least=0.5)
+        _need(load.rate_per_s == 0, "rate_per_s", load.rate_per_s, "0 in a memory cell")
+        _need(cell.link == LOOPBACK, "link", cell.link, f"{LOOPBACK} in a memory cell")
+    else:
+        _need(cell.hold_s == 0, "hold_s", cell.hold_s, "0 outside memory cells")
+        _need(0 < load.rate_per_s <= 100_000, "rate_per_s", load.rate_per_s, "above 0, at most 100000")
+    _check_load(load)
+
+
+def _check_load(load: Load) -> None:
+    _need(_NAME.fullmatch(load.name) is not None, "load.name", load.name, "[A-Za-z0-9_.-]{1,64}")
+    _need(
+        not load.name.endswith(SUFFIX), "load.name", load.name, f"an end other than {SUFFIX}, which marks repetitions"
+    )
+    _need(1 <= load.subscribers <= 100_000, "subscribers", load.subscribers, "1..100000")
+    _need(1 <= load.rooms <= load.subscribers, "rooms", load.rooms, f"1..{load.subscribers} (subscribers)")
+    _need(load.direction in DIRECTIONS, "direction", load.direction, ", ".join(DIRECTIONS))
+    _need(1 <= load.publishers <= 1000, "publishers", load.publishers, "1..1000")
+    _need(64 <= load.payload_bytes <= 4096, "payload_bytes", load.payload_bytes, "64..4096")
+    _need(load.arrivals in ARRIVALS, "arrivals", load.arrivals, ", ".join(ARRIVALS))
+    _seconds("poll_interval_s", load.poll_interval_s, least=0.01)
+    _seconds("poll_wait_s", load.poll_wait_s, least=0.0)
+    _need(load.poll_wait_s <= 55, "poll_wait_s", load.poll_wait_s, "0..55")
+
+
+def _seconds(field: str, value: float, *, least: float) -> None:
+    _need(math.isfinite(value) and least <= value <= 86_400, field, value, f"{least:g}..86400 seconds")
+
+
+def _need(condition: bool, field: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise ScenarioError(f"{field} is {value}; allowed: {allowed}")

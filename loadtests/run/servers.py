@@ -1,0 +1,237 @@
+"""The server under measurement: its own process on a core of its own, ready by `/health`, ended by pid."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import psutil
+
+from loadtests.records.errors import ServerError
+from loadtests.run import instances
+from loadtests.run.links.route import LOOPBACK_ROUTE, Route
+from loadtests.run.plan import PlannedCell
+from loadtests.run.process import Child
+from loadtests.run.scaling import Scaling
+from loadtests.run.targets import Target
+
+HOST = "127.0.0.1"
+READY_TIMEOUT_S = 20.0
+_READY_S_PER_INSTANCE = 2.0  # beyond the first: they may all start on one core
+_POLL_S = 0.02
+_HTTP_TIMEOUT_S = 2.0
+_ADDRESS_TAKEN = "address already in use"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How servers are started; everything here but the secret goes into the manifest."""
+
+    deflate: bool = False
+    drain_s: float = 1.0
+    variables: Mapping[str, str] = field(default_factory=dict)  # further RTLAB_* settings
+    command: tuple[str, ...] = (sys.executable, "-m", "transports")
+    arguments: tuple[str, ...] = ()  # further arguments of the command
+    scaling: Scaling | None = None  # None: one process with rooms in its own memory
+    tls: bool = False
+
+    def environment(self, secret: str) -> dict[str, str]:
+        """Return the server's whole environment.
+
+        RTLAB_* variables of the caller's shell are left out: a measured server has the settings of the manifest
+        and no others.
+        """
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("RTLAB_")}
+        return inherited | self.recorded() | {"RTLAB_SECRET": secret}
+
+    @property
+    def instances(self) -> int:
+        """How many processes answer."""
+        return 1 if self.scaling is None else self.scaling.instances
+
+    def of_target(self, target: Target) -> ServerSettings:
+        """Return these settings with what a target asks for."""
+        return replace(self, arguments=(*self.arguments, *target.arguments), tls=target.tls)
+
+    def of_cell(self, planned: PlannedCell) -> ServerSettings:
+        """Return these settings with what a cell asks for; what it leaves open stays the server's own choice."""
+        told = {
+            "RTLAB_FANOUT": planned.fanout,
+            "RTLAB_COALESCE_MS": f"{planned.coalesce_ms:g}" if planned.coalesce_ms else "",
+        }
+        variables = {**self.variables, **{name: value for name, value in told.items() if value}}
+        return replace(self, variables=variables, deflate=self.deflate or planned.deflate)
+
+    def stamping(self, folder: Path) -> ServerSettings:
+        """Return these settings for a server that writes the steps of its events into `folder` when it ends."""
+        return replace(self, variables={**self.variables, "RTLAB_STAMPS": str(folder.resolve())})
+
+    def recorded(self) -> dict[str, str]:
+        """Return the RTLAB_* settings as they stand in the manifest (without the secret)."""
+        return {"RTLAB_RATE": "0", "RTLAB_DRAIN_SECONDS": f"{self.drain_s:g}", **self.variables}
+
+
+def free_port(host: str = HOST) -> int:
+    """Return a TCP port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """One server process. A context manager: leaving it ends the process."""
+
+    def __init__(
+        self,
+        transport: str,
+        settings: ServerSettings,
+        *,
+        log: Path,
+        on_cores: frozenset[int] = frozenset(),
+        port: int | None = None,
+        route: Route = LOOPBACK_ROUTE,
+    ) -> None:
+        """Start the server without waiting for it, where `route` leads."""
+        self.transport = transport
+        self.port = free_port() if port is None else port
+        self.secret = secrets.token_hex(32)
+        self.instances: frozenset[str] = frozenset()  # ids; known once the server is ready
+        self._settings = settings
+        self._route = route
+        self._child = Child(self._command(), log=log, environment=settings.environment(self.secret), on_cores=on_cores)
+
+    def _command(self) -> list[str]:
+        deflate = ["--deflate"] if self._settings.deflate else []
+        scaling = self._settings.scaling.arguments if self._settings.scaling else ()
+        return [
+            *self._route.prefix, *self._settings.command, self.transport,
+            "--host", self._route.bind, "--port", str(self.port), *deflate, *self._settings.arguments, *scaling,
+        ]  # fmt: skip
+
+    @property
+    def near_url(self) -> str:
+        """The server's base URL for whoever stands beside it."""
+        return f"{self._scheme}://{self._route.near}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The server's base URL for those who are to be measured: over the link, where there is one."""
+        host, port = self._route.far or (self._route.near, self.port)
+        return f"{self._scheme}://{host}:{port}"
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Return status and body of a GET beside the link; OSError when the server can't be reached."""
+        return get(self.port, path, self._route.near, tls=self._settings.tls)
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._settings.tls else "http"
+
+    def wait_ready(self, check: Callable[[], None], timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Wait until every instance answers `/health` with 200; ServerError when the process ends or time is over.
+
+        `check` is called while waiting and may raise. Several instances get more time than `timeout_s`.
+        """
+        wanted = self._settings.instances
+        timeout_s += _READY_S_PER_INSTANCE * (wanted - 1)
+        deadline = time.monotonic() + timeout_s
+        met: set[str] = set()
+        while True:
+            check()
+            self.check_alive()
+            try:
+                status, body = self.get("/health")
+            except OSError:
+                status = 0
+            if status == 200:
+                met.add(instances.name(body))
+            if len(met) == wanted:
+                self.instances = frozenset(met)
+                return
+            if time.monotonic() > deadline:
+                some = f" ({len(met)} of {wanted} instances were)" if wanted > 1 else ""
+                raise ServerError(f"the {self.transport} server was not ready within {timeout_s:g} s{some}")
+            time.sleep(_POLL_S)
+
+    def check_alive(self) -> None:
+        """Raise ServerError if the process has ended, with its last words."""
+        code = self._child.exit_code()
+        if code is not None:
+            said = self._child.last_line()
+            raise ServerError(f"the {self.transport} server died (exit code {code})" + (f": {said}" if said else ""))
+
+    def port_was_taken(self) -> bool:
+        """Whether the process ended because somebody else took the port first."""
+        return self._child.exit_code() is not None and _ADDRESS_TAKEN in _read(self._child.log).lower()
+
+    def describe(self) -> dict[str, str | int | float | bool]:
+        """Return what `/health` says of the server besides its status, in snake case; empty if it says nothing."""
+        try:
+            status, body = self.get("/health")
+            said = msgspec.json.decode(body, type=dict[str, object])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+        names = {
+            "tcpNodelay": "tcp_nodelay",
+            "deflate": "deflate",
+            "sink": "sink",
+            "writes": "writes",
+            "http": "http",
+            "ws": "ws",
+        }
+        return {
+            name: value
+            for key, name in names.items()
+            if status == 200 and isinstance(value := said.get(key), str | int | float | bool)
+        }
+
+    def processes(self) -> tuple[int, ...]:
+        """Return the pids of the server and of what it started; empty once it has ended."""
+        try:
+            process = psutil.Process(self._child.pid)
+            return (process.pid, *(child.pid for child in process.children(recursive=True)))
+        except psutil.NoSuchProcess:
+            return ()
+
+    def stop(self) -> int:
+        """End the server, bounded by its drain time and a little more; return its exit code."""
+        return self._child.stop(self._settings.drain_s + 2.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def get(port: int, path: str, host: str = HOST, *, tls: bool = False) -> tuple[int, bytes]:
+    """Return status and body of a GET on a server of this machine; OSError when it can't be reached."""
+    connection = instances.connection(host, port, _HTTP_TIMEOUT_S, tls=tls)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"no HTTP answer: {error!r}") from error
+    finally:
+        connection.close()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

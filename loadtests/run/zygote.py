@@ -1,0 +1,155 @@
+"""Generators are forked from a process that has imported their modules: starting each anew costs a second of two cores.
+
+One such process (a zygote) serves all generators of this one; it is started for the first and ends with us.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import resource
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from loadtests.records.errors import GeneratorError
+from loadtests.records.order import MOST_BYTES, Order
+from loadtests.run import cores, orphans
+from loadtests.run.process import Running
+
+_MODULE = "loadtests.load.users.zygote"
+_START_S = 60.0  # for its imports, on a machine that does much else
+_STOP_S = 5.0
+_LINE_BYTES = 64
+_UNKNOWN = 255  # the exit code of a process whose zygote has died: nobody can tell
+
+
+class Fork(Running):
+    """A process that the zygote forked: not our child, so its end is heard of, not waited for."""
+
+    def __init__(self, keeper: socket.socket, output: IO[bytes], log: Path) -> None:
+        """Take what the zygote tells of the process by `keeper`; GeneratorError if it could not start."""
+        super().__init__(log)
+        self.output = output
+        self._keeper = keeper
+        self._told = b""
+        self._code: int | None = None
+        try:
+            pid = self._line(_START_S)
+        except ConnectionError:
+            pid = None
+        if pid is None:
+            self._close()
+            raise GeneratorError("the load generator could not be started; what was wrong stands above, if anything")
+        self.pid = pid
+
+    def exit_code(self) -> int | None:
+        """Return the exit code, or None while the process lives."""
+        return self.wait(0.0)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for the end; None when it has not come within `timeout_s`."""
+        if self._code is None:
+            try:
+                self._code = self._line(timeout_s)
+            except ConnectionError:
+                self._code = _UNKNOWN
+        return self._code
+
+    def stop(self, timeout_s: float) -> int:
+        """End the process within bounds; return its exit code."""
+        code = super().stop(timeout_s)
+        self._close()
+        return code
+
+    def _close(self) -> None:
+        self._keeper.close()
+        self.output.close()
+
+    def _line(self, timeout_s: float) -> int | None:
+        """Return the next number told, or None where none comes in time; ConnectionError if none can come."""
+        if b"\n" not in self._told:
+            if not select.select([self._keeper], [], [], timeout_s)[0]:
+                return None
+            self._told += self._keeper.recv(_LINE_BYTES)
+        line, found, self._told = self._told.partition(b"\n")
+        if not found:
+            raise ConnectionError("the process that generators are forked from has ended")
+        return int(line)
+
+
+class Zygote:
+    """The process, started when it is first needed, or needed again after it died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._orders: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def fork(self, module: str, arguments: Sequence[str], *, log: Path, on_cores: frozenset[int] = frozenset()) -> Fork:
+        """Run `module`'s `main(arguments)` in a process of its own; its errors go to `log`. Raises GeneratorError."""
+        order = Order(
+            module=module,
+            arguments=tuple(arguments),
+            folder=str(Path.cwd()),
+            cores=tuple(on_cores or cores.available()),
+            open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        )
+        told = msgspec.json.encode(order)
+        assert len(told) <= MOST_BYTES
+        orders = self._open()
+        ours, theirs = socket.socketpair()
+        reading, writing = os.pipe()
+        output = os.fdopen(reading, "rb", buffering=0)
+        try:
+            with theirs, log.open("wb") as errors:
+                socket.send_fds(orders, [told], [writing, errors.fileno(), theirs.fileno()])
+        except OSError as error:
+            ours.close()
+            output.close()
+            raise GeneratorError(f"the load generator could not be started: {error}") from error
+        finally:
+            os.close(writing)
+        return Fork(ours, output, log)
+
+    def close(self) -> None:
+        """Let the process end; what it forked lives on. It is started again when it is needed."""
+        if self._process is None or self._orders is None:
+            return
+        self._orders.close()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(_STOP_S)
+        self._process = self._orders = None
+
+    def _open(self) -> socket.socket:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._orders is None:
+            self._orders, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603  # our own module
+                    [sys.executable, "-m", _MODULE, str(orphans.leash())],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C reaches the lab only
+                    pass_fds=(orphans.leash(),),
+                    preexec_fn=orphans.end_with_us(),
+                )
+        return self._orders
+
+
+ZYGOTE = Zygote()
+atexit.register(ZYGOTE.close)

@@ -1,0 +1,41 @@
+"""The document shows the reference bench that is in the repository, or says that there is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from loadtests.evidence.bench.document import DOCUMENT, RESULTS, render, replaced
+
+
+def test_document_shows_the_reference_bench() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert replaced(text, render(RESULTS)) == text, "run: python -m loadtests.evidence.bench.document"
+
+
+def test_a_bench_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    assert render(tmp_path / "bench").startswith("No reference run is kept")
+
+
+def test_a_bench_is_shown_with_its_origin_and_memory_where_there_is_one(tmp_path: Path) -> None:
+    machine = {"python": "3.11.9", "platform": "Linux", "cores": 2}
+    kept = {"ended_utc": "2026-01-02T03:04:05+00:00", "extent": "full", "repeats": 5, "machine": machine}
+    (tmp_path / "bench.json").write_text(json.dumps(kept))
+    (tmp_path / "bench.md").write_text("| a table |\n")
+    text = render(tmp_path)
+    assert text.startswith("2026-01-02T03:04:05+00:00; full extent, 5 repeats; Python 3.11.9, Linux, 2 cores.")
+    assert text.endswith("| a table |\n")
+    (tmp_path / "memory.md").write_text("| memory |\n")
+    assert render(tmp_path).endswith("connection\n\n| memory |\n")
+
+
+def test_a_folder_without_a_bench_in_it_is_no_bench(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        render(tmp_path)
+
+
+def test_document_without_a_place_for_the_results_is_refused() -> None:
+    with pytest.raises(ValueError, match="no place"):
+        replaced("text", "results")

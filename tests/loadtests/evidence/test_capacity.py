@@ -1,0 +1,138 @@
+"""Capacity: what speaks against a rate, and a whole search whose server has a known limit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from loadtests.evidence import capacity
+from loadtests.evidence.capacity import Bounds, Rounds, against
+from loadtests.records.cell_spec import Load
+from loadtests.records.errors import UsageError
+from loadtests.records.schema import PUBLISHES, SAMPLES, TIMELINE, Cell, Counts, Phase, Validity, Verdict
+from loadtests.records.slo import Slo
+from loadtests.records.store import RunStore
+from loadtests.report import capacity as brackets
+from loadtests.report.bounds import AtLeast
+from loadtests.run import plan, targets
+from loadtests.run.plan import PlannedCell
+from loadtests.run.scenarios.scenario import CellPlan, Scenario, find
+from tests.loadtests.records.test_store import cell, new_run
+
+SLO = Slo(p99_ms=50.0)
+BOUNDS = Bounds(lowest_per_s=10, highest_per_s=1000, within_percent=10, max_steps=30, max_minutes=5)
+ALL_ARRIVED = Counts(100, 0, 2000, 2000, 0, 0, 0, 0, 0)
+LIMIT_PER_S = 77
+
+
+def measured(planned: PlannedCell, *, verdict: Verdict = Verdict(Validity.VALID)) -> Cell:  # noqa: B008  # frozen
+    made = msgspec.structs.replace(
+        cell(planned.id), transport=planned.target.name, load=planned.load.name, kind=planned.kind
+    )
+    return msgspec.structs.replace(made, rate_per_s=planned.load.rate_per_s, counts=ALL_ARRIVED, verdict=verdict)
+
+
+def tables(name: str, latency_ms: float, rows: int = 2000) -> dict[str, pa.Table]:
+    row = dict.fromkeys(SAMPLES.names, 1) | {
+        "cell": name,
+        "scheduled_ns": 0,
+        "kernel_rx_ns": int(latency_ms * 1e6),
+        "phase": Phase.MEASURED,
+    }
+    return {
+        "samples": pa.Table.from_pylist([row] * rows, schema=SAMPLES),
+        "publishes": PUBLISHES.empty_table(),
+        "timeline": TIMELINE.empty_table(),
+    }
+
+
+def planned(*transports: str) -> tuple[PlannedCell, ...]:
+    scenario = Scenario(
+        name="test", about="", blocks=1, cells=(CellPlan(load=Load(name="50", subscribers=50, rate_per_s=1.0)),)
+    )
+    return plan.draw(capacity.with_the_load(scenario), targets.select(transports), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "p99", "said"),
+    [
+        ({}, 49.0, ""),
+        ({}, 51.0, "p99 is 51 ms"),
+        ({}, AtLeast(1.0), "p99 is >= 1 ms"),
+        ({}, None, "too few deliveries for a p99: measure longer, or with more receivers"),
+        ({"counts": msgspec.structs.replace(ALL_ARRIVED, received=1990, lost=10)}, 1.0, "reach is 99.5 %"),
+        ({"verdict": Verdict(Validity.INVALID, ("CPU is busy",))}, 1.0, "CPU is busy"),
+        ({"verdict": Verdict(Validity.DOUBTFUL, ("CPU is busy",))}, 1.0, ""),
+        ({"counts": None, "verdict": Verdict(Validity.INVALID, ("the server died",))}, None, "the server died"),
+    ],
+)
+def test_what_speaks_against_a_rate(changes: dict[str, object], p99: float | None, said: str) -> None:
+    made = msgspec.structs.replace(cell("0-sse-1x1"), **({"counts": ALL_ARRIVED} | changes))
+    assert against(made, p99, SLO) == said
+
+
+def test_the_search_finds_each_servers_limit_and_writes_it_down(tmp_path: Path) -> None:
+    rounds = Rounds(planned("websocket", "sse", "longpoll"), SLO, BOUNDS, seed=1)
+    store = RunStore.create(tmp_path, new_run(len(rounds.first)))
+    while todo := rounds.next(store):
+        assert len({cell.target.name for cell in todo}) == len(todo)
+        for each in todo:
+            # The generator, not the server, fails over SSE; long polling carries all there is.
+            slow = each.target.name == "websocket" and each.load.rate_per_s > LIMIT_PER_S
+            spoilt = each.target.name == "sse" and each.load.rate_per_s > LIMIT_PER_S
+            verdict = Verdict(Validity.INVALID, ("the hub was late",)) if spoilt else Verdict(Validity.VALID)
+            store.add(measured(each, verdict=verdict), tables(each.id, 80.0 if slow else 5.0))
+    run = store.finish()
+    assert run.complete
+    websocket, sse, longpoll = brackets.brackets(run)
+    for bracket in (websocket, sse):
+        assert bracket.met_per_s is not None
+        assert bracket.missed_per_s is not None
+        assert bracket.met_per_s <= LIMIT_PER_S < bracket.missed_per_s <= 1.1 * bracket.met_per_s
+        assert bracket.over
+    assert websocket.words.endswith(": p99 is 80 ms")
+    assert (websocket.told, sse.told) == (True, False)
+    assert "this machine can't tell" in sse.words
+    assert sse.words.endswith("would give: the hub was late")
+    assert (longpoll.met_per_s, longpoll.missed_per_s) == (1000, None)
+    shown = brackets.render_text(run)
+    assert shown.startswith(
+        "capacity (p99 at most 50 ms, reach at least 100 %), messages a second and room:\nWebSocket:"
+    )
+
+
+def test_a_search_that_runs_out_of_steps_says_so(tmp_path: Path) -> None:
+    rounds = Rounds(planned("sse"), SLO, replace(BOUNDS, max_steps=2), seed=1)
+    store = RunStore.create(tmp_path, new_run(1))
+    while todo := rounds.next(store):
+        for each in todo:
+            assert rounds.reached(store.run) == f"after {len(store.run.cells)} cells; the search was not over for sse"
+            store.add(measured(each), tables(each.id, 5.0))
+    (bracket,) = brackets.brackets(store.finish())
+    assert (bracket.met_per_s, bracket.missed_per_s, bracket.steps, bracket.over) == (20, None, 2, False)
+    assert bracket.words.endswith("the search was not over")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"lowest_per_s": 0}, "--from must be above 0"),
+        ({"highest_per_s": 10}, "--from must be above 0 and below --to"),
+        ({"within_percent": 0}, "--within 0.1 to 100"),
+        ({"max_steps": 0}, "--steps 1 to 100"),
+        ({"max_minutes": float("nan")}, "--minutes above 0"),
+    ],
+)
+def test_bounds_that_leave_nothing_to_search_are_refused(changes: dict[str, float], said: str) -> None:
+    BOUNDS.check()
+    with pytest.raises(UsageError, match=said):
+        Bounds(**(asdict(BOUNDS) | changes)).check()
+
+
+def test_a_scenario_with_several_loads_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"poisson has [0-9] cells of the kind latency; capacity is searched for one"):
+        capacity.with_the_load(find("poisson"))

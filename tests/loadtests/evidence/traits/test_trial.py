@@ -1,0 +1,98 @@
+"""The trials tell a server that answers from one that refuses, keeps silent, or is not there."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from loadtests.evidence.traits import __main__ as command
+from loadtests.evidence.traits import proxy
+from loadtests.evidence.traits.speakers import MULTIPLEXED, SPEAKERS, Speaker
+from loadtests.evidence.traits.trial import Door, Passage, duplex, passage
+from loadtests.records.traits import Traits
+from tests.conftest import missing
+
+BRIEF_S = 0.3
+REFUSAL = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """A port where every connection gets `answer` to its first bytes, and nothing more."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        held: list[socket.socket] = []
+
+        def serve() -> None:
+            try:
+                connection, _ = listener.accept()
+                held.append(connection)
+                connection.recv(65_536)
+                connection.sendall(answer)
+            except OSError:
+                pass  # the test is over
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            thread.join(10)
+            for connection in held:
+                connection.close()
+
+
+@pytest.mark.parametrize("speaker", SPEAKERS, ids=lambda speaker: speaker.transport)
+@pytest.mark.parametrize(("answer", "outcome"), [(REFUSAL, Passage.REFUSED), (b"", Passage.HELD_BACK)])
+def test_a_proxy_that_refuses_is_told_from_one_that_keeps_silent(
+    speaker: Speaker, answer: bytes, outcome: Passage
+) -> None:
+    with answering(answer) as port:
+        assert passage(speaker, Door(port, "token"), port, BRIEF_S) is outcome
+
+
+@pytest.mark.parametrize("speaker", [SPEAKERS[0], MULTIPLEXED[0]], ids=lambda speaker: speaker.transport)
+@pytest.mark.parametrize("answer", [REFUSAL, b"", b"no HTTP at all\r\n\r\n"])
+def test_who_is_not_let_in_is_not_duplex(speaker: Speaker, answer: bytes) -> None:
+    with answering(answer) as port:
+        assert duplex(speaker, Door(port, "token"), BRIEF_S) is False
+
+
+def test_nobody_there_is_a_refusal() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert passage(SPEAKERS[0], Door(port, "token"), port, BRIEF_S) is Passage.REFUSED
+
+
+def test_our_servers_are_asked_and_the_answers_are_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not proxy.version():
+        missing("nginx")
+    assert command.main(["--out", str(tmp_path / "traits.json")]) == 0, capsys.readouterr().err
+    traits = msgspec.json.decode((tmp_path / "traits.json").read_bytes(), type=Traits)
+    assert {row.transport: row.duplex for row in traits.rows} == {
+        "websocket": True, "sse": False, "longpoll": False, "socketio": True, "h2push": True, "sse-h2": True,
+    }  # fmt: skip
+    assert {row.proxy_told for row in traits.rows} == {"passes", ""}
+    assert [row.proxy for row in traits.rows if row.transport in ("sse", "longpoll")] == ["passes", "passes"]
+
+
+def test_without_nginx_the_rest_is_still_answered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_proxies(*_: object) -> Callable[[], None]:
+        raise AssertionError("there is no nginx to start")
+
+    monkeypatch.setattr(proxy, "version", lambda: "")
+    monkeypatch.setattr(proxy, "proxies", no_proxies)
+    monkeypatch.setattr(command, "SPEAKERS", SPEAKERS[:1])
+    monkeypatch.setattr(command, "MULTIPLEXED", ())
+    assert command.main([]) == 0
+    said = capsys.readouterr()
+    assert said.out == "websocket  duplex yes\n"
+    assert "nginx was not found" in said.err

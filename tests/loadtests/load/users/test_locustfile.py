@@ -1,0 +1,206 @@
+"""Plain Locust as a process of its own, the way a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import loadtests.locustfile
+from loadtests.evidence.calibration.faults import Faults
+from loadtests.evidence.calibration.trial import fault_server
+from loadtests.load.users.registry import USER_CLASSES, load_user_class
+from loadtests.load.users.room_user import RoomUser
+from loadtests.records.schema import ABSENT_NS
+
+ENVIRONMENT = {**os.environ, "RTLAB_SECRET": "0123456789abcdef0123456789abcdef"}
+LIMIT_S = 60
+STRANGER_EVERY = 5  # of the server's messages have a stamp of another clock
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with fault_server(Faults(stranger_every=STRANGER_EVERY)) as port:
+        yield port
+
+
+def _locust(port: int, *arguments: str) -> list[str]:
+    locustfile = str(Path(loadtests.locustfile.__file__))
+    return [sys.executable, "-m", "locust", "-f", locustfile, "--host", f"http://127.0.0.1:{port}", *arguments]
+
+
+def _run(port: int, *arguments: str, secret: bool = True, hosts: bool = True) -> subprocess.CompletedProcess[str]:
+    environment = dict(ENVIRONMENT)
+    if not secret:
+        del environment["RTLAB_SECRET"]
+    command = _locust(port, "--headless", *arguments)
+    if not hosts:  # those of the classes, in a file of its own
+        command = [sys.executable, "-m", "locust", "--headless", *arguments]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with --processes, its workers too
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output)
+
+
+def test_what_is_refused_or_never_answered_fails_in_locust_s_tables(tmp_path: Path) -> None:
+    with fault_server(Faults(refuse_every=5, freeze_after=20)) as port:
+        ran = _run(
+            port, "WebSocketUser", "-u", "2", "-r", "2", "-t", "4s", "--rate", "20", "--rtlab-out", str(tmp_path)
+        )
+    assert ran.returncode == 1, ran.stdout
+    assert "refused: rate_limited" in ran.stdout
+    assert "no answer" in ran.stdout
+    (shard,) = tmp_path.iterdir()
+    result = json.loads((shard / "generator.json").read_bytes())
+    assert result["refused"] == 4
+    assert result["unanswered"] > 0
+
+
+def test_the_locustfile_offers_exactly_the_registered_users() -> None:
+    assert set(loadtests.locustfile.__all__) == set(USER_CLASSES)
+    for name in USER_CLASSES:
+        user_class = load_user_class(name)
+        assert getattr(loadtests.locustfile, name) is user_class
+        assert issubclass(user_class, RoomUser)
+        assert not user_class.abstract
+
+
+def test_a_plain_run_shows_fractions_and_leaves_its_samples(port: int, tmp_path: Path) -> None:
+    run = _run(port, "WebSocketUser", "-u", "6", "-r", "6", "-t", "3s", "--rooms", "2", "--rtlab-out", str(tmp_path))
+    assert run.returncode == 0, run.stdout
+    (shard,) = tmp_path.iterdir()
+    samples = pq.read_table(shard / "samples.parquet")
+    assert set(samples.column("subscriber").to_pylist()) == set(range(6))
+    assert set(samples.column("room").to_pylist()) == {0, 1}
+    assert json.loads((shard / "generator.json").read_bytes())["subscribers_connected"] == 6
+    row = next(line for line in run.stdout.splitlines() if "delivery latency" in line)
+    average_ms, _, most_ms, *_ = map(float, row.split("|")[1].split())
+    assert not average_ms.is_integer()
+    assert most_ms < 60_000, "no latency was made of another clock's stamp"
+    strange = {row["offset"] for row in samples.to_pylist() if row["scheduled_ns"] == ABSENT_NS}
+    assert strange == {offset for offset in samples["offset"].to_pylist() if not offset % STRANGER_EVERY}
+    assert re.search(r"WARNING.*\d+ deliveries have no latency: the clock", run.stdout)
+
+
+def test_each_worker_leaves_a_shard_of_its_own(port: int, tmp_path: Path) -> None:
+    arguments = ("SseUser", "-u", "4", "-r", "4", "-t", "4s", "--processes", "2", "--rtlab-out", str(tmp_path))
+    master_port = str(_free_port())
+    run = _run(port, *arguments, "--master-bind-port", master_port, "--master-port", master_port)
+    assert run.returncode == 0, run.stdout
+    subscribers = [
+        set(pq.read_table(shard / "samples.parquet").column("subscriber").to_pylist()) for shard in tmp_path.iterdir()
+    ]
+    assert len(subscribers) == 2
+    assert sorted(map(len, subscribers)) == [2, 2]
+    assert not subscribers[0] & subscribers[1]
+
+
+SHAPE = """
+from locust import LoadTestShape
+import loadtests.locustfile
+
+
+class Stream(loadtests.locustfile.SseUser):
+    host = "http://127.0.0.1:{port}"
+
+
+class Socket(loadtests.locustfile.WebSocketUser):
+    host = "http://127.0.0.1:{port}"
+
+
+class Shape(LoadTestShape):
+    def tick(self):
+        for until_s, users in ((1, 4), (2, 0), (4, 4)):
+            if self.get_run_time() < until_s:
+                return users, 100
+"""
+
+
+def test_who_comes_after_the_publishing_user_publishes(port: int, tmp_path: Path) -> None:
+    (tmp_path / "shape.py").write_text(SHAPE.format(port=port))
+    out = tmp_path / "out"
+    run = _run(port, "-f", str(tmp_path / "shape.py"), "--rtlab-out", str(out), hosts=False)
+    assert run.returncode == 0, run.stdout
+    (shard,) = out.iterdir()
+    heard = pq.read_table(shard / "samples.parquet")
+    second_half = {subscriber for subscriber in heard.column("subscriber").to_pylist() if subscriber >= 4}
+    assert second_half == {4, 5, 6, 7}, "those who came after the room had been empty"
+    assert re.search(r"WARNING.*nobody was left to publish in room 0", run.stdout)
+    rows = {line.split()[0] for line in run.stdout.splitlines() if "delivery latency" in line}
+    assert rows == {"Stream", "Socket"}
+
+
+def test_the_web_ui_lives_and_does_not_round_to_zero(port: int, tmp_path: Path) -> None:
+    web_port = _free_port()
+    arguments = ("WebSocketUser", "--autostart", "-u", "3", "-r", "3", "--web-host", "127.0.0.1")
+    command = _locust(port, *arguments, "--web-port", str(web_port), "--rtlab-out", str(tmp_path))
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        row = _await_row(f"http://127.0.0.1:{web_port}/stats/requests")
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert row["min_response_time"] % 1 != 0, "a fraction of a millisecond is shown"
+    assert row["median_response_time"] > 0
+
+
+def _await_row(url: str) -> dict[str, Any]:
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                rows = json.loads(answer.read())["stats"]
+        except (urllib.error.URLError, ConnectionError):
+            rows = []
+        for row in rows:
+            if row["name"].startswith("delivery latency") and row["num_requests"] > 5:
+                return dict(row)
+        time.sleep(0.1)
+    raise AssertionError(f"no delivery was shown within {LIMIT_S} s")
+
+
+def test_a_run_in_which_nothing_was_received_fails(port: int, tmp_path: Path) -> None:
+    run = _run(port, "LongPollUser", "-u", "2", "-r", "2", "-t", "1s", "--rate", "0", "--rtlab-out", str(tmp_path))
+    assert run.returncode == 1
+    assert "nothing was received" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "secret", "complaint"),
+    [
+        ((), False, "RTLAB_SECRET is not set"),
+        (("--payload", "9999"), True, "--payload 9999: expected 1 to 4096"),
+        (("--host", "http://127.0.0.1:1"), True, "cannot start: connection refused at http://127.0.0.1:1; start the"),
+    ],
+)
+def test_what_cannot_start_says_why(
+    port: int, arguments: tuple[str, ...], secret: bool, complaint: str, tmp_path: Path
+) -> None:
+    run = _run(port, "WebSocketUser", "-t", "2s", "--rtlab-out", str(tmp_path), *arguments, secret=secret)
+    assert run.returncode != 0
+    assert complaint in run.stdout
+    assert "Traceback" not in run.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        return int(reserved.getsockname()[1])

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from loadtests.load.clients import stamp
+from loadtests.load.clients.events import Event
+from loadtests.load.users.publisher import Publisher
+from loadtests.load.users.recorder import Publications
+from loadtests.records.schema import ABSENT_NS
+
+
+class FakeAlarms:
+    """Rings when told."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, Callable[[], None]]] = []
+
+    def at(self, due_ns: int, callback: Callable[[], None]) -> None:
+        self.waiting.append((due_ns, callback))
+
+    def ring(self) -> int:
+        due_ns, callback = self.waiting.pop(0)
+        callback()
+        return due_ns
+
+
+@pytest.fixture
+def alarms() -> FakeAlarms:
+    return FakeAlarms()
+
+
+def _publisher(alarms: FakeAlarms, sent: list[tuple[str, str]], *, spin: bool = False) -> Publisher:
+    return Publisher(Publications(7, 2), lambda content, ref: sent.append((content, ref)), alarms, 128, spin=spin)  # type: ignore[arg-type]
+
+
+def test_each_message_carries_its_own_instant_however_late_it_is(alarms: FakeAlarms) -> None:
+    sent: list[tuple[str, str]] = []
+    publisher = _publisher(alarms, sent)
+    publisher.start(iter([1000, 2000, 3000]), until_ns=3000)
+    assert [alarms.ring(), alarms.ring()] == [1000, 2000]
+    assert alarms.waiting == [], "3000 is not before the end"
+    stamps = [stamp.read(content) for content, _ in sent]
+    assert [(found[0], found[1], found[2]) for found in stamps if found] == [(7, 0, 1000), (7, 1, 2000)]
+    assert [ref for _, ref in sent] == ["7.0", "7.1"]
+    assert {len(content) for content, _ in sent} == {128}
+    table = publisher.publications.table()
+    assert table[:, 0].tolist() == [1000, 2000]
+    assert table[:, 2:].tolist() == [[ABSENT_NS, -1, ABSENT_NS]] * 2
+
+
+def test_a_send_that_fails_does_not_end_the_schedule(alarms: FakeAlarms) -> None:
+    publisher = _publisher(alarms, [])
+    publisher._talk = _broken
+    publisher.start(iter([1000, 2000]), until_ns=9000)
+    with pytest.raises(OSError, match="broken"):
+        alarms.ring()
+    assert [due_ns for due_ns, _ in alarms.waiting] == [2000]
+
+
+def _broken(content: str, ref: str) -> None:
+    raise OSError("broken")
+
+
+def test_spinning_never_publishes_early(alarms: FakeAlarms) -> None:
+    sent: list[tuple[str, str]] = []
+    publisher = _publisher(alarms, sent, spin=True)
+    due_ns = time.monotonic_ns() + 300_000
+    publisher.start(iter([due_ns]), until_ns=due_ns + 1)
+    assert alarms.waiting[0][0] < due_ns
+    alarms.ring()
+    scheduled_ns, sent_ns = publisher.publications.table()[0, :2].tolist()
+    assert scheduled_ns == due_ns <= sent_ns
+
+
+def test_answers_find_their_message(alarms: FakeAlarms) -> None:
+    publisher = _publisher(alarms, [])
+    publisher.start(iter([1000, 2000]), until_ns=9000)
+    alarms.ring()
+    alarms.ring()
+    publisher.answered(Event(type="ack", ref="7.1", id="abcdefgh:12"), 5000)
+    publisher.answered(Event(type="error", ref="7.0", code="rate_limited"), 5000)
+    publisher.answered(Event(type="ack", ref="8.0", id="abcdefgh:13"), 5000)
+    publisher.answered(Event(type="ack", ref="somebody", id="abcdefgh:13"), 5000)
+    assert publisher.publications.table()[:, 3].tolist() == [-1, 12]
+    assert publisher.publications.table()[:, 4].tolist() == [5000, ABSENT_NS]
+
+
+def test_a_stopped_publisher_sets_no_further_alarm(alarms: FakeAlarms) -> None:
+    sent: list[tuple[str, str]] = []
+    publisher = _publisher(alarms, sent)
+    publisher.start(iter([1000, 2000, 3000]), until_ns=9000)
+    publisher.stop()
+    alarms.ring()
+    assert alarms.waiting == []

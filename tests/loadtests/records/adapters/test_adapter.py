@@ -1,0 +1,133 @@
+"""Adapter files: the lab's own are sound, and what is wrong with another is said in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.records.adapters import adapter
+from loadtests.records.adapters.adapter import Adapter
+from loadtests.records.errors import AdapterError
+
+GOOD = """
+name = "mine"
+about = "my own"
+protocol = "websocket"
+[subscribe]
+path = "/ws/{room}"
+headers = { X-Api-Key = "{token}" }
+first_message = '{"join":"{room}"}'
+[publish]
+path = "/pub"
+body = '{"room":"{room}","text":"{content}"}'
+"""
+
+LONGPOLL = """
+name = "mine"
+about = "my own"
+protocol = "longpoll"
+[subscribe]
+path = "/lp"
+probe_path = "/now"
+[publish]
+path = "/pub"
+"""
+
+
+def read(folder: Path, text: str) -> Adapter:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    (found,) = adapter.find(str(path))
+    return found
+
+
+@pytest.mark.parametrize("name", adapter.named())
+def test_a_named_adapter_is_sound_and_named_like_its_file(name: str) -> None:
+    (found,) = adapter.find(name)
+    assert found.name == name
+    assert found.about
+    assert name.endswith(found.protocol)
+
+
+def test_a_family_is_found_by_its_first_name() -> None:
+    assert [each.name for each in adapter.find("nchan")] == ["nchan-longpoll", "nchan-sse", "nchan-websocket"]
+
+
+def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD)
+    assert (found.name, found.protocol, found.wants_token, found.publishes_over_socket) == (
+        "mine",
+        "websocket",
+        True,
+        False,
+    )
+    over_socket = read(tmp_path, GOOD.replace('path = "/pub"\n', "").replace("{token}", "none"))
+    assert (over_socket.wants_token, over_socket.publishes_over_socket) == (False, True)
+    assert read(tmp_path, LONGPOLL).subscribe.probe_path == "/now"
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "said"),
+    [
+        (GOOD, 'name = "mine"', 'name = "a b"', r"name is a b; allowed: \[A-Za-z0-9_-\]"),
+        (GOOD, 'protocol = "websocket"', 'protocol = "carrier-pigeon"', "allowed: websocket, sse, longpoll"),
+        (GOOD, 'path = "/ws/{room}"', 'path = "ws"', "subscribe.path is ws; allowed: / and visible ASCII"),
+        (GOOD, 'path = "/ws/{room}"', 'path = "/a b"', "subscribe.path is /a b"),
+        (GOOD, 'path = "/pub"', 'path = "/p HTTP/1.1\\r\\nX: y"', "publish.path is /p HTTP/1.1"),
+        (GOOD, "X-Api-Key", '"X Key"', "subscribe.headers is 'X Key'; allowed: header names"),
+        (GOOD, '"{token}"', '"a\\r\\nB: c"', r"subscribe.headers.X-Api-Key is 'a\\r\\nB: c'; allowed: printable"),
+        (GOOD, "{content}", "content", "publish.body is .*; allowed: a text that holds {content}"),
+        (GOOD, 'path = "/ws/{room}"', 'pth = "/ws"', "missing required field `path`|unknown field `pth`"),
+        (GOOD, 'protocol = "websocket"', 'protocol = "sse"', "first_message is .*; allowed: only over websocket"),
+        (GOOD, "first_message = ", "probe_path = ", "probe_path or resume_headers is .*; allowed: only over longpoll"),
+        (LONGPOLL, 'probe_path = "/now"', "", "probe_path is left out; allowed: a path that is answered at once"),
+        (LONGPOLL, '[publish]\npath = "/pub"', "", "publish.path is left out; allowed: only over websocket"),
+        (LONGPOLL, "[subscribe]", "[subscribe", "is not TOML"),
+        (
+            GOOD,
+            "/ws/{room}",
+            "/ws/{rom}",
+            r"subscribe.path's placeholder is {rom}; allowed: {room}, {token}; {{rom}} where",
+        ),
+        (GOOD, '"{token}"', '"{tok}"', "subscribe.headers.X-Api-Key's placeholder is {tok}; allowed: {room}, {token}"),
+        (GOOD, '{"join":"{room}"}', '{"join":"{Room}"}', "subscribe.first_message's placeholder is {Room}"),
+        (GOOD, '"/pub"', '"/pub/{content}"', "publish.path's placeholder is {content}; allowed: {room}, {token}"),
+        (GOOD, '"text":', '"{kind}":', "publish.body's placeholder is {kind}; allowed: {content}, {room}, {token}"),
+        (LONGPOLL, '"/now"', '"/now/{channel}"', "subscribe.probe_path's placeholder is {channel}"),
+        (
+            LONGPOLL,
+            'probe_path = "/now"',
+            'probe_path = "/now"\nresume_headers = { If-None-Match = "{token}" }',
+            "subscribe.resume_headers.If-None-Match's placeholder is {token}; allowed: no placeholder",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_value_and_what_is_allowed(
+    text: str, old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    assert old in text
+    with pytest.raises(AdapterError, match=said):
+        read(tmp_path, text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("nonsense", "no adapter 'nonsense': .* nchan-longpoll, nchan-sse"), ("nowhere.toml", "can't read the adapter")],
+)
+def test_what_is_not_there_is_said(name: str, said: str) -> None:
+    with pytest.raises(AdapterError, match=said):
+        adapter.find(name)
+
+
+def test_what_is_filled_in_is_not_read_again() -> None:
+    assert adapter.filled("{room}/{token}/{content}", room="{token}", token="{content}", content="c{room}") == (
+        "{token}/{content}/c{room}"
+    )
+    assert adapter.filled('{"a":{"b":"{other}"}}', room="r", token="") == '{"a":{"b":"{other}"}}'
+
+
+def test_a_word_in_double_braces_is_sent_in_single_ones(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD.replace('{"join":"{room}"}', "subscribe{{room}}{ x {{id}} } in {room}"))
+    first = adapter.filled(found.subscribe.first_message, room="r1", token="")
+    assert first == "subscribe{room}{ x {id} } in r1"

@@ -1,0 +1,49 @@
+"""The rule on the guide's figures, on both sides of every edge."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.report import claims
+from loadtests.report.bootstrap import Estimate
+from loadtests.report.claims import GUIDE_LATENCY_MS, Ruling
+
+
+@pytest.mark.parametrize(
+    ("claimed", "low", "high", "ruling"),
+    [
+        (0, 0.2, 49.9, Ruling.HOLDS),
+        (0, 0.2, 50.0, Ruling.UNDECIDED),
+        (0, 50.0, 60.0, Ruling.FAILS),
+        (100, 50.0, 149.9, Ruling.HOLDS),
+        (100, 49.9, 149.9, Ruling.UNDECIDED),
+        (100, 0.2, 49.9, Ruling.FAILS),
+        (100, 150.0, 151.0, Ruling.FAILS),
+        (500, 490.0, 510.0, Ruling.HOLDS),
+        (500, 1.0, 2.0, Ruling.FAILS),
+        (500, 540.0, 560.0, Ruling.UNDECIDED),
+    ],
+)
+def test_the_rule(claimed: float, low: float, high: float, ruling: Ruling) -> None:
+    assert claims.rule(claimed, low, high) is ruling
+
+
+def test_the_same_claim_holds_or_fails_with_the_data() -> None:
+    assert claims.judge("sse", Estimate(0.3, 0.2, 0.4, 3), GUIDE_LATENCY_MS).ruling is Ruling.FAILS
+    assert claims.judge("sse", Estimate(101.0, 99.0, 103.0, 3), GUIDE_LATENCY_MS).ruling is Ruling.HOLDS
+    assert claims.judge("websocket", Estimate(0.3, 0.2, 0.4, 3), GUIDE_LATENCY_MS).ruling is Ruling.HOLDS
+    assert claims.judge("websocket", Estimate(180.0, 170.0, 190.0, 3), GUIDE_LATENCY_MS).ruling is Ruling.FAILS
+
+
+def test_a_failed_claim_says_where_it_would_be_true() -> None:
+    assert "round trip of 100 ms" in claims.judge("sse", Estimate(0.3, 0.2, 0.4, 3), GUIDE_LATENCY_MS).words
+    assert "333 ms" in claims.judge("longpoll", Estimate(1.0, 0.9, 1.1, 3), GUIDE_LATENCY_MS).words
+
+
+def test_short_polling_is_said_to_fit_the_long_polling_claim_only_if_it_does() -> None:
+    assert "long polling" in claims.judge("shortpoll", Estimate(500.0, 480.0, 520.0, 3), GUIDE_LATENCY_MS).words
+    assert claims.judge("shortpoll", Estimate(250.0, 240.0, 260.0, 3), GUIDE_LATENCY_MS).words == "not in the guide"
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    assert claims.judge("sse", None, GUIDE_LATENCY_MS).ruling is Ruling.NO_MEASUREMENT

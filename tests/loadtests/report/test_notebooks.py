@@ -1,0 +1,83 @@
+"""The notebooks run over a run folder, hold no definitions, and come out the same each time."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.report import notebooks
+from loadtests.report.notebooks import execute
+from tests.loadtests.report.sweep import make_sweep
+from tests.loadtests.report.synthetic import Plan, make_run
+
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
+SMALL = Plan(loads=(("20x10", 20, 10.0), ("40x10", 40, 10.0)), fan_out=(), blocks=2)
+
+
+def _execute(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "loadtests.report.notebooks", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.mark.parametrize("source", sorted(NOTEBOOKS.glob("*.py")), ids=lambda path: path.stem)
+def test_notebooks_call_and_define_nothing(source: Path) -> None:
+    assert not re.search(r"^\s*(def|class|lambda)\b", source.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_executed_notebooks_are_reproducible_and_hold_no_path(tmp_path: Path) -> None:
+    run_dir, folder = tmp_path / "run", tmp_path / "notebooks"
+    make_run(run_dir, SMALL)
+    folder.mkdir()
+    shutil.copy(NOTEBOOKS / "03_the_guides_table.py", folder)
+    texts = []
+    for _ in range(2):
+        done = _execute("--run", str(run_dir), "--folder", str(folder))
+        assert done.returncode == 0, done.stderr
+        texts.append((folder / "03_the_guides_table.ipynb").read_text(encoding="utf-8"))
+    assert texts[0] == texts[1]
+    assert str(tmp_path) not in texts[0]
+    cells = json.loads(texts[0])["cells"]
+    assert cells[0]["id"] == "03-the-guides-table-01"
+    assert any("does not hold" in json.dumps(cell.get("outputs", "")) for cell in cells)
+
+
+def test_a_failing_cell_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", SMALL)
+    source = tmp_path / "bad.py"
+    source.write_text("# %%\n1 / 0\n")
+    done = _execute("--run", str(tmp_path / "run"), "--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert not source.with_suffix(".ipynb").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    done = _execute("--run", str(tmp_path))
+    assert done.returncode == 1
+    assert "run.json" in done.stderr
+
+
+def test_the_notebook_over_links_takes_any_run_that_holds_a_sweep(tmp_path: Path) -> None:
+    make_sweep(tmp_path / "run", {"websocket": 30.0, "longpoll": 50.0})
+
+    notebook = execute(NOTEBOOKS / "04_links_and_models.py", tmp_path / "run")
+
+    outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    assert "image/png" in outputs
+    assert "the cheapest is WebSocket" in outputs
+
+
+def test_a_notebook_whose_own_run_is_missing_is_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(notebooks.COMMITTED, "mine", "nosuchrun")
+    (tmp_path / "mine.py").write_text("# %%\n1 / 0\n")
+
+    assert notebooks.main(["--folder", str(tmp_path)]) == 0
+    assert "mine.py: SKIPPED: there is no results/nosuchrun" in capsys.readouterr().err

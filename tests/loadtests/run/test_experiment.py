@@ -1,0 +1,259 @@
+"""Whole runs over stand-ins: what lands in the folder, what a failing part does to its cell, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from loadtests.records import store
+from loadtests.records.cell_spec import Load, Progress
+from loadtests.records.errors import ServerError
+from loadtests.records.schema import TIMELINE, Cell, Validity
+from loadtests.run import experiment, servers, targets
+from loadtests.run.cell import Bench, spec_of
+from loadtests.run.experiment import Experiment, Outcome
+from loadtests.run.plan import PlannedCell
+from loadtests.run.scaling import Scaling
+from loadtests.run.scenarios.scenario import CellPlan, Scenario, scaled_out
+from loadtests.run.servers import Server, ServerSettings
+from loadtests.run.zygote import ZYGOTE
+
+SERVER = (sys.executable, "-m", "tests.loadtests.run.stand_in_server")
+
+LATENCY = CellPlan(load=Load(name="4x10", subscribers=4, rate_per_s=10.0))
+MEMORY = CellPlan(kind="memory", hold_s=0.5, load=Load(name="idle", subscribers=4, rate_per_s=0.0))
+
+
+class Quiet:
+    """A display that records instead of showing, and may send this process a signal."""
+
+    def __init__(self, interrupt_in: str = "") -> None:
+        self.ended: list[Cell] = []
+        self.lines: list[str] = []
+        self.closed = False
+        self._interrupt_in = interrupt_in
+        self._now = ""
+
+    def begin(self, cell: PlannedCell) -> None:
+        self._now = cell.id
+
+    def told(self, progress: Progress) -> None:
+        if progress.event == "connected" and self._now == self._interrupt_in:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def end(self, cell: Cell) -> None:
+        self.ended.append(cell)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def make(
+    folder: Path,
+    *,
+    fault: str = "none",
+    cells: tuple[CellPlan, ...] = (LATENCY,),
+    transports: Sequence[str] = ("sse",),
+    server: tuple[str, ...] = SERVER,
+    arguments: tuple[str, ...] = (),
+) -> Experiment:
+    return Experiment(
+        scenario=Scenario(name="test", about="", cells=cells, blocks=1, warm_up_s=0.3, measured_s=0.3, grace_s=0.0),
+        targets=targets.select(transports),
+        seed=7,
+        runs_folder=folder,
+        bench=Bench(
+            settings=ServerSettings(command=server, arguments=arguments, drain_s=0.1),
+            generator_module=("tests.loadtests.run.stand_in_generator", fault),
+        ),
+        passes=0,  # how well the instrument is just now must not decide how many cells there are
+    )
+
+
+def conduct(made: Experiment, display: Quiet | None = None) -> Outcome:
+    shown = display or Quiet()
+    return experiment.conduct(made, lambda _: shown)
+
+
+def children() -> set[int]:
+    # The zygote stays for the next run of this process; what it forked does not.
+    return {child.pid for child in psutil.Process().children(recursive=True)} - {ZYGOTE.pid}
+
+
+def reasons(outcome: Outcome) -> str:
+    (cell,) = outcome.run.cells
+    assert cell.verdict.validity is Validity.INVALID
+    return " ".join(cell.verdict.reasons)
+
+
+def test_a_run_leaves_a_complete_folder_and_no_process(tmp_path: Path) -> None:
+    before = children()
+    outcome = conduct(make(tmp_path, cells=(LATENCY, MEMORY), transports=("sse", "websocket")))
+    assert children() == before
+    run = store.load(outcome.folder)
+    assert run == outcome.run
+    assert run.complete
+    assert not run.note
+    assert {cell.id for cell in run.cells} == {"0-sse-4x10", "0-websocket-4x10", "0-sse-idle", "0-websocket-idle"}
+    assert pq.read_table(outcome.folder / "samples.parquet").num_rows == 2 * 40
+    assert pq.read_table(outcome.folder / "publishes.parquet").num_rows == 2 * 10
+    timeline = pq.read_table(outcome.folder / "timeline.parquet")
+    assert timeline.schema.names == TIMELINE.names
+    assert {path.name for path in outcome.folder.iterdir()} >= {"run.json", "server-0-sse-4x10.log"}
+    assert not (outcome.folder / "cells").exists()
+
+
+def test_a_latency_cell_is_counted_and_costed(tmp_path: Path) -> None:
+    (cell,) = conduct(make(tmp_path)).run.cells
+    assert cell.counts is not None
+    assert (cell.counts.expected, cell.counts.received, cell.counts.lost) == (40, 40, 0)
+    assert cell.server == {"tcp_nodelay": True, "deflate": False, "sink": "portable"}
+    assert cell.costs is not None
+    assert cell.costs.server_cpu_us_per_delivery is not None
+    assert cell.instrument is not None
+    assert cell.instrument.clock == "kernel"
+
+
+def test_a_memory_cell_has_memory_and_no_counts(tmp_path: Path) -> None:
+    (cell,) = conduct(make(tmp_path, cells=(MEMORY,))).run.cells
+    assert cell.kind == "memory"
+    assert cell.counts is None
+    assert cell.costs is not None
+    assert cell.costs.server_kib_per_connection is not None
+    assert "nothing was received" not in cell.verdict.reasons
+
+
+def test_the_manifest_holds_settings_seed_and_what_servers_said(tmp_path: Path) -> None:
+    run = conduct(make(tmp_path)).run
+    assert run.manifest["random"]["seed"] == 7
+    assert run.manifest["settings"]["RTLAB_RATE"] == "0"
+    assert run.manifest["servers"]["sse.tcp_nodelay"] is True
+    assert "settings.deflate" in run.protected
+    assert "SECRET" not in str(run.manifest)
+
+
+def test_a_scaled_cell_runs_beside_the_ordinary_one_and_keeps_deliveries_by_instance(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    bench = replace(made.bench, scaling=Scaling("redis://:secret@127.0.0.1:6390/2", 3))
+    run = conduct(replace(made, scenario=scaled_out(made.scenario), bench=bench)).run
+    cells = {cell.kind: cell for cell in run.cells}
+    assert {kind: cell.load for kind, cell in cells.items()} == {"latency": "4x10", "scaled": "4x10-redis"}
+    told = {key: value for key, value in cells["scaled"].server.items() if key.startswith("deliveries_")}
+    assert told == {f"deliveries_instance_{place}": 100 * place for place in (1, 2, 3)}
+    assert "deliveries_instance_1" not in cells["latency"].server
+    assert cells["scaled"].counts is not None
+    assert run.manifest["settings"]["redis_url"] == "redis://127.0.0.1:6390/2"
+    assert run.manifest["settings"]["instances"] == 3
+    assert "secret" not in str(run.manifest)
+    assert "sse.deliveries_instance_1" not in run.manifest["servers"]
+    timeline = pq.read_table(tmp_path / run.run_id / "timeline.parquet").to_pylist()
+    asked = {row["cell"]: row["server_connections"] for row in timeline}
+    assert asked.get("0-sse-4x10-redis", -1) == -1
+
+
+def test_rooms_on_a_redis_that_stays_are_new_for_each_cell(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    (ordinary,) = made.cells()
+    scaled = replace(ordinary, kind="scaled")
+    with Server("sse", made.bench.settings, log=tmp_path / "log") as server:
+        assert spec_of(ordinary, server).room_names == ("room-0",)
+        assert spec_of(scaled, server).room_names != spec_of(scaled, server).room_names
+
+
+def test_an_instance_that_never_comes_is_waited_for_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "_READY_S_PER_INSTANCE", 0.0)
+
+    class OneOfTwo(Scaling):
+        @property
+        def arguments(self) -> tuple[str, ...]:
+            return "--instances", "1"
+
+    settings = ServerSettings(command=SERVER, scaling=OneOfTwo("redis://127.0.0.1", 2), drain_s=0.1)
+    with (
+        Server("sse", settings, log=tmp_path / "log") as server,
+        pytest.raises(ServerError, match=r"not ready within 2 s \(1 of 2 instances were\)"),
+    ):
+        server.wait_ready(lambda: None, timeout_s=2.0)
+
+
+def test_a_lost_delivery_makes_the_cell_invalid(tmp_path: Path) -> None:
+    assert "1 of 40 deliveries are missing" in reasons(conduct(make(tmp_path, fault="lost")))
+
+
+def test_why_connections_were_cut_is_kept_with_the_cell(tmp_path: Path) -> None:
+    (cell,) = store.load(conduct(make(tmp_path, fault="cut")).folder).cells
+    assert cell.counts is not None
+    assert cell.counts.reconnects == 2
+    assert cell.errors == {"WS connection ended: go away! (4000)": 2}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("failed", "no connection to the server"),
+        ("crash", "it broke"),
+        ("no-tables", "no readable result"),
+    ],
+)
+def test_a_generator_that_fails_makes_the_cell_invalid(tmp_path: Path, fault: str, said: str) -> None:
+    outcome = conduct(make(tmp_path, fault=fault))
+    assert said in reasons(outcome)
+    assert outcome.run.complete
+
+
+def test_a_server_that_dies_makes_the_cell_invalid_at_once(tmp_path: Path) -> None:
+    outcome = conduct(make(tmp_path, fault="hang", arguments=("--die-after", "1.5")))
+    assert "the sse server died (exit code 9)" in reasons(outcome)
+
+
+def test_a_server_that_can_not_start_says_its_last_words(tmp_path: Path) -> None:
+    broken = (sys.executable, "-c", "raise SystemExit('no such thing')")
+    assert "no such thing" in reasons(conduct(make(tmp_path, server=broken)))
+
+
+def test_a_port_taken_meanwhile_is_drawn_again(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    once = (
+        "import os, sys; from pathlib import Path; mark = Path(os.environ['MARK'])\n"
+        "if not mark.exists(): mark.touch(); sys.exit('[Errno 98] Address already in use')\n"
+        "from tests.loadtests.run.stand_in_server import main; main()"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MARK", str(mark))
+        (cell,) = conduct(make(tmp_path, server=(sys.executable, "-c", once))).run.cells
+    assert mark.exists()
+    assert cell.counts is not None
+
+
+def test_ctrl_c_keeps_finished_cells_and_says_what_is_missing(tmp_path: Path) -> None:
+    made = make(tmp_path, transports=("sse", "websocket", "longpoll"))
+    second = made.cells()[1].id
+    display = Quiet(interrupt_in=second)
+    before = children()
+    outcome = conduct(made, display)
+    assert children() == before
+    assert outcome.interrupted
+    assert display.closed
+    run = store.load(outcome.folder)
+    assert [cell.id for cell in run.cells] == [made.cells()[0].id]
+    assert not run.complete
+    assert run.note.startswith("stopped by Ctrl-C after 1 of 3 cells; missing: ")
+    assert second in run.note
+    assert pq.read_table(outcome.folder / "samples.parquet").num_rows == 40
+
+
+def test_signals_are_the_callers_again_after_a_run(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    conduct(make(tmp_path))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

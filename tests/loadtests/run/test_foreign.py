@@ -1,0 +1,244 @@
+"""Foreign servers: what may be asked of them, and what is said when it can't be had."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from loadtests.records.adapters.adapter import Adapter, Publish, Subscribe, find
+from loadtests.records.cell_spec import Load
+from loadtests.records.errors import ServerError, UsageError
+from loadtests.records.schema import Validity
+from loadtests.run import foreign, listeners, plan, targets
+from loadtests.run.cell import spec_of
+from loadtests.run.foreign import TOKEN_VARIABLE, Foreign, ForeignServer
+from loadtests.run.outcome import Memory, Outcome, judged
+from loadtests.run.sampler import Reading
+from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from tests.loadtests.run import synthetic
+
+WANTS_TOKEN = """
+name = "mine"
+about = "my own"
+protocol = "sse"
+[subscribe]
+path = "/{token}"
+[publish]
+path = "/pub"
+"""
+
+
+@pytest.fixture
+def listening() -> Iterator[Foreign]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield Foreign("127.0.0.1", server.getsockname()[1], find("nchan-sse")[0])
+
+
+def scenario(**cell: object) -> Scenario:
+    load = Load(name="a", subscribers=2, rate_per_s=1.0)
+    return Scenario(name="test", about="", cells=(CellPlan(**({"load": load} | cell)),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("urls", "names", "said"),
+    [
+        ([], ["nchan"], "--adapter nchan needs --target URL"),
+        (
+            ["http://h:1", "http://h:2"],
+            ["nchan-sse", "nchan-websocket"],
+            "--target is given 2 times: a run measures one foreign server; make a run for each",
+        ),
+        (["http://h:1"], [], "--target http://h:1 needs --adapter: .*nchan-longpoll"),
+        (["http://h:1"], ["nonsense"], "--adapter: no adapter 'nonsense'"),
+        (["https://h"], ["nchan"], r"--target 'https://h': http://HOST\[:PORT\] is allowed"),
+        (["http://h:x"], ["nchan"], "--target 'http://h:x'"),
+        (["http://h/path"], ["nchan"], "--target 'http://h/path'.* paths are the adapter's"),
+        (["http://u:p@h"], ["nchan"], "--target"),
+    ],
+)
+def test_what_can_not_be_selected_is_said(urls: list[str], names: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        foreign.selected(urls, names)
+
+
+def test_a_family_is_selected_at_once_and_nothing_without_a_target() -> None:
+    assert foreign.selected([], []) == ()
+    found = foreign.selected(["http://[::1]:81"], ["nchan"])
+    assert [each.adapter.protocol for each in found] == ["longpoll", "sse", "websocket"]
+    assert {each.url for each in found} == {"http://[::1]:81"}
+
+
+def test_a_token_comes_from_the_environment_and_stays_out_of_sight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(WANTS_TOKEN)
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    with pytest.raises(UsageError, match=f"the adapter mine sends a token: give it in {TOKEN_VARIABLE}"):
+        foreign.selected(["http://h"], [str(path)])
+    monkeypatch.setenv(TOKEN_VARIABLE, "a\r\nb")
+    with pytest.raises(UsageError, match="holds other than printable ASCII"):
+        foreign.selected(["http://h"], [str(path)])
+    monkeypatch.setenv(TOKEN_VARIABLE, "s3cret")
+    (found,) = foreign.selected(["http://h"], [str(path)])
+    assert found.token == "s3cret"
+    assert "s3cret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ({"kind": "stack"}, "the load a is of the kind stack, which only our own servers have"),
+        ({"fanout": "portable"}, "has fanout portable"),
+        ({"link": "rtt=50ms"}, "has the link rtt=50ms: the lab lays links only to servers it starts itself"),
+        ({"load": Load(name="a", subscribers=2, rate_per_s=1.0, publishers=2)}, "has 2 publishers in a room"),
+    ],
+)
+def test_cells_that_no_foreign_server_can_be_asked_for_are_refused(
+    cell: dict[str, object], said: str, listening: Foreign
+) -> None:
+    foreign.require_measurable(scenario(), [listening])
+    with pytest.raises(UsageError, match=said):
+        foreign.require_measurable(scenario(**cell), [listening])
+
+
+@pytest.mark.parametrize(
+    ("listened", "published", "part"),
+    [("/in", "/out/{room}", "subscribe"), ("/in/{room}", "/out", "publish"), ("/in/{{room}}", "/out", "subscribe")],
+)
+def test_two_rooms_need_an_adapter_that_names_them(listened: str, published: str, part: str) -> None:
+    def server(subscribe: Subscribe, publish: Publish) -> Foreign:
+        return Foreign(
+            "h", 1, Adapter(name="mine", about="", protocol="websocket", subscribe=subscribe, publish=publish)
+        )
+
+    two = scenario(load=Load(name="a", subscribers=2, rate_per_s=1.0, rooms=2))
+    nameless = server(Subscribe(path=listened), Publish(path=published))
+    with pytest.raises(
+        UsageError, match=rf"a has 2 rooms, and the adapter mine names none in its \[{part}\]: put {{room}}"
+    ):
+        foreign.require_measurable(two, [nameless])
+    foreign.require_measurable(scenario(), [nameless])
+    in_header = server(Subscribe(path="/in", headers={"X-Room": "{room}"}), Publish(path="", body="{content}"))
+    foreign.require_measurable(two, [in_header])
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["nchan-sse", "sse"], "the adapter sse is named like a transport of the lab: give it another name"),
+        (["mine", "mine"], "2 adapters are named mine: give each a name of its own"),
+    ],
+)
+def test_rows_of_one_name_are_refused(names: list[str], said: str) -> None:
+    targets.require_own_names(["nchan-sse", "mine"])
+    with pytest.raises(UsageError, match=said):
+        targets.require_own_names(names)
+
+
+def test_memory_needs_a_process_that_can_be_seen(listening: Foreign) -> None:
+    memory = scenario(kind="memory", hold_s=1.0)
+    foreign.require_measurable(memory, [listening])
+    elsewhere = Foreign("192.0.2.1", 80, listening.adapter)
+    assert elsewhere.processes() == ()
+    with pytest.raises(UsageError, match="no process of this machine is seen to listen"):
+        foreign.require_measurable(memory, [elsewhere])
+
+
+@contextmanager
+def prefork(*arguments: str) -> Iterator[tuple[Foreign, list[int]]]:
+    """Run the stand-in; yield it with the pids that are the server's."""
+    command = (sys.executable, str(Path(__file__).with_name("stand_in_prefork.py")), *arguments)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        port, *pids = map(int, process.stdout.readline().split())
+        yield Foreign(arguments[0], port, find("nchan-sse")[0]), pids
+        process.stdin.close()  # all end with it
+
+
+def connected(server: Foreign, count: int, stack: ExitStack) -> None:
+    """Open connections and wait until the server has taken them."""
+    for _ in range(count):
+        connection = stack.enter_context(socket.create_connection((server.host, server.port), 5))
+        assert connection.recv(1) == b"!"
+
+
+def test_all_that_hold_the_socket_and_their_children_are_watched_and_left_running() -> None:
+    with prefork("127.0.0.1", "server") as (here, pids), prefork("127.0.0.2", "server", str(here.port)) as (other, _):
+        with ForeignServer(here) as server:
+            server.wait_ready(lambda: None)
+            server.check_alive()
+            assert other.port == here.port
+            if sys.platform == "linux":
+                assert len(pids) == 3, "parent, worker, and the worker's child, which has no socket"
+                assert server.processes() == tuple(sorted(pids))
+        socket.create_connection((here.host, here.port), 5).close()
+
+
+def test_localhost_is_the_address_that_clients_come_to_first() -> None:
+    found = listeners.addresses("localhost", 80)
+    assert set(found) <= {"::1", "127.0.0.1"}
+    with prefork(found[-1], "server") as (here, pids):
+        local = replace(here, host="localhost")
+        assert local.is_here
+        assert set(local.processes()) >= set(pids[:1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who holds which socket is read from Linux's /proc")
+@pytest.mark.parametrize(("kind", "forwards"), [("server", False), ("proxy", True)])
+def test_a_proxy_is_known_by_a_connection_of_its_own_for_each_subscriber(kind: str, forwards: bool) -> None:
+    with prefork("127.0.0.1", kind) as (foreign_server, _), ExitStack() as stack:
+        server = ForeignServer(foreign_server)
+        connected(foreign_server, 5, stack)
+        server.all_connected(5)
+        assert server.forwards is forwards
+        assert server.remarks() == ((foreign.FORWARDS,) if forwards else ())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who holds which socket is read from Linux's /proc")
+def test_workers_that_come_and_go_meanwhile_are_remarked() -> None:
+    with prefork("127.0.0.1", "server") as (foreign_server, pids):
+        server = ForeignServer(foreign_server)
+        assert server.remarks() == ()
+        os.kill(pids[-1], signal.SIGKILL)
+        deadline_s = time.monotonic() + 10
+        while not server.remarks() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        assert server.remarks() == (foreign.CHANGED,)
+
+
+def test_what_a_proxy_costs_is_not_given_for_the_servers(tmp_path: Path) -> None:
+    planned = plan.draw(scenario(measured_s=1.0), targets.select(["sse"]), seed=1)[0]
+    with ForeignServer(Foreign("192.0.2.1", 80, find("nchan-sse")[0])) as server:
+        spec = spec_of(planned, server)
+    made = synthetic.cell_tables(spec, from_ns=0, to_ns=10**9)
+    pq.write_table(made.samples, tmp_path / "samples.parquet")
+    pq.write_table(made.publishes, tmp_path / "publishes.parquet")
+    readings = tuple(Reading(second * 10**9, second * 10**8, 0) for second in range(3))
+    direct = Outcome(made.result, readings, {}, Memory(0, 0), None, None)
+    through = replace(direct, forwards=True, remarks=(foreign.FORWARDS,))
+    cells = [judged(planned, outcome, tmp_path, "")[0] for outcome in (direct, through)]
+    assert [cell.costs and cell.costs.server_cpu_us_per_delivery for cell in cells] == [pytest.approx(5000), None]
+    assert foreign.FORWARDS not in cells[0].verdict.reasons
+    assert foreign.FORWARDS in cells[1].verdict.reasons
+    assert cells[1].verdict.validity is not Validity.VALID
+
+
+def test_a_server_that_is_not_there_is_said() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        server = ForeignServer(Foreign("127.0.0.1", closed.getsockname()[1], find("nchan-sse")[0]))
+        with pytest.raises(ServerError, match=r"nothing answers at http://127\.0\.0\.1:"):
+            server.wait_ready(lambda: None, timeout_s=0.2)

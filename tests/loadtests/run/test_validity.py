@@ -1,0 +1,128 @@
+"""Every rule of validity on both sides of its limit."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from loadtests.records.schema import Counts, Instrument, Validity, Verdict
+from loadtests.run import validity
+
+VALID, DOUBTFUL, INVALID = Validity.VALID, Validity.DOUBTFUL, Validity.INVALID
+
+COUNTS = Counts(
+    published=10,
+    refused=0,
+    expected=40,
+    received=40,
+    lost=0,
+    duplicates=0,
+    out_of_order=0,
+    told_gaps=0,
+    reconnects=0,
+)
+HEALTHY = Instrument(
+    clock="kernel",
+    rx_gap_ms_p99=0.1,
+    batched_fraction=0.0,
+    publish_lateness_ms_p99=0.1,
+    hub_lag_ms_p99=0.1,
+    cpu_percent=10.0,
+    foreign_cpu_percent=1.0,
+)
+
+
+def judge(counts: Counts | None = COUNTS, instrument: Instrument | None = HEALTHY, **other: object) -> Verdict:
+    arguments: dict[str, object] = {"pushes": True, "connected": 4, "subscribers": 4, **other}
+    return validity.judge(counts, instrument, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_healthy_cell_is_valid_without_reasons() -> None:
+    assert judge() == Verdict(VALID, ())
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "expected"),
+    [
+        ("rx_gap_ms_p99", 1.0, VALID),
+        ("rx_gap_ms_p99", 1.01, DOUBTFUL),
+        ("rx_gap_ms_p99", 5.0, DOUBTFUL),
+        ("rx_gap_ms_p99", 5.01, INVALID),
+        ("batched_fraction", 0.01, VALID),
+        ("batched_fraction", 0.0101, INVALID),
+        ("publish_lateness_ms_p99", 1.0, VALID),
+        ("publish_lateness_ms_p99", 1.01, INVALID),
+        ("hub_lag_ms_p99", 2.0, VALID),
+        ("hub_lag_ms_p99", 2.01, DOUBTFUL),
+        ("cpu_percent", 60.0, VALID),
+        ("cpu_percent", 61.0, DOUBTFUL),
+        ("foreign_cpu_percent", 25.0, VALID),
+        ("foreign_cpu_percent", 26.0, DOUBTFUL),
+        ("clock", "user", DOUBTFUL),
+        ("rx_gap_ms_p99", None, VALID),
+        ("rx_gap_ms_min", -0.01, VALID),
+        ("rx_gap_ms_min", -0.011, INVALID),
+        ("transit_ms_min", -0.01, VALID),
+        ("transit_ms_min", -40.0, INVALID),
+        ("clock_steps", 1, INVALID),
+        ("strangers", 39, DOUBTFUL),
+        ("strangers", 40, INVALID),
+    ],
+)
+def test_each_threshold_on_both_sides(figure: str, value: float | str, expected: Validity) -> None:
+    verdict = judge(instrument=msgspec.structs.replace(HEALTHY, **{figure: value}))
+    assert verdict.validity is expected
+    assert len(verdict.reasons) == (0 if expected is VALID else 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"lost": 1, "received": 39}, INVALID),
+        ({"lost": 1, "received": 39, "told_gaps": 1}, DOUBTFUL),
+        ({"lost": 1, "received": 39, "reconnects": 1}, DOUBTFUL),
+        ({"told_gaps": 1}, DOUBTFUL),
+        ({"reconnects": 1}, DOUBTFUL),
+        ({"duplicates": 1}, INVALID),
+        ({"out_of_order": 1}, INVALID),
+        ({"refused": 1}, DOUBTFUL),
+        ({"refused": 5}, DOUBTFUL),
+        ({"published": 99, "unanswered": 1, "lost": 4, "lost_unanswered": 4}, DOUBTFUL),
+        ({"published": 98, "unanswered": 2, "lost": 8, "lost_unanswered": 8}, INVALID),
+        ({"published": 98, "unanswered": 2}, INVALID),
+        ({"received": 0, "expected": 0, "published": 0}, INVALID),
+    ],
+)
+def test_each_count_on_its_bad_side(changed: dict[str, int], expected: Validity) -> None:
+    verdict = judge(counts=msgspec.structs.replace(COUNTS, **changed))
+    assert verdict.validity is expected
+    assert len(verdict.reasons) == 1
+
+
+def test_polls_may_answer_with_batches() -> None:
+    batched = msgspec.structs.replace(HEALTHY, batched_fraction=1.0)
+    assert judge(instrument=batched, pushes=False).validity is VALID
+    assert judge(instrument=batched, pushes=True).validity is INVALID
+
+
+def test_a_subscriber_that_never_connected_makes_the_cell_invalid() -> None:
+    assert judge(connected=3) == Verdict(INVALID, ("only 3 of 4 subscribers connected",))
+
+
+def test_an_idle_cell_is_judged_by_its_connections_alone() -> None:
+    busy = msgspec.structs.replace(HEALTHY, foreign_cpu_percent=100.0)
+    assert judge(None, busy, idle=True).validity is VALID
+    assert judge(None, busy, idle=True, connected=0).validity is INVALID
+
+
+def test_a_failure_is_the_only_reason() -> None:
+    assert judge(None, None, failure="the sse server died") == Verdict(INVALID, ("the sse server died",))
+
+
+def test_the_worst_rule_decides_and_every_reason_is_told() -> None:
+    verdict = judge(msgspec.structs.replace(COUNTS, duplicates=2), msgspec.structs.replace(HEALTHY, cpu_percent=90.0))
+    assert verdict.validity is INVALID
+    assert verdict.reasons == (
+        "2 deliveries came twice",
+        "generator CPU is 90 % of a core, more than 60 % of a core",
+    )
