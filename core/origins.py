@@ -59,3 +59,18 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(text)
     except ValueError:
         return None
+
+
+def is_origin(text: str) -> bool:
+    """Whether a browser can send this as its `Origin`: lower case, no default port, nothing after the authority."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # brackets that hold no address, a port that is no number
+        return False
+    return (
+        parts.hostname is not None
+        and port != {"http": 80, "https": 443}.get(parts.scheme, port)
+        and "@" not in parts.netloc
+        and text == f"{parts.scheme}://{parts.netloc}".lower()
+    )

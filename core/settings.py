@@ -1,14 +1,19 @@
-"""Every setting of a server, read once from the environment and checked there."""
+"""Every setting of a server, declared once: variable, what is allowed, default, and what is said of it.
+
+The options of `rtlab serve` and the table of docs/protocol.md are made of the declarations.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, TypeVar
 
-from core.auth import check_secret
+from core.auth import MIN_SECRET_BYTES, check_secret
+from core.origins import is_origin
+
+Number = TypeVar("Number", int, float)
 
 
 class SettingError(ValueError):
@@ -16,129 +21,275 @@ class SettingError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a variable may hold: `allowed` as refusals and documentation say it.
+
+    `parse` takes a text that is not empty. It raises ValueError for what is not allowed, a SettingError where there is
+    more to say than `allowed`.
+    """
+
+    allowed: str
+    parse: Callable[[str], Any]
+
+
+def _number(low: float, high: float, divisor: float = 1.0) -> _Kind:
+    return _Kind(f"a number from {low:g} to {high:g}", lambda text: _bounded(float(text), low, high) / divisor)
+
+
+def _whole(low: int, high: int) -> _Kind:
+    def parse(text: str) -> float:
+        if not text.isdecimal():
+            raise ValueError(text)
+        return _bounded(int(text[:12]), low, high)
+
+    return _Kind(f"a whole number from {low} to {high}", parse)
+
+
+def _bounded(value: Number, low: float, high: float) -> Number:
+    if not low <= value <= high:  # also what is not a number
+        raise ValueError(value)
+    return value
+
+
+def _choice(*choices: str) -> _Kind:
+    return _Kind(" or ".join(choices), lambda text: choices[choices.index(text)])
+
+
+def _secret(text: str) -> bytes:
+    try:
+        return check_secret(text.encode())
+    except ValueError as error:
+        raise SettingError(f"RTLAB_SECRET: {error}") from error
+
+
+def _origins(text: str) -> frozenset[str] | None:
+    listed = _listed(text)
+    for origin in listed:
+        if not is_origin(origin):
+            raise SettingError(
+                f"RTLAB_ORIGINS holds {origin!r}: scheme://host[:port] is allowed, as browsers write it: "
+                "lower case, no default port, nothing after it"
+            )
+    return frozenset(listed) or None
+
+
+def _proxies(text: str) -> tuple[str, ...]:
+    listed = _listed(text)
+    for proxy in listed:
+        if proxy != "unix" and not _is_network(proxy):
+            raise SettingError(
+                f"RTLAB_TRUSTED_PROXIES holds {proxy!r}: addresses, networks such as 10.0.0.0/8, "
+                "and unix for the peer of a Unix socket are allowed"
+            )
+    networks = [ipaddress.ip_network(proxy) for proxy in listed if proxy != "unix"]
+    # A server that listens on :: sees IPv4 peers by these addresses (RFC 4291, section 2.5.5.2).
+    mapped = [f"::ffff:{net.network_address}/{96 + net.prefixlen}" for net in networks if net.version == 4]
+    return (*listed, *mapped)
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+_FLAG: Final = _Kind("0 or 1", lambda text: bool(("0", "1").index(text)))
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as it is declared. `option` is that of `rtlab serve`; empty where a flag of its own, or nothing, sets
+    it. `default` is what help and documentation say; empty: the field's.
+    """
+
+    variable: str
+    kind: _Kind
+    help: str
+    option: str = ""
+    default: str = ""
+    name: str = ""  # of the field
+
+    def parse(self, text: str) -> Any:
+        """The value of a text that is not empty. Raises SettingError."""
+        try:
+            return self.kind.parse(text)
+        except SettingError:
+            raise
+        except ValueError:
+            raise SettingError(f"{self.variable}={text!r}: {self.kind.allowed} is allowed") from None
+
+
+def _of(variable: str, kind: _Kind, help: str, *, option: str | None = None, default: str = "") -> dict[str, Setting]:
+    named = "--" + variable.removeprefix("RTLAB_").lower().replace("_", "-")
+    return {"setting": Setting(variable, kind, help, named if option is None else option, default)}
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The settings, in the units of their names. `secret` is None when none was given."""
 
-    secret: bytes | None = field(default=None, repr=False)
-    origins: frozenset[str] | None = None
-    require_origin: bool = False
-    own_host: str | None = None
-    trusted_proxies: tuple[
-        str, ...
-    ] = ()  # addresses and networks whose X-Forwarded-* count; "unix": a Unix socket's peer
-    redis_url: str | None = field(default=None, repr=False)
-    rate_per_s: float = 20.0
-    burst: int = 40
-    history_events: int = 1000
-    history_s: float = 300.0
-    heartbeat_s: float = 15.0
-    presence_ttl_s: float = 30.0
-    hello_s: float = 5.0
-    outbox_bytes: int = 1_048_576
-    max_bytes: int = 16_384
-    drain_s: float = 5.0
-    deflate: bool = False
-    fanout: str = "direct"
-    writes: str = "auto"  # how the direct fan-out gives bytes to sockets
-    coalesce_s: float = 0.0  # how long the direct fan-out collects events before it writes them; 0: a turn
-    stamps_folder: str | None = None  # where the steps of events are written down at the end; None: not stamped
+    secret: bytes | None = field(
+        default=None,
+        repr=False,
+        metadata=_of(
+            "RTLAB_SECRET",
+            _Kind(f"at least {MIN_SECRET_BYTES} bytes", _secret),
+            "the key of the tokens (JWT, HS256)",
+            option="",
+            default="random at each start, and said so",
+        ),
+    )
+    origins: frozenset[str] | None = field(
+        default=None,
+        metadata=_of(
+            "RTLAB_ORIGINS",
+            _Kind("scheme://host[:port], comma-separated", _origins),
+            "allowed web origins",
+            default="the server's own",
+        ),
+    )
+    require_origin: bool = field(
+        default=False, metadata=_of("RTLAB_REQUIRE_ORIGIN", _FLAG, "1: refuse requests without an Origin header")
+    )
+    own_host: str | None = field(
+        default=None,
+        metadata=_of(
+            "RTLAB_HOST",
+            _Kind("a host name or address", str),
+            "beside loopback, the host whose pages count as the server's own; rtlab serve sets it to --host",
+            option="",
+        ),
+    )
+    trusted_proxies: tuple[str, ...] = field(
+        default=(),
+        metadata=_of(
+            "RTLAB_TRUSTED_PROXIES",
+            _Kind("addresses, networks, unix, comma-separated", _proxies),
+            "whose X-Forwarded-Proto and X-Forwarded-For count; unix: the peer of a Unix socket",
+        ),
+    )
+    redis_url: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_of(
+            "RTLAB_REDIS_URL",
+            _Kind("redis://… or rediss://…", str),
+            "instances share their rooms there",
+            option="--redis",
+            default="none: rooms in this process",
+        ),
+    )
+    rate_per_s: float = field(
+        default=20.0, metadata=_of("RTLAB_RATE", _number(0.0, 1e6), "messages a second per user; 0: no limit")
+    )
+    burst: int = field(default=40, metadata=_of("RTLAB_BURST", _whole(1, 1_000_000), "size of a user's token bucket"))
+    history_events: int = field(
+        default=1000, metadata=_of("RTLAB_HISTORY_EVENTS", _whole(1, 1_000_000), "events a room keeps")
+    )
+    history_s: float = field(
+        default=300.0, metadata=_of("RTLAB_HISTORY_SECONDS", _number(0.1, 864_000.0), "how long it keeps them")
+    )
+    heartbeat_s: float = field(
+        default=15.0, metadata=_of("RTLAB_HEARTBEAT_SECONDS", _number(0.1, 3600.0), "interval of pings and heartbeats")
+    )
+    presence_ttl_s: float = field(
+        default=30.0,
+        metadata=_of(
+            "RTLAB_PRESENCE_TTL_SECONDS", _number(0.3, 3600.0), "a lease that is not renewed so long is a user_left"
+        ),
+    )
+    hello_s: float = field(
+        default=5.0,
+        metadata=_of("RTLAB_HELLO_SECONDS", _number(0.05, 3600.0), "deadline of a WebSocket's first message"),
+    )
+    outbox_bytes: int = field(
+        default=1_048_576, metadata=_of("RTLAB_OUTBOX_BYTES", _whole(1024, 1 << 30), "what may wait for one subscriber")
+    )
+    max_bytes: int = field(
+        default=16_384, metadata=_of("RTLAB_MAX_BYTES", _whole(64, 1 << 24), "largest frame or body")
+    )
+    drain_s: float = field(default=5.0, metadata=_of("RTLAB_DRAIN_SECONDS", _number(0.1, 3600.0), "SIGTERM to exit"))
+    deflate: bool = field(
+        default=False,
+        metadata=_of(
+            "RTLAB_DEFLATE",
+            _FLAG,
+            "1: permessage-deflate where a client offers it; such connections use the portable sink",
+            option="",
+        ),
+    )
+    fanout: str = field(
+        default="direct",
+        metadata=_of(
+            "RTLAB_FANOUT",
+            _choice("direct", "portable"),
+            "direct: write frames straight to uvicorn's sockets; portable: plain ASGI. The wire is the same",
+        ),
+    )
+    writes: str = field(
+        default="auto",
+        metadata=_of(
+            "RTLAB_WRITES",
+            _choice("auto", "write", "io_uring"),
+            "how the direct fan-out writes to sockets: a call for each, or one for all (Linux 5.17 and later, where "
+            "it is allowed); auto: io_uring for 64 sockets and more, where there is one",
+        ),
+    )
+    coalesce_s: float = field(
+        default=0.0,
+        metadata=_of(
+            "RTLAB_COALESCE_MS",
+            _number(0.0, 1000.0, divisor=1000.0),
+            "how long the direct fan-out collects a room's events before it writes them, on every transport alike; "
+            "0: until a turn of the event loop brings no more",
+        ),
+    )
+    stamps_folder: str | None = field(
+        default=None,
+        metadata=_of(
+            "RTLAB_STAMPS",
+            _Kind("a folder", str),
+            "at the end each process writes there when every event took which step; nothing of it is on the wire",
+            default="none: off",
+        ),
+    )
+    demo: bool = field(
+        default=False,
+        metadata=_of(
+            "RTLAB_DEMO",
+            _FLAG,
+            "1: the race page's helpers exist (below); needs RTLAB_SECRET and a loopback address",
+            option="",
+        ),
+    )
 
     @staticmethod
     def from_environ(environ: Mapping[str, str]) -> Settings:
-        """Read `RTLAB_*`. Raises SettingError for the first value that is not allowed."""
-        read = _Reader(environ)
-        return Settings(
-            secret=read.secret(),
-            origins=read.origins(),
-            require_origin=read.flag("RTLAB_REQUIRE_ORIGIN"),
-            own_host=environ.get("RTLAB_HOST") or None,
-            trusted_proxies=read.proxies(),
-            redis_url=environ.get("RTLAB_REDIS_URL") or None,
-            rate_per_s=read.number("RTLAB_RATE", 20.0, 0.0, 1e6),
-            burst=read.integer("RTLAB_BURST", 40, 1, 1_000_000),
-            history_events=read.integer("RTLAB_HISTORY_EVENTS", 1000, 1, 1_000_000),
-            history_s=read.number("RTLAB_HISTORY_SECONDS", 300.0, 0.1, 864_000.0),
-            heartbeat_s=read.number("RTLAB_HEARTBEAT_SECONDS", 15.0, 0.1, 3600.0),
-            presence_ttl_s=read.number("RTLAB_PRESENCE_TTL_SECONDS", 30.0, 0.3, 3600.0),
-            hello_s=read.number("RTLAB_HELLO_SECONDS", 5.0, 0.05, 3600.0),
-            outbox_bytes=read.integer("RTLAB_OUTBOX_BYTES", 1_048_576, 1024, 1 << 30),
-            max_bytes=read.integer("RTLAB_MAX_BYTES", 16_384, 64, 1 << 24),
-            drain_s=read.number("RTLAB_DRAIN_SECONDS", 5.0, 0.1, 3600.0),
-            deflate=read.flag("RTLAB_DEFLATE"),
-            fanout=read.choice("RTLAB_FANOUT", ("direct", "portable")),
-            writes=read.choice("RTLAB_WRITES", ("auto", "write", "io_uring")),
-            coalesce_s=read.number("RTLAB_COALESCE_MS", 0.0, 0.0, 1000.0) / 1000,
-            stamps_folder=environ.get("RTLAB_STAMPS") or None,
-        )
+        """Read `RTLAB_*`; empty is as absent. Raises SettingError for the first value that is not allowed."""
+        given = ((setting, environ.get(setting.variable)) for setting in DECLARED)
+        return Settings(**{setting.name: setting.parse(text) for setting, text in given if text})
 
 
-class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+def _plain(default: object) -> object:
+    return int(default) if isinstance(default, bool) else default or "none"
 
-    def number(self, name: str, default: float, low: float, high: float) -> float:
-        text = self._environ.get(name, "")
-        if not text:
-            return default
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise SettingError(f"{name}={text!r}: a number from {low:g} to {high:g} is allowed")
-        return value
 
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        text = self._environ.get(name, "")
-        if not text:
-            return default
-        if not text.isdecimal() or not low <= int(text[:12]) <= high:
-            raise SettingError(f"{name}={text!r}: a whole number from {low} to {high} is allowed")
-        return int(text)
+def _declared() -> Iterator[Setting]:
+    for each in fields(Settings):
+        setting: Setting = each.metadata["setting"]
+        shown = f"{each.default:g}" if isinstance(each.default, float) else str(_plain(each.default))
+        yield replace(setting, name=each.name, default=setting.default or shown)
 
-    def flag(self, name: str) -> bool:
-        text = self._environ.get(name, "")
-        if text not in ("", "0", "1"):
-            raise SettingError(f"{name}={text!r}: 0 or 1 is allowed")
-        return text == "1"
 
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        text = self._environ.get(name, "") or allowed[0]
-        if text not in allowed:
-            raise SettingError(f"{name}={text!r}: {' or '.join(allowed)} is allowed")
-        return text
+DECLARED: Final = tuple(_declared())
+"""Every setting, in the order of documentation."""
 
-    def secret(self) -> bytes | None:
-        text = self._environ.get("RTLAB_SECRET", "")
-        if not text:
-            return None
-        try:
-            return check_secret(text.encode())
-        except ValueError as error:
-            raise SettingError(f"RTLAB_SECRET: {error}") from error
 
-    def proxies(self) -> tuple[str, ...]:
-        listed = [item.strip() for item in self._environ.get("RTLAB_TRUSTED_PROXIES", "").split(",") if item.strip()]
-        for proxy in listed:
-            if proxy != "unix" and not _is_network(proxy):
-                raise SettingError(
-                    f"RTLAB_TRUSTED_PROXIES holds {proxy!r}: addresses, networks such as 10.0.0.0/8, "
-                    "and unix for the peer of a Unix socket are allowed"
-                )
-        networks = [ipaddress.ip_network(proxy) for proxy in listed if proxy != "unix"]
-        # A server that listens on :: sees IPv4 peers by these addresses (RFC 4291, section 2.5.5.2).
-        mapped = [f"::ffff:{net.network_address}/{96 + net.prefixlen}" for net in networks if net.version == 4]
-        return (*listed, *mapped)
-
-    def origins(self) -> frozenset[str] | None:
-        listed = [item.strip() for item in self._environ.get("RTLAB_ORIGINS", "").split(",") if item.strip()]
-        for origin in listed:
-            if not _is_origin(origin):
-                raise SettingError(
-                    f"RTLAB_ORIGINS holds {origin!r}: scheme://host[:port] is allowed, as browsers write it: "
-                    "lower case, no default port, nothing after it"
-                )
-        return frozenset(listed) or None
+def table() -> Iterator[str]:
+    """Yield the lines of the table in docs/protocol.md."""
+    yield "| variable | option | default | allowed | |"
+    yield "|---|---|---|---|---|"
+    for each in DECLARED:
+        option = f"`{each.option}`" if each.option else ""
+        yield f"| `{each.variable}` | {option} | {each.default} | {each.kind.allowed} | {each.help} |"
 
 
 def _is_network(text: str) -> bool:
@@ -147,18 +298,3 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_origin(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:  # brackets that hold no address, a port that is no number
-        return False
-    # What a browser would never send is refused: it could never match.
-    return (
-        parts.hostname is not None
-        and port != {"http": 80, "https": 443}.get(parts.scheme, port)
-        and "@" not in parts.netloc
-        and text == f"{parts.scheme}://{parts.netloc}".lower()
-    )

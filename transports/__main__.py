@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from core.auth import sign
 from core.errors import RoomError
 from core.model import room_id
-from core.settings import SettingError, Settings
+from core.settings import DECLARED, SettingError, Settings
 from transports.instances import Instances, commands, end_with_parent, prepare_environment, share_port
 from transports.registry import SERVED, TRANSPORTS
 from transports.visit import authority, open_when_ready
@@ -25,28 +25,6 @@ if TYPE_CHECKING:
 
 _MAX_INSTANCES: Final = 64
 _MAX_TTL_S: Final = 315_360_000.0  # ten years
-
-# option, environment variable, what it is
-_SETTINGS: Final = (
-    ("--origins", "RTLAB_ORIGINS", "allowed web origins, comma-separated (default: the server's own)"),
-    ("--require-origin", "RTLAB_REQUIRE_ORIGIN", "1: refuse requests without an Origin header"),
-    ("--trusted-proxies", "RTLAB_TRUSTED_PROXIES", "addresses and networks whose X-Forwarded-* count (default: none)"),
-    ("--redis", "RTLAB_REDIS_URL", "redis://…: instances share rooms there (default: rooms in this process)"),
-    ("--rate", "RTLAB_RATE", "messages a second per user (default 20; 0: no limit)"),
-    ("--burst", "RTLAB_BURST", "size of a user's token bucket (default 40)"),
-    ("--history-events", "RTLAB_HISTORY_EVENTS", "events a room keeps (default 1000)"),
-    ("--history-seconds", "RTLAB_HISTORY_SECONDS", "how long it keeps them (default 300)"),
-    ("--heartbeat-seconds", "RTLAB_HEARTBEAT_SECONDS", "ping and comment interval (default 15)"),
-    ("--presence-ttl-seconds", "RTLAB_PRESENCE_TTL_SECONDS", "a lease not renewed is a user_left (default 30)"),
-    ("--hello-seconds", "RTLAB_HELLO_SECONDS", "deadline of a WebSocket's first message (default 5)"),
-    ("--outbox-bytes", "RTLAB_OUTBOX_BYTES", "what may wait for one subscriber (default 1048576)"),
-    ("--max-bytes", "RTLAB_MAX_BYTES", "largest frame or body (default 16384)"),
-    ("--fanout", "RTLAB_FANOUT", "direct: write frames straight to the sockets (default); portable: plain ASGI"),
-    ("--writes", "RTLAB_WRITES", "direct, to crowds: io_uring, write, or auto: io_uring where there is one (default)"),
-    ("--stamps", "RTLAB_STAMPS", "a folder: note there when each event took which step (default: not noted)"),
-    ("--coalesce-ms", "RTLAB_COALESCE_MS", "the direct fan-out collects events so long before it writes (default 0)"),
-    ("--drain-seconds", "RTLAB_DRAIN_SECONDS", "SIGTERM to exit (default 5)"),
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,8 +56,10 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--certfile", metavar="PEM", help="certificate chain: https and wss (--http2 makes its own)")
     parser.add_argument("--keyfile", metavar="PEM", help="its private key")
     parser.add_argument("--log-level", default="warning", choices=["error", "warning", "info", "debug"])
-    for option, variable, text in _SETTINGS:
-        parser.add_argument(option, dest=variable, metavar=variable, help=text)
+    for each in DECLARED:
+        if each.option:
+            said = f"{each.help} (default {each.default})"
+            parser.add_argument(each.option, dest=each.variable, metavar=each.variable, help=said.replace("%", "%%"))
 
 
 def _add_http2(parser: argparse.ArgumentParser, *, too: bool) -> None:
@@ -124,7 +104,7 @@ def _serve(options: argparse.Namespace) -> None:
 
     from transports.hosting import PunctualServer, several
 
-    given = {variable: getattr(options, variable) for _, variable, _ in _SETTINGS}
+    given = {each.variable: getattr(options, each.variable) for each in DECLARED if each.option}
     os.environ.update({variable: value for variable, value in given.items() if value is not None})
     os.environ["RTLAB_HOST"] = options.host
     if options.deflate:

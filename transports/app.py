@@ -31,7 +31,7 @@ from transports.hosting import adopt, hosting_server
 from transports.lifespan import LabApp
 from transports.logs import join_server_log
 from transports.metrics import Exposition
-from transports.race import demo_wanted, with_page
+from transports.race import with_page
 from transports.registry import load, parts
 from transports.session import Door, get_route
 from transports.shutdown import drained_at_shutdown
@@ -64,7 +64,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     # Those of the transport first: routes are tried in turn, and these are asked for most.
     routes: list[BaseRoute] = [*transport.routes(hub), *_common_routes(name, hub, writes.name)]
     if name == "all":
-        routes = with_page(routes, hub, demo=demo_wanted(os.environ))
+        routes = with_page(routes, hub, demo=settings.demo)
     app = LabApp(
         routes=routes,
         lifespan=lifespan,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -53,14 +53,6 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-
-
-def demo_wanted(environ: Mapping[str, str]) -> bool:
-    """Whether visitors get tokens. Raises SettingError."""
-    given = environ.get(DEMO_VARIABLE, "")
-    if given not in ("", "0", "1"):
-        raise SettingError(f"{DEMO_VARIABLE}={given!r}: 0 or 1 is allowed")
-    return given == "1"
 
 
 def with_page(routes: Sequence[BaseRoute], hub: Hub, *, demo: bool) -> list[BaseRoute]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from core.settings import DECLARED
+from tests.contracts.document import PATH, with_table
 from tests.contracts.kit.events import ERROR_CODES, RESYNC_REASONS, allowed_fields
 from tests.contracts.kit.limits import CONTENT_MAX_SCALARS, ROOM_MAX_CHARS, WAIT_MAX_S
 from tests.contracts.targets import TRANSPORTS
 from tests.contracts.test_launchers import BAD_SETTINGS
 from tests.contracts.test_observability import COUNTERS, GAUGES
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+DOCUMENT = PATH.read_text()
 FIELDS = allowed_fields()
 NAMES = sorted(
     ERROR_CODES
@@ -30,9 +30,13 @@ def test_name_is_documented(name: str) -> None:
     assert f"`{name}" in DOCUMENT or f'"{name}"' in DOCUMENT
 
 
-@pytest.mark.parametrize("setting", BAD_SETTINGS)
-def test_setting_is_documented(setting: str) -> None:
-    assert f"`RTLAB_{setting}`" in DOCUMENT
+def test_table_of_settings_is_that_of_their_declarations() -> None:
+    assert with_table(DOCUMENT) == DOCUMENT, "run `python -m tests.contracts.document`"
+
+
+def test_every_setting_that_can_be_wrong_is_tried_at_the_launchers() -> None:
+    unchecked = {"HOST", "STAMPS", "DEMO", "DEFLATE"}
+    assert {f"RTLAB_{name}" for name in unchecked | set(BAD_SETTINGS)} == {each.variable for each in DECLARED}
 
 
 @pytest.mark.parametrize(

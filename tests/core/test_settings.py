@@ -64,7 +64,8 @@ def test_whole_number_takes_no_fraction(variable: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "field"), [("RTLAB_REQUIRE_ORIGIN", "require_origin"), ("RTLAB_DEFLATE", "deflate")]
+    ("variable", "field"),
+    [("RTLAB_REQUIRE_ORIGIN", "require_origin"), ("RTLAB_DEFLATE", "deflate"), ("RTLAB_DEMO", "demo")],
 )
 def test_flag_is_0_or_1(variable: str, field: str) -> None:
     assert getattr(Settings.from_environ({variable: "1"}), field) is True

@@ -13,7 +13,7 @@ from core.settings import SettingError, Settings
 from tests.contracts.kit.pool import ServerPool
 from tests.core.sink import FakeSink
 from transports import visit
-from transports.race import demo_wanted, with_page
+from transports.race import with_page
 
 
 @pytest.fixture
@@ -46,16 +46,6 @@ def test_nothing_is_opened_when_no_server_comes(monkeypatch: pytest.MonkeyPatch,
 )
 def test_an_ipv6_address_stands_in_brackets(host: str, expected: str) -> None:
     assert visit.authority(host, 80) == expected
-
-
-@pytest.mark.parametrize(("given", "wanted"), [({}, False), ({"RTLAB_DEMO": "0"}, False), ({"RTLAB_DEMO": "1"}, True)])
-def test_the_demo_is_wanted_only_when_it_is_said(given: dict[str, str], wanted: bool) -> None:
-    assert demo_wanted(given) is wanted
-
-
-def test_an_unclear_wish_is_refused() -> None:
-    with pytest.raises(SettingError, match="RTLAB_DEMO='yes': 0 or 1 is allowed"):
-        demo_wanted({"RTLAB_DEMO": "yes"})
 
 
 def test_a_demo_without_a_secret_of_its_own_can_sign_nothing() -> None:
