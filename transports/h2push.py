@@ -21,7 +21,6 @@ from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.caching import UNTOUCHED
-from transports.direct.protocols import EXTENSION
 from transports.http2.layer import PUSHER, with_http2
 from transports.http2.pushing import Pusher, PushRefusedError
 from transports.lifespan import LazyApp
@@ -85,7 +84,7 @@ class _PushStream(Response):
 
     def _give_up(self, scope: Scope) -> None:
         self._ending = asyncio.ensure_future(self._pusher.give_up())
-        cut_off_later(scope, EXTENSION)
+        cut_off_later(scope)
 
     async def _tell(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -10,9 +10,9 @@ from core.catalogue import Record
 from core.hub import Hub
 from transports.caching import UNSTORED
 from transports.direct import direct_http
-from transports.direct.protocols import EXTENSION
 from transports.hosting import tcp_nodelay
 from transports.registry import SERVED
+from transports.uvicorn_edges.bounds import CONNECTION
 
 
 def health_route(name: str, hub: Hub, writes: str) -> Route:
@@ -61,4 +61,4 @@ def _tcp_nodelay(request: Request) -> bool | None:
 
 
 def _peer(request: Request) -> object:
-    return request.scope.get("extensions", {}).get(EXTENSION, {}).get("protocol")
+    return request.scope.get("extensions", {}).get(CONNECTION, {}).get("protocol")

@@ -18,7 +18,7 @@ from uvicorn import Config, Server
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.settings import Settings
-from transports.direct.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
 from transports.uvicorn_edges.bounds import holds_bytes, limit_unacknowledged
 
 KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
@@ -44,8 +44,8 @@ def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None
     config.ws_per_message_deflate = settings.deflate
     config.timeout_keep_alive = KEEP_ALIVE_S
     config.timeout_graceful_shutdown = settings.drain_s * DRAIN_SHARE  # type: ignore[assignment]
-    config.http_protocol_class = LabHttpProtocol
-    config.ws_protocol_class = LabWebSocketProtocol
+    config.http_protocol_class = DirectHttpProtocol
+    config.ws_protocol_class = DirectWebSocketProtocol
     if isinstance(config.loaded_app, ProxyHeadersMiddleware):  # by default it believes whoever is on this machine
         config.loaded_app = config.loaded_app.app
     loop = asyncio.get_running_loop()

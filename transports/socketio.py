@@ -26,7 +26,6 @@ from core.model import FrameKind, Position, Principal, RoomId, room_id
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.conversation import Conversation
-from transports.direct.protocols import EXTENSION
 from transports.engine import EngineEndpoint, EngineServer, close, let_drain, ping_times
 from transports.lifespan import LazyApp
 from transports.uvicorn_edges.bounds import cut_off_later
@@ -214,7 +213,7 @@ class _Member:
 
     def _cut_off_later(self) -> None:
         if "scope" in self._socket.session:
-            cut_off_later(self._socket.session["scope"], EXTENSION)
+            cut_off_later(self._socket.session["scope"])
 
 
 def _chat(text: str) -> bytes:

@@ -20,7 +20,6 @@ from transports.caching import UNTOUCHED
 from transports.direct import direct_http
 from transports.direct.event_stream import DirectEventStream, chunk
 from transports.direct.heartbeat import Heartbeat
-from transports.direct.protocols import EXTENSION
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
@@ -83,7 +82,7 @@ class _EventStream(EventSourceResponse):
         del self.headers["connection"]  # it says keep-alive: that is for the server to know
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._subscription.given_up = lambda: cut_off_later(scope, EXTENSION)
+        self._subscription.given_up = lambda: cut_off_later(scope)
         try:
             await super().__call__(scope, receive, send)
         finally:

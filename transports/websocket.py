@@ -19,7 +19,6 @@ from core.subscription import Subscription
 from transports.app import create_app
 from transports.conversation import Conversation
 from transports.direct import direct_websocket
-from transports.direct.protocols import EXTENSION
 from transports.direct.websocket import DirectWebSocket
 from transports.errors import close_code, close_reason, deny, no_upgrade
 from transports.lifespan import LazyApp
@@ -93,7 +92,7 @@ class _Connection:
         return greeting
 
     async def _serve(self, principal: Principal, subscription: Subscription) -> None:
-        subscription.given_up = lambda: cut_off_later(self._websocket.scope, EXTENSION)
+        subscription.given_up = lambda: cut_off_later(self._websocket.scope)
         writing = asyncio.ensure_future(self._write(subscription))
         reading = asyncio.ensure_future(self._read(principal, subscription))
         try:

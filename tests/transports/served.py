@@ -18,9 +18,9 @@ from uvicorn.server import ServerState
 from core.model import Position
 from core.settings import Settings
 from tests.transports.access import SECRET, token
+from tests.transports.wire_end import DIRECT, EDGES
 from transports import app as app_module
 from transports.app import create_app
-from transports.direct.protocols import LabHttpProtocol, LabWebSocketProtocol
 from transports.longpoll import frame
 
 WAITS_S = 5.0
@@ -163,14 +163,13 @@ async def serving(name: str = "longpoll", tls: ssl.SSLContext | None = None, **s
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app_module, "_hub", kept)
         app = create_app(name, Settings(secret=SECRET, **{"rate_per_s": 0.0, **settings}))
-    config = uvicorn.Config(
-        app, log_config=None, http=LabHttpProtocol, ws=LabWebSocketProtocol, ws_per_message_deflate=False
-    )
+    http, ws = EDGES if settings.get("fanout") == "portable" else DIRECT
+    config = uvicorn.Config(app, log_config=None, http=http, ws=ws, ws_per_message_deflate=False)
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
     async with app.router.lifespan_context(app):
-        listening = await loop.create_server(lambda: LabHttpProtocol(config, state, {}, loop), "127.0.0.1", 0, ssl=tls)
+        listening = await loop.create_server(lambda: http(config, state, {}, loop), "127.0.0.1", 0, ssl=tls)
         server = Server(app, state, listening.sockets[0].getsockname()[1], made[0])
         alice = server.hub.admit(token(), "lobby")
         await server.hub.detach(await server.hub.attach(alice, "lobby", "longpoll", frame, poller=True))  # is a member

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.settings import Settings
-from transports.direct.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
 from transports.hosting import ACCEPTS_PER_TURN, PunctualServer, adopt, hosting_server, several, tcp_nodelay
 from transports.uvicorn_edges.bounds import limit_unacknowledged
 
@@ -57,8 +57,8 @@ async def test_adopted_server_takes_our_settings_and_protocols(server: uvicorn.S
     assert (config.ws_ping_interval, config.ws_ping_timeout) == (7.0, 7.0)
     assert config.ws_max_size == 999
     assert config.ws_per_message_deflate is True
-    assert config.http_protocol_class is LabHttpProtocol
-    assert config.ws_protocol_class is LabWebSocketProtocol
+    assert config.http_protocol_class is DirectHttpProtocol
+    assert config.ws_protocol_class is DirectWebSocketProtocol
     assert not isinstance(config.loaded_app, ProxyHeadersMiddleware)  # which trusts this machine by default
     assert config.timeout_keep_alive > 55  # longer than any poll is held
     assert config.timeout_graceful_shutdown is not None
@@ -160,9 +160,9 @@ def test_nodelay_of_nobody_is_unknown(server: uvicorn.Server) -> None:
 
 
 async def test_nodelay_is_read_from_the_accepted_socket(server: uvicorn.Server) -> None:
-    loop, accepted = asyncio.get_running_loop(), asyncio.Queue[LabHttpProtocol]()
+    loop, accepted = asyncio.get_running_loop(), asyncio.Queue[DirectHttpProtocol]()
 
-    class Accepting(LabHttpProtocol):
+    class Accepting(DirectHttpProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             accepted.put_nowait(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -13,9 +13,14 @@ from uvicorn.server import ServerState
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from transports.direct.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
+from transports.uvicorn_edges.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Protocols = tuple[type[LabHttpProtocol], type[LabWebSocketProtocol]]
+
+EDGES: Final[Protocols] = LabHttpProtocol, LabWebSocketProtocol
+DIRECT: Final[Protocols] = DirectHttpProtocol, DirectWebSocketProtocol
 
 
 class RecordingTransport(asyncio.Transport):
@@ -72,15 +77,14 @@ class RecordingTransport(asyncio.Transport):
 class WireEnd:
     """One connection to an app: `send` is what the client sends, `received` what it gets."""
 
-    def __init__(self, app: App, **config: Any) -> None:
+    def __init__(self, app: App, *, protocols: Protocols = DIRECT, **config: Any) -> None:
         self.config = uvicorn.Config(app, log_config=None, **config)
-        self.config.http_protocol_class = LabHttpProtocol
         self.config.load()
-        self.config.http_protocol_class, self.config.ws_protocol_class = LabHttpProtocol, LabWebSocketProtocol
+        self.config.http_protocol_class, self.config.ws_protocol_class = protocols
         self.state = ServerState()
         self.transport = RecordingTransport()
         loop = asyncio.get_running_loop()
-        protocol = LabHttpProtocol(self.config, self.state, {}, loop)
+        protocol = protocols[0](self.config, self.state, {}, loop)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
 

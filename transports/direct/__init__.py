@@ -15,19 +15,20 @@ from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from transports.direct.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
+from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
+from transports.uvicorn_edges.bounds import CONNECTION
 
 
-def direct_websocket(scope: Scope, fanout: str) -> LabWebSocketProtocol | None:
+def direct_websocket(scope: Scope, fanout: str) -> DirectWebSocketProtocol | None:
     """The protocol behind a WebSocket that can be written to directly, if there is one."""
     protocol = _extension(scope, fanout)
-    return protocol if isinstance(protocol, LabWebSocketProtocol) and not protocol.conn.extensions else None
+    return protocol if isinstance(protocol, DirectWebSocketProtocol) and not protocol.conn.extensions else None
 
 
-def direct_http(scope: Scope, fanout: str) -> LabHttpProtocol | None:
+def direct_http(scope: Scope, fanout: str) -> DirectHttpProtocol | None:
     """The protocol behind an HTTP/1.1 request that can be written to directly, if there is one."""
     protocol = _extension(scope, fanout)
-    return protocol if isinstance(protocol, LabHttpProtocol) and protocol.can_hand_over(scope) else None
+    return protocol if isinstance(protocol, DirectHttpProtocol) and protocol.can_hand_over(scope) else None
 
 
 def raw(response: Response, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -37,5 +38,5 @@ def raw(response: Response, default_headers: Iterable[tuple[bytes, bytes]]) -> b
 
 
 def _extension(scope: Scope, fanout: str) -> Any:
-    offered = scope.get("extensions", {}).get(EXTENSION, {}) if fanout == "direct" else {}
+    offered = scope.get("extensions", {}).get(CONNECTION, {}) if fanout == "direct" else {}
     return offered.get("protocol")

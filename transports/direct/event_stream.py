@@ -13,7 +13,7 @@ from core.hub import Hub
 from core.subscription import Subscription
 from transports.caching import UNTOUCHED_FIELD
 from transports.direct.heartbeat import Heartbeat
-from transports.direct.protocols import LabHttpProtocol
+from transports.direct.protocols import DirectHttpProtocol
 
 CLOSE_S: Final = 5.0  # for the peer to read what is left before the end of the stream
 _BEAT: Final = b"3\r\n:\n\n\r\n"
@@ -36,7 +36,7 @@ class DirectEventStream(Response):
     def __init__(
         self,
         hub: Hub,
-        protocol: LabHttpProtocol,
+        protocol: DirectHttpProtocol,
         heartbeat: Heartbeat,
         subscription: Subscription,
         opening: bytes,
@@ -69,7 +69,7 @@ class _Stream:
     def __init__(
         self,
         hub: Hub,
-        protocol: LabHttpProtocol,
+        protocol: DirectHttpProtocol,
         heartbeat: Heartbeat,
         subscription: Subscription,
         farewell: Callable[[RoomError | None], bytes],

@@ -16,7 +16,7 @@ from core.model import FrameKind, Position
 from core.subscription import Start, Subscription
 from transports.direct import direct_http, raw
 from transports.direct.epoll_reader import Crowd
-from transports.direct.protocols import LabHttpProtocol
+from transports.direct.protocols import DirectHttpProtocol
 
 if TYPE_CHECKING:
     from transports.direct.polls import DirectPoll
@@ -49,7 +49,7 @@ class Parking:
         self._answers: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
         self.crowd: Crowd[DirectPoll] = Crowd(self.hear)  # who may poll again with a request that is known
 
-    def direct(self, request: Request) -> LabHttpProtocol | None:
+    def direct(self, request: Request) -> DirectHttpProtocol | None:
         """The protocol behind a poll that may be parked; not if CORS headers are due, which middleware adds."""
         if self._hub.settings.origins is not None and "origin" in request.headers:
             return None

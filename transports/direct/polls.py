@@ -18,7 +18,7 @@ from core.rounds import Rounds
 from core.subscription import Start, Subscription
 from transports.direct.epoll_reader import CROWD
 from transports.direct.held_polls import Parking
-from transports.direct.protocols import LabHttpProtocol, StandIn
+from transports.direct.protocols import DirectHttpProtocol, StandIn
 from transports.errors import http_response
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
@@ -49,7 +49,7 @@ class DirectPoll(StandIn):
     )
 
     def __init__(
-        self, hub: Hub, parking: Parking, protocol: LabHttpProtocol, subscription: Subscription, wait_s: float
+        self, hub: Hub, parking: Parking, protocol: DirectHttpProtocol, subscription: Subscription, wait_s: float
     ) -> None:
         super().__init__(protocol)
         self._hub = hub

@@ -17,7 +17,7 @@ from core.errors import RoomError
 from core.hub import Hub
 from core.model import ROOM_PATTERN, RoomId
 from transports.direct import direct_http, raw
-from transports.direct.protocols import LabHttpProtocol, StandIn
+from transports.direct.protocols import DirectHttpProtocol, StandIn
 from transports.errors import http_response
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -39,7 +39,7 @@ def expect_more(hub: Hub, request: Request, publish: Publish) -> BackgroundTask 
     return BackgroundTask(_arm, hub, protocol, request, publish)
 
 
-async def _arm(hub: Hub, protocol: LabHttpProtocol, request: Request, publish: Publish) -> None:
+async def _arm(hub: Hub, protocol: DirectHttpProtocol, request: Request, publish: Publish) -> None:
     transport, whole = protocol.transport, protocol.request_bytes
     if not protocol.can_hand_over(request.scope) or not protocol.cycle.keep_alive or transport.is_closing():
         return
@@ -57,7 +57,7 @@ class DirectPosts(StandIn):
 
     __slots__ = ("_after", "_between", "_hub", "_publish")
 
-    def __init__(self, hub: Hub, protocol: LabHttpProtocol, between: bytes, after: bytes, publish: Publish) -> None:
+    def __init__(self, hub: Hub, protocol: DirectHttpProtocol, between: bytes, after: bytes, publish: Publish) -> None:
         super().__init__(protocol)
         self._hub = hub
         self._between, self._after = between, after  # of the head: the room and the length, and behind that

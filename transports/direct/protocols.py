@@ -1,48 +1,24 @@
-"""uvicorn's protocol classes with the edges that the contract asks for, and the door to the direct sink.
-
-Nothing here knows of rooms. They rely on uvicorn's inner names; `tests/transports` says which, and fails when one goes.
-"""
+"""uvicorn's protocol classes whose connections can be handed over, and what stands in for them between two requests."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import httptools
 from starlette.types import Scope
-from uvicorn._types import ASGI3Application, ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.utils import ClientDisconnected
-from websockets.http11 import Request
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from transports.direct.handover import DuplexHolder, HandedOver, Holder
 from transports.direct.upgrade import UpgradedProtocol, plain_key
-from transports.uvicorn_edges.bounds import BoundedHttpProtocol
+from transports.uvicorn_edges.protocols import FORGOTTEN, LabHttpProtocol
 
-EXTENSION: Final = "rtlab.direct"
-_LINGER_S: Final = 2.0
 _REMEMBERED_BYTES: Final = 32_768
 
 
-class LabWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
-    """Tells a peer that broke the protocol why, before the connection goes; can be handed over."""
-
-    def handle_connect(self, event: Request) -> None:
-        """Offer the direct sink to the app."""
-        super().handle_connect(event)
-        if self.response.status_code == 101:
-            self._offer()
-
-    def upgrade(self, asked: HttpToolsProtocol, key: bytes) -> None:
-        """As before."""
-        super().upgrade(asked, key)
-        self._offer()
-
-    def _offer(self) -> None:
-        self.scope["extensions"] = {**(self.scope["extensions"] or {}), EXTENSION: {"protocol": self}}
+class DirectWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
+    """A WebSocket that can be handed over."""
 
     def take_over(self, holder: DuplexHolder) -> Sequence[str | None]:
         """Hand the connection to `holder` when the endpoint returns. Gives what the client has said meanwhile."""
@@ -59,84 +35,25 @@ class LabWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
             holder.pause()
         return waiting
 
-    def close_soon(self, within_s: float) -> None:
-        """Write the close frame that `conn` has ready, and cut the connection off if that does not end it in time."""
-        self.stop_keepalive()
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.transport.resume_reading()  # the peer's own close frame may stand behind what was not read yet
-        self.read_paused = False
-        self.close_timer = self.loop.call_later(within_s, self.transport.abort)
-
-    async def run_asgi(self) -> None:
-        """As uvicorn's, but leave the connection alone when it was handed over."""
-        try:
-            await self.app(self.scope, self.receive, self.send)
-        except ClientDisconnected:
-            pass
-        except asyncio.CancelledError:
-            raise  # the graceful shutdown ran out of time: nothing to report
-        except BaseException:
-            self.logger.exception("Exception in ASGI application\n")
-            self.send_500_response()
-        else:
-            if not self.handshake_complete and self.initial_response is None:  # else it was refused
-                self.logger.error("ASGI callable returned without completing handshake.")
-                self.send_500_response()
-        if self.close_timer is None and self.holder is None:
-            self.transport.close()
-
-    def send_receive_event_to_app(self) -> None:
-        """Refuse text that is not UTF-8 with 1007 and no traceback: it is the client's fault, not ours."""
-        if self.close_sent:
-            self.frames = []
-            return
-        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-        text: str | None = None
-        if self.curr_msg_data_type == "text":
-            try:
-                text = bytes(data).decode()
-            except UnicodeDecodeError:
-                self.frames = []
-                self.conn.send_close(1007)
-                self.handle_parser_exception()
-                return
+    def _app_ended(self) -> None:
         if self.holder is None:
-            self.frames = [data]
-            super().send_receive_event_to_app()
+            super()._app_ended()
+
+    def _receive(self, text: str | None) -> None:
+        if self.holder is None:
+            super()._receive(text)
         else:
             self.frames = []
             self.holder.receive(text)
 
     def handle_parser_exception(self) -> None:
-        """Send the close frame and linger: closing at once, with bytes unread, would be a reset that overtakes it."""
-        if self.close_sent:
-            return
-        assert self.conn.close_sent is not None
-        self.queue.put_nowait(
-            {"type": "websocket.disconnect", "code": self.conn.close_sent.code, "reason": self.conn.close_sent.reason}
-        )
-        self.broken = True
-        self._tell_lost()  # after the end of our side is sent, nothing may be written any more
-        self.close_soon(_LINGER_S)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()  # the peer need not wait for us to see its answer
-
-    def keepalive_timeout(self) -> None:
-        """As uvicorn's; what the app still sends is for nobody."""
-        super().keepalive_timeout()
-        self.broken = self.close_sent
-
-    async def send(self, message: ASGISendEvent) -> None:
-        """As uvicorn's, but an app that has not heard yet that the protocol closed has done nothing wrong."""
-        if self.broken:
-            raise ClientDisconnected
-        await super().send(message)
+        """As before; after the end of our side is sent, nothing may be written any more."""
+        if not self.close_sent:
+            self._tell_lost()
+        super().handle_parser_exception()
 
 
-# Stand in for the scope and the event of a request whose endpoint has returned: nobody reads them any more.
-_FORGOTTEN: Final[Any] = MappingProxyType({})
-_UNHEARD: Final = asyncio.Event()
+_UNHEARD: Final = asyncio.Event()  # stands in for that of a request whose endpoint has returned
 
 
 class _Collected(bytearray):
@@ -145,7 +62,7 @@ class _Collected(bytearray):
     write = bytearray.extend
 
 
-class LabHttpProtocol(HandedOver[Holder], BoundedHttpProtocol):
+class DirectHttpProtocol(HandedOver[Holder], LabHttpProtocol):
     """HTTP/1.1 whose responses can be handed over, and whose last request is remembered as it came."""
 
     request_bytes = b""  # what came last, if it came when nothing else was under way
@@ -158,46 +75,23 @@ class LabHttpProtocol(HandedOver[Holder], BoundedHttpProtocol):
         self.request_bytes = data if idle and len(data) <= _REMEMBERED_BYTES else b""
         super().data_received(data)
 
-    def on_headers_complete(self) -> None:
-        """Offer the direct sink to the app; HTTP/1.0 knows no chunks."""
-        if self.parser.get_http_version() == "1.1":
-            self.scope["extensions"] = {EXTENSION: {"protocol": self}}
-        super().on_headers_complete()
-
     def handle_websocket_upgrade(self) -> None:
-        """As uvicorn's, the short way where nothing speaks against it. And let go of what holds this protocol too: else
-        it would last until a garbage collection.
-        """
-        if not self.url.startswith(b"/"):  # absolute form (RFC 9112, section 3.2.2)
-            asked = httptools.parse_url(self.url)
-            self.url = asked.path + (b"?" + asked.query if asked.query else b"")
+        """As before, the short way where nothing speaks against it."""
         key = plain_key(self)
         if key is None:
             super().handle_websocket_upgrade()
-            upgraded = self.transport.get_protocol()
-            if isinstance(upgraded, LabWebSocketProtocol) and not upgraded.handshake_initiated:
-                self._refuse(431)  # websockets takes fewer and shorter fields than our parser, and says nothing
-        else:
-            self.connections.discard(self)
-            protocol = LabWebSocketProtocol(self.config, self.server_state, self.app_state)
-            protocol.upgrade(self, key)
-            self.transport.set_protocol(protocol)
-        self.parser, self.scope = None, _FORGOTTEN  # type: ignore[assignment]
+            return
+        self.connections.discard(self)
+        protocol = DirectWebSocketProtocol(self.config, self.server_state, self.app_state)
+        protocol.upgrade(self, key)
+        self.transport.set_protocol(protocol)
+        self._let_go()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """As uvicorn's, but a request that a graceful shutdown cancels is no error: its client took too long."""
-
-        async def quietly(scope: Any, receive: Any, send: Any) -> None:
-            try:
-                await app(scope, self._heard(cycle, receive), send)
-            except asyncio.CancelledError:  # we are the outermost frame of the task: uvicorn would log a traceback
-                cycle.disconnected = True
-            if self.holder is not None and self._held is cycle:
-                self._forget_request()
-            if self._last_said and cycle.disconnected and not self._owes:
-                self.transport.close()
-
-        super()._start_asgi_task(cycle, quietly)
+    def _app_ended(self, cycle: RequestResponseCycle) -> None:
+        if self.holder is not None and self._held is cycle:
+            self._forget_request()
+        if not self._owes:
+            super()._app_ended(cycle)
 
     def can_hand_over(self, scope: Scope) -> bool:
         """Whether the request of `scope` is the one whose answer is due next, and nothing stands behind it."""
@@ -232,10 +126,10 @@ class LabHttpProtocol(HandedOver[Holder], BoundedHttpProtocol):
             holder.pause()
 
     def _forget_request(self) -> None:
-        """Let go of what only the endpoint needed, which is much of what an idle stream or parked poll would hold."""
+        """Let go of what only the endpoint needed, which is much of what an idle stream or held poll would keep."""
         if self.scope is self._held.scope:  # else: of a next request, which waits
-            self.scope, self.headers, self.url = _FORGOTTEN, [], b""
-        self._held.scope = _FORGOTTEN
+            self.scope, self.headers, self.url = FORGOTTEN, [], b""
+        self._held.scope = FORGOTTEN
         self._held.message_event = _UNHEARD
         self.request_bytes = b""
 
@@ -275,7 +169,7 @@ class StandIn(asyncio.Protocol):
 
     __slots__ = ("_protocol",)
 
-    def __init__(self, protocol: LabHttpProtocol) -> None:
+    def __init__(self, protocol: DirectHttpProtocol) -> None:
         self._protocol = protocol
 
     def eof_received(self) -> bool:

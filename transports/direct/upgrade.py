@@ -17,8 +17,9 @@ from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_pat
 from websockets.protocol import State
 from websockets.utils import accept_key
 
-from transports.uvicorn_edges.bounds import BoundedWebSocketProtocol
+from transports.uvicorn_edges.bounds import CONNECTION
 from transports.uvicorn_edges.http1 import KEY
+from transports.uvicorn_edges.protocols import LabWebSocketProtocol
 
 _CONNECTION: Final = frozenset((b"upgrade", b"keep-alive, upgrade"))  # Firefox sends the second
 _ASKS_MORE: Final = frozenset((b"content-length", b"transfer-encoding", b"sec-websocket-protocol"))
@@ -51,7 +52,7 @@ def plain_key(asked: HttpToolsProtocol) -> bytes | None:
     return key if sound else None
 
 
-class UpgradedProtocol(BoundedWebSocketProtocol):
+class UpgradedProtocol(LabWebSocketProtocol):
     """Can begin with a request that was parsed already."""
 
     _accept: bytes | None = None  # the answer to its key, until it is given
@@ -77,7 +78,7 @@ class UpgradedProtocol(BoundedWebSocketProtocol):
             "headers": asked.headers,
             "subprotocols": [],
             "state": self.app_state.copy(),
-            "extensions": {"websocket.http.response": {}},
+            "extensions": {"websocket.http.response": {}, CONNECTION: {"protocol": self}},
         }
         self._accept = accept_key(key.decode()).encode()
         self.handshake_initiated = True
@@ -91,7 +92,7 @@ class UpgradedProtocol(BoundedWebSocketProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """As uvicorn's, but the handshake is ours."""
-        refused = self.close_sent or self.initial_response is not None
+        refused = self.broken or self.close_sent or self.initial_response is not None
         if message["type"] != "websocket.accept" or self._accept is None or refused:
             await super().send(message)
             return

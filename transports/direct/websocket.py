@@ -14,7 +14,7 @@ from core.hub import Hub
 from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.conversation import Conversation
-from transports.direct.protocols import LabWebSocketProtocol
+from transports.direct.protocols import DirectWebSocketProtocol
 from transports.errors import close_code, close_reason
 
 CLOSE_S: Final = 5.0  # for the peer to answer a close frame, or to read what is left before it
@@ -45,7 +45,7 @@ class DirectWebSocket:
         "write",
     )
 
-    def __init__(self, hub: Hub, protocol: LabWebSocketProtocol, conversation: Conversation) -> None:
+    def __init__(self, hub: Hub, protocol: DirectWebSocketProtocol, conversation: Conversation) -> None:
         self._hub = hub
         self._protocol = protocol
         self._conversation = conversation

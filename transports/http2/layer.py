@@ -20,9 +20,8 @@ from hypercorn.protocol.http_stream import HTTPStream
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from transports.direct.protocols import EXTENSION
 from transports.http2.pushing import Pusher, promises_of, reset
-from transports.uvicorn_edges.bounds import holds_bytes
+from transports.uvicorn_edges.bounds import CONNECTION, holds_bytes
 
 PUSHER: Final = "rtlab.pusher"
 
@@ -115,7 +114,7 @@ class Http2Layer:
                         await promise.answer(send, stream.stream_id)
                     return
                 scope["extensions"][PUSHER] = Pusher(protocol, stream.stream_id, _authority(scope))
-            scope["extensions"][EXTENSION] = {"protocol": Peer(stream, protocol)}
+            scope["extensions"][CONNECTION] = {"protocol": Peer(stream, protocol)}
         await self._app(scope, receive, send)
 
 

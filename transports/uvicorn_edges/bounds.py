@@ -1,7 +1,4 @@
-"""What a peer may cost before and beside its requests: bounds that uvicorn leaves out. Nothing here knows of rooms.
-
-httptools limits neither the size of a request's head nor the time it takes to arrive; websockets answers every ping.
-"""
+"""What a peer may keep of a server whose bytes it does not read: time, memory, and in the end its connection."""
 
 from __future__ import annotations
 
@@ -12,160 +9,13 @@ import socket
 from typing import Final
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
 
-from transports.descriptors import DescriptorWatch
-from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
+CONNECTION: Final = "rtlab.connection"
+"""The extension of an ASGI scope that has the server's `protocol` of its connection, with `transport` and `loop`."""
 
-HEAD_BYTES: Final = 32_768
-HEAD_S: Final = 10.0
-CONTROL_FRAMES_PER_S: Final = 100
-FRAGMENTS: Final = 1024
 CUT_OFF_S: Final = 5.0  # for a peer that was given up to read what is left
-_SLICE_BYTES: Final = 4096
 _MIN_USER_TIMEOUT_S: Final = 1.0
 _UNSENT_BYTES: Final = 131_072
-_WATCH: Final = DescriptorWatch()
-_TLS_BYTES: Final = 65_536  # that wait before TLS; by itself it takes eight times as much as a plain transport
-
-
-class _HeadTooLargeError(Exception):
-    """The line and fields of a request are over the limit."""
-
-
-class BoundedHttpProtocol(OrderlyHttpProtocol):
-    """HTTP/1.1 that gives up a head that is too large or does not arrive, and a peer that acknowledges nothing."""
-
-    _in_head = False
-    _head_bytes = 0  # of a head that has come in parts
-    _head_ended = False  # in the read that is being parsed: what follows may be the next request's beginning
-    _fits = False  # whether any head that ends in that read is within the limit
-    _head_timer: asyncio.TimerHandle | None = None
-    _head_too_large = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
-        super().connection_made(transport)
-        peer = transport.get_extra_info("socket")
-        _WATCH.note(peer.fileno())
-        limit_unacknowledged(peer, self.config.ws_ping_timeout)
-        if self.scheme == "https":
-            transport.set_write_buffer_limits(_TLS_BYTES)
-        self._head_timer = self.loop.call_later(HEAD_S, self._head_overdue)
-
-    def data_received(self, data: bytes) -> None:
-        """Parse, then see whether a head is still incomplete."""
-        self._head_ended = False
-        self._fits = len(data) <= HEAD_BYTES and not self._in_head
-        super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            # How much of this read is a pipelined request's head the parser does not tell; the next read counts.
-            self._head_bytes += 0 if self._head_ended else len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self._refuse(431)
-            elif self._head_timer is None:
-                self._head_timer = self.loop.call_later(HEAD_S, self._head_overdue)
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self._in_head = True
-        self._head_bytes = 0
-
-    def on_headers_complete(self) -> None:
-        """A head is there. Raises _HeadTooLargeError, which the parser makes an error of its own."""
-        self._in_head = False
-        self._head_ended = True
-        self._stop_head_timer()
-        if not self._fits and self._fields_bytes() > HEAD_BYTES:
-            self._head_too_large = True
-            raise _HeadTooLargeError
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """As uvicorn's; 431 (RFC 6585, section 5) when it is the size."""
-        if self._head_too_large:
-            self._refuse(431)
-        else:
-            super().send_400_response(msg)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        self._stop_head_timer()
-        super().connection_lost(exc)
-
-    def _fields_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _head_overdue(self) -> None:
-        self._head_timer = None
-        if self._in_head:
-            self._refuse(408)
-        else:
-            self.transport.close()  # it has said nothing at all
-
-    def _refuse(self, status: int) -> None:
-        self._stop_head_timer()
-        self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
-
-
-class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """RFC 6455 that answers so many pings a second, and no more than the peer reads."""
-
-    broken = False  # the protocol itself sent the close frame
-    _control_frames = 0
-    _counted_since_s = 0.0
-
-    def data_received(self, data: bytes) -> None:
-        """Take a lot at a time in slices: what is in one slice can be refused before the next is parsed."""
-        if len(data) <= _SLICE_BYTES:
-            super().data_received(data)
-            return
-        for start in range(0, len(data), _SLICE_BYTES):
-            if self.broken or self.transport.is_closing():
-                return
-            super().data_received(data[start : start + _SLICE_BYTES])
-
-    def handle_ping(self) -> None:
-        """Answer, unless the answers pile up: a peer that reads none needs none (section 5.5.3)."""
-        if self._admit_control_frame():
-            answer = b"".join(self.conn.data_to_send())
-            if self.writable.is_set() and not self.close_sent:
-                self.transport.write(answer)
-
-    def handle_pong(self, event: Frame) -> None:
-        """As uvicorn's, so many a second."""
-        if self._admit_control_frame():
-            super().handle_pong(event)
-
-    def handle_cont(self, event: Frame) -> None:
-        """As uvicorn's, so many to a message: empty ones would never reach its size limit."""
-        if len(self.frames) >= FRAGMENTS:
-            self._break(1008, f"more than {FRAGMENTS} fragments")
-        else:
-            super().handle_cont(event)
-
-    def _admit_control_frame(self) -> bool:
-        now_s = self.loop.time()
-        if now_s - self._counted_since_s >= 1.0:
-            self._counted_since_s, self._control_frames = now_s, 0
-        self._control_frames += 1
-        if self._control_frames > CONTROL_FRAMES_PER_S:
-            self._break(1008, f"more than {CONTROL_FRAMES_PER_S} pings or pongs a second")
-        return self._control_frames <= CONTROL_FRAMES_PER_S
-
-    def _break(self, code: int, reason: str) -> None:
-        if not self.close_sent:
-            self.conn.fail(code, reason)
-            self.handle_parser_exception()
 
 
 def limit_unacknowledged(connection: socket.socket, heartbeat_s: float | None) -> None:
@@ -206,9 +56,9 @@ def holds_bytes(transport: asyncio.WriteTransport) -> bool:
     return not takes_some.poll(0)
 
 
-def cut_off_later(scope: Scope, extension: str) -> None:
+def cut_off_later(scope: Scope) -> None:
     """End the connection of a request soon, for a subscriber that was given up, if what it was sent still waits."""
-    protocol = scope.get("extensions", {}).get(extension, {}).get("protocol")
+    protocol = scope.get("extensions", {}).get(CONNECTION, {}).get("protocol")
     if protocol is None:
         return  # another server: its own timeouts apply
 

@@ -7,6 +7,7 @@ its affair: no line in a log at WARNING or above, which strangers could fill.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from typing import Any, Final
@@ -143,9 +144,23 @@ class OrderlyHttpProtocol(HttpToolsProtocol):
         return heard
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """As uvicorn's, but a request that a graceful shutdown cancels is no error: its client took too long."""
         self._running = cycle
-        old = cycle.scope["http_version"] != "1.1"
-        super()._start_asgi_task(cycle, _unchunked(cycle, app) if old else app)
+        if cycle.scope["http_version"] != "1.1":
+            app = _unchunked(cycle, app)
+
+        async def quietly(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, self._heard(cycle, receive), send)
+            except asyncio.CancelledError:  # we are the outermost frame of the task: uvicorn would log a traceback
+                cycle.disconnected = True
+            self._app_ended(cycle)
+
+        super()._start_asgi_task(cycle, quietly)
+
+    def _app_ended(self, cycle: RequestResponseCycle) -> None:
+        if self._last_said and cycle.disconnected:
+            self.transport.close()
 
 
 def _unchunked(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:

@@ -16,8 +16,8 @@ from websockets.http11 import Request
 from tests.core.virtual_time import VirtualTimeLoop
 from tests.transports.wire_end import WireEnd, turns
 from transports.direct import protocols
-from transports.direct.protocols import EXTENSION
 from transports.direct.upgrade import plain_key
+from transports.uvicorn_edges.bounds import CONNECTION
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # of RFC 6455, section 1.3
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -151,7 +151,7 @@ async def outcome(ends: Ends, data: bytes, **config: Any) -> tuple[bytes, Scope,
     end = ends(app, **config)
     end.send(data)
     await turns()
-    app.scope.get("extensions", {}).pop(EXTENSION, None)
+    app.scope.get("extensions", {}).pop(CONNECTION, None)
     return end.received(), app.scope, app.heard
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.contracts.kit.server import ServerProcess, spec
-from transports.uvicorn_edges import bounds
+from transports.uvicorn_edges.protocols import HEAD_BYTES
 
 UPGRADE = (
     b"GET /rooms/lobby/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -58,7 +58,7 @@ async def talk(server: ServerProcess, *parts: bytes) -> bytes:
 async def test_pipelined_requests_are_no_head_however_many_come_at_once(server: ServerProcess) -> None:
     request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     last = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-    many = bounds.HEAD_BYTES // len(request) + 10
+    many = HEAD_BYTES // len(request) + 10
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     async with asyncio.timeout(LIMIT_S):
         writer.write(request * many + last[:20])
@@ -72,8 +72,8 @@ async def test_pipelined_requests_are_no_head_however_many_come_at_once(server: 
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /health HTTP/1.1\r\nHost: x\r\nA: " + b"x" * bounds.HEAD_BYTES + b"\r\n\r\n",
-        b"GET /" + b"x" * (2 * bounds.HEAD_BYTES),
+        b"GET /health HTTP/1.1\r\nHost: x\r\nA: " + b"x" * HEAD_BYTES + b"\r\n\r\n",
+        b"GET /" + b"x" * (2 * HEAD_BYTES),
     ],
     ids=["complete", "endless"],
 )
@@ -82,7 +82,7 @@ async def test_head_over_the_limit_is_refused(server: ServerProcess, head: bytes
 
 
 async def test_head_just_within_the_limit_is_served(server: ServerProcess) -> None:
-    room = bounds.HEAD_BYTES - 100
+    room = HEAD_BYTES - 100
     request = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nA: " + b"x" * room + b"\r\n\r\n"
     assert (await talk(server, request)).startswith(b"HTTP/1.1 200 ")
 

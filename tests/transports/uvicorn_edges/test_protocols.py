@@ -23,10 +23,13 @@ from websockets.frames import Close, Opcode
 from websockets.server import ServerProtocol
 
 from tests.core.virtual_time import VirtualTimeLoop
-from tests.transports.wire_end import WireEnd, turns
-from transports.direct.protocols import EXTENSION, LabHttpProtocol, LabWebSocketProtocol
-from transports.uvicorn_edges import bounds
-from transports.uvicorn_edges.bounds import BoundedHttpProtocol, BoundedWebSocketProtocol
+from tests.transports.wire_end import DIRECT, EDGES, WireEnd, turns
+from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
+from transports.direct.upgrade import UpgradedProtocol
+from transports.uvicorn_edges import protocols
+from transports.uvicorn_edges.bounds import CONNECTION
+from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
+from transports.uvicorn_edges.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 RELIED_ON = {
     HttpToolsProtocol: {
@@ -93,9 +96,10 @@ def app() -> Echo:
     return Echo()
 
 
-@pytest.fixture
-async def end(app: Echo) -> AsyncIterator[WireEnd]:
-    connection = WireEnd(app, ws_max_size=16_384, ws_ping_interval=15.0, ws_ping_timeout=15.0)
+@pytest.fixture(params=[EDGES, DIRECT], ids=["edges", "direct"])
+async def end(request: pytest.FixtureRequest, app: Echo) -> AsyncIterator[WireEnd]:
+    settings = {"ws_max_size": 16_384, "ws_ping_interval": 15.0, "ws_ping_timeout": 15.0}
+    connection = WireEnd(app, protocols=request.param, **settings)
     yield connection
     await connection.end()
 
@@ -123,7 +127,10 @@ def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
         "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "go_on", "upgrade",
         "request_bytes", "broken", "stands_alone", "respond", "held_back",
     }  # fmt: skip
-    for kind in (BoundedHttpProtocol, LabHttpProtocol, BoundedWebSocketProtocol, LabWebSocketProtocol):
+    for kind in (
+        OrderlyHttpProtocol, LabHttpProtocol, LabWebSocketProtocol, DirectHttpProtocol, DirectWebSocketProtocol,
+        UpgradedProtocol,
+    ):  # fmt: skip
         base = HttpToolsProtocol if issubclass(kind, HttpToolsProtocol) else WebSocketsSansIOProtocol
         public = {name for name in vars(kind) if not name.startswith("_")} - ours
         source = inspect.getsource(inspect.getmodule(base) or base)
@@ -156,12 +163,12 @@ async def test_protocol_objects_still_have_the_attributes(end: WireEnd) -> None:
     assert {name for name in ATTRIBUTES[LabWebSocketProtocol] if not hasattr(end.protocol, name)} == set()
 
 
-async def test_direct_sink_is_offered_to_http_1_1_and_websocket(end: WireEnd, app: Echo) -> None:
+async def test_the_connection_is_offered_to_http_1_1_and_websocket(end: WireEnd, app: Echo) -> None:
     end.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     await turns()
-    assert app.scope["extensions"][EXTENSION]["protocol"] is end.protocol
+    assert app.scope["extensions"][CONNECTION]["protocol"] is end.protocol
     await end.upgraded()
-    assert app.scope["extensions"][EXTENSION]["protocol"] is end.protocol
+    assert app.scope["extensions"][CONNECTION]["protocol"] is end.protocol
     assert "websocket.http.response" in app.scope["extensions"]
 
 
@@ -175,10 +182,10 @@ async def test_http_protocol_of_a_websocket_is_freed_at_once(end: WireEnd) -> No
         gc.enable()
 
 
-async def test_direct_sink_is_not_offered_to_http_1_0(end: WireEnd, app: Echo) -> None:
+async def test_the_connection_is_not_offered_to_http_1_0(end: WireEnd, app: Echo) -> None:
     end.send(b"GET / HTTP/1.0\r\nHost: x\r\n\r\n")
     await turns()
-    assert EXTENSION not in (app.scope.get("extensions") or {})
+    assert CONNECTION not in (app.scope.get("extensions") or {})
     assert end.received().endswith(b"ok")
 
 
@@ -268,7 +275,7 @@ async def test_ping_is_answered_and_a_flood_of_them_is_not(end: WireEnd) -> None
     client.receive_data(end.received())
     (pong,) = client.events_received()
     assert getattr(pong, "opcode", None) is Opcode.PONG
-    for _ in range(bounds.CONTROL_FRAMES_PER_S + 1):
+    for _ in range(protocols.CONTROL_FRAMES_PER_S + 1):
         client.send_ping(b"flood")
     end.send(said(client))
     close = close_of(client, end.received())
@@ -278,7 +285,7 @@ async def test_ping_is_answered_and_a_flood_of_them_is_not(end: WireEnd) -> None
 
 async def test_pings_at_a_decent_pace_go_on_for_ever(end: WireEnd) -> None:
     client = await end.upgraded()
-    for _ in range(3 * bounds.CONTROL_FRAMES_PER_S):
+    for _ in range(3 * protocols.CONTROL_FRAMES_PER_S):
         client.send_ping(b"")
         end.send(said(client))
         await asyncio.sleep(0.02)
@@ -288,7 +295,7 @@ async def test_pings_at_a_decent_pace_go_on_for_ever(end: WireEnd) -> None:
 async def test_message_in_endless_fragments_is_refused(end: WireEnd) -> None:
     client = await end.upgraded()
     client.send_text(b"", fin=False)
-    for _ in range(bounds.FRAGMENTS):
+    for _ in range(protocols.FRAGMENTS):
         client.send_continuation(b"", fin=False)
     end.send(said(client))
     close = close_of(client, end.received())
@@ -308,7 +315,7 @@ async def test_head_is_bounded_whole_or_in_parts(end: WireEnd, size: int, status
 
 
 async def test_head_that_begins_behind_a_request_is_bounded_too(end: WireEnd) -> None:
-    head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Padding: ".ljust(bounds.HEAD_BYTES + 1000, b"x") + b"\r\n\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Padding: ".ljust(protocols.HEAD_BYTES + 1000, b"x") + b"\r\n\r\n"
     end.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + head[:30_000])
     end.send(head[30_000:])
     await turns()
@@ -317,13 +324,13 @@ async def test_head_that_begins_behind_a_request_is_bounded_too(end: WireEnd) ->
 
 async def test_head_that_does_not_arrive_is_given_up(end: WireEnd) -> None:
     end.send(b"GET / HTTP/1.1\r\nHost:")
-    await asyncio.sleep(bounds.HEAD_S + 0.1)
+    await asyncio.sleep(protocols.HEAD_S + 0.1)
     assert end.received().startswith(b"HTTP/1.1 408 ")
     assert end.transport.done == ["close"]
 
 
 async def test_connection_that_says_nothing_is_closed(end: WireEnd) -> None:
-    await asyncio.sleep(bounds.HEAD_S - 0.1)
+    await asyncio.sleep(protocols.HEAD_S - 0.1)
     assert end.transport.done == []
     await asyncio.sleep(0.2)
     assert end.transport.done == ["close"]
