@@ -10,7 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Final, TypeVar
 
 from core import wire
@@ -27,6 +27,7 @@ from core.ratelimit import RateLimiter
 from core.repairs import Repairs
 from core.rounds import Rounds
 from core.settings import Settings
+from core.stamping import Stamping
 from core.stats import Stats
 from core.subscription import Answer, Framing, Subscription
 from core.timekeeper import Timekeeper
@@ -53,6 +54,7 @@ class Hub:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
+        stamping: Stamping | None = None,
     ) -> None:
         self.settings = settings
         self.backplane = backplane
@@ -63,6 +65,7 @@ class Hub:
         self.entered = False
         self.draining = False
         self._write = write
+        self._stamping = stamping
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng or random.Random()
@@ -76,7 +79,8 @@ class Hub:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the backplane and keep time while entered; drain on leaving."""
-        async with self.backplane.running(self), asyncio.TaskGroup() as tasks:
+        stamps = nullcontext() if self._stamping is None else self._stamping.written(self.instance)
+        async with stamps, self.backplane.running(self), asyncio.TaskGroup() as tasks:
             keeping = [tasks.create_task(self._timekeeper.end_in_time()), tasks.create_task(self._timekeeper.keep_up())]
             try:
                 with self._repairs.running(tasks):
@@ -255,6 +259,8 @@ class Hub:
 
     def deliver(self, room: RoomId, event: Event) -> None:
         """See `Listener.deliver`."""
+        if self._stamping is not None:
+            self._stamping.delivered(room, event.position)
         channel = self._channels.get(room)
         if channel is not None:
             channel.receive(event)
@@ -287,13 +293,17 @@ class Hub:
         return ShuttingDown("the server is shutting down", retry_after_ms=self._rng.randint(*_RETRY_MS))
 
     async def _publish(self, principal: Principal, room: RoomId, chat: wire.Chat) -> Published:
+        accepted_ns = 0 if self._stamping is None else self._stamping.now_ns()
         self.refuse_while_draining()
         draft = self.ingress.draft(principal, chat, int(self._wall_clock() * 1000))
         try:
-            return await self._timed(self.backplane.publish(room, draft))
+            published = await self._timed(self.backplane.publish(room, draft))
         except RoomError as refusal:
             refusal.ref = wire.optional(chat.ref)
             raise
+        if self._stamping is not None:
+            self._stamping.published(room, published.position, accepted_ns)
+        return published
 
     async def _timed(self, call: Awaitable[T]) -> T:
         began_s = self._clock()
@@ -304,6 +314,8 @@ class Hub:
             self.stats.backplane_s += self._clock() - began_s
 
     def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
+        if self._stamping is not None:
+            return self._stamping.fanout(framing, self.stats, self._outside(), answer)
         if answer is None:
             return Fanout(framing, self.stats, self._outside())
         return Rounds(framing, self.stats, self._outside(), answer)

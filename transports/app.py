@@ -21,6 +21,7 @@ from core.backplane.memory import MemoryBackplane
 from core.fanout import Write
 from core.hub import Hub
 from core.settings import SettingError, Settings
+from core.stamping import Stamping
 from transports import errors
 from transports.caching import UNSTORED
 from transports.descriptors import refuse_too_few
@@ -79,14 +80,16 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
 
 def _hub(settings: Settings, write: Write) -> Hub:
     secret = settings.secret or _random_secret()
+    return Hub(_backplane(settings), settings, secret=secret, write=write, stamping=_stamping(settings))
+
+
+def _stamping(settings: Settings) -> Stamping | None:
     if settings.stamps_folder is None:
-        return Hub(_backplane(settings), settings, secret=secret, write=write)
+        return None
     folder = Path(settings.stamps_folder)
     if not folder.is_dir():
         raise SettingError(f"RTLAB_STAMPS={settings.stamps_folder!r}: a folder that is there is allowed")
-    from core.stamped import StampedHub
-
-    return StampedHub(_backplane(settings), settings, secret=secret, write=write, folder=folder)
+    return Stamping(folder)
 
 
 def _backplane(settings: Settings) -> Backplane:

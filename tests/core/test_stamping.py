@@ -1,4 +1,4 @@
-"""The hub that stamps behaves as the ordinary one, and writes down the steps of each event."""
+"""A hub with stamping behaves as one without, and writes down the steps of each event."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 
 from core.auth import sign
 from core.backplane.memory import MemoryBackplane
+from core.hub import Hub
 from core.model import Position
-from core.stamped import StampedHub
+from core.stamping import Stamping
 from core.subscription import Answer, Subscription
 from tests.core.instances import FREE, ROOM, SECRET, decoded, frame, now_s, settled, wall_s
 from tests.core.sink import FakeSink, Together
@@ -23,28 +24,27 @@ STEPS = ("accepted_ns", "appended_ns", "heard_ns", "writing_ns", "written_ns")
 
 
 @asynccontextmanager
-async def stamped(folder: Path) -> AsyncIterator[StampedHub]:
+async def stamped(folder: Path) -> AsyncIterator[Hub]:
     """A hub whose nanoseconds are counted: each look at the clock is one later."""
-    hub = StampedHub(
+    hub = Hub(
         MemoryBackplane(FREE, clock=now_s, wall_clock=wall_s),
         FREE,
         secret=SECRET,
         write=FakeSink.write_to_each,
-        folder=folder,
         clock=now_s,
         wall_clock=wall_s,
-        now_ns=itertools.count(1).__next__,
+        stamping=Stamping(folder, itertools.count(1).__next__),
     )
     async with hub.running():
         yield hub
 
 
-async def joined(hub: StampedHub, user: str, answer: Answer | None = None) -> Subscription:
+async def joined(hub: Hub, user: str, answer: Answer | None = None) -> Subscription:
     principal = hub.admit(sign(SECRET, user, ["*"], wall_s() + 3600), ROOM)
     return await hub.attach(principal, ROOM, "test", frame, poller=answer is not None, answer=answer)
 
 
-async def said(hub: StampedHub, content: str) -> int:
+async def said(hub: Hub, content: str) -> int:
     principal = hub.admit(sign(SECRET, "speaker", ["*"], wall_s() + 3600), ROOM)
     answer = json.loads(await hub.post(principal, ROOM, json.dumps({"content": content}).encode()))
     return int(answer["id"].rpartition(":")[2])
