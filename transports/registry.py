@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Final
 
-from core.catalogue import Record, records
+from core.catalogue import Record, records, resolve
 from transports.base import Transport
 
 _ALL: Final = "all"
@@ -24,8 +23,7 @@ def load(name: str) -> Transport:
     """Import and make a transport. Raises UnknownTransportError."""
     if name not in TRANSPORTS:
         raise UnknownTransportError(f"no transport is named {name!r}: there are {', '.join(TRANSPORTS)}")
-    module, _, attribute = (_ALL_TRANSPORTS if name == _ALL else SERVED[name].server.implementation).partition(":")
-    transport: Transport = getattr(import_module(module), attribute)()
+    transport: Transport = resolve(_ALL_TRANSPORTS if name == _ALL else SERVED[name].server.implementation)()
     return transport
 
 

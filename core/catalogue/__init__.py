@@ -1,7 +1,7 @@
 """Everything that is said about a transport, one record each: data only, which servers and instrument both read.
 
 A record is a TOML file here, named like its transport. `RTLAB_CATALOGUE=FOLDER[:FOLDER]` adds records of other folders;
-the modules that they name must be importable. Nothing named here is imported by this package.
+the modules that they name must be importable, and are imported by who needs them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -159,6 +160,15 @@ def records() -> Mapping[str, Record]:
     """Return the records of this package and of the folders in RTLAB_CATALOGUE, read once. Raises CatalogueError."""
     others = [Path(folder) for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
     return read([_FOLDER, *others])
+
+
+def resolve(reference: str) -> Any:
+    """Import what a record names as `module:Class`. Raises CatalogueError where there is no such thing."""
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise CatalogueError(f"{reference}: {error}") from error
 
 
 def lanes() -> dict[str, tuple[Lane, Look]]:

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
 
-from tests.contracts.kit.clients import CLIENTS, RoomClient
+from core.catalogue import records, resolve
+from tests.contracts.kit.clients import RoomClient
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
 
-TRANSPORTS = ("websocket", "sse", "longpoll", "shortpoll", "socketio")
-HTTP_TRANSPORTS = ("sse", "longpoll", "shortpoll")
+RECORDS = {name: record for name, record in records().items() if record.proof.contract}
+"""The whole catalogue: `tests/core/test_catalogue.py` refuses a record that names no client of this suite."""
+TRANSPORTS = tuple(name for name, record in RECORDS.items() if not record.tls)
+HTTP_TRANSPORTS = tuple(name for name in TRANSPORTS if not RECORDS[name].duplex)
+STREAMS = tuple(name for name in HTTP_TRANSPORTS if RECORDS[name].pushes)
+"""One response that does not end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +31,14 @@ class Target:
         return self.transport if self.server == self.transport else f"{self.server}-{self.transport}"
 
 
-HTTP2_TARGETS = (Target("h2push", "h2push"), Target("sse-h2", "sse"))
+HTTP2_TARGETS = tuple(Target(name, of.server.variant_of or name) for name, of in RECORDS.items() if of.tls)
 """Those that Hypercorn serves: what holds of uvicorn need not hold of another server."""
 TARGETS = (
     *(Target(name, name) for name in TRANSPORTS),
     *(Target("all", name) for name in TRANSPORTS),
     *HTTP2_TARGETS,
 )
-HTTP_TARGETS = tuple(target for target in TARGETS if target.transport in (*HTTP_TRANSPORTS, "h2push"))
+HTTP_TARGETS = tuple(target for target in TARGETS if not RECORDS[target.transport].duplex)
 
 
 TokenOf = Callable[[str], str]
@@ -62,4 +67,16 @@ def unique(prefix: str) -> str:
 
 
 def make_client(server: ServerProcess, transport: str, room: str, user_id: str, token: TokenOf = sign) -> RoomClient:
-    return CLIENTS[transport](server.base_url, room, user_id, token(user_id))
+    return client_of(transport)(server.base_url, room, user_id, token(user_id))
+
+
+def client_of(transport: str) -> type[RoomClient]:
+    """The class of the suite that speaks a transport."""
+    made: type[RoomClient] = resolve(RECORDS[transport].proof.contract or "")
+    return made
+
+
+def downstream(transport: str, room: str = "{room}") -> str:
+    """The path on which a transport's events come; a Socket.IO one that needs no upgrade."""
+    path = RECORDS[transport].server.endpoint.replace("{room}", room)
+    return f"{path}?EIO=4&transport=polling" if transport == "socketio" else path

@@ -9,16 +9,9 @@ from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.rawhttp import answer_to, request
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import HTTP_TARGETS, Target, unique
+from tests.contracts.targets import HTTP_TARGETS, TRANSPORTS, Target, downstream, unique
 
-DOWNSTREAM = {
-    "sse": "/rooms/{room}/events",
-    "longpoll": "/rooms/{room}/poll",
-    "shortpoll": "/rooms/{room}/poll",
-    "h2push": "/rooms/{room}/push",
-    "socketio": "/socket.io/?EIO=4&transport=polling",
-}
-DOWNSTREAM_TARGETS = [Target("all", name) for name in ("sse", "longpoll", "socketio")] + [
+DOWNSTREAM_TARGETS = [Target("all", name) for name in TRANSPORTS if name not in ("websocket", "shortpoll")] + [
     Target("shortpoll", "shortpoll"),
     Target("sse-h2", "sse"),
 ]
@@ -29,7 +22,7 @@ DOWNSTREAM_TARGETS = [Target("all", name) for name in ("sse", "longpoll", "socke
 async def test_streams_and_polls_are_not_transformed(servers: ServerPool, target: Target, fanout: str) -> None:
     """An intermediary that compresses them, as Express and HAProxy can, would hold a stream's events back."""
     server = servers.shared(target.server, {"FANOUT": fanout})
-    path = DOWNSTREAM[target.transport].format(room=unique("room"))
+    path = downstream(target.transport, unique("room"))
     async with http_client(server.base_url, sign("alice")) as http, http.stream("GET", path) as response:
         assert response.status_code == 200
         assert response.headers.get_list("cache-control") == ["no-store, no-transform"]

@@ -19,6 +19,7 @@ from tests.contracts.kit.clients import (
     RefusedError,
     RoomClient,
     SseClient,
+    StreamClient,
     WebSocketClient,
     ending,
 )
@@ -29,7 +30,7 @@ from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.rawsocket import RawWebSocket
 from tests.contracts.kit.server import Launcher, ServerProcess
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import TRANSPORTS, Connect, Target, unique
+from tests.contracts.targets import HTTP_TRANSPORTS, STREAMS, TRANSPORTS, Connect, Target, downstream, unique
 
 DRAIN_S = 3.0
 SETTINGS = {"DRAIN_SECONDS": f"{DRAIN_S:g}", "RATE": "0"}
@@ -53,6 +54,8 @@ async def assert_told(client: RoomClient) -> None:
         assert set((await ending(client)).codes) <= {"shutting_down"}
         assert len(client.retries_ms) == before + 1, "no retry hint before the end"
         assert client.retries_ms[-1] > 0
+    elif isinstance(client, StreamClient):
+        assert (await ending(client)).codes == ("shutting_down",)
 
 
 @pytest.mark.parametrize("target", OWN_SERVERS, ids=str)
@@ -71,7 +74,7 @@ async def test_streams_are_told_and_the_process_exits_cleanly(
 
 async def test_all_tells_streams_of_every_kind(servers: ServerPool, connect: Connect) -> None:
     server = servers.own("all", SETTINGS)
-    clients = [await connect(name, transport=name, server=server) for name in ("websocket", "sse")]
+    clients = [await connect(name, transport=name, server=server) for name in ("websocket", *STREAMS)]
     server.terminate()
     for client in clients:
         await assert_told(client)
@@ -111,8 +114,7 @@ async def assert_refuses(http: httpx.AsyncClient, room: str) -> None:
     for method, path in (
         ("GET", "/health"),
         ("POST", f"/rooms/{room}/messages"),
-        ("GET", f"/rooms/{room}/poll"),
-        ("GET", f"/rooms/{room}/events"),
+        *(("GET", downstream(name, room)) for name in HTTP_TRANSPORTS),
     ):
         body = {"content": "late"} if method == "POST" else None
         with contextlib.suppress(httpx.TransportError):
@@ -190,8 +192,8 @@ async def unread(server: ServerProcess, room: str, transport: str) -> str:
             hello = json.dumps({"token": sign("stuck"), "room": room})
             (await http.post(f"{polling}&sid={sid}", content=f"40{hello}")).raise_for_status()
             return f"{polling}&sid={sid}"
-        if transport == "sse":
-            return f"/rooms/{room}/events"
+        if transport in STREAMS:
+            return downstream(transport, room)
         position = (await http.get(f"/rooms/{room}/poll")).json()["position"]
         after_join = (await http.get(f"/rooms/{room}/poll?wait=0&since={position}")).json()["position"]
         return f"/rooms/{room}/poll?wait=55&since={after_join}"

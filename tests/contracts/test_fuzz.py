@@ -19,7 +19,7 @@ from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tls import end_sending
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import Connect, make_client, unique
+from tests.contracts.targets import TRANSPORTS, Connect, make_client, unique
 
 SEED = 20_260_101
 FRAMES = 1000
@@ -53,7 +53,7 @@ def server(servers: ServerPool) -> ServerProcess:
 
 @pytest.fixture
 async def bystanders(connect: Connect, server: ServerProcess) -> AsyncIterator[Bystanders]:
-    names = ("websocket", "sse", "longpoll", "shortpoll")
+    names = [name for name in TRANSPORTS if name != "socketio"]
     readers = [await connect(f"by-{name}", transport=name, server=server) for name in names]
     everybody = Bystanders(readers[0], readers)
     earlier = len(server.log_offences())

@@ -10,17 +10,16 @@ from contextlib import aclosing
 import pytest
 from websockets.frames import Opcode
 
-from tests.contracts.kit.clients import SseClient
-from tests.contracts.kit.limits import EVENT_S
+from tests.contracts.kit.clients import SseClient, StreamClient
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.rawsocket import RawWebSocket
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import Connect, Target, unique
+from tests.contracts.targets import STREAMS, Connect, Target, unique
 
 QUICK = {"PRESENCE_TTL_SECONDS": "1", "HEARTBEAT_SECONDS": "0.3"}
 WEBSOCKETS = (Target("websocket", "websocket"), Target("all", "websocket"))
-STREAMS = (Target("sse", "sse"), Target("all", "sse"))
+EVENT_STREAMS = (Target("sse", "sse"), Target("all", "sse"))
 
 
 @pytest.fixture
@@ -82,16 +81,14 @@ async def test_websocket_that_answers_stays(
         await silent.aclose()
 
 
-@pytest.mark.parametrize("target", STREAMS, ids=str)
-async def test_event_stream_carries_comments(server: ServerProcess, connect: Connect) -> None:
+@pytest.mark.parametrize("target", [Target(server, name) for name in STREAMS for server in (name, "all")], ids=str)
+async def test_quiet_stream_shows_that_it_lives(server: ServerProcess, connect: Connect) -> None:
     alice = await connect("alice")
-    assert isinstance(alice, SseClient)
-    async with asyncio.timeout(EVENT_S):
-        while len(alice.comments) < 3:
-            await alice.next_raw_block()
+    assert isinstance(alice, StreamClient)
+    await alice.live(beats=3)
 
 
-@pytest.mark.parametrize("target", STREAMS, ids=str)
+@pytest.mark.parametrize("target", EVENT_STREAMS, ids=str)
 async def test_event_stream_says_how_to_cache_and_when_to_come_back(server: ServerProcess, connect: Connect) -> None:
     alice = await connect("alice")
     assert isinstance(alice, SseClient)

@@ -14,9 +14,9 @@ from tests.contracts.kit.limits import GONE_S
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import SECRET
-from tests.contracts.targets import Connect, Target
+from tests.contracts.targets import TRANSPORTS, Connect, Target
 
-NAMES = ("websocket", "sse", "longpoll", "shortpoll", "all")
+NAMES = (*(name for name in TRANSPORTS if name != "socketio"), "all")
 
 
 @pytest.mark.parametrize(("name", "tls"), [*((name, None) for name in NAMES), ("all", True)])

@@ -12,7 +12,7 @@ from tests.contracts.kit.events import parse_object
 from tests.contracts.kit.metrics import Metrics, scrape, until_total
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
-from tests.contracts.targets import TRANSPORTS, Connect, Target
+from tests.contracts.targets import STREAMS, TRANSPORTS, Connect, Target
 
 COUNTERS = {
     "rtlab_events_published_total",
@@ -53,7 +53,7 @@ async def test_every_metric_is_there(server: ServerProcess) -> None:
 
 async def test_connections_count_open_streams_and_held_polls(counted: ServerProcess, connect: Connect) -> None:
     await until_total(counted, "rtlab_connections", lambda total: total == 0)
-    for name in ("websocket", "sse"):
+    for name in ("websocket", *STREAMS):
         client = await connect(name, transport=name, server=counted)
         await until_total(counted, "rtlab_connections", lambda total: total == 1, transport=name)
         await client.close()
@@ -75,7 +75,7 @@ def moved(before: Metrics, after: Metrics, name: str, **labels: str) -> float:
 
 async def test_published_and_deliveries_count_events(counted: ServerProcess, connect: Connect) -> None:
     alice = await connect("alice", transport="websocket", server=counted)
-    readers = [await connect(name, transport=name, server=counted) for name in ("websocket", "sse", "longpoll")]
+    readers = [await connect(name, transport=name, server=counted) for name in ("websocket", *STREAMS, "longpoll")]
     everybody = [alice, *readers]
     marker = await alice.publish("everyone is here")
     for client in everybody:

@@ -13,7 +13,7 @@ from tests.contracts.kit.clients.http import http_client, refusal
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import TARGETS, Target, make_client, unique
+from tests.contracts.targets import HTTP_TARGETS, TARGETS, Target, downstream, make_client, unique
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,8 @@ class Way:
 def _ways() -> list[Way]:
     ways = []
     for target in TARGETS:
-        if target.transport == "websocket":
-            ways.append(Way(target, "GET", "/rooms/{room}/ws"))
-            continue
-        if target.transport == "socketio":
-            ways.append(Way(target, "GET", "/socket.io/?EIO=4&transport=polling"))
-            continue
-        downstream = {"sse": "events", "h2push": "push"}.get(target.transport, "poll")
-        ways.append(Way(target, "GET", f"/rooms/{{room}}/{downstream}"))
-        if target.server != "all" or target.transport == "sse":
+        ways.append(Way(target, "GET", downstream(target.transport)))
+        if target in HTTP_TARGETS and (target.server != "all" or target.transport == "sse"):
             ways += [Way(target, "POST", f"/rooms/{{room}}/{last}") for last in ("messages", "leave")]
             ways.append(Way(target, "POST", "/session"))
     return ways

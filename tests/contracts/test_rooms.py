@@ -12,7 +12,7 @@ from tests.contracts.kit.clients.http import http_client, refusal
 from tests.contracts.kit.limits import ROOM_MAX_CHARS
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
-from tests.contracts.targets import Connect, Target
+from tests.contracts.targets import Connect, Target, downstream
 
 BAD_NAMES = {
     "too long": "a" * (ROOM_MAX_CHARS + 1),
@@ -27,13 +27,8 @@ BAD_NAMES = {
     "other digits": "%D9%A3",
     "markup": "%3Cb%3E",
 }
-PATHS = {
-    "websocket": [("GET", "/ws")],
-    "sse": [("GET", "/events"), ("POST", "/messages"), ("POST", "/leave"), ("GET", "")],
-    "h2push": [("GET", "/push"), ("POST", "/messages"), ("POST", "/leave"), ("GET", "")],
-    "longpoll": [("GET", "/poll"), ("POST", "/messages"), ("POST", "/leave"), ("GET", "")],
-    "shortpoll": [("GET", "/poll"), ("POST", "/messages"), ("POST", "/leave"), ("GET", "")],
-}
+COMMON_PATHS = (("POST", "/messages"), ("POST", "/leave"), ("GET", ""))
+"""Of the transports whose commands go by POST."""
 
 
 @pytest.mark.parametrize("name", tuple(BAD_NAMES.values()), ids=tuple(BAD_NAMES))
@@ -52,8 +47,10 @@ async def test_bad_room_name_is_not_found(server: ServerProcess, target: Target,
         assert told.value.code == "not_found"
         return
     async with http_client(server.base_url, sign("alice")) as http:
-        for method, path in PATHS[target.transport]:
-            response = await http.request(method, f"/rooms/{name}{path}")
+        paths = [("GET", downstream(target.transport, name))]
+        paths += [(method, f"/rooms/{name}{path}") for method, path in COMMON_PATHS]
+        for method, path in paths:
+            response = await http.request(method, path)
             assert (response.status_code, refusal(response).code) == (404, "not_found"), f"{method} {path}"
 
 

@@ -7,13 +7,13 @@ import socket
 import httpx
 import pytest
 
-from tests.contracts.kit.clients import SseClient, WebSocketClient, ending
+from tests.contracts.kit.clients import StreamClient, WebSocketClient, ending
 from tests.contracts.kit.clients.http import http_client
 from tests.contracts.kit.metrics import scrape, until_total
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tls import TLS
-from tests.contracts.targets import Connect, Target
+from tests.contracts.targets import STREAMS, Connect, Target
 
 SMALL_OUTBOX = {"OUTBOX_BYTES": "65536", "RATE": "0"}
 FAT = '"' * 4096
@@ -22,7 +22,7 @@ MESSAGES_MAX = 900
 """Fewer than the history keeps, so that the stalled reader can resume."""
 RECEIVE_BUFFER_BYTES = 65_536
 """Small enough to stall soon; much smaller, and catching up would crawl by the window."""
-TARGETS = (Target("websocket", "websocket"), Target("sse", "sse"), Target("all", "websocket"), Target("all", "sse"))
+TARGETS = tuple(Target(server, name) for name in ("websocket", *STREAMS) for server in (name, "all"))
 
 pytestmark = pytest.mark.parametrize("target", TARGETS, ids=str)
 
@@ -32,7 +32,7 @@ def server(servers: ServerPool, target: Target) -> ServerProcess:
     return servers.shared(target.server, SMALL_OUTBOX)
 
 
-async def stalled_reader(server: ServerProcess, connect: Connect) -> WebSocketClient | SseClient:
+async def stalled_reader(server: ServerProcess, connect: Connect) -> WebSocketClient | StreamClient:
     """Joined, with a small receive buffer; it reads nothing until it is asked for the next event."""
     client = await connect("stalled", join=False)
     if isinstance(client, WebSocketClient):
@@ -40,7 +40,7 @@ async def stalled_reader(server: ServerProcess, connect: Connect) -> WebSocketCl
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         await client.connect(sock=connection, max_queue=1)
         return client
-    assert isinstance(client, SseClient)
+    assert isinstance(client, StreamClient)
     await client.http.aclose()
     options = [(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)]
     transport = httpx.AsyncHTTPTransport(verify=TLS, socket_options=options)

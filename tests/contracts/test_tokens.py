@@ -21,7 +21,7 @@ from tests.contracts.kit.clients.http import http_client, refusal
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import OTHER_SECRET, claims, encode, sign, unsigned
-from tests.contracts.targets import HTTP_TARGETS, Connect, Target, TokenOf, make_client, unique
+from tests.contracts.targets import HTTP_TARGETS, Connect, Target, TokenOf, downstream, make_client, unique
 
 
 def without(name: str) -> TokenOf:
@@ -108,9 +108,8 @@ async def test_bad_token_neither_publishes_nor_looks(server: ServerProcess, room
 
 @pytest.mark.parametrize("target", HTTP_TARGETS, ids=str)
 async def test_missing_token_is_unauthorized(server: ServerProcess, room: str, target: Target) -> None:
-    path = {"sse": "events", "h2push": "push"}.get(target.transport, "poll")
     async with http_client(server.base_url) as http:
-        response = await http.get(f"/rooms/{room}/{path}")
+        response = await http.get(downstream(target.transport, room))
         assert (response.status_code, refusal(response).code) == (401, "unauthorized")
 
 

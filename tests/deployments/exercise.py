@@ -213,7 +213,7 @@ def _late_of(client: RoomClient) -> int:
 
 def _beats_of(client: RoomClient) -> int:
     if isinstance(client, SseClient):
-        return len(client.comments)
+        return client.beats
     assert isinstance(client, WebSocketClient | SocketIoClient)
     socket = client.socket
     assert isinstance(socket, _Counted)

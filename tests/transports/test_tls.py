@@ -7,9 +7,10 @@ import ssl
 
 import pytest
 
-from tests.contracts.kit.clients import CLIENTS, RoomClient, SseClient
+from tests.contracts.kit.clients import RoomClient, SseClient
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.tls import TLS, made_pair
+from tests.contracts.targets import client_of
 from tests.transports.access import token
 from tests.transports.ends import LARGE
 from tests.transports.served import Run, Server, serving, until
@@ -31,7 +32,7 @@ def fanout(request: pytest.FixtureRequest) -> str:
 
 
 def _client(server: Server, transport: str, user: str = "alice") -> RoomClient:
-    return CLIENTS[transport](f"https://127.0.0.1:{server.port}", "lobby", user, token(user))
+    return client_of(transport)(f"https://127.0.0.1:{server.port}", "lobby", user, token(user))
 
 
 @pytest.mark.parametrize("transport", STREAMS)
@@ -56,9 +57,7 @@ def test_an_idle_stream_shows_that_it_lives(run: Run, tls: ssl.SSLContext, fanou
             client = _client(server, "sse")
             assert isinstance(client, SseClient)
             await client.connect()
-            async with asyncio.timeout(EVENT_S):
-                while len(client.comments) < 3:
-                    await client.next_raw_block()
+            await client.live(beats=3)
             await client.close()
 
     run(hear())

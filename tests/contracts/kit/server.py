@@ -17,6 +17,7 @@ from typing import Literal
 
 import httpx
 
+from core.catalogue import records
 from tests.contracts.kit.limits import GONE_S, READY_S
 from tests.contracts.kit.prepared import PreparedProcess
 from tests.contracts.kit.tls import TLS, Pair, tls_for
@@ -56,8 +57,9 @@ class ServerSpec:
 
     @property
     def http2(self) -> bool:
-        """Whether Hypercorn serves it, over TLS: `h2push`, or any other as `NAME-h2`."""
-        return self.name == "h2push" or self.name.endswith("-h2")
+        """Whether Hypercorn serves it, over TLS: what needs HTTP/2, or any other as `NAME-h2`."""
+        record = records().get(self.name)
+        return self.name.endswith("-h2") or (record is not None and record.server.http2 == "required")
 
     def arguments(self, port: int) -> list[str]:
         served = f"transports.{self.name}:app" if self.launcher == "uvicorn" else self.name.removesuffix("-h2")

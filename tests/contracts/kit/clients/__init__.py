@@ -8,19 +8,10 @@ from tests.contracts.kit.clients.poll import LongPollClient, PollClient, ShortPo
 from tests.contracts.kit.clients.push import PushClient
 from tests.contracts.kit.clients.socketio import SocketIoClient
 from tests.contracts.kit.clients.sse import SseClient
+from tests.contracts.kit.clients.stream import StreamClient
 from tests.contracts.kit.clients.websocket import WebSocketClient
 
-CLIENTS: dict[str, type[RoomClient]] = {
-    "websocket": WebSocketClient,
-    "sse": SseClient,
-    "longpoll": LongPollClient,
-    "shortpoll": ShortPollClient,
-    "h2push": PushClient,
-    "socketio": SocketIoClient,
-}
-
 __all__ = [
-    "CLIENTS",
     "Client",
     "DisconnectedError",
     "Ending",
@@ -34,6 +25,7 @@ __all__ = [
     "ShortPollClient",
     "SocketIoClient",
     "SseClient",
+    "StreamClient",
     "WebSocketClient",
     "ending",
 ]

@@ -16,7 +16,7 @@ import h2.settings
 
 from tests.contracts.kit.clients.base import DisconnectedError, Joined, RefusedError
 from tests.contracts.kit.clients.http import HttpRoomClient, refusal_of
-from tests.contracts.kit.events import ROOM_EVENTS, ContractViolationError, Event, Position
+from tests.contracts.kit.events import ROOM_EVENTS, ContractViolationError, Event
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.tls import TLS
 
@@ -53,19 +53,9 @@ class PushClient(HttpRoomClient):
         welcome = await self.next_told()
         if welcome.type == "error":
             raise RefusedError(welcome)
-        if welcome.type != "welcome" or welcome.fields["userId"] != self.user_id:
-            raise ContractViolationError(f"expected the welcome of {self.user_id}, got {welcome}")
         if self.head.get("content-type") != "application/x-ndjson":
             raise ContractViolationError(f"a stream with {self.head}")
-        recovered = welcome.fields["recovered"] is True
-        self._start_from(Position.parse(welcome.fields["position"]), since, recovered)
-        assert self.position is not None
-        if since is None or recovered:
-            return Joined(self.position, recovered, None)
-        resync = await self.next_event()
-        if resync.type != "resync" or resync.fields["position"] != welcome.fields["position"]:
-            raise ContractViolationError(f"expected a resync to {welcome.fields['position']}, got {resync}")
-        return Joined(self.position, False, resync.text("reason"))
+        return await self._take_welcome(welcome, since)
 
     async def open(self, path: str) -> None:
         """Connect, ask, and wait for the response's head. Raises RefusedError."""
