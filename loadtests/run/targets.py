@@ -1,10 +1,11 @@
-"""The systems the lab can measure. A new transport is one line here (and one user class under `users/`)."""
+"""The systems the lab can measure: the transports of the catalogue, and servers that are not ours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core.catalogue import Record, records
 from loadtests.records.adapters.adapter import LONGPOLL
 from loadtests.records.cell_spec import FOREIGN_USER
 from loadtests.records.errors import UsageError
@@ -30,18 +31,25 @@ class Target:
         return self.server or self.name
 
 
-TARGETS: tuple[Target, ...] = (
-    Target("websocket", "WebSocketUser", pushes=True),
-    Target("sse", "SseUser", pushes=True),
-    Target("longpoll", "LongPollUser", pushes=False),
-    Target("shortpoll", "ShortPollUser", pushes=False, on_a_grid=True),
-    Target("socketio", "SocketIoUser", pushes=True),
-    Target("h2push", "Http2PushUser", pushes=True, tls=True),
-    Target("sse-h2", "Http2SseUser", pushes=True, server="sse", arguments=("--http2",), tls=True),
-)
+def _of_record(record: Record) -> Target:
+    return Target(
+        record.name,
+        record.load.user_name,
+        pushes=record.pushes,
+        on_a_grid=record.model == "short poll",
+        server=record.server.variant_of,
+        arguments=("--http2",) if record.server.variant_of else (),
+        tls=record.tls,
+    )
 
-CLAIMS_MS: dict[str, float] = {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}
-"""The guide's whole column, transports included that this lab does not serve (yet)."""
+
+TARGETS: tuple[Target, ...] = tuple(map(_of_record, records().values()))
+
+CLAIMS_MS: dict[str, float] = {name: of.guide.latency_ms for name, of in records().items() if of.guide is not None}
+"""The guide's whole column."""
+
+DEFAULT = "default"
+"""A name for those that `rtlab compare` measures unless others are asked for."""
 
 
 def target(name: str) -> Target:
@@ -53,8 +61,14 @@ def target(name: str) -> Target:
 
 
 def select(names: Iterable[str]) -> tuple[Target, ...]:
-    """Return the targets in the order asked for, each once; UsageError for unknown names or none at all."""
-    chosen = tuple(dict.fromkeys(target(name.strip()) for name in names if name.strip()))
+    """Return the targets in the order asked for, each once; UsageError for unknown names or none at all.
+
+    DEFAULT among the names stands for the transports of the default comparison.
+    """
+    compared = [name for name, record in records().items() if record.compared]
+    asked = [name.strip() for name in names if name.strip()]
+    wanted = [name for each in asked for name in (compared if each == DEFAULT else [each])]
+    chosen = tuple(dict.fromkeys(map(target, wanted)))
     if not chosen:
         raise UsageError(f"no transport chosen; there are: {', '.join(t.name for t in TARGETS)}")
     return chosen

@@ -68,7 +68,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str
     about: str
     cells: tuple[CellPlan, ...]
-    transports: tuple[str, ...] = ()  # empty: every transport the lab knows
+    transports: tuple[str, ...] = ()  # empty: every transport the lab knows; "default": those compared by default
     blocks: int = 2  # how often each cell is repeated, in an order drawn anew for each block
     warm_up_s: float = 1.0
     measured_s: float = 3.0
