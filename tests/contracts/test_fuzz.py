@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from random import Random
-from urllib.parse import quote
 
 import httpx
 import pytest
 
 from tests.contracts.kit import fuzz
-from tests.contracts.kit.clients import DisconnectedError, RoomClient, WebSocketClient
+from tests.contracts.kit.clients import RoomClient, WebSocketClient
 from tests.contracts.kit.clients.http import http_client, refusal
+from tests.contracts.kit.hostile import answered, send_frame
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
@@ -70,30 +70,10 @@ async def newcomer(server: ServerProcess, room: str) -> WebSocketClient:
     return client
 
 
-async def close_code(client: WebSocketClient) -> int | None:
-    """The code that the server closed with, None while it has not; what it said before is checked on the way."""
-    try:
-        while True:
-            await client.receive(timeout_s=0.002)
-    except TimeoutError:
-        # The Close frame may be here while the server still holds the connection for ours.
-        received = client.socket.protocol.close_rcvd
-        return None if received is None else int(received.code)
-    except DisconnectedError as error:
-        return error.close_code
-
-
-def send_raw(client: WebSocketClient, frame: bytes) -> None:
-    """Write bytes below the client's own protocol; its transport refuses them once the server has ended its side."""
-    with suppress(RuntimeError):
-        client.socket.transport.write(frame)
-
-
 async def test_hostile_frames(server: ServerProcess, bystanders: Bystanders, room: str) -> None:
     rng, client, closes = Random(SEED), await newcomer(server, room), 0
     for count in range(FRAMES):
-        send_raw(client, fuzz.frame_bytes(rng))
-        code = await close_code(client)
+        code = await send_frame(client, fuzz.frame_bytes(rng))
         if code is not None:
             assert code in GOOD_CLOSES, f"frame {count} of seed {SEED} closed with {code}"
             closes += 1
@@ -112,9 +92,8 @@ async def test_hostile_first_frames(server: ServerProcess, bystanders: Bystander
         client = make_client(server, "websocket", room, unique("fuzzer"))
         assert isinstance(client, WebSocketClient)
         await client.open()
-        for _ in range(3):
-            send_raw(client, fuzz.frame_bytes(rng))
-        code = await close_code(client)
+        codes = [await send_frame(client, fuzz.frame_bytes(rng)) for _ in range(3)]
+        code = next(filter(None, codes), None)
         assert code is None or code in GOOD_CLOSES, f"closed with {code}"
         closes += code is not None
         await client.abort()
@@ -123,17 +102,12 @@ async def test_hostile_first_frames(server: ServerProcess, bystanders: Bystander
 
 
 async def answer_of(http: httpx.AsyncClient, wanted: fuzz.HttpRequest) -> int:
-    """The status, its error held against the contract; a stream that was granted is dropped at once."""
-    path = quote(wanted.path, safe="/?&=%:")
-    request = http.build_request(wanted.method, path, headers=wanted.headers, content=wanted.body)
-    response = await http.send(request, stream=True)
-    try:
+    """The status, its error held against the contract."""
+    async with answered(http, wanted) as response:
         if response.status_code >= 400 and wanted.method not in {"HEAD", "OPTIONS"}:
             await response.aread()
             assert refusal(response).status == response.status_code
         return response.status_code
-    finally:
-        await response.aclose()
 
 
 async def test_hostile_bodies_and_requests(server: ServerProcess, bystanders: Bystanders, room: str) -> None:

@@ -6,14 +6,13 @@ import asyncio
 import random
 from contextlib import suppress
 from dataclasses import replace
-from urllib.parse import quote
 
 import httpx
-from websockets.exceptions import ConnectionClosed
 
 from tests.contracts.kit import fuzz
-from tests.contracts.kit.clients import DisconnectedError, WebSocketClient
+from tests.contracts.kit.clients import WebSocketClient
 from tests.contracts.kit.clients.http import http_client
+from tests.contracts.kit.hostile import answered, send_frame
 from tests.contracts.kit.tokens import sign
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.scenarios.audience import audience
@@ -56,9 +55,7 @@ async def _frames(running: Fleet, count: int, rng: random.Random) -> dict[int, i
             server = running.servers[number % len(running.servers)]
             client = WebSocketClient(server.base_url, "hostile", "fuzzer", sign("fuzzer"))
             await client.connect()
-        with suppress(ConnectionClosed):
-            client.socket.transport.write(fuzz.frame_bytes(rng))
-        code = await _close_code(client)
+        code = await send_frame(client, fuzz.frame_bytes(rng))
         if code is not None:
             closes[code] = closes.get(code, 0) + 1
             await client.abort()
@@ -68,17 +65,6 @@ async def _frames(running: Fleet, count: int, rng: random.Random) -> dict[int, i
     return closes
 
 
-async def _close_code(client: WebSocketClient) -> int | None:
-    try:
-        while True:
-            await client.receive(timeout_s=0.002)
-    except TimeoutError:
-        received = client.socket.protocol.close_rcvd
-        return None if received is None else int(received.code)
-    except DisconnectedError as error:
-        return error.close_code
-
-
 async def _bodies(running: Fleet, count: int, rng: random.Random) -> dict[int, int]:
     """Send requests; statuses and how often. A connection that ends without an answer counts as 0."""
     statuses: dict[int, int] = {}
@@ -86,13 +72,9 @@ async def _bodies(running: Fleet, count: int, rng: random.Random) -> dict[int, i
         for number in range(count):
             wanted = fuzz.http_request(rng, "hostile", sign("fuzzer"))
             server = running.servers[number % len(running.servers)]
-            url = server.base_url + quote(wanted.path, safe="/?&=%:")
-            request = client.build_request(wanted.method, url, headers=wanted.headers, content=wanted.body)
-            try:
-                response = await client.send(request, stream=True)
-                status = response.status_code
-                await response.aclose()
-            except httpx.TransportError:
-                status = 0
+            status = 0
+            with suppress(httpx.TransportError):
+                async with answered(client, wanted, server.base_url) as response:
+                    status = response.status_code
             statuses[status] = statuses.get(status, 0) + 1
     return statuses
