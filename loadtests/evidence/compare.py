@@ -1,4 +1,4 @@
-"""`rtlab compare`, `run` and `report`: from a scenario's name to a run folder, a report and a table."""
+"""`rtlab compare`, `run` and `capacity`: from a scenario's name to a run folder, a report and a table."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import secrets
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from loadtests.evidence import capacity as searched
 from loadtests.evidence.capacity import Bounds
 from loadtests.evidence.request import Request
-from loadtests.records import repeats, store
-from loadtests.records.errors import LabError, RunError, UsageError
-from loadtests.records.schema import Run, Validity
+from loadtests.records.errors import LabError, UsageError
 from loadtests.records.slo import Slo
-from loadtests.report.thresholds import Threshold, ThresholdError, judge, of_slo, parse, require_known
+from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
 from loadtests.run import experiment, foreign, progress, scaling, targets
 from loadtests.run.experiment import Experiment, Outcome
 from loadtests.run.links import route as routes
@@ -29,11 +25,6 @@ from loadtests.run.scenarios import scenario as scenarios
 from loadtests.run.scenarios.scenario import Scenario
 from loadtests.run.servers import ServerSettings
 from loadtests.run.targets import Target
-
-if TYPE_CHECKING:
-    from loadtests.report.study import Study
-
-OK, FAILED, THRESHOLD_BROKEN, SOME_INVALID, INTERRUPTED = 0, 1, 3, 4, 130
 
 
 def compare(scenario: str, request: Request) -> int:
@@ -121,6 +112,8 @@ def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
 
 
 def _concluded(outcome: Outcome, thresholds: Sequence[Threshold] = ()) -> int:
+    from loadtests.report.conclude import INTERRUPTED, conclude  # pandas and all: only once it has been measured
+
     if not outcome.interrupted:
         return conclude(outcome.folder, outcome.run, thresholds)
     try:
@@ -138,63 +131,3 @@ def _thresholds(texts: Sequence[str], scenario: Scenario, transports: Collection
     except ThresholdError as error:
         raise UsageError(str(error)) from None
     return asked if scenario.slo is None else (*asked, *of_slo(scenario.slo))
-
-
-def report(run: str, runs_folder: Path) -> int:
-    """Print the table of an earlier run and write its report again; return the exit code."""
-    folder = store.find(runs_folder, run)
-    return conclude(folder, store.load(folder))
-
-
-def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> int:
-    """Print the table and what is against the run; write the report and the exports, and print the report's path.
-
-    Returns the exit code: a broken threshold counts more than an invalid cell, and that more than a report that could
-    not be written. LabError if there is nothing to report.
-    """
-    if not any(cell.costs is not None for cell in run.cells):
-        reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
-        raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
-    from loadtests.report import capacity as brackets
-    from loadtests.report import table
-    from loadtests.report.study import study
-
-    worked_out = study(folder)
-    rows = table.of(worked_out)
-    print(table.render_text(rows) if rows or not worked_out.memory else table.render_memory(worked_out), end="\n\n")
-    if not run.complete:
-        print(f"incomplete: {run.note or 'the lab ended before the run did'}")
-    outcomes = judge(worked_out, thresholds)
-    for outcome in outcomes:
-        print(f"{'BROKEN' if outcome.broken else 'kept'}: {outcome.threshold.text} ({outcome.words})")
-    if found := brackets.render_text(run):
-        print(found)
-    # After the table: a folder that can't be written to, or a full disk, does not take that too.
-    written = _write(folder, worked_out)
-    found_of = repeats.outcomes(run.cells)
-    invalid = [cell for cell, validity in found_of.items() if validity is Validity.INVALID]
-    if invalid:
-        print(f"rtlab: {len(invalid)} of {len(found_of)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
-    broken = dict.fromkeys(outcome.threshold.text for outcome in outcomes if outcome.broken)
-    if broken:
-        print(f"rtlab: broken: {', '.join(broken)}", file=sys.stderr)
-        return THRESHOLD_BROKEN
-    unknown = [
-        bracket.transport for bracket in brackets.brackets(run) if bracket.met_per_s is None and not bracket.told
-    ]
-    return SOME_INVALID if invalid or unknown else OK if written else FAILED
-
-
-def _write(folder: Path, worked_out: Study) -> bool:
-    """Write the report and the exports and print the report's path; where that fails, say why and return False."""
-    from loadtests.report import export
-    from loadtests.report import report as reports
-
-    try:
-        path = reports.write(folder, worked_out)
-        export.write(folder, worked_out)
-    except (OSError, RunError) as error:
-        print(f"rtlab: the report could not be written into {folder}: {error}", file=sys.stderr)
-        return False
-    print(f"report: {path}")
-    return True

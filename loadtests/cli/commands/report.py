@@ -20,6 +20,6 @@ def add(commands: Commands) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    from loadtests.evidence.compare import report
+    from loadtests.report.conclude import report
 
     return report(options.run, options.runs)

@@ -14,7 +14,6 @@ from loadtests.evidence.browser import findings, http2, tables
 from loadtests.evidence.browser.engines import ENGINES, Engine
 from loadtests.evidence.browser.findings import LANES, PAGE, Durations
 from loadtests.evidence.browser.page import Latency, probe
-from loadtests.evidence.compare import INTERRUPTED, conclude
 from loadtests.records import manifest
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import BrowserError, Interrupted, LabError, ServerError
@@ -125,6 +124,8 @@ def measure(planned: Plan) -> int:
         except Interrupted as reason:
             note = f"{reason} after {len(store.run.cells)} of {len(order)} cells"
         store.update(elapsed_s=time.monotonic() - started_s, note=note)
+    from loadtests.report.conclude import INTERRUPTED, conclude  # pandas and all: only once it has been measured
+
     code = conclude(store.folder, store.finish())
     return INTERRUPTED if note else code
 

@@ -13,11 +13,12 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from loadtests.evidence.compare import FAILED, INTERRUPTED, OK, SOME_INVALID, compare
+from loadtests.evidence.compare import compare
 from loadtests.evidence.request import Request
 from loadtests.records import store
 from loadtests.records.errors import LabError, RunError
 from loadtests.report import link_claims
+from loadtests.report.conclude import FAILED, INTERRUPTED, OK, SOME_INVALID
 from loadtests.report.link_claims import Promise
 from loadtests.report.link_quality import link_qualities
 from loadtests.report.model import PUSHING

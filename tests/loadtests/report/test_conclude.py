@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtests.evidence.compare import FAILED, OK, SOME_INVALID, THRESHOLD_BROKEN, conclude
 from loadtests.records.schema import Validity, Verdict
+from loadtests.report.conclude import FAILED, OK, SOME_INVALID, THRESHOLD_BROKEN, conclude
 from loadtests.report.thresholds import parse
 from tests.loadtests.report import synthetic
 

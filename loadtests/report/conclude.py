@@ -1,0 +1,71 @@
+"""The end of every command that makes or reads a run: table, thresholds, report, exports, exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtests.records import repeats, store
+from loadtests.records.errors import LabError, RunError
+from loadtests.records.schema import Run, Validity
+from loadtests.report import capacity as brackets
+from loadtests.report import export, table
+from loadtests.report import report as reports
+from loadtests.report.study import Study, study
+from loadtests.report.thresholds import Threshold, judge
+
+OK, FAILED, THRESHOLD_BROKEN, SOME_INVALID, INTERRUPTED = 0, 1, 3, 4, 130
+
+
+def report(run: str, runs_folder: Path) -> int:
+    """Print the table of an earlier run and write its report again; return the exit code."""
+    folder = store.find(runs_folder, run)
+    return conclude(folder, store.load(folder))
+
+
+def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> int:
+    """Print the table and what is against the run; write the report and the exports, and print the report's path.
+
+    Returns the exit code: a broken threshold counts more than an invalid cell, and that more than a report that could
+    not be written. LabError if there is nothing to report.
+    """
+    if not any(cell.costs is not None for cell in run.cells):
+        reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
+        raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
+    worked_out = study(folder)
+    rows = table.of(worked_out)
+    print(table.render_text(rows) if rows or not worked_out.memory else table.render_memory(worked_out), end="\n\n")
+    if not run.complete:
+        print(f"incomplete: {run.note or 'the lab ended before the run did'}")
+    outcomes = judge(worked_out, thresholds)
+    for outcome in outcomes:
+        print(f"{'BROKEN' if outcome.broken else 'kept'}: {outcome.threshold.text} ({outcome.words})")
+    if found := brackets.render_text(run):
+        print(found)
+    # After the table: a folder that can't be written to, or a full disk, does not take that too.
+    written = _write(folder, worked_out)
+    found_of = repeats.outcomes(run.cells)
+    invalid = [cell for cell, validity in found_of.items() if validity is Validity.INVALID]
+    if invalid:
+        print(f"rtlab: {len(invalid)} of {len(found_of)} cells are invalid: {', '.join(invalid)}", file=sys.stderr)
+    broken = dict.fromkeys(outcome.threshold.text for outcome in outcomes if outcome.broken)
+    if broken:
+        print(f"rtlab: broken: {', '.join(broken)}", file=sys.stderr)
+        return THRESHOLD_BROKEN
+    unknown = [
+        bracket.transport for bracket in brackets.brackets(run) if bracket.met_per_s is None and not bracket.told
+    ]
+    return SOME_INVALID if invalid or unknown else OK if written else FAILED
+
+
+def _write(folder: Path, worked_out: Study) -> bool:
+    """Write the report and the exports and print the report's path; where that fails, say why and return False."""
+    try:
+        path = reports.write(folder, worked_out)
+        export.write(folder, worked_out)
+    except (OSError, RunError) as error:
+        print(f"rtlab: the report could not be written into {folder}: {error}", file=sys.stderr)
+        return False
+    print(f"report: {path}")
+    return True
