@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from loadtests.load.clients import descriptors
+from loadtests.load.clients import sockets
 from loadtests.records import manifest
 from loadtests.records.calibration import Check
 from loadtests.records.errors import Interrupted, LabError
@@ -185,7 +185,7 @@ def _servers(run: Run) -> dict[str, Value]:
 
 def _raise_open_files(connections: int) -> None:
     """Raise the limit of open files; LabError if the connections don't fit."""
-    if complaint := descriptors.complaint(connections, _SPARE_FILES):
+    if complaint := sockets.too_few_files(connections, _SPARE_FILES):
         raise LabError(complaint)
 
 

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.load.clients.http import Access, Endpoint
+from loadtests.load.clients.base import Access, Endpoint
 from tests.contracts.kit.pool import FANOUTS
 from tests.contracts.kit.redis_server import find_redis
 from tests.contracts.kit.server import ServerProcess, ServerSpec

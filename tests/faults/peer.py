@@ -7,10 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import ProtocolError
-from loadtests.load.clients.events import Event
-from loadtests.load.clients.http import Access
+from loadtests.load.clients.base import Access, Client, Event, ProtocolError
 from loadtests.load.clients.polls import LongPollClient
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.clients.sse import SseClient

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from loadtests.load.clients.events import Event
-from loadtests.load.clients.http import Access
+from loadtests.load.clients.base import Access, Event
 from loadtests.load.clients.publish import PublishClient
 from tests.faults.peer import Peer, connect
 

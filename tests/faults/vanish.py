@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from loadtests.load.clients.http import Access, Endpoint
+from loadtests.load.clients.base import Access, Endpoint
 from tests.contracts.kit.tokens import claims as claims_of
 from tests.contracts.kit.tokens import encode
 from tests.faults.peer import connect, make_client

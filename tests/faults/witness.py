@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from loadtests.load.clients.events import Event
-from loadtests.load.clients.http import Access
+from loadtests.load.clients.base import Access, Event
 from tests.faults.peer import Peer, connect, make_client
 from tests.faults.waiting import until
 

@@ -20,8 +20,7 @@ from typing import Final
 
 from loadtests.evidence.bench.build import BenchError
 from loadtests.evidence.bench.systems import TRANSPORTS, await_port, contract_token, free_port, server_environ
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.http import Access, Endpoint
+from loadtests.load.clients.base import Access, Client, Endpoint
 from loadtests.load.clients.polls import LongPollClient
 from loadtests.load.clients.sse import SseClient
 from loadtests.load.clients.websocket import WebSocketClient

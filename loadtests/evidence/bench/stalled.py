@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from loadtests.evidence.bench.build import BenchError
 from loadtests.evidence.bench.systems import contract_token
-from loadtests.load.clients import frames
+from loadtests.load.clients.websocket import TEXT, build_frame
 
 _RECEIVE_BYTES = 4096  # the kernel rounds it up; small, so that the server's side fills soon
 _ADMITTED_S = 0.2
@@ -30,7 +30,7 @@ def stalled(port: int, transport: str, count: int) -> Iterator[None]:
                 raise BenchError(f"a stalled {transport} reader was refused: {answer[:40]!r}")
             if transport == "websocket":
                 hello = f'{{"type":"hello","token":"{contract_token()}"}}'
-                connection.sendall(frames.build_frame(1, hello.encode()))
+                connection.sendall(build_frame(TEXT, hello.encode()))
         time.sleep(_ADMITTED_S if count else 0)
         yield
 

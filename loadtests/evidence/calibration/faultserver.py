@@ -21,8 +21,13 @@ import msgspec
 
 from loadtests.evidence.calibration.faults import Delivery, FaultRoom, Faults
 from loadtests.evidence.calibration.faultwire import Connection
-from loadtests.load.clients.clock import RealtimeOffset
-from loadtests.load.clients.sockets import ANCILLARY_BYTES, HAS_KERNEL_STAMPS, SO_TIMESTAMPNS, realtime_stamp_ns
+from loadtests.load.clients.sockets import (
+    ANCILLARY_BYTES,
+    HAS_KERNEL_STAMPS,
+    SO_TIMESTAMPNS,
+    RealtimeOffset,
+    realtime_stamp_ns,
+)
 
 _SPIN_NS = 1_500_000  # epoll's time limit is in whole milliseconds, rounded up
 _PREPARE_NS = 300_000  # a delivery's bytes are built so long before it is due: building them is no part of the delay

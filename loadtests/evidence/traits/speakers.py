@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from loadtests.evidence.traits.multiplexed import DuplexPushClient, DuplexSseClient, Upstream
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.http import Access, build_post
+from loadtests.load.clients.base import Access, Client
+from loadtests.load.clients.http import build_post
 from loadtests.load.clients.polls import LongPollClient
 from loadtests.load.clients.socketio import SocketIoClient
 from loadtests.load.clients.sse import SseClient

@@ -9,8 +9,7 @@ from enum import StrEnum
 
 from loadtests.evidence.traits.speakers import Speaker
 from loadtests.evidence.traits.wire import Wire
-from loadtests.load.clients.errors import ClientError
-from loadtests.load.clients.http import Access, Endpoint
+from loadtests.load.clients.base import Access, ClientError, Endpoint
 from loadtests.load.clients.publish import PublishClient
 
 PATIENCE_S = 2.0

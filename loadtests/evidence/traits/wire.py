@@ -8,8 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.events import Event
+from loadtests.load.clients.base import Client, Event
 from loadtests.load.clients.tls import TlsPipe
 
 _CONNECT_S = 5.0

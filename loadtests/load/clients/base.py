@@ -1,12 +1,167 @@
-"""What all clients have in common: one connection's life, without the connection."""
+"""What every client has in common: addresses, events, errors, and one connection's state without the connection.
+
+Events are not decoded by `core.wire`: an instrument that used the server's own decoder would share its mistakes.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+from urllib.parse import SplitResult, urlsplit
 
-from loadtests.load.clients.errors import Closed
-from loadtests.load.clients.events import Arrival, Event
-from loadtests.load.clients.http import Access
+import msgspec
+
+
+class ClientError(Exception):
+    """Root of everything a client raises."""
+
+
+class AddressError(ClientError, ValueError):
+    """The host given to the generator cannot be used."""
+
+
+class ProtocolError(ClientError):
+    """The peer broke the transport's protocol; the connection is worth nothing any more."""
+
+
+class ConnectFailed(ClientError):
+    """No welcome came out of a connection attempt; `retryable` says whether another attempt may help."""
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class NotPublished(ClientError):
+    """A publication was answered by an error, or not at all in good time."""
+
+
+class Closed(NamedTuple):
+    """Why a connection ended: a WebSocket close code or an HTTP status, 0 where there was neither."""
+
+    code: int
+    reason: str
+
+    @property
+    def retryable(self) -> bool:
+        """False where the same token and room would be refused again."""
+        return self.code not in _FINAL_CODES
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.code})" if self.code else self.reason
+
+
+_FINAL_CODES = frozenset({400, 401, 403, 404, 405, 413, 4400, 4401, 4403, 4404, 4408})
+
+
+class Endpoint(NamedTuple):
+    """Where the server listens."""
+
+    host: str
+    port: int
+    secure: bool = False  # TLS
+
+    @property
+    def url(self) -> str:
+        """The address as `parse_endpoint` reads it."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """The `Host` header's value."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_endpoint(url: str) -> Endpoint:
+    """Read `http://HOST[:PORT]`, or `https://`; raises AddressError that says what is allowed."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise AddressError(f"host {url!r}: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or _beside_the_address(parts):
+        raise AddressError(f"host {url!r} is not of the form http://HOST:PORT or https://HOST:PORT, without a path")
+    return Endpoint(parts.hostname, port, parts.scheme == "https")
+
+
+def _beside_the_address(parts: SplitResult) -> bool:
+    return bool(parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None)
+
+
+class Access(NamedTuple):
+    """One user's way into one room."""
+
+    endpoint: Endpoint
+    room: str
+    token: str
+
+
+class Event(msgspec.Struct, gc=False):
+    """Any event of the contract, an HTTP answer's body included; fields that a type does not have are empty."""
+
+    type: str = ""
+    id: str = ""
+    content: str = ""
+    ref: str = ""
+    position: str = ""
+    reason: str = ""
+    code: str = ""
+    message: str = ""
+    recovered: bool = False
+    retry_after_ms: int = msgspec.field(default=0, name="retryAfterMs")
+
+
+class PollAnswer(msgspec.Struct):
+    """A poll's 200 body."""
+
+    events: list[Event]
+    position: str
+
+
+Arrival = tuple[Event, int]
+"""An event and the bytes it took on the wire, framing included."""
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)  # msgspec leaves invalid UTF-8 to the latter
+_EVENT = msgspec.json.Decoder(Event)
+_ANSWER = msgspec.json.Decoder(PollAnswer)
+
+
+def decode_event(raw: bytes | memoryview) -> Event:
+    """Decode one event; raises ProtocolError with the offending bytes."""
+    try:
+        return _EVENT.decode(raw)
+    except _UNREADABLE as error:
+        raise ProtocolError(f"not an event: {bytes(raw[:200])!r} ({error})") from error
+
+
+def decode_answer(raw: bytes) -> PollAnswer:
+    """Decode a poll answer; raises ProtocolError with the offending bytes."""
+    try:
+        return _ANSWER.decode(raw)
+    except _UNREADABLE as error:
+        raise ProtocolError(f"not a poll answer: {raw[:200]!r} ({error})") from error
+
+
+def offset_of(position: str) -> int:
+    """The offset in `epoch:offset`; raises ProtocolError where there is none."""
+    try:
+        return int(position[position.rindex(":") + 1 :])
+    except ValueError as error:
+        raise ProtocolError(f"not a position: {position[:100]!r}; expected 'epoch:offset'") from error
+
+
+def batch_size(arrivals: Sequence[Arrival]) -> int:
+    """Return how many arrivals of one read share its stamp, from the first delivery on.
+
+    The stamp is that of the read's last segment. What came before the first delivery, such as the acknowledgement of
+    what one published oneself, does not move it.
+    """
+    before = 0
+    for event, _ in arrivals:
+        if event.type == "chat":
+            break
+        before += 1
+    return len(arrivals) - before
 
 
 class Client:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from loadtests.load.clients.errors import ProtocolError
-from loadtests.load.clients.frames import MAX_MESSAGE_BYTES, TEXT, FrameParser, Message
-from loadtests.load.clients.http import Access
-from loadtests.load.clients.websocket import WebSocketClient
+from loadtests.load.clients.base import Access, ProtocolError
+from loadtests.load.clients.websocket import MAX_MESSAGE_BYTES, TEXT, FrameParser, Message, WebSocketClient
 
 _FIN, _RSV1 = 0x80, 0x40
 _TAIL = b"\x00\x00\xff\xff"  # what a sender leaves out, section 7.2.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loadtests.load.clients.errors import ProtocolError
+from loadtests.load.clients.base import ProtocolError
 
 MAX_EVENT_BYTES = 1_048_576
 _BOM = b"\xef\xbb\xbf"

@@ -10,15 +10,13 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
-from loadtests.load.clients import frames, stamp
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import Closed
-from loadtests.load.clients.events import Arrival, Event
-from loadtests.load.clients.http import Access, Answer, AnswerParser, Head
+from loadtests.load.clients import stamp
+from loadtests.load.clients.base import Access, Arrival, Client, Closed, Event
+from loadtests.load.clients.http import Answer, AnswerParser, Head
 from loadtests.load.clients.polls import LongPollClient, shared
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.clients.sse import SseClient
-from loadtests.load.clients.websocket import WebSocketClient
+from loadtests.load.clients.websocket import BINARY, TEXT, WebSocketClient, build_frame
 from loadtests.records.adapters.adapter import LONGPOLL, SSE, Adapter, filled
 
 _STAMPED = re.compile(rb"T\d+\.\d+\.\d+\.\d+\.[0-9a-f]+\.x*")
@@ -62,7 +60,7 @@ def found(data: bytes) -> list[Event]:
 
 
 def frames_in(arrivals: Sequence[Arrival]) -> int:
-    """Return in how many frames the arrivals of one read came, as `events.batch_size` counts events."""
+    """Return in how many frames the arrivals of one read came, as `base.batch_size` counts events."""
     return sum(not isinstance(event, Companion) for event, _ in arrivals)
 
 
@@ -85,13 +83,13 @@ class ForeignWebSocketClient(WebSocketClient):
 
     def publish(self, content: str, ref: str) -> bytes:
         """Build the frame of one message; nothing answers it."""
-        return frames.build_frame(frames.TEXT, _body(self._adapter, self.access, content))
+        return build_frame(TEXT, _body(self._adapter, self.access, content))
 
     def _greet(self) -> None:
         self.welcomed = True
         first = self._adapter.subscribe.first_message
         if first:
-            self.outgoing += frames.build_frame(frames.TEXT, _fill(first, self.access).encode())
+            self.outgoing += build_frame(TEXT, _fill(first, self.access).encode())
 
     def feed(self, data: bytes) -> list[Arrival]:
         """Take received bytes; return the messages completed by them. Raises ProtocolError."""
@@ -99,7 +97,7 @@ class ForeignWebSocketClient(WebSocketClient):
             data = self._shake_hands(data)
         arrivals: list[Arrival] = []
         for opcode, payload, wire_bytes in self._parser.feed(data) if self._handshake is None else ():
-            if opcode in (frames.TEXT, frames.BINARY):
+            if opcode in (TEXT, BINARY):
                 arrivals += shared(found(payload), wire_bytes)
             else:
                 self._control(opcode, payload)

@@ -6,55 +6,12 @@ Every parser takes any split of the byte stream and gives the same result for al
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
 
-from loadtests.load.clients.errors import AddressError, ProtocolError
+from loadtests.load.clients.base import Access, ProtocolError
 
 MAX_HEAD_BYTES = 65_536
 MAX_BODY_BYTES = 67_108_864  # a whole history in one poll answer: 1000 events of 16 KiB, and room to spare
 _MAX_CHUNK_LINE_BYTES = 4096
-
-
-class Endpoint(NamedTuple):
-    """Where the server listens."""
-
-    host: str
-    port: int
-    secure: bool = False  # TLS
-
-    @property
-    def url(self) -> str:
-        """The address as `parse_endpoint` reads it."""
-        return f"{'https' if self.secure else 'http'}://{self.authority}"
-
-    @property
-    def authority(self) -> str:
-        """The `Host` header's value."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_endpoint(url: str) -> Endpoint:
-    """Read `http://HOST[:PORT]`, or `https://`; raises AddressError that says what is allowed."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise AddressError(f"host {url!r}: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or _beside_the_address(parts):
-        raise AddressError(f"host {url!r} is not of the form http://HOST:PORT or https://HOST:PORT, without a path")
-    return Endpoint(parts.hostname, port, parts.scheme == "https")
-
-
-def _beside_the_address(parts: SplitResult) -> bool:
-    return bool(parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None)
-
-
-class Access(NamedTuple):
-    """One user's way into one room."""
-
-    endpoint: Endpoint
-    room: str
-    token: str
 
 
 def build_get(access: Access, tail: str, headers: str = "") -> bytes:

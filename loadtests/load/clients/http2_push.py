@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from h2.events import DataReceived, Event, PushedStreamReceived, ResponseReceived, StreamEnded, StreamReset
 
-from loadtests.load.clients.errors import Closed, ProtocolError
-from loadtests.load.clients.events import Arrival, decode_event, offset_of
-from loadtests.load.clients.http import Access
+from loadtests.load.clients.base import Access, Arrival, Closed, ProtocolError, decode_event, offset_of
 from loadtests.load.clients.http2 import FRAME_HEAD_BYTES, FrameSizes, Http2Client, status_of
 
 _MAX_LINE_BYTES = 1_048_576

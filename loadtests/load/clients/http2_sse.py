@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
 
-from loadtests.load.clients.errors import Closed, ProtocolError
-from loadtests.load.clients.events import Arrival, decode_event
+from loadtests.load.clients.base import Access, Arrival, Closed, ProtocolError, decode_event
 from loadtests.load.clients.eventstream import EventStreamParser
-from loadtests.load.clients.http import Access
 from loadtests.load.clients.http2 import FRAME_HEAD_BYTES, Http2Client, status_of
 
 

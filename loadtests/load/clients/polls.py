@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import Closed, ProtocolError
-from loadtests.load.clients.events import Arrival, Event, decode_answer
-from loadtests.load.clients.http import Access, Answer, AnswerParser, build_get
+from loadtests.load.clients.base import Access, Arrival, Client, Closed, Event, ProtocolError, decode_answer
+from loadtests.load.clients.http import Answer, AnswerParser, build_get
 
 
 def shared(events: Sequence[Event], wire_bytes: int) -> list[Arrival]:

@@ -6,10 +6,8 @@ from collections import deque
 
 import msgspec
 
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import Closed, ProtocolError
-from loadtests.load.clients.events import Arrival, Event, decode_event
-from loadtests.load.clients.http import Access, Answer, AnswerParser, build_post
+from loadtests.load.clients.base import Access, Arrival, Client, Closed, Event, ProtocolError, decode_event
+from loadtests.load.clients.http import Answer, AnswerParser, build_post
 
 
 class PublishClient(Client):

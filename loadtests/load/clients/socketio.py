@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from loadtests.load.clients import frames
-from loadtests.load.clients.errors import Closed, ProtocolError
-from loadtests.load.clients.events import Event, decode_event
-from loadtests.load.clients.http import Access
-from loadtests.load.clients.websocket import WebSocketClient
+from loadtests.load.clients.base import Access, Closed, Event, ProtocolError, decode_event
+from loadtests.load.clients.websocket import TEXT, WebSocketClient, build_frame
 
 _OPEN, _CLOSE, _PING, _NOOP = b"0", b"1", b"2", b"6"
 _PONG = b"3"
@@ -46,11 +43,11 @@ class SocketIoClient(WebSocketClient):
         """Build the frame of one `chat`; its answer arrives as an `ack` or `error` event with the same ref."""
         self._published += 1
         command = msgspec.json.encode(["chat", {"content": content, "ref": ref}])
-        return frames.build_frame(frames.TEXT, b"%b%d%b" % (_EVENT, self._published, command))
+        return build_frame(TEXT, b"%b%d%b" % (_EVENT, self._published, command))
 
     def leave(self) -> bytes:
         """Build the frame that leaves the namespace, and so the room."""
-        return frames.build_frame(frames.TEXT, _DISCONNECT)
+        return build_frame(TEXT, _DISCONNECT)
 
     def _path(self) -> str:
         return "/socket.io/?EIO=4&transport=websocket"
@@ -65,12 +62,12 @@ class SocketIoClient(WebSocketClient):
         if kind == b"4":
             return self._read_packet(payload)
         if kind == _PING:
-            self.outgoing += frames.build_frame(frames.TEXT, _PONG)
+            self.outgoing += build_frame(TEXT, _PONG)
         elif kind == _OPEN:
             auth = {"token": self.access.token, "room": self.access.room}
             if self.position:
                 auth["since"] = self.position
-            self.outgoing += frames.build_frame(frames.TEXT, _CONNECT + msgspec.json.encode(auth))
+            self.outgoing += build_frame(TEXT, _CONNECT + msgspec.json.encode(auth))
         elif kind == _CLOSE:
             self.closed = Closed(0, "connection ended by the server")
         elif kind != _NOOP:

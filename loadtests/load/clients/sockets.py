@@ -1,4 +1,4 @@
-"""A non-blocking TCP socket that says when the kernel received, and how much went over it.
+"""Non-blocking TCP sockets with kernel receive stamps, the clock those stamps are converted to, and the file limit.
 
 `_socket.socket` and not `socket.socket`: Locust's monkey-patching replaces the latter, and a patched receive costs
 twice as much as the system call inside it. Nothing here ever waits.
@@ -11,8 +11,10 @@ import os
 import socket
 import struct
 import sys
+import time
 from _socket import socket as RawSocket  # noqa: N812
 from array import array
+from collections.abc import Callable
 from typing import NamedTuple
 
 if sys.platform == "linux":
@@ -101,3 +103,67 @@ def _unread_bytes(sock: RawSocket) -> int:
     except OSError:
         return 0
     return held[0]
+
+
+class RealtimeOffset:
+    """CLOCK_REALTIME minus CLOCK_MONOTONIC in nanoseconds, with its uncertainty and the steps seen.
+
+    The same timekeeper drives both clocks: NTP's slewing and frequency corrections move them alike. Their difference is
+    constant until somebody *steps* the wall clock (settimeofday, a leap second). So the tightest sample is kept; a new
+    one replaces it only when it is tighter, or contradicts it by more than both uncertainties: that is a step.
+    """
+
+    __slots__ = ("_monotonic_ns", "_realtime_ns", "offset_ns", "steps", "uncertainty_ns")
+
+    def __init__(
+        self, realtime_ns: Callable[[], int] = time.time_ns, monotonic_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._realtime_ns = realtime_ns
+        self._monotonic_ns = monotonic_ns
+        self.steps = 0
+        self.offset_ns, self.uncertainty_ns = self._sample(tries=64)
+
+    def refresh(self) -> None:
+        """Sample again; call it about once a second. A contradiction counts as a step of the wall clock."""
+        offset_ns, uncertainty_ns = self._sample(tries=8)
+        stepped = abs(offset_ns - self.offset_ns) > uncertainty_ns + self.uncertainty_ns
+        self.steps += stepped
+        if stepped or uncertainty_ns < self.uncertainty_ns:
+            self.offset_ns, self.uncertainty_ns = offset_ns, uncertainty_ns
+
+    def _sample(self, tries: int) -> tuple[int, int]:
+        # A reading between two others is off by at most half their distance: an interrupted try is wide, and loses.
+        best_ns, best_width_ns = 0, -1
+        for _ in range(tries):
+            before_ns = self._monotonic_ns()
+            realtime_ns = self._realtime_ns()
+            after_ns = self._monotonic_ns()
+            width_ns = after_ns - before_ns
+            if best_width_ns < 0 or width_ns < best_width_ns:
+                best_ns, best_width_ns = realtime_ns - (before_ns + after_ns) // 2, width_ns
+        return best_ns, best_width_ns // 2 + 1
+
+
+_WANTED_FILES = 65_536
+
+
+def raise_file_limit() -> int | None:
+    """Raise the limit of open files as far as is allowed and useful, children inherit it; return it, None for none."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(_WANTED_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def too_few_files(connections: int, spare: int) -> str:
+    """Raise the limit; return why so many connections and `spare` other files don't fit, empty if they do."""
+    limit, needed = raise_file_limit(), connections + spare
+    if limit is None or limit >= needed:
+        return ""
+    return f"{connections} connections need {needed} open files; the limit is {limit} (ulimit -n)"

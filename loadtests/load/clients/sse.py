@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import Closed, ProtocolError
-from loadtests.load.clients.events import Arrival, decode_event
+from loadtests.load.clients.base import Access, Arrival, Client, Closed, ProtocolError, decode_event
 from loadtests.load.clients.eventstream import EventStreamParser
-from loadtests.load.clients.http import Access, ChunkDecoder, Head, build_get, split_head
+from loadtests.load.clients.http import ChunkDecoder, Head, build_get, split_head
 
 
 class SseClient(Client):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 
-from loadtests.load.clients.errors import ProtocolError
+from loadtests.load.clients.base import ProtocolError
 
 
 def client_context(host: str, alpn: str) -> ssl.SSLContext:

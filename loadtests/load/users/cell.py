@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 from gevent.monkey import get_original
 from locust.env import Environment
 
-from loadtests.load.clients.clock import RealtimeOffset
-from loadtests.load.clients.http import Access, Endpoint, parse_endpoint
+from loadtests.load.clients.base import Access, Endpoint, parse_endpoint
+from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.clients.tls import client_context
 from loadtests.load.users.alarms import Alarms
 from loadtests.load.users.arrivals import NS_PER_S, instants

@@ -9,9 +9,7 @@ import gevent
 from locust.env import Environment
 
 from loadtests.load.clients import foreign, stamp
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import Closed, ConnectFailed
-from loadtests.load.clients.events import offset_of
+from loadtests.load.clients.base import Client, Closed, ConnectFailed, offset_of
 from loadtests.load.clients.foreign import ForeignPollClient, ForeignPublishClient, ForeignWebSocketClient
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.users.link import Link

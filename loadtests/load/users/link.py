@@ -14,10 +14,8 @@ import gevent
 import gevent.socket
 
 from loadtests.load.clients import sockets
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.clock import RealtimeOffset
-from loadtests.load.clients.errors import Closed, ConnectFailed, ProtocolError
-from loadtests.load.clients.events import Arrival
+from loadtests.load.clients.base import Arrival, Client, Closed, ConnectFailed, ProtocolError
+from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.clients.tls import TlsPipe
 from loadtests.load.users.inbox import Inbox, Read
 from loadtests.load.users.readers import Readers

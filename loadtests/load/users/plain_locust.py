@@ -23,7 +23,7 @@ from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
 from core.auth import sign
-from loadtests.load.clients.errors import NotPublished
+from loadtests.load.clients.base import NotPublished
 from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.load.users import mirror, setup
 from loadtests.load.users.arrivals import KINDS, NS_PER_S

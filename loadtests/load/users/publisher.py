@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from loadtests.load.clients import stamp
-from loadtests.load.clients.events import Event, offset_of
+from loadtests.load.clients.base import Event, offset_of
 from loadtests.load.users.alarms import Alarms
 from loadtests.load.users.recorder import Publications
 

@@ -9,10 +9,8 @@ import gevent
 from gevent.hub import Waiter
 from locust.env import Environment
 
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import Closed, ConnectFailed
-from loadtests.load.clients.events import Arrival
-from loadtests.load.clients.http2_publish import Http2PublishClient
+from loadtests.load.clients.base import Arrival, Client, Closed, ConnectFailed
+from loadtests.load.clients.http2 import Http2PublishClient
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.clients.sockets import SocketTotals
 from loadtests.load.clients.tls import TlsPipe

@@ -11,10 +11,9 @@ from locust import User, task
 from locust.env import Environment
 
 from loadtests.load.clients import stamp
-from loadtests.load.clients.errors import Closed, ConnectFailed, NotPublished
-from loadtests.load.clients.events import Arrival, Event, batch_size, offset_of
+from loadtests.load.clients.base import Arrival, Closed, ConnectFailed, Event, NotPublished, batch_size, offset_of
 from loadtests.load.clients.sockets import SocketTotals
-from loadtests.load.clients.timebase import OUR_CLOCK
+from loadtests.load.clients.stamp import OUR_CLOCK
 from loadtests.load.users.cell import cell_of
 from loadtests.load.users.publisher import Publisher
 from loadtests.records.schema import ABSENT_NS

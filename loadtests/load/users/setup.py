@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtests.load.clients import descriptors
-from loadtests.load.clients.http import Endpoint, parse_endpoint
+from loadtests.load.clients import sockets
+from loadtests.load.clients.base import Endpoint, parse_endpoint
 from loadtests.load.users.room_user import RoomUser
 
 SPARE_FILES = 64  # beside the connections: Locust's own, modules, the shard
@@ -67,13 +67,13 @@ def check_folder(folder: Path) -> None:
 
 def most_users(talkers: int) -> int | None:
     """Return how many users this process has room for, with so many of them publishing; None without a limit."""
-    limit = descriptors.raise_limit()
+    limit = sockets.raise_file_limit()
     return None if limit is None else limit - SPARE_FILES - talkers * POSTS_PER_TALKER
 
 
 def too_many(users: int, talkers: int) -> str:
     """Return why so many users don't fit into this process; empty if they do."""
-    return descriptors.complaint(users, SPARE_FILES + talkers * POSTS_PER_TALKER)
+    return sockets.too_few_files(users, SPARE_FILES + talkers * POSTS_PER_TALKER)
 
 
 def worker_number(runner: object) -> int:

@@ -15,8 +15,7 @@ import websocket
 from httpx_sse import SSEError, connect_sse
 from locust.env import Environment
 
-from loadtests.load.clients.errors import Closed, ConnectFailed
-from loadtests.load.clients.events import Arrival, Event, decode_answer, decode_event
+from loadtests.load.clients.base import Arrival, Closed, ConnectFailed, Event, decode_answer, decode_event
 from loadtests.load.users.stock_user import StockPostingUser, StockUser
 
 

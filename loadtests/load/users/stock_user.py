@@ -15,9 +15,7 @@ from gevent.pool import Group
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import ClientError, Closed, ConnectFailed
-from loadtests.load.clients.events import Arrival, Event, decode_event
+from loadtests.load.clients.base import Arrival, Client, ClientError, Closed, ConnectFailed, Event, decode_event
 from loadtests.load.users.room_user import RoomUser
 from loadtests.records.schema import ABSENT_NS
 

@@ -8,7 +8,7 @@ from locust.env import Environment
 
 from loadtests.load.clients.base import Client
 from loadtests.load.clients.deflate import DeflateWebSocketClient
-from loadtests.load.clients.http2_publish import Http2PublishClient
+from loadtests.load.clients.http2 import Http2PublishClient
 from loadtests.load.clients.http2_push import Http2PushClient
 from loadtests.load.clients.http2_sse import Http2SseClient
 from loadtests.load.clients.polls import LongPollClient, ShortPollClient

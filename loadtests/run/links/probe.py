@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from loadtests.load.clients import sockets
-from loadtests.load.clients.clock import RealtimeOffset
+from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.records.link_spec import Link
 from loadtests.records.schema import LinkCheck
 from loadtests.run.links.route import Route

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
-from loadtests.load.clients.http import Access
+from loadtests.load.clients.base import Access
 from tests.faults.fleet import Fleet
 from tests.faults.peer import TRANSPORTS
 from tests.faults.publisher import Books, Publisher

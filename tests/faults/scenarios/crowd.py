@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from loadtests.load.clients.events import Event, offset_of
+from loadtests.load.clients.base import Event, offset_of
 from tests.faults.fleet import Fleet
 from tests.faults.peer import Peer, connect, make_client
 from tests.faults.waiting import until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from loadtests.load.clients.events import Event
+from loadtests.load.clients.base import Event
 from tests.contracts.kit.clients.http import http_client
 from tests.contracts.kit.tokens import sign
 from tests.faults.fleet import Fleet, fleet

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
-from loadtests.load.clients.http import Access, Endpoint
+from loadtests.load.clients.base import Access, Endpoint
 
 ACCESS = Access(Endpoint("127.0.0.1", 8001), "lobby", "header.claims.signature")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from loadtests.load.clients.clock import RealtimeOffset
+from loadtests.load.clients.sockets import RealtimeOffset
 
 _WALL_NS = 1_700_000_000_000_000_000
 

@@ -10,10 +10,9 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from loadtests.load.clients.base import Access, Endpoint, ProtocolError
 from loadtests.load.clients.deflate import DeflateWebSocketClient, InflatingParser
-from loadtests.load.clients.errors import ProtocolError
-from loadtests.load.clients.frames import MAX_MESSAGE_BYTES, TEXT
-from loadtests.load.clients.http import Access, Endpoint
+from loadtests.load.clients.websocket import MAX_MESSAGE_BYTES, TEXT
 
 ACCESS = Access(Endpoint("h", 80), "r", "t")
 TEXTS = (b'{"type":"chat","content":"one one one"}', b'{"type":"chat","content":"two"}', b"{}")

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.load.clients.errors import Closed, ProtocolError
-from loadtests.load.clients.events import Event, batch_size, decode_event, offset_of
+from loadtests.load.clients.base import Closed, Event, ProtocolError, batch_size, decode_event, offset_of
 
 
 def test_fields_that_are_not_read_are_passed_over() -> None:

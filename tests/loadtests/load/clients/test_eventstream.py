@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.load.clients.errors import ProtocolError
+from loadtests.load.clients.base import ProtocolError
 from loadtests.load.clients.eventstream import MAX_EVENT_BYTES, EventStreamParser, StreamEvent
 from tests.loadtests.load.clients.streams import cut, places
 

@@ -9,9 +9,7 @@ import re
 import pytest
 
 from loadtests.load.clients import foreign, stamp
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import Closed
-from loadtests.load.clients.http import Access, Endpoint
+from loadtests.load.clients.base import Access, Client, Closed, Endpoint
 from loadtests.records.adapters.adapter import Adapter, Publish, Subscribe
 
 ACCESS = Access(Endpoint("h", 80), "r1", "t0k")

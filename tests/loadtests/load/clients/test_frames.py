@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from loadtests.load.clients.errors import ProtocolError
-from loadtests.load.clients.frames import BINARY, CLOSE, PING, TEXT, FrameParser, Message, build_frame
+from loadtests.load.clients.base import ProtocolError
+from loadtests.load.clients.websocket import BINARY, CLOSE, PING, TEXT, FrameParser, Message, build_frame
 from tests.loadtests.load.clients.streams import cut, places
 
 _messages = st.lists(

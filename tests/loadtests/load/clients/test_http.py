@@ -4,16 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.load.clients.errors import AddressError, ProtocolError
-from loadtests.load.clients.http import (
-    AnswerParser,
-    ChunkDecoder,
-    Endpoint,
-    build_get,
-    build_post,
-    parse_endpoint,
-    split_head,
-)
+from loadtests.load.clients.base import AddressError, Endpoint, ProtocolError, parse_endpoint
+from loadtests.load.clients.http import AnswerParser, ChunkDecoder, build_get, build_post, split_head
 from tests.loadtests.load.clients.streams import ACCESS, cut, places
 
 _bodies = st.lists(st.tuples(st.binary(max_size=300), st.lists(st.integers(1, 40), max_size=6)), max_size=5)

@@ -11,10 +11,8 @@ from h2.exceptions import ProtocolError as H2Error
 from h2.settings import SettingCodes
 from hypothesis import given
 
-from loadtests.load.clients.base import Client
-from loadtests.load.clients.errors import Closed, ProtocolError
-from loadtests.load.clients.http2 import FRAME_HEAD_BYTES, Http2Client
-from loadtests.load.clients.http2_publish import Http2PublishClient
+from loadtests.load.clients.base import Client, Closed, ProtocolError
+from loadtests.load.clients.http2 import FRAME_HEAD_BYTES, Http2Client, Http2PublishClient
 from loadtests.load.clients.http2_push import Http2PushClient
 from loadtests.load.clients.http2_sse import Http2SseClient
 from tests.loadtests.load.clients.streams import ACCESS, cut, places

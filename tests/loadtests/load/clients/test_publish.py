@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from loadtests.load.clients.errors import ProtocolError
+from loadtests.load.clients.base import ProtocolError
 from loadtests.load.clients.publish import PublishClient
 from tests.loadtests.load.clients.streams import ACCESS, cut, places
 

@@ -8,8 +8,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from loadtests.evidence.calibration import packets
-from loadtests.load.clients.errors import ProtocolError
-from loadtests.load.clients.events import Arrival
+from loadtests.load.clients.base import Arrival, ProtocolError
 from loadtests.load.clients.socketio import SocketIoClient
 from tests.loadtests.load.clients.streams import ACCESS, every_byte
 

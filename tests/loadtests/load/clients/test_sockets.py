@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from loadtests.load.clients import sockets
-from loadtests.load.clients.clock import RealtimeOffset
+from loadtests.load.clients.sockets import RealtimeOffset
 
 
 @pytest.fixture

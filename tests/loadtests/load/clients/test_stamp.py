@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.load.clients import stamp
-from loadtests.load.clients.timebase import OUR_CLOCK
+from loadtests.load.clients.stamp import OUR_CLOCK
 
 _numbers = st.integers(0, 2**31 - 1)
 _times = st.integers(0, 2**62)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.load.clients.timebase import OUR_CLOCK, clock_id
+from loadtests.load.clients.stamp import OUR_CLOCK, clock_id
 
 LINUX = sys.platform == "linux"
 
@@ -57,7 +57,7 @@ def test_without_proc_the_machine_counts(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _asked(*prefix: str) -> str:
-    command = [*prefix, sys.executable, "-c", "from loadtests.load.clients.timebase import OUR_CLOCK; print(OUR_CLOCK)"]
+    command = [*prefix, sys.executable, "-c", "from loadtests.load.clients.stamp import OUR_CLOCK; print(OUR_CLOCK)"]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
 

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from loadtests.load.clients.errors import ProtocolError
+from loadtests.load.clients.base import ProtocolError
 from loadtests.load.clients.tls import TlsPipe, client_context
 from transports.certificate import server_context
 

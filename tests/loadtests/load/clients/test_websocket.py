@@ -6,8 +6,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from loadtests.load.clients.errors import ProtocolError
-from loadtests.load.clients.events import Arrival
+from loadtests.load.clients.base import Arrival, ProtocolError
 from loadtests.load.clients.websocket import WebSocketClient
 from tests.loadtests.load.clients.streams import ACCESS, every_byte
 

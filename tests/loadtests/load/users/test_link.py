@@ -9,10 +9,9 @@ import gevent
 import pytest
 
 from loadtests.evidence.calibration.trial import describe_cell
-from loadtests.load.clients.clock import RealtimeOffset
-from loadtests.load.clients.errors import Closed, ConnectFailed
+from loadtests.load.clients.base import Access, Closed, ConnectFailed, Endpoint
 from loadtests.load.clients.foreign import ForeignPublishClient
-from loadtests.load.clients.http import Access, Endpoint
+from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.users.generator import open_cell
 from loadtests.load.users.inbox import Inbox
 from loadtests.load.users.link import Link

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from loadtests.load.clients import stamp
-from loadtests.load.clients.events import Event
+from loadtests.load.clients.base import Event
 from loadtests.load.users.publisher import Publisher
 from loadtests.load.users.recorder import Publications
 from loadtests.records.schema import ABSENT_NS

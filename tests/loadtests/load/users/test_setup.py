@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.load.clients.errors import AddressError
+from loadtests.load.clients.base import AddressError
 from loadtests.load.users import setup
 from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.setup import SetUpError
