@@ -11,12 +11,12 @@ STAMP := .venv/made-in
 JUNIT := .test-results
 
 export PYTHON
-# Modules of another checkout would be measured in place of this one's.
+# With these variables Python might import, and measure, another checkout.
 unexport PYTHONPATH PYTHONHOME
-# Where the caller's shell forbids it, each process would compile every module it imports.
+# If the caller's shell forbids bytecode files, each process compiles every module it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-# The stamp holds the folder's path: a venv whose folder was moved, or whose Python went away, is made anew.
+# The stamp holds the folder's path: a venv whose folder was moved, or whose Python is gone, is made anew.
 ifneq ($(shell test -x $(BIN)/python && cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
@@ -33,8 +33,9 @@ $(STAMP): requirements.lock pyproject.toml .ci/make-venv
 compare: $(STAMP) ## measure the transports on this machine: a table and a report, under 4 minutes
 	@$(BIN)/rtlab compare $(ARGS)
 
-# Four at a time keep two cores busy: servers and clients wait for each other. Those marked `alone` measure, or count on a server's haste, and come last.
-# One that fails beside others is run again by itself, and counts as that went: two cores make some clocks run out.
+# Four test processes keep two cores busy, since servers and clients wait for each other. Tests marked `alone` measure, or need a fast
+# server, and run last. A test that fails beside others is run again by itself, and that result counts: on two busy cores some
+# time limits run out.
 TEST_PROCESSES := 4
 DEPLOYING := $(PYTHON_RUN) pytest --deployments=full tests/deployments/test_deployments.py
 TRACED := $(PYTHON_RUN) coverage run --concurrency=thread -m pytest
@@ -60,7 +61,7 @@ else
 endif
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)
 
-# What it shows is whether anything is lost on the way; the code that it runs is measured by `test`.
+# It shows whether anything is lost over TLS. Coverage is measured by `test`.
 OVER_TLS := $(PYTHON_RUN) pytest --tls tests/contracts tests/faults/test_quick.py
 
 .PHONY: tls

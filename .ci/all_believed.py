@@ -1,7 +1,7 @@
-"""Tell whether the runs of a folder have together measured each cell in a way that can be believed; exit with 1 if not.
+"""Check that each cell was measured, valid or doubtful, in at least one of the runs of a folder; exit with 1 if not.
 
-Usage: all_believed.py FOLDER. As within a run, where a cell that the machine spoilt is measured again: in a spoilt cell
-all arrived, once and in order, but the instrument was late. Anything else that is wrong in any of the runs is a fault.
+Usage: all_believed.py FOLDER. A cell may be invalid in other runs if only the machine spoilt it: everything arrived,
+once and in order, but the instrument was late. Anything else that is wrong in any of the runs is a fault.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What coverage follows. To be followed makes Python half as fast, and slower still where greenlets are minded: so it
-follows what no other test reaches, and minds greenlets where there are some.
+"""Which processes coverage follows. Following makes Python half as fast, and following greenlets slower still. So
+coverage follows what no other test reaches, and greenlets only in processes that have some.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fixtures for the clients that nobody here wrote: programs, npm packages, a browser."""
+"""Fixtures for third-party clients: programs, npm packages, a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""npm `socket.io-client` as everybody has it: joins, upgrades, sends, is answered, receives, comes back by itself."""
+"""npm `socket.io-client` with its defaults: joins, upgrades, sends, gets an answer, receives, reconnects by itself."""
 
 from __future__ import annotations
 

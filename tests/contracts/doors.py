@@ -1,4 +1,4 @@
-"""The ways in for a raw command: the same bytes as a WebSocket frame, a POST's body and an emitted event.
+"""The three ways to send a raw command: the same bytes as a WebSocket frame, a POST's body and an emitted event.
 
 `Door.submit` says what became of them: the position it got, or the code it was refused with (and, over
 HTTP, a status that `refusal` has held against that code).

@@ -1,4 +1,4 @@
-"""SIGTERM: every client is told, nothing new is begun, and the process is gone in time whatever clients do."""
+"""SIGTERM: every client is notified, new work is refused, and the process exits in time whatever clients do."""
 
 from __future__ import annotations
 

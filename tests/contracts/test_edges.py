@@ -1,4 +1,4 @@
-"""Edges of HTTP/1.x, byte for byte: what stock clients seldom send, and proxies, scanners and old programs do."""
+"""Edges of HTTP/1.x, byte for byte: requests that proxies, scanners and old programs send, and stock clients seldom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What proxies say of whom they forward counts nowhere but where the settings name them."""
+"""Forwarded headers count only from proxies that the settings name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two thousand hostile frames and bodies: answered in the contract's words, and nobody else notices."""
+"""Two thousand hostile frames and bodies: each is answered by the contract, and no other client is disturbed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that has ended its side of the connection: what is due is answered, what would last ends."""
+"""A client that has ended its side of the connection: requests are still answered, streams end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS handshakes that fail are their clients' affair: they leave no line in a log."""
+"""TLS handshakes that fail leave no line in a log."""
 
 from __future__ import annotations
 

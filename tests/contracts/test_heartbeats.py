@@ -1,4 +1,4 @@
-"""Signs of life, and the end of peers that give none."""
+"""Heartbeats, and the end of peers that do not answer them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two ways to start a server, and what it says of settings it cannot work with."""
+"""The two ways to start a server, and the sentence with which each refuses a bad setting."""
 
 from __future__ import annotations
 

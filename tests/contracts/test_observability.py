@@ -1,4 +1,4 @@
-"""`/health` and `/metrics`: the names the contract gives, and that they mean what they say."""
+"""`/health` and `/metrics`: they have the names of the contract, and the values are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The direct fan-out writes to sockets by their numbers: who is given the number of one that went hears nothing."""
+"""The kernel reuses socket numbers: a new connection never receives what was sent to a closed one of its number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TLS adds: the end of the stream ends the connection, not the message; and strangers to it fill no log."""
+"""What TLS adds: its end ends the connection and not the message, and peers that speak no TLS fill no log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may enter: every bad token on every way in, and the end of a life that a token's `exp` sets."""
+"""Every bad token on every way in, and the end of streams and polls at a token's `exp`."""
 
 from __future__ import annotations
 

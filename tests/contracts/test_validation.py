@@ -1,4 +1,4 @@
-"""What a chat may hold, by frame and by body alike: both sides of every bound, and every kind of bad JSON."""
+"""What a chat may contain, as a frame and as a body: both sides of every limit, and every kind of bad JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The direct path: sockets that fill, drain, come and go in the middle of a turn, and still hear each event once."""
+"""The direct path: sockets that fill, drain, come and go within a turn of the loop still get each event once."""
 
 from __future__ import annotations
 

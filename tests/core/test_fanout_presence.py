@@ -1,4 +1,4 @@
-"""News of who came or went: how long it waits for more of its kind, and what ends the wait."""
+"""News of joins and leaves: how long it waits for more of them, and what ends the wait."""
 
 from __future__ import annotations
 

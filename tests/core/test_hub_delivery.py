@@ -1,4 +1,4 @@
-"""What subscribers hear: from where, each once, in order; and what a slow one costs the others: nothing."""
+"""What subscribers receive: from which position, each event once, in order. A slow one costs the others nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two hubs on one store behind a hostile network: every subscriber sees each offset once, in order, or is told."""
+"""Two hubs on one store behind a hostile network: every subscriber gets each offset once, in order, or a `resync`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store comes back empty, and talks before everybody has noticed: no live subscriber misses what it says then."""
+"""The store comes back empty, and one instance publishes before another notices: no live subscriber misses an event."""
 
 from __future__ import annotations
 

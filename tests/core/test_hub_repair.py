@@ -1,4 +1,4 @@
-"""Deliveries lost, late, repeated or of another life, and a store that goes away or forgets: repaired, or told."""
+"""Deliveries lost, late, repeated or of another epoch, and a store that goes away: repaired, or announced."""
 
 from __future__ import annotations
 

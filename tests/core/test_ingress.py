@@ -1,4 +1,4 @@
-"""The door: size before everything, sanitised before anything is stored."""
+"""The ingress: size is checked before everything else, content is sanitised before anything is stored."""
 
 from __future__ import annotations
 

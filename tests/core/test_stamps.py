@@ -1,4 +1,4 @@
-"""The record of steps keeps the first of what may come twice, and tells what was not seen."""
+"""The record of steps keeps the first of repeated stamps, and says which are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codec: what is let in, at both sides of every limit, and what goes out."""
+"""The codec: what is accepted, at both sides of every limit, and what is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The edges of HTTP that the contract names, asked of any server by raw bytes."""
+"""The edges of HTTP that the contract names, sent to any server as raw bytes."""
 
 from __future__ import annotations
 

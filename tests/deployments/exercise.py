@@ -1,4 +1,4 @@
-"""What every deployment must do on every transport: hear at once and in order, beat, resume, drain."""
+"""What every deployment must do on every transport: deliver at once and in order, send heartbeats, resume, drain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The instrument's sans-I/O clients on asyncio: one connection, its events handed on as they come."""
+"""The instrument's sans-I/O clients on asyncio: one connection that passes on its events as they come."""
 
 from __future__ import annotations
 

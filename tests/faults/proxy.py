@@ -1,4 +1,4 @@
-"""A TCP proxy that is not to be trusted: it slices what it carries, stalls it, and resets connections anywhere."""
+"""A TCP proxy that slices what it carries, stalls it, and resets connections at any byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishers that send each message until it is answered, and keep the books."""
+"""Publishers that send each message until it is answered, and record every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the logs of all witnesses together say: nothing is believed that a server says of itself."""
+"""What the logs of all witnesses together show; nothing that a server says of itself counts."""
 
 from __future__ import annotations
 

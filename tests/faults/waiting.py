@@ -1,4 +1,4 @@
-"""Waiting for what other processes do: there is no event to await, so it is looked for."""
+"""Polling for what other processes do, since no event can be awaited."""
 
 from __future__ import annotations
 

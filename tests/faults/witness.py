@@ -1,4 +1,4 @@
-"""A subscriber that comes back after every cut, elsewhere and by another transport, and writes down what it is told."""
+"""A subscriber that reconnects after every cut, to another instance and transport, and records all that it receives."""
 
 from __future__ import annotations
 

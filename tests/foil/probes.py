@@ -1,4 +1,4 @@
-"""The questions: each puts a server into a situation and says whether it shows the fault, with what was counted."""
+"""The probes: each puts a server into a situation and says whether it shows the fault, with what was counted."""
 
 from __future__ import annotations
 

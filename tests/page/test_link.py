@@ -1,4 +1,4 @@
-"""The emulated link alone: order, delay, the end of a connection; and the cords."""
+"""The emulated link alone: order, delay, the end of a connection, and cutting a tab's connections."""
 
 from __future__ import annotations
 

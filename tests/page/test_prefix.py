@@ -1,4 +1,4 @@
-"""The race page under a prefix: every lane, the demo's tokens and the cord find their way."""
+"""The race page under a prefix: every lane, the demo's tokens and the cut work there too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The debugging connection, against a server that plays the browser; and what each browser's dialect sends."""
+"""The debugging connection, against a server that plays the browser, and what each browser's protocol sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening the browser: once the server answers, and not before. Settings of the demo."""
+"""The browser is opened once the server answers, and not before. Settings of the demo."""
 
 from __future__ import annotations
 

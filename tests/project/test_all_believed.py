@@ -1,4 +1,4 @@
-"""What continuous integration makes of comparisons on a machine that is late: each cell is to be believed once."""
+"""What continuous integration concludes from several comparisons on a busy machine: each cell must be believed once."""
 
 from __future__ import annotations
 

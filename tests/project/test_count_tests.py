@@ -1,4 +1,4 @@
-"""The closing line of a test run is true to the run, and a run without a passed test is a failure."""
+"""The closing line of a test run is right, and a run without a passed test is a failure."""
 
 from __future__ import annotations
 

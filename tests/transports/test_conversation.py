@@ -1,4 +1,4 @@
-"""What a duplex client may say, and what each mistake costs it."""
+"""What a client on a duplex connection may send, and what each mistake leads to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a client's side while its answer takes longer, on either event loop and by either sink."""
+"""The end of a client's side while its answer takes longer, on both event loops and with both sinks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our log beside the server's: its handlers, its level, and nothing where somebody has configured ours."""
+"""Our log uses the server's handlers and level, unless somebody has configured ours."""
 
 from __future__ import annotations
 

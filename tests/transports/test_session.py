@@ -1,4 +1,4 @@
-"""Who is asking: bearer, cookie, origin, and the body's limits."""
+"""Tokens in header and cookie, origins, and the limits of the body."""
 
 from __future__ import annotations
 

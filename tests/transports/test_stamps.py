@@ -1,4 +1,4 @@
-"""`RTLAB_STAMPS`: an app that stamps, and what is said where it can't."""
+"""`RTLAB_STAMPS`: an app that stamps, and the error where it cannot write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS before the app, by either event loop and either sink: what is said is heard at once, and the stream lives."""
+"""TLS before the app, on both event loops and with both sinks: events arrive at once, and the stream stays open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers import sooner or later; imported once, in the process that they are forked from."""
+"""The modules that servers import; imported once, in the process that servers are forked from."""
 
 from importlib import import_module
 

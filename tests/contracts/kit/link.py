@@ -1,4 +1,4 @@
-"""A TCP link to a server that a test can cut: what a real client's own reconnect is tried with."""
+"""A TCP proxy to a server that a test can cut: it shows how a real client reconnects by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers shared by the whole test session, one per distinct specification, so that the suite stays quick."""
+"""Servers shared by the whole test session, one per distinct specification: starting one costs more than a test."""
 
 from __future__ import annotations
 

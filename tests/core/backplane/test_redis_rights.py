@@ -1,4 +1,4 @@
-"""Rights that Redis withholds, or takes away while we run: what it refuses is stored nowhere and heard by nobody."""
+"""Rights that Redis withholds, or takes away during operation: what it refuses is neither stored nor delivered."""
 
 from __future__ import annotations
 

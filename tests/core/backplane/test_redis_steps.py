@@ -1,4 +1,4 @@
-"""Redis's clock is set while people are connected: nobody who still renews leaves, and ghosts leave in time."""
+"""Redis's clock is set while users are connected: nobody leaves whose lease is renewed, and ghosts leave in time."""
 
 from __future__ import annotations
 

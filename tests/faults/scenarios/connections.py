@@ -1,4 +1,4 @@
-"""Connections that are cut anywhere, and one order for all who hear."""
+"""Connections that are cut at any byte, and one order for all who receive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames and bodies that no client would send, while others go about their business."""
+"""Frames and bodies that no client would send, while other clients go on undisturbed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peers that never read, and peers that vanish without a word."""
+"""Peers that never read, and peers that vanish without closing their connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ten minutes of coming and going: nothing may stay behind."""
+"""Ten minutes of joins and leaves: no memory, descriptor, task, room or key may be left over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `rtlab` prints where standard output can't carry its marks."""
+"""What `rtlab` prints where standard output cannot encode its marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scaling out for real: two processes on a Redis beside one in memory, from the command to the report's section."""
+"""Scaling out with real servers: two processes on a Redis beside one in memory, up to the report's section."""
 
 from __future__ import annotations
 

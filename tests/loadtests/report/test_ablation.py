@@ -1,4 +1,4 @@
-"""Ablations: pairs of what differs in one thing, and a verdict on batching that the data turn round."""
+"""Ablations: pairs that differ in one thing, and a verdict on batching that follows from the data."""
 
 from __future__ import annotations
 

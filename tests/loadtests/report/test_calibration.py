@@ -1,4 +1,4 @@
-"""Calibrations in words: what is outside of its bound is said, and nothing else is."""
+"""Calibrations in words: a figure outside of its tolerance is named, and no other is."""
 
 from __future__ import annotations
 

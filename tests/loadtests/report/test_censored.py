@@ -1,4 +1,4 @@
-"""What was owed and never came: exact below the first of it, a lower bound from there on, wherever it is shown."""
+"""What was due and never came: percentiles below the first of it are exact, those above are shown as lower bounds."""
 
 from __future__ import annotations
 

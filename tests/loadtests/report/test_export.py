@@ -1,4 +1,4 @@
-"""Exports: what other tools read is what the study holds, in their own formats."""
+"""Exports hold what the study holds, in the formats of other tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is the cheapest in time: by planted figures, and drawn where there is something to draw."""
+"""The cheapest transport within a latency budget: by planted figures, and in the chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door: what is no run, or a run of another shape, is refused with the file, the value and what is allowed."""
+"""Run folders of another shape are refused with the file, the value and what is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a zygote may be asked to fork: says where it is, then ends as it was told."""
+"""What the fork server may be asked to fork: it reports its surroundings, then ends as it was asked to."""
 
 from __future__ import annotations
 

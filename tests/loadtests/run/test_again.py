@@ -1,4 +1,4 @@
-"""Cells that only the circumstances spoilt are measured again; findings are not."""
+"""Cells that only the environment spoilt are measured again; findings are not."""
 
 from __future__ import annotations
 

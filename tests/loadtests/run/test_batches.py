@@ -1,4 +1,4 @@
-"""Reads of several deliveries: the reader's fault only where the schedule had put them apart."""
+"""Reads of several deliveries count against the generator only if the schedule had them apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A link that is not what was asked for is told, and how far off it may be."""
+"""A link that differs from what was asked for is reported; how far it may differ."""
 
 from __future__ import annotations
 

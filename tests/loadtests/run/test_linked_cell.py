@@ -1,4 +1,4 @@
-"""One real cell over a link by whatever mechanism this machine has: what it takes, and what the run tells of it."""
+"""One real cell over a link, by whatever mechanism this machine has: its latency, and what the run records of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever ends the lab, nobody whom it started lives on."""
+"""Whatever ends the lab, no process that it started survives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Children: ended in order, by force if they will not, and quoted by their last words."""
+"""Child processes: ended in order, killed if they do not end, and quoted by their last line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What grows is shown on a line of its own, and called flat only where it is."""
+"""Growth tables: each quantity has a row, and is called flat only where it is."""
 
 from __future__ import annotations
 

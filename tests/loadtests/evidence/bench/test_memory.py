@@ -1,4 +1,4 @@
-"""Allocations are put down to the right place, and none gets lost in the table."""
+"""Allocations are attributed to the right module, and none is missing from the table."""
 
 from __future__ import annotations
 

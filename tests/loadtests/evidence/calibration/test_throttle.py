@@ -1,4 +1,4 @@
-"""Holding a process back: by a control group where one may be made, else by the idle class; and what the lab says."""
+"""Slowing a process down: by a control group where one may be made, else by the idle scheduling class."""
 
 from __future__ import annotations
 

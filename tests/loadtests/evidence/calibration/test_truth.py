@@ -1,4 +1,4 @@
-"""The asked-for calibration: absolute latencies against planted ones. A loaded machine gets three attempts."""
+"""Absolute latencies against planted ones, when asked for. A loaded machine gets three attempts."""
 
 from __future__ import annotations
 

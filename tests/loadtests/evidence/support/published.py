@@ -1,4 +1,4 @@
-"""A small world of published data: three browsers, one engine that took push away, one of which nothing is known."""
+"""A small world of published data: three browsers; one engine removed push, of another nothing is known."""
 
 from __future__ import annotations
 

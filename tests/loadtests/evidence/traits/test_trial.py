@@ -1,4 +1,4 @@
-"""The trials tell a server that answers from one that refuses, keeps silent, or is not there."""
+"""The probes distinguish a server that answers from one that refuses, stays silent, or is not there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users of foreign servers that end a connection with an answer: nothing is lost by it, and nobody is blamed."""
+"""Foreign servers that end a connection with each answer: nothing is lost, and no error is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading goes before parsing, in order, and no slice keeps the hub for long."""
+"""Reading goes before parsing, in order, and no slice blocks the event loop for long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection as users hold it: the end is what the peer said last, whatever one was sending."""
+"""A user's connection: its end is reported by the peer's last message, also while the user sends."""
 
 from __future__ import annotations
 

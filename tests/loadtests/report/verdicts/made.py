@@ -1,4 +1,4 @@
-"""Evidence in which everything is as the guide's critics would have it: each test changes one thing and looks again."""
+"""Evidence of a run in which every sentence is decided: each test changes one thing and decides again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each verdict follows from data: changed data turn it round, missing data leave it open."""
+"""Each verdict follows from data: changed data change it, missing data leave it open."""
 
 from __future__ import annotations
 

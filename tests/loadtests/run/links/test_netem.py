@@ -1,4 +1,4 @@
-"""What tc is told. That it works only a kernel with netem can show: there `test_route` lays its links by it."""
+"""The command line for tc. Whether it works, only a kernel with netem shows: there `test_route` uses it."""
 
 from __future__ import annotations
 
