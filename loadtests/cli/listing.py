@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
+from loadtests.records import adapter as adapters
 from loadtests.records import repeats, store
-from loadtests.records.adapters import adapter as adapters
 from loadtests.records.errors import RunError
-from loadtests.run.scenarios import scenario as scenarios
+from loadtests.run import scenario as scenarios
 from loadtests.run.targets import TARGETS
 
 _UNCUT = 10_000  # columns
@@ -22,7 +22,7 @@ def show(runs_folder: Path) -> int:
     if not console.is_terminal:
         console = Console(width=_UNCUT)  # a pipe has no width, and whoever reads it wants whole ids
     console.print(f"transports: {', '.join(target.name for target in TARGETS)}", highlight=False)
-    console.print(f"adapters: {', '.join(adapters.named())}\n", highlight=False)
+    console.print(f"adapters: {', '.join(adapters.FILES.named())}\n", highlight=False)
     console.print(_scenarios())
     console.print(_runs(runs_folder))
     return 0
@@ -30,8 +30,8 @@ def show(runs_folder: Path) -> int:
 
 def _scenarios() -> Table:
     table = Table("scenario", "what it shows", box=None, title="scenarios", title_justify="left")
-    for name, path in scenarios.named().items():
-        table.add_row(name, scenarios.read(path).about)
+    for name, path in scenarios.FILES.named().items():
+        table.add_row(name, scenarios.FILES.read(path).about)
     return table
 
 

@@ -16,16 +16,15 @@ import msgspec
 import pyarrow.parquet as pq
 
 from loadtests.evidence.bisection import Search
+from loadtests.records.cell_spec import Slo
 from loadtests.records.errors import UsageError
-from loadtests.records.manifest import Value
 from loadtests.records.repeats import SEARCHED
-from loadtests.records.schema import Cell, Run, Validity
-from loadtests.records.slo import Slo
+from loadtests.records.schema import Cell, Run, Validity, Value
 from loadtests.records.store import RunStore
 from loadtests.report.bounds import AtLeast, greatest
 from loadtests.run import again
 from loadtests.run.plan import PlannedCell
-from loadtests.run.scenarios.scenario import Scenario
+from loadtests.run.scenario import Scenario
 
 KIND = SEARCHED
 

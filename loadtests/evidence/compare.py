@@ -12,17 +12,17 @@ from rich.console import Console
 from loadtests.evidence import capacity as searched
 from loadtests.evidence.capacity import Bounds
 from loadtests.evidence.request import Request
+from loadtests.records.cell_spec import Slo
 from loadtests.records.errors import LabError, UsageError
-from loadtests.records.slo import Slo
 from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
 from loadtests.run import experiment, foreign, progress, scaling, targets
+from loadtests.run import scenario as scenarios
 from loadtests.run.experiment import Experiment, Outcome
 from loadtests.run.links import route as routes
 from loadtests.run.plan import PlannedCell
 from loadtests.run.progress import Display
 from loadtests.run.scaling import Scaling
-from loadtests.run.scenarios import scenario as scenarios
-from loadtests.run.scenarios.scenario import Scenario
+from loadtests.run.scenario import Scenario
 from loadtests.run.servers import ServerSettings
 from loadtests.run.targets import Target
 

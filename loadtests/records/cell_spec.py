@@ -1,4 +1,4 @@
-"""What one cell asks of the generator, and what the generator answers: values only.
+"""What one cell asks of the generator, and what the generator answers; the objective of a load. Values only.
 
 The lab writes a `CellSpec` as JSON, starts `python -m loadtests.load.users.generator SPEC OUT_DIR` and reads, line by
 line, `Progress` objects from its standard output. In OUT_DIR the generator leaves `samples.parquet` and
@@ -11,13 +11,16 @@ so a refused connection is tried again until `connect_timeout_s` is over.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
-from loadtests.records.adapters.adapter import Adapter
+from loadtests.records.adapter import Adapter
+from loadtests.records.errors import ScenarioError
 
 DOWNSTREAM, CHAT, ECHO = "downstream", "chat", "echo"
 DIRECTIONS = (DOWNSTREAM, CHAT, ECHO)
-"""Publishers apart from those who listen; every listener of a room publishes too; each alone in a room with itself."""
+"""Publishers are no subscribers; every subscriber of a room publishes too; each is alone in a room with itself."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +41,20 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def users(self) -> int:
         """How many users the load needs when it publishes: where listeners talk, there is nobody else."""
         return self.subscribers + (self.publishers * self.rooms if self.direction == DOWNSTREAM else 0)
+
+
+class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A service level objective. A condition keeps it within both limits and without an invalid cell."""
+
+    p99_ms: float  # delivery latency
+    reach_percent: float = 100.0  # of the deliveries promised
+
+    def check(self) -> None:
+        """Raise ScenarioError unless the limits are ones that can be kept."""
+        if not (math.isfinite(self.p99_ms) and self.p99_ms > 0):
+            raise ScenarioError(f"slo.p99_ms is {self.p99_ms:g}; allowed: above 0")
+        if not 0 < self.reach_percent <= 100:
+            raise ScenarioError(f"slo.reach_percent is {self.reach_percent:g}; allowed: above 0, at most 100")
 
 
 _GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, lie evenly spread for any number of users
@@ -72,6 +89,20 @@ class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hold_s: float = 0.0  # memory cells: keep everybody connected this long, and publish nothing
     adapter: Adapter | None = None  # of a server that is not ours
     deflate: bool = False  # WebSocket clients offer permessage-deflate
+
+
+ORDER_DESCRIPTORS = 3  # that go with an order: standard output, standard error, the socket for pid and exit code
+ORDER_MOST_BYTES = 65_536
+
+
+class ForkOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lab sends to the fork server: one process to fork, and what a child of the lab would inherit."""
+
+    module: str  # has `main(arguments) -> exit code`
+    arguments: tuple[str, ...]
+    folder: str  # the working directory
+    cores: tuple[int, ...]  # to run on; empty: all
+    open_files: int  # the soft limit
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

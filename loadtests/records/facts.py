@@ -1,4 +1,7 @@
-"""The support facts: their shape, the committed file, their age. Values only; making them is `published`'s work."""
+"""What is known of browsers (`facts.json`) and of transports' connections (`traits.json`): shapes, reading, age.
+
+Values only: `loadtests.evidence.support` makes the facts, `loadtests.evidence.traits` the traits.
+"""
 
 from __future__ import annotations
 
@@ -97,3 +100,25 @@ def stale(facts: Facts, today: date) -> str:
         f"The browser facts are of {facts.oldest}, {age_days} days old (a year is {STALE_AFTER_DAYS}): "
         "python -m loadtests.evidence.support --newest makes them anew."
     )
+
+
+class Trait(msgspec.Struct, frozen=True):
+    """What one connection of a transport can do, as `python -m loadtests.evidence.traits` found it."""
+
+    transport: str
+    duplex: bool  # a message sent on the connection that carries events came back on it, and it stayed open
+    proxy: str  # through nginx's defaults: "passes", "held back", "refused"; "": not tried
+    proxy_told: str  # the same with the settings that nginx's manual names for streams
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """`traits.json`."""
+
+    schema: int
+    commit: str
+    nginx: str  # version; "": there was none
+    rows: tuple[Trait, ...]
+
+    def row(self, transport: str) -> Trait | None:
+        """Return one transport's row."""
+        return next((row for row in self.rows if row.transport == transport), None)

@@ -96,6 +96,11 @@ TIMELINE = pa.schema(
 )
 
 
+Value = str | int | float | bool | None
+Manifest = dict[str, dict[str, Value]]
+"""A run's environment: section -> key -> value."""
+
+
 class Phase:
     """Values of the `phase` columns."""
 
@@ -236,7 +241,7 @@ class Run(msgspec.Struct, frozen=True):
     started_utc: str
     elapsed_s: float
     planned_cells: int
-    manifest: dict[str, dict[str, str | int | float | bool | None]]  # section -> key -> value
+    manifest: Manifest
     protected: tuple[str, ...]  # manifest keys ("section.key") that must agree for two runs to be combined
     claims: dict[str, float]  # the guide's claimed latency in ms, by transport
     cells: tuple[Cell, ...] = ()

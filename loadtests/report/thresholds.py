@@ -19,7 +19,7 @@ from loadtests.report.bounds import AtLeast
 from loadtests.report.figures import FIGURES, MEMORY, UNITS
 
 if TYPE_CHECKING:
-    from loadtests.records.slo import Slo
+    from loadtests.records.cell_spec import Slo
     from loadtests.report.condition import Result
     from loadtests.report.study import Study
 

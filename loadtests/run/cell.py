@@ -26,7 +26,7 @@ from loadtests.run.outcome import Memory, Outcome, cell_of, judged
 from loadtests.run.plan import PlannedCell
 from loadtests.run.sampler import Sampler
 from loadtests.run.scaling import Scaling
-from loadtests.run.scenarios.scenario import SCALED
+from loadtests.run.scenario import SCALED
 from loadtests.run.servers import HOST, Server, ServerSettings, free_port
 
 _PORT_ATTEMPTS = 3

@@ -10,20 +10,18 @@ from pathlib import Path
 from typing import Protocol
 
 from loadtests.load.clients import sockets
-from loadtests.records import manifest
 from loadtests.records.calibration import Check
 from loadtests.records.errors import Interrupted, LabError
-from loadtests.records.manifest import Manifest, Value
-from loadtests.records.schema import SCHEMA_VERSION, Run
+from loadtests.records.schema import SCHEMA_VERSION, Manifest, Run, Value
 from loadtests.records.store import RunStore
-from loadtests.run import again, cores, plan
+from loadtests.run import again, cores, manifest, plan
 from loadtests.run import cell as cells
 from loadtests.run.cell import Bench
 from loadtests.run.interrupt import Interrupt
 from loadtests.run.plan import PlannedCell
 from loadtests.run.progress import Display
 from loadtests.run.scaling import Scaling
-from loadtests.run.scenarios.scenario import SCALED, Scenario
+from loadtests.run.scenario import SCALED, Scenario
 from loadtests.run.servers import ServerSettings
 from loadtests.run.targets import CLAIMS_MS, Target
 

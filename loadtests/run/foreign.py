@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from loadtests.records.adapters import adapter as adapters
-from loadtests.records.adapters.adapter import Adapter
+from loadtests.records import adapter as adapters
+from loadtests.records.adapter import Adapter
 from loadtests.records.cell_spec import CHAT
 from loadtests.records.errors import AdapterError, ServerError, UsageError
 from loadtests.run import listeners
-from loadtests.run.scenarios.scenario import Scenario
+from loadtests.run.scenario import Scenario
 
 TOKEN_VARIABLE = "RTLAB_TARGET_TOKEN"  # noqa: S105  # the variable's name
 FORWARDS = (
@@ -71,7 +71,7 @@ def selected(urls: Sequence[str], names: Sequence[str]) -> tuple[Foreign, ...]:
         raise UsageError(f"--target is given {len(urls)} times: a run measures one foreign server; make a run for each")
     (url,) = urls
     if not names:
-        raise UsageError(f"--target {url} needs --adapter: a TOML file or one of {', '.join(adapters.named())}")
+        raise UsageError(f"--target {url} needs --adapter: a TOML file or one of {', '.join(adapters.FILES.named())}")
     host, port = _split(url)
     try:
         found = [each for name in names for each in adapters.find(name)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import UsageError
 from loadtests.records.link_spec import Link, parse
-from loadtests.run.scenarios.scenario import BUDGET, CellPlan, Scenario
+from loadtests.run.scenario import BUDGET, CellPlan, Scenario
 from loadtests.run.targets import Target
 
 _RETRANSMITTED_S = 2.0  # Linux' first retransmission timeouts are 0.2 s and more, and double

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.catalogue import Record, records
-from loadtests.records.adapters.adapter import LONGPOLL
+from loadtests.records.adapter import LONGPOLL
 from loadtests.records.cell_spec import FOREIGN_USER
 from loadtests.records.errors import UsageError
 from loadtests.run.foreign import Foreign

@@ -18,8 +18,8 @@ from typing import IO
 
 import msgspec
 
+from loadtests.records.cell_spec import ORDER_MOST_BYTES, ForkOrder
 from loadtests.records.errors import GeneratorError
-from loadtests.records.order import MOST_BYTES, Order
 from loadtests.run import cores, orphans
 from loadtests.run.process import Running
 
@@ -98,7 +98,7 @@ class Zygote:
 
     def fork(self, module: str, arguments: Sequence[str], *, log: Path, on_cores: frozenset[int] = frozenset()) -> Fork:
         """Run `module`'s `main(arguments)` in a process of its own; its errors go to `log`. Raises GeneratorError."""
-        order = Order(
+        order = ForkOrder(
             module=module,
             arguments=tuple(arguments),
             folder=str(Path.cwd()),
@@ -106,7 +106,7 @@ class Zygote:
             open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )
         told = msgspec.json.encode(order)
-        assert len(told) <= MOST_BYTES
+        assert len(told) <= ORDER_MOST_BYTES
         orders = self._open()
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()

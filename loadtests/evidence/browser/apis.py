@@ -11,7 +11,7 @@ import msgspec
 
 from loadtests.evidence.browser.engines import Browser
 from loadtests.records.errors import BrowserError
-from loadtests.records.manifest import Value
+from loadtests.records.schema import Value
 
 EXPRESSIONS = {
     "websocket": "typeof WebSocket === 'function'",

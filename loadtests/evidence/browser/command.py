@@ -14,17 +14,15 @@ from loadtests.evidence.browser import findings, http2, tables
 from loadtests.evidence.browser.engines import ENGINES, Engine
 from loadtests.evidence.browser.findings import LANES, PAGE, Durations
 from loadtests.evidence.browser.page import Latency, probe
-from loadtests.records import manifest
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import BrowserError, Interrupted, LabError, ServerError
-from loadtests.records.manifest import Value
-from loadtests.records.schema import SCHEMA_VERSION, Cell, Costs, Run, Validity, Verdict
+from loadtests.records.schema import SCHEMA_VERSION, Cell, Costs, Run, Validity, Value, Verdict
 from loadtests.records.store import RunStore
 from loadtests.run import cell as cells
-from loadtests.run import cores, experiment, plan, targets
+from loadtests.run import cores, experiment, manifest, plan, targets
 from loadtests.run.interrupt import Interrupt
 from loadtests.run.plan import PlannedCell
-from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from loadtests.run.scenario import CellPlan, Scenario
 from loadtests.run.servers import Server, ServerSettings
 from loadtests.run.targets import Target
 

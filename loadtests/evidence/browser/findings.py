@@ -9,7 +9,7 @@ import numpy as np
 from loadtests.evidence.browser import apis
 from loadtests.evidence.browser.engines import Browser
 from loadtests.evidence.browser.page import Clock, Connections, Flood, Hidden, Nothing, Outage, Sent, probe
-from loadtests.records.manifest import Value
+from loadtests.records.schema import Value
 
 PAGE = "/?join=no"
 """The race page with its own lanes at rest: they would hold connections."""

@@ -12,7 +12,7 @@ import psutil
 from core.auth import sign
 from loadtests.evidence.browser.engines import Browser
 from loadtests.evidence.browser.page import Nothing, Refusal, Streams, probe
-from loadtests.records.manifest import Value
+from loadtests.records.schema import Value
 from loadtests.run.servers import Server
 
 STREAMS_TRIED = 30  # five times what a browser gives one server over HTTP/1.1

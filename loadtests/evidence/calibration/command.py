@@ -12,11 +12,11 @@ import msgspec
 from rich.console import Console
 
 from loadtests.evidence.calibration import omission, selftest, suite, weak
-from loadtests.records import manifest, store
+from loadtests.records import store
 from loadtests.records.calibration import CALIBRATION_VERSION, Calibration, Check
 from loadtests.records.errors import UsageError
 from loadtests.report import calibration as words
-from loadtests.run import cores, progress, targets
+from loadtests.run import cores, manifest, progress, targets
 from loadtests.run.plan import PlannedCell
 from loadtests.run.progress import Display
 from loadtests.run.targets import Target

@@ -11,7 +11,7 @@ from pathlib import Path
 from loadtests.evidence.calibration import suite
 from loadtests.evidence.calibration.trial import TrialError
 from loadtests.records.calibration import Check
-from loadtests.records.manifest import Value
+from loadtests.records.schema import Value
 from loadtests.run.targets import Target
 
 

@@ -15,7 +15,7 @@ from loadtests.run import experiment, targets
 from loadtests.run.experiment import Experiment
 from loadtests.run.plan import PlannedCell
 from loadtests.run.progress import Display
-from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from loadtests.run.scenario import CellPlan, Scenario
 from loadtests.run.servers import ServerSettings
 
 TRANSPORT = "websocket"

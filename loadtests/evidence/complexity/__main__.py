@@ -18,7 +18,7 @@ from core.catalogue import records
 from loadtests.evidence.complexity.counts import UnreadableSourceError
 from loadtests.evidence.complexity.inventory import Part, parts
 from loadtests.evidence.complexity.needs import Need, need
-from loadtests.records import manifest
+from loadtests.run import manifest
 
 SCHEMA = 1
 _ROOT = Path(__file__).parents[3]

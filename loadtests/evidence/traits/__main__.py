@@ -19,10 +19,9 @@ from core.auth import sign
 from loadtests.evidence.traits import proxy
 from loadtests.evidence.traits.speakers import MULTIPLEXED, SPEAKERS
 from loadtests.evidence.traits.trial import Door, duplex, passage
-from loadtests.records import manifest
 from loadtests.records.errors import LabError
-from loadtests.records.traits import Trait, Traits
-from loadtests.run import targets
+from loadtests.records.facts import Trait, Traits
+from loadtests.run import manifest, targets
 from loadtests.run.servers import Server, ServerSettings
 
 _SCHEMA = 1

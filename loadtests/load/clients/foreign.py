@@ -17,7 +17,7 @@ from loadtests.load.clients.polls import LongPollClient, shared
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.clients.sse import SseClient
 from loadtests.load.clients.websocket import BINARY, TEXT, WebSocketClient, build_frame
-from loadtests.records.adapters.adapter import LONGPOLL, SSE, Adapter, filled
+from loadtests.records.adapter import LONGPOLL, SSE, Adapter, filled
 
 _STAMPED = re.compile(rb"T\d+\.\d+\.\d+\.\d+\.[0-9a-f]+\.x*")
 _NO_NEWS = frozenset({204, 304, 408})

@@ -14,7 +14,7 @@ from loadtests.load.clients.foreign import ForeignPollClient, ForeignPublishClie
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.users.link import Link
 from loadtests.load.users.raw_user import REOPEN_S, PostingUser, RawUser
-from loadtests.records.adapters.adapter import Adapter
+from loadtests.records.adapter import Adapter
 
 
 class ForeignUser(PostingUser):

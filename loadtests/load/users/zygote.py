@@ -1,9 +1,9 @@
 """The process that generators are forked from: it has imported what would take each of them a second.
 
 `python -m loadtests.load.users.zygote LEASH` has a Unix stream socket as its standard input. Each message there is one
-`Order`, with three descriptors: the new process's standard output and standard error, and a socket that is told its pid
-and, once it has ended, its exit code, a line each. Ends when the socket does; who was forked lives on, but not longer
-than the lab: LEASH is the descriptor of a pipe that closes with it.
+`ForkOrder`, with three descriptors: the new process's standard output and standard error, and a socket that is told its
+pid and, once it has ended, its exit code, a line each. Ends when the socket does; the forked processes live on, but not
+longer than the lab: LEASH is the descriptor of a pipe that closes with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gevent.monkey import get_original
 from gevent.os import fork_gevent
 
 from loadtests.load.users import generator, transports  # noqa: F401  # for the forks, which need no import then
-from loadtests.records.order import DESCRIPTORS, MOST_BYTES, Order
+from loadtests.records.cell_spec import ORDER_DESCRIPTORS, ORDER_MOST_BYTES, ForkOrder
 
 # gevent's own would run its hub, or wait for it to run: it makes no turn here, and starts anew in each fork.
 _select = get_original("select", "select")
@@ -49,7 +49,7 @@ def end_with(leash: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def serve(lab: RawSocket) -> Order | None:
+def serve(lab: RawSocket) -> ForkOrder | None:
     """Fork for each order: returns it in the new process, and None in this one when nobody can order any more."""
     living: dict[int, tuple[int, RawSocket]] = {}  # a pipe's end that closes with a process: its pid, and whom to tell
     while True:
@@ -61,12 +61,12 @@ def serve(lab: RawSocket) -> Order | None:
             keeper.close()
         if lab.fileno() not in ready:
             continue
-        told, descriptors, _, _ = socket.recv_fds(lab, MOST_BYTES, DESCRIPTORS)  # type: ignore[arg-type]
+        told, descriptors, _, _ = socket.recv_fds(lab, ORDER_MOST_BYTES, ORDER_DESCRIPTORS)  # type: ignore[arg-type]
         if not told:
             return None
         output, errors, keeper_fd = descriptors
         keeper = RawSocket(socket.AF_UNIX, socket.SOCK_STREAM, 0, keeper_fd)
-        order = msgspec.json.decode(told, type=Order)
+        order = msgspec.json.decode(told, type=ForkOrder)
         seen_alive, alive = os.pipe()
         pid = fork_gevent()
         if not pid:
@@ -83,7 +83,7 @@ def serve(lab: RawSocket) -> Order | None:
         _tell(keeper, pid)
 
 
-def _settle(order: Order, output: int, errors: int) -> None:
+def _settle(order: ForkOrder, output: int, errors: int) -> None:
     """Make a fork what a program that the lab had started would be."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -15,8 +15,8 @@ import msgspec
 
 from loadtests.records import facts as support
 from loadtests.records.errors import RunError, SupportError
+from loadtests.records.facts import Traits
 from loadtests.records.schema import Run
-from loadtests.records.traits import Traits
 from loadtests.report.study import Study
 
 T = TypeVar("T")

@@ -19,8 +19,7 @@ from pathlib import Path
 import pytest
 
 from core.auth import sign
-from loadtests.records import store
-from loadtests.records.adapters import adapter
+from loadtests.records import adapter, store
 from loadtests.records.schema import Cell, Run
 from loadtests.run.servers import free_port
 from tests.conftest import missing

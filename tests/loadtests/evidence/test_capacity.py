@@ -11,16 +11,15 @@ import pytest
 
 from loadtests.evidence import capacity
 from loadtests.evidence.capacity import Bounds, Rounds, against
-from loadtests.records.cell_spec import Load
+from loadtests.records.cell_spec import Load, Slo
 from loadtests.records.errors import UsageError
 from loadtests.records.schema import PUBLISHES, SAMPLES, TIMELINE, Cell, Counts, Phase, Validity, Verdict
-from loadtests.records.slo import Slo
 from loadtests.records.store import RunStore
 from loadtests.report import capacity as brackets
 from loadtests.report.bounds import AtLeast
 from loadtests.run import plan, targets
 from loadtests.run.plan import PlannedCell
-from loadtests.run.scenarios.scenario import CellPlan, Scenario, find
+from loadtests.run.scenario import CellPlan, Scenario, find
 from tests.loadtests.records.test_store import cell, new_run
 
 SLO = Slo(p99_ms=50.0)

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from loadtests.records.errors import RunError
-from loadtests.records.manifest import Value
-from loadtests.records.schema import Run
+from loadtests.records.schema import Run, Value
 from loadtests.report import comparable
 from tests.loadtests.records.test_store import cell, new_run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.records.slo import Slo
+from loadtests.records.cell_spec import Slo
 from loadtests.report.study import Study, study
 from loadtests.report.thresholds import Threshold, ThresholdError, judge, of_slo, parse, require_known
 from tests.loadtests.report import synthetic

@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from loadtests.records.schema import Cell, Counts, Instrument, Validity, Verdict
-from loadtests.run import again, plan, targets, validity
+from loadtests.run import again, plan, scenario, targets, validity
 from loadtests.run.plan import PlannedCell
-from loadtests.run.scenarios import scenario
 
 PLANNED = plan.draw(scenario.find("compare"), targets.TARGETS, seed=1)
 COUNTS = Counts(

@@ -22,7 +22,7 @@ from loadtests.run.cell import Bench, spec_of
 from loadtests.run.experiment import Experiment, Outcome
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scaling import Scaling
-from loadtests.run.scenarios.scenario import CellPlan, Scenario, scaled_out
+from loadtests.run.scenario import CellPlan, Scenario, scaled_out
 from loadtests.run.servers import Server, ServerSettings
 from loadtests.run.zygote import ZYGOTE
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from loadtests.records.adapters.adapter import Adapter, Publish, Subscribe, find
+from loadtests.records.adapter import Adapter, Publish, Subscribe, find
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import ServerError, UsageError
 from loadtests.records.schema import Validity
@@ -25,7 +25,7 @@ from loadtests.run.cell import spec_of
 from loadtests.run.foreign import TOKEN_VARIABLE, Foreign, ForeignServer
 from loadtests.run.outcome import Memory, Outcome, judged
 from loadtests.run.sampler import Reading
-from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from loadtests.run.scenario import CellPlan, Scenario
 from tests.loadtests.run import synthetic
 
 WANTS_TOKEN = """

@@ -12,7 +12,7 @@ from loadtests.records.cell_spec import Load
 from loadtests.run import experiment, targets
 from loadtests.run.cell import Bench
 from loadtests.run.experiment import Experiment
-from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from loadtests.run.scenario import CellPlan, Scenario
 from loadtests.run.servers import ServerSettings
 from tests.loadtests.run.test_experiment import Quiet
 

@@ -12,7 +12,7 @@ from loadtests.records.cell_spec import Load
 from loadtests.run import experiment, targets
 from loadtests.run.experiment import Experiment
 from loadtests.run.links import route
-from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from loadtests.run.scenario import CellPlan, Scenario
 from loadtests.run.servers import ServerSettings
 from tests.loadtests.cli.test_cli import rtlab
 from tests.loadtests.run.test_experiment import Quiet

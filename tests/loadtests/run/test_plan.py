@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import UsageError
-from loadtests.run import plan, targets
-from loadtests.run.scenarios import scenario
-from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from loadtests.run import plan, scenario, targets
+from loadtests.run.scenario import CellPlan, Scenario
 from loadtests.run.servers import ServerSettings
 from loadtests.run.targets import TARGETS, Target
 

@@ -12,7 +12,7 @@ from loadtests.records.schema import Cell, Validity, Verdict
 from loadtests.run import plan, progress, targets
 from loadtests.run.plan import PlannedCell
 from loadtests.run.progress import LiveDisplay, PlainDisplay, Remaining
-from loadtests.run.scenarios.scenario import CellPlan, Scenario
+from loadtests.run.scenario import CellPlan, Scenario
 from tests.loadtests.records.test_store import cell as made_cell
 
 

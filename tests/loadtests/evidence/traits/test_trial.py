@@ -15,7 +15,7 @@ from loadtests.evidence.traits import __main__ as command
 from loadtests.evidence.traits import proxy
 from loadtests.evidence.traits.speakers import MULTIPLEXED, SPEAKERS, Speaker
 from loadtests.evidence.traits.trial import Door, Passage, duplex, passage
-from loadtests.records.traits import Traits
+from loadtests.records.facts import Traits
 from tests.conftest import missing
 
 BRIEF_S = 0.3

@@ -10,7 +10,7 @@ import pytest
 
 from loadtests.load.clients import foreign, stamp
 from loadtests.load.clients.base import Access, Client, Closed, Endpoint
-from loadtests.records.adapters.adapter import Adapter, Publish, Subscribe
+from loadtests.records.adapter import Adapter, Publish, Subscribe
 
 ACCESS = Access(Endpoint("h", 80), "r1", "t0k")
 FIRST, SECOND = (stamp.build(0, message, 1000 + message, 2000, 64) for message in (0, 1))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from loadtests.evidence.calibration.trial import describe_cell, run_generator
-from loadtests.records.adapters.adapter import Adapter, Publish, Subscribe
+from loadtests.records.adapter import Adapter, Publish, Subscribe
 from loadtests.records.cell_spec import FOREIGN_USER, Load
 from tests.loadtests.load.users import closing_server as closing
 

@@ -17,7 +17,7 @@ from loadtests.load.users.inbox import Inbox
 from loadtests.load.users.link import Link
 from loadtests.load.users.readers import Readers
 from loadtests.load.users.transports import SseUser
-from loadtests.records.adapters.adapter import Adapter, Publish, Subscribe
+from loadtests.records.adapter import Adapter, Publish, Subscribe
 from loadtests.records.cell_spec import Load
 
 ADAPTER = Adapter(

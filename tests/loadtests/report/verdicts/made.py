@@ -8,9 +8,8 @@ from dataclasses import replace
 import msgspec
 
 from loadtests.records import facts
-from loadtests.records.facts import Share
+from loadtests.records.facts import Share, Trait, Traits
 from loadtests.records.schema import Run, Validity
-from loadtests.records.traits import Trait, Traits
 from loadtests.report import claims
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.claims import GUIDE_LATENCY_MS

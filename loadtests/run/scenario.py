@@ -1,4 +1,4 @@
-"""A scenario: which transports, which loads, how often. Named ones lie beside this file as TOML.
+"""A scenario: which transports, which loads, how often. Named ones lie in `scenarios/` as TOML.
 
 Values and reading only. A scenario file has the same shape whoever wrote it:
 
@@ -17,20 +17,18 @@ Values and reading only. A scenario file has the same shape whoever wrote it:
 
 from __future__ import annotations
 
-import math
 import re
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, product
 from pathlib import Path
 
 import msgspec
 
-from loadtests.records import toml_file
-from loadtests.records.cell_spec import DIRECTIONS, DOWNSTREAM, ECHO, Load
+from loadtests.records.cell_spec import DIRECTIONS, DOWNSTREAM, ECHO, Load, Slo
 from loadtests.records.errors import ScenarioError
 from loadtests.records.link_spec import LOOPBACK, canonical
 from loadtests.records.repeats import SUFFIX
-from loadtests.records.slo import Slo
-from loadtests.run.scenarios.sweep import swept
+from loadtests.records.toml_file import TomlFiles
 
 ARRIVALS = ("constant", "poisson", "burst")
 BUDGET = "budget"  # cells whose server stamps the steps of each event
@@ -40,7 +38,25 @@ SCALED = "scaled"  # a kind that no file asks for: `scaled_out` adds its cells
 SCALED_SUFFIX = "-redis"
 FANOUTS = ("", "direct", "portable")
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+SWEPT = {"subscribers": int, "rooms": int, "publishers": int, "rate_per_s": float, "payload_bytes": int}
+"""Fields of the load that may be swept, with the type of their values."""
+
+_NAME = "[A-Za-z0-9_.-]{1,64}"
+_DAY_S = 86_400
+_RANGES = {
+    "blocks": (1, 1000, ""),
+    "users": (1, 100_000, ""),
+    "warm_up_s": (0, _DAY_S, " seconds"),
+    "measured_s": (0.1, _DAY_S, " seconds"),
+    "grace_s": (0, _DAY_S, " seconds"),
+    "coalesce_ms": (0, 1000, ""),
+    "subscribers": (1, 100_000, ""),
+    "publishers": (1, 1000, ""),
+    "payload_bytes": (64, 4096, ""),
+    "poll_interval_s": (0.01, _DAY_S, " seconds"),
+    "poll_wait_s": (0, 55, ""),
+}
+"""Least and greatest value of each field, whether it is the scenario's, a cell's or a load's, and their unit."""
 
 
 class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,44 +94,43 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calibrate: bool = False  # a short calibration precedes the first cell
 
 
-def named() -> dict[str, Path]:
-    """Return the scenarios that come with the lab, by name, in alphabetical order."""
-    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
-
-
 def find(name_or_path: str) -> Scenario:
-    """Return the scenario called `name_or_path`, or the one in the TOML file of that path."""
-    known = named()
-    if name_or_path in known:
-        return read(known[name_or_path])
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or path.is_file():
-        return read(path)
-    raise ScenarioError(f"no scenario {name_or_path!r}: give the path of a TOML file or one of {', '.join(known)}")
-
-
-def read(path: Path) -> Scenario:
-    """Read and check one scenario file; ScenarioError says what is wrong with it."""
-    scenario = toml_file.read(path, Scenario, "scenario", ScenarioError)
-    try:
-        scenario = _spelt_out(scenario)
-        check(scenario)
-    except ScenarioError as error:
-        raise ScenarioError(f"{path}: {error}") from None
-    return scenario
+    """Return the scenario called `name_or_path`, or the one in the TOML file of that path. Raises ScenarioError."""
+    return FILES.find(name_or_path)
 
 
 def _spelt_out(scenario: Scenario) -> Scenario:
-    """Return the scenario with a cell for each combination of its sweeps, and every cell's publishers counted."""
-    loads = [(cell, load) for cell in scenario.cells for load in swept(cell.load, cell.sweep)]
+    """Return the scenario, checked, with a cell for each combination of its sweeps and each cell's publishers."""
     cells = (
-        msgspec.structs.replace(cell, load=_peopled(load), sweep={}, link=canonical(cell.link)) for cell, load in loads
+        msgspec.structs.replace(cell, load=_peopled(load), sweep={}, link=canonical(cell.link))
+        for cell in scenario.cells
+        for load in _swept(cell.load, cell.sweep)
     )
-    return msgspec.structs.replace(scenario, cells=tuple(cells))
+    scenario = msgspec.structs.replace(scenario, cells=tuple(cells))
+    check(scenario)
+    return scenario
+
+
+FILES = TomlFiles(Path(__file__).with_name("scenarios"), Scenario, "scenario", ScenarioError, _spelt_out)
+
+
+def _swept(load: Load, sweep: Mapping[str, Sequence[int | float]]) -> Iterator[Load]:
+    """Yield the load with each combination of values, named after them; the load itself without a sweep."""
+    for field, values in sweep.items():
+        if field not in SWEPT:
+            raise ScenarioError(f"sweep has the field {field}; allowed: {', '.join(SWEPT)}")
+        _need(bool(values), f"sweep.{field}", "empty", "at least one value")
+        for value in values:
+            if SWEPT[field] is int and not isinstance(value, int):
+                raise ScenarioError(f"sweep.{field} holds {value}; allowed: whole numbers")
+    for combination in product(*sweep.values()):
+        given = dict(zip(sweep, combination, strict=True))
+        name = "-".join((load.name, *(f"{field}{value:g}" for field, value in given.items())))
+        yield msgspec.convert({**msgspec.structs.asdict(load), **given, "name": name}, Load)
 
 
 def _peopled(load: Load) -> Load:
-    """Return the load with as many publishers per room as its direction makes: all who listen there, unless apart."""
+    """Return the load with its publishers per room: every subscriber of the room, unless publishers are apart."""
     if load.direction == DOWNSTREAM:
         return load
     _need(load.publishers == 1, "publishers", load.publishers, f"left out where the direction is {load.direction}")
@@ -132,13 +147,9 @@ def _peopled(load: Load) -> Load:
 
 def check(scenario: Scenario) -> None:
     """Raise ScenarioError unless every value is one that can be run."""
-    _need(_NAME.fullmatch(scenario.name) is not None, "name", scenario.name, "[A-Za-z0-9_.-]{1,64}")
+    _check_name("name", scenario.name)
     _need(bool(scenario.cells), "cells", "none", "at least one [[cells]]")
-    _need(1 <= scenario.blocks <= 1000, "blocks", scenario.blocks, "1..1000")
-    _need(1 <= scenario.users <= 100_000, "users", scenario.users, "1..100000")
-    _seconds("warm_up_s", scenario.warm_up_s, least=0.0)
-    _seconds("measured_s", scenario.measured_s, least=0.1)
-    _seconds("grace_s", scenario.grace_s, least=0.0)
+    _check_ranges(scenario)
     if scenario.slo is not None:
         scenario.slo.check()
     for cell in scenario.cells:
@@ -209,19 +220,13 @@ def _check_against(cell: CellPlan, scenario: Scenario) -> None:
 
 
 def _check_cell(cell: CellPlan) -> None:
+    load = cell.load
     _need(cell.kind in KINDS, "kind", cell.kind, ", ".join(KINDS))
     _need(not cell.stamps, "stamps", cell.stamps, f"left out: servers stamp in cells of the kind {BUDGET}")
     _need(cell.fanout in FANOUTS, "fanout", cell.fanout, ", ".join(filter(None, FANOUTS)))
-    _need(0 <= cell.coalesce_ms <= 1000, "coalesce_ms", cell.coalesce_ms, "0..1000")
-    if cell.blocks is not None:
-        _need(1 <= cell.blocks <= 1000, "blocks", cell.blocks, "1..1000")
-    if cell.warm_up_s is not None:
-        _seconds("warm_up_s", cell.warm_up_s, least=0.0)
-    if cell.measured_s is not None:
-        _seconds("measured_s", cell.measured_s, least=0.1)
-    load = cell.load
+    _check_ranges(cell)
     if cell.kind == "memory":
-        _seconds("hold_s", cell.hold_s, least=0.5)
+        _need(0.5 <= cell.hold_s <= _DAY_S, "hold_s", cell.hold_s, f"0.5..{_DAY_S} seconds")
         _need(load.rate_per_s == 0, "rate_per_s", load.rate_per_s, "0 in a memory cell")
         _need(cell.link == LOOPBACK, "link", cell.link, f"{LOOPBACK} in a memory cell")
     else:
@@ -231,23 +236,23 @@ def _check_cell(cell: CellPlan) -> None:
 
 
 def _check_load(load: Load) -> None:
-    _need(_NAME.fullmatch(load.name) is not None, "load.name", load.name, "[A-Za-z0-9_.-]{1,64}")
-    _need(
-        not load.name.endswith(SUFFIX), "load.name", load.name, f"an end other than {SUFFIX}, which marks repetitions"
-    )
-    _need(1 <= load.subscribers <= 100_000, "subscribers", load.subscribers, "1..100000")
+    _check_name("load.name", load.name)
+    _need(not load.name.endswith(SUFFIX), "load.name", load.name, f"an end other than {SUFFIX}, which marks repeats")
+    _check_ranges(load)
     _need(1 <= load.rooms <= load.subscribers, "rooms", load.rooms, f"1..{load.subscribers} (subscribers)")
     _need(load.direction in DIRECTIONS, "direction", load.direction, ", ".join(DIRECTIONS))
-    _need(1 <= load.publishers <= 1000, "publishers", load.publishers, "1..1000")
-    _need(64 <= load.payload_bytes <= 4096, "payload_bytes", load.payload_bytes, "64..4096")
     _need(load.arrivals in ARRIVALS, "arrivals", load.arrivals, ", ".join(ARRIVALS))
-    _seconds("poll_interval_s", load.poll_interval_s, least=0.01)
-    _seconds("poll_wait_s", load.poll_wait_s, least=0.0)
-    _need(load.poll_wait_s <= 55, "poll_wait_s", load.poll_wait_s, "0..55")
 
 
-def _seconds(field: str, value: float, *, least: float) -> None:
-    _need(math.isfinite(value) and least <= value <= 86_400, field, value, f"{least:g}..86400 seconds")
+def _check_name(field: str, name: str) -> None:
+    _need(re.fullmatch(_NAME, name) is not None, field, name, _NAME)
+
+
+def _check_ranges(values: Scenario | CellPlan | Load) -> None:
+    for field, (least, greatest, unit) in _RANGES.items():
+        value = getattr(values, field, None)
+        if value is not None:
+            _need(least <= value <= greatest, field, value, f"{least}..{greatest}{unit}")
 
 
 def _need(condition: bool, field: str, value: object, allowed: str) -> None:

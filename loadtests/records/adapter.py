@@ -1,4 +1,4 @@
-"""An adapter: all that the lab must know of a foreign server. Values and reading only. The file's shape:
+"""An adapter says how to subscribe and publish on a foreign server. Values and reading only. The file's shape:
 
     name = "mine"
     about = "a WebSocket server that wants a token first"
@@ -26,8 +26,8 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records import toml_file
 from loadtests.records.errors import AdapterError
+from loadtests.records.toml_file import TomlFiles
 
 WEBSOCKET, SSE, LONGPOLL = "websocket", "sse", "longpoll"
 PROTOCOLS = (WEBSOCKET, SSE, LONGPOLL)
@@ -96,37 +96,8 @@ def filled(template: str, *, room: str, token: str, content: str = "") -> str:
     return _PLACEHOLDER.sub(lambda found: f"{{{found[1]}}}" if found[1] else values[found[2]], template)
 
 
-def named() -> dict[str, Path]:
-    """Return the adapters that come with the lab, by name, in alphabetical order."""
-    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
-
-
-def find(name_or_path: str) -> tuple[Adapter, ...]:
-    """Return the adapter of that name or file, or all whose names begin with `<name>-`. Raises AdapterError."""
-    known = named()
-    if name_or_path in known:
-        return (read(known[name_or_path]),)
-    family = [path for name, path in known.items() if name.startswith(f"{name_or_path}-")]
-    if family:
-        return tuple(map(read, family))
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or path.is_file():
-        return (read(path),)
-    raise AdapterError(f"no adapter {name_or_path!r}: give the path of a TOML file or one of {', '.join(known)}")
-
-
-def read(path: Path) -> Adapter:
-    """Read and check one adapter file. Raises AdapterError."""
-    adapter = toml_file.read(path, Adapter, "adapter", AdapterError)
-    try:
-        check(adapter)
-    except AdapterError as error:
-        raise AdapterError(f"{path}: {error}") from None
-    return adapter
-
-
-def check(adapter: Adapter) -> None:
-    """Raise AdapterError unless requests can be built from every value."""
+def check(adapter: Adapter) -> Adapter:
+    """Return the adapter; AdapterError unless requests can be built from every value."""
     subscribe, publish = adapter.subscribe, adapter.publish
     _need(_NAME.fullmatch(adapter.name), "name", adapter.name, "[A-Za-z0-9_-]{1,40}")
     _need(adapter.protocol in PROTOCOLS, "protocol", adapter.protocol, ", ".join(PROTOCOLS))
@@ -152,6 +123,19 @@ def check(adapter: Adapter) -> None:
     _placeholders("subscribe.first_message", first, _WHO)
     _placeholders("publish.path", publish.path, _WHO)
     _placeholders("publish.body", publish.body, _WHO | {"content"})
+    return adapter
+
+
+FILES = TomlFiles(Path(__file__).with_name("adapters"), Adapter, "adapter", AdapterError, check)
+
+
+def find(name_or_path: str) -> tuple[Adapter, ...]:
+    """Return the adapter of that name or file, or all whose names begin with `<name>-`. Raises AdapterError."""
+    known = FILES.named()
+    family = [path for name, path in known.items() if name.startswith(f"{name_or_path}-")]
+    if family and name_or_path not in known:
+        return tuple(map(FILES.read, family))
+    return (FILES.find(name_or_path),)
 
 
 def _headers(field: str, headers: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.records import manifest
+from loadtests.run import manifest
 
 
 def git(folder: Path, *arguments: str) -> None:

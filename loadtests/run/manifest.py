@@ -8,12 +8,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import resource
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-Value = str | int | float | bool | None
-Manifest = dict[str, dict[str, Value]]
+import psutil
+
+from loadtests.records.schema import Manifest, Value
 
 _PACKAGES = (
     "starlette", "uvicorn", "uvloop", "httptools", "websockets", "sse-starlette", "msgspec", "pyjwt", "redis",
@@ -75,15 +77,11 @@ def _host() -> dict[str, Value]:
         "machine": platform.machine(),
         "cpu_model": _cpu_model(),
         "cores": os.cpu_count(),
-        "usable_cores": _usable_cores(),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "governor": _line(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        "memory_mib": _memory_mib(),
-        "open_files_limit": _open_files_limit(),
+        "memory_mib": psutil.virtual_memory().total // 2**20,
+        "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
-
-
-def _usable_cores() -> int | None:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _cpu_model() -> str:
@@ -96,21 +94,6 @@ def _cpu_model() -> str:
         if key.strip() == "model name":
             return value.strip()
     return platform.processor() or platform.machine()
-
-
-def _memory_mib() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _open_files_limit() -> int | None:
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _sysctls() -> dict[str, Value]:

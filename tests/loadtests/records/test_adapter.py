@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.records.adapters import adapter
-from loadtests.records.adapters.adapter import Adapter
+from loadtests.records import adapter
+from loadtests.records.adapter import Adapter
 from loadtests.records.errors import AdapterError
 
 GOOD = """
@@ -42,7 +42,7 @@ def read(folder: Path, text: str) -> Adapter:
     return found
 
 
-@pytest.mark.parametrize("name", adapter.named())
+@pytest.mark.parametrize("name", adapter.FILES.named())
 def test_a_named_adapter_is_sound_and_named_like_its_file(name: str) -> None:
     (found,) = adapter.find(name)
     assert found.name == name

@@ -8,9 +8,8 @@ import pytest
 
 from loadtests.records.errors import ScenarioError
 from loadtests.records.link_spec import PROFILES
-from loadtests.run import plan, targets
-from loadtests.run.scenarios import scenario
-from tests.loadtests.run.scenarios.test_scenario import GOOD, MEMORY, read
+from loadtests.run import plan, scenario, targets
+from tests.loadtests.run.test_scenario import GOOD, MEMORY, read
 
 LINKED = GOOD.replace("[[cells]]", '[[cells]]\nlink = "3g"')
 

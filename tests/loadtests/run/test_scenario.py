@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.records.errors import ScenarioError
-from loadtests.run import targets
-from loadtests.run.scenarios import scenario
-from loadtests.run.scenarios.scenario import Scenario
+from loadtests.run import scenario, targets
+from loadtests.run.scenario import Scenario
 
 GOOD = """
 name = "mine"
@@ -35,7 +34,7 @@ def read(folder: Path, text: str) -> Scenario:
     return scenario.find(str(path))
 
 
-@pytest.mark.parametrize("name", scenario.named())
+@pytest.mark.parametrize("name", scenario.FILES.named())
 def test_a_named_scenario_is_sound_and_named_like_its_file(name: str) -> None:
     found = scenario.find(name)
     assert found.name == name
