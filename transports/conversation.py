@@ -72,15 +72,6 @@ class Conversation:
         else:
             subscription.send_control(reply)
 
-    def opening(self, subscription: Subscription) -> list[bytes]:
-        """The bodies that every stream starts with."""
-        start, lease = subscription.start, subscription.lease
-        heartbeat_ms = round(self._hub.settings.heartbeat_s * 1000)
-        bodies = [wire.welcome(lease.room, lease.user_id, start.position, start.recovered, heartbeat_ms)]
-        if start.resync is not None:
-            bodies.append(wire.resync(start.resync, start.position))
-        return bodies
-
     def forgive(self) -> None:
         """Note that a command was carried out: refusals count in a row."""
         self._bad_requests = self._refusals = 0

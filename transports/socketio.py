@@ -28,6 +28,7 @@ from transports.app import create_app
 from transports.conversation import Conversation
 from transports.engine import EngineEndpoint, EngineServer, close, let_drain, ping_times
 from transports.lifespan import LazyApp
+from transports.stream import opening
 from transports.uvicorn_edges.bounds import cut_off_later
 
 PATH: Final = "/socket.io/"
@@ -185,8 +186,8 @@ class _Member:
     async def _write(self) -> None:
         ending: RoomError | None = None
         try:
-            for body in self._conversation.opening(self._subscription):
-                self._queue(frame(body))
+            for packet in opening(self._hub, self._subscription):
+                self._queue(packet)
             while packets := await self._subscription.take():
                 for packet in packets:
                     self._queue(packet)

@@ -23,6 +23,7 @@ from transports.direct.websocket import DirectWebSocket
 from transports.errors import close_code, close_reason, deny, no_upgrade
 from transports.lifespan import LazyApp
 from transports.session import Door, get_route
+from transports.stream import opening, served
 from transports.uvicorn_edges.bounds import cut_off_later
 
 
@@ -81,18 +82,15 @@ class _Connection:
         except RoomError as refusal:
             await self._close(refusal)
         else:
-            try:
+            async with served(self._hub, subscription, lambda: cut_off_later(self._websocket.scope)):
                 await self._serve(principal, subscription)
-            finally:
-                await self._hub.detach(subscription)
 
     async def _greet(self) -> tuple[Principal, Position | None]:
         while isinstance(greeting := self._conversation.greet(await self._receive()), BadRequest):
-            await self._send(wire.error(greeting))
+            await self._send([frame(wire.error(greeting))])
         return greeting
 
     async def _serve(self, principal: Principal, subscription: Subscription) -> None:
-        subscription.given_up = lambda: cut_off_later(self._websocket.scope)
         writing = asyncio.ensure_future(self._write(subscription))
         reading = asyncio.ensure_future(self._read(principal, subscription))
         try:
@@ -113,12 +111,10 @@ class _Connection:
             await self._conversation.command(principal, subscription, await self._receive())
 
     async def _write(self, subscription: Subscription) -> None:
-        for body in self._conversation.opening(subscription):
-            await self._send(body)
+        await self._send(opening(self._hub, subscription))
         try:
-            while frames := await subscription.take():
-                for text in frames:
-                    await self._websocket.send({"type": "websocket.send", "text": text})
+            while texts := await subscription.take():
+                await self._send(texts)
         except RoomError as ending:
             await self._websocket.close(close_code(ending), close_reason(ending))
         else:
@@ -131,11 +127,12 @@ class _Connection:
         text: str | None = message.get("text")
         return text
 
-    async def _send(self, body: bytes) -> None:
-        await self._websocket.send({"type": "websocket.send", "text": body.decode()})
+    async def _send(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            await self._websocket.send({"type": "websocket.send", "text": text})
 
     async def _close(self, reason: RoomError) -> None:
-        await self._send(wire.error(reason))
+        await self._send([frame(wire.error(reason))])
         await self._websocket.close(close_code(reason), close_reason(reason))
 
 

@@ -137,21 +137,3 @@ async def test_leave_ends_it_without_a_reason(one: Instance) -> None:
     await talk.command(alice.principal, alice, '{"type":"leave"}')
     assert gist(waiting(alice)) == ["user_joined alice", "before"]
     assert await alice.take() == []
-
-
-async def test_opening_is_a_welcome_and_a_resync_where_one_is_due(one: Instance) -> None:
-    talk, head = Conversation(one.hub, ROOM), await one.say("1")
-    fresh, failed = await one.join("alice"), await one.join("bob", Position("foreign00", 1))
-    (welcome,) = map(json.loads, talk.opening(fresh))
-    assert welcome == {
-        "type": "welcome",
-        "room": "lobby",
-        "userId": "alice",
-        "position": str(head),
-        "recovered": False,
-        "heartbeatMs": 15_000,
-    }
-    opening = list(map(json.loads, talk.opening(failed)))
-    assert [event["type"] for event in opening] == ["welcome", "resync"]
-    assert opening[0]["position"] == opening[1]["position"] == str(failed.start.position)
-    assert opening[1]["reason"] == "epoch_changed"

@@ -16,6 +16,7 @@ from core.subscription import Subscription
 from transports.conversation import Conversation
 from transports.direct.protocols import DirectWebSocketProtocol
 from transports.errors import close_code, close_reason
+from transports.stream import opening
 
 CLOSE_S: Final = 5.0  # for the peer to answer a close frame, or to read what is left before it
 _INBOX: Final = 32  # commands that wait behind the one being carried out, before reading stops
@@ -151,8 +152,7 @@ class DirectWebSocket:
         self.descriptor = protocol.write_through()
         if not protocol.writable.is_set():
             subscription.pause()
-        opening = b"".join(frame(body) for body in self._conversation.opening(subscription))
-        subscription.connect(self, opening)
+        subscription.connect(self, b"".join(opening(self._hub, subscription)))
 
     def _overdue(self) -> None:
         self._refuse(self._conversation.overdue())
