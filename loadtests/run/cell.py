@@ -16,7 +16,6 @@ from loadtests.records.errors import GeneratorError, LinkError, ServerError
 from loadtests.records.schema import Cell, Validity, Verdict
 from loadtests.records.store import RunStore
 from loadtests.run import generators, instances, procfs
-from loadtests.run.cores import Cores
 from loadtests.run.foreign import ForeignServer
 from loadtests.run.generators import Deadline, Generator
 from loadtests.run.links import probe
@@ -24,6 +23,7 @@ from loadtests.run.links import route as routes
 from loadtests.run.links.route import Route
 from loadtests.run.outcome import Memory, Outcome, cell_of, judged
 from loadtests.run.plan import PlannedCell
+from loadtests.run.process import Cores
 from loadtests.run.sampler import Sampler
 from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import SCALED

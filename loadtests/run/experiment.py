@@ -14,11 +14,11 @@ from loadtests.records.calibration import Check
 from loadtests.records.errors import Interrupted, LabError
 from loadtests.records.schema import SCHEMA_VERSION, Manifest, Run, Value
 from loadtests.records.store import RunStore
-from loadtests.run import again, cores, manifest, plan
+from loadtests.run import again, manifest, plan
 from loadtests.run import cell as cells
 from loadtests.run.cell import Bench
-from loadtests.run.interrupt import Interrupt
 from loadtests.run.plan import PlannedCell
+from loadtests.run.process import available_cores, divide_cores, interruptible, running_on
 from loadtests.run.progress import Display
 from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import SCALED, Scenario
@@ -85,10 +85,10 @@ def conduct(
     store = RunStore.create(experiment.runs_folder, _run(experiment, environment, len(planned)))
     interrupted = False
     # The lab itself stays off the server's core.
-    with Interrupt() as interrupt, cores.on(experiment.bench.cores.generator):
+    with interruptible() as check, running_on(experiment.bench.cores.generator):
         try:
             while todo := rounds.next(store):
-                _measure(todo, experiment.bench, store, interrupt, show, started)
+                _measure(todo, experiment.bench, store, check, show, started)
         except Interrupted as reason:
             interrupted = True
             store.update(elapsed_s=time.monotonic() - started, note=f"{reason} {rounds.reached(store.run)}")
@@ -102,7 +102,7 @@ def _measure(
     planned: Sequence[PlannedCell],
     bench: Bench,
     store: RunStore,
-    interrupt: Interrupt,
+    check: Callable[[], None],
     show: Callable[[Sequence[PlannedCell]], Display],
     started: float,
 ) -> None:
@@ -110,7 +110,7 @@ def _measure(
     try:
         for cell in planned:
             display.begin(cell)
-            display.end(cells.run(cell, bench, store, check=interrupt.check, told=display.told))
+            display.end(cells.run(cell, bench, store, check=check, told=display.told))
             store.update(elapsed_s=time.monotonic() - started)
     finally:
         display.close()
@@ -193,4 +193,8 @@ def bench_of(settings: ServerSettings, scaling: Scaling | None = None) -> Bench:
     Several instances get a core each while there are enough; every cell of the run is then measured on those cores.
     """
     server_cores = 1 if scaling is None else scaling.instances
-    return Bench(settings=settings, cores=cores.divide(cores.available(), server_cores=server_cores), scaling=scaling)
+    return Bench(
+        settings=settings,
+        cores=divide_cores(available_cores(), server_cores=server_cores),
+        scaling=scaling,
+    )

@@ -1,17 +1,140 @@
-"""Processes of the lab: started apart from the terminal's Ctrl-C, stopped by their pid, within bounds."""
+"""Processes of the lab: the cores they run on, how they start and stop, and that none of them outlives the lab.
+
+Each leads a session of its own, so that Ctrl-C reaches the lab only, which then stops them in order, within bounds.
+
+SIGKILL gives the lab no time for that. On Linux the kernel then kills a child when the thread that started it ends
+(prctl(2), PR_SET_PDEATHSIG), even a stopped one. That does not reach a child's own children: a server's instances, and
+the generators, which the fork server forks, hold the reading end of a pipe that closes with the lab. Where the kernel
+does not bind them, servers hold one too.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import FrameType
 
-from loadtests.run import cores, orphans
+from loadtests.records.errors import Interrupted
 
+VARIABLE = "RTLAB_LEASH_FD"
+"""Names the descriptor of the pipe to a server of ours, which ends when it closes (`transports.instances`)."""
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _KILL_WAIT_S = 5.0
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+# Read before `running_on` can have narrowed it: inside such a block there would be one core, and nothing to divide.
+_GIVEN = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """The cores of the server and of the generator; both empty where nothing is pinned."""
+
+    server: frozenset[int] = frozenset()
+    generator: frozenset[int] = frozenset()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether server and generator run on cores of their own."""
+        return bool(self.server)
+
+
+def divide_cores(available: frozenset[int], *, server_cores: int = 1) -> Cores:
+    """Give the first `server_cores` cores to the server and the rest to the generator; one core is not divided."""
+    if len(available) < 2:
+        return Cores()
+    ordered = sorted(available)
+    taken = min(server_cores, len(ordered) - 1)
+    return Cores(server=frozenset(ordered[:taken]), generator=frozenset(ordered[taken:]))
+
+
+def available_cores() -> frozenset[int]:
+    """Return the cores that this process was started with, even inside `running_on`; empty without pinning (macOS)."""
+    return _GIVEN
+
+
+@contextmanager
+def running_on(cores: frozenset[int]) -> Iterator[None]:
+    """Run the block's calling thread on `cores`; a child started in it inherits them from its first instruction."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def end_with_us(before: Callable[[], object] | None = None) -> Callable[[], None] | None:
+    """Return the `preexec_fn` of a child that is not to outlive this process; it calls `before` too.
+
+    A thread's children would end with the thread: only the main thread's are bound.
+    """
+    libc, ours = _LIBC, os.getpid()
+    bound = libc is not None and threading.current_thread() is threading.main_thread()
+    if not bound and before is None:
+        return None
+
+    def bind() -> None:
+        if libc is not None and bound:
+            libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+            if os.getppid() != ours:  # we ended before the kernel knew
+                os._exit(1)
+        if before is not None:
+            before()
+
+    return bind
+
+
+@cache
+def leash() -> int:
+    """Return the reading end of a pipe that nobody writes to and that closes with this process."""
+    reading, _ = os.pipe()  # the writing end is inherited by nobody, and stays open
+    return reading
+
+
+def _leashed() -> dict[str, str]:
+    """Return what a server's environment needs beside where the kernel does not bind it; `pass_fds` goes with it."""
+    return {} if _LIBC is not None else {VARIABLE: str(leash())}
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Note SIGINT, SIGTERM and SIGHUP instead of acting on them; yield the check that raises Interrupted for them.
+
+    Main thread only. An exception out of a signal handler could fall between starting a process and remembering it; the
+    check is called at safe points. SIGHUP is left alone where it is ignored, as under nohup.
+    """
+    noted: list[signal.Signals] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        noted.append(signal.Signals(number))
+
+    def check() -> None:
+        if noted:
+            raise Interrupted(f"stopped by {'Ctrl-C' if noted[-1] is signal.SIGINT else noted[-1].name}")
+
+    heeded = [each for each in _SIGNALS if each is signal.SIGINT or signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
+    try:
+        yield check
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Running(ABC):
@@ -23,12 +146,12 @@ class Running(ABC):
         self.log = log
 
     @abstractmethod
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for the end and return the exit code; None when the end has not come within `timeout_s`."""
+
     def exit_code(self) -> int | None:
         """Return the exit code, or None while the process lives."""
-
-    @abstractmethod
-    def wait(self, timeout_s: float) -> int | None:
-        """Wait for the end; None when it has not come within `timeout_s`."""
+        return self.wait(0.0)
 
     def stop(self, timeout_s: float) -> int:
         """End it: SIGTERM, and SIGKILL to it and its own children after `timeout_s`; return its exit code."""
@@ -45,12 +168,16 @@ class Running(ABC):
             raise TimeoutError(f"process {self.pid} did not end within {_KILL_WAIT_S:g} s of SIGKILL")
         return code
 
-    def last_line(self) -> str:
-        """Return the last line of the log that holds text, shortened; empty if there is none."""
+    def log_text(self) -> str:
+        """Return what the log holds so far; empty if there is none."""
         try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            return self.log.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
+
+    def last_line(self) -> str:
+        """Return the last line of the log that holds text, shortened to 300 characters; empty if there is none."""
+        lines = self.log_text().splitlines()
         return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
@@ -67,8 +194,8 @@ class Child(Running):
     ) -> None:
         """Start `command`; its output goes to `log`."""
         super().__init__(log)
-        leashed = orphans.leashed()
-        with log.open("wb") as sink, cores.on(on_cores):
+        leashed = _leashed()
+        with log.open("wb") as sink, running_on(on_cores):
             self._process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
                 command,
                 stdin=subprocess.DEVNULL,
@@ -76,15 +203,11 @@ class Child(Running):
                 stderr=sink,
                 env={**environment, **leashed},
                 pass_fds=tuple(map(int, leashed.values())),
-                preexec_fn=orphans.end_with_us(),
+                preexec_fn=end_with_us(),
                 # A session of its own: Ctrl-C reaches the lab only, which then ends its children in order.
                 start_new_session=True,
             )
         self.pid = self._process.pid
-
-    def exit_code(self) -> int | None:
-        """Return the exit code, or None while the child lives."""
-        return self._process.poll()
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the end; None when it has not come within `timeout_s`."""

@@ -20,8 +20,7 @@ import msgspec
 
 from loadtests.records.cell_spec import ORDER_MOST_BYTES, ForkOrder
 from loadtests.records.errors import GeneratorError
-from loadtests.run import cores, orphans
-from loadtests.run.process import Running
+from loadtests.run.process import Running, available_cores, end_with_us, leash
 
 _MODULE = "loadtests.load.users.zygote"
 _START_S = 60.0  # for its imports, on a machine that does much else
@@ -102,7 +101,7 @@ class Zygote:
             module=module,
             arguments=tuple(arguments),
             folder=str(Path.cwd()),
-            cores=tuple(on_cores or cores.available()),
+            cores=tuple(on_cores or available_cores()),
             open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )
         told = msgspec.json.encode(order)
@@ -141,12 +140,12 @@ class Zygote:
             self._orders, theirs = socket.socketpair()
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603  # our own module
-                    [sys.executable, "-m", _MODULE, str(orphans.leash())],
+                    [sys.executable, "-m", _MODULE, str(leash())],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C reaches the lab only
-                    pass_fds=(orphans.leash(),),
-                    preexec_fn=orphans.end_with_us(),
+                    pass_fds=(leash(),),
+                    preexec_fn=end_with_us(),
                 )
         return self._orders
 

@@ -24,7 +24,7 @@ from loadtests.load.clients.base import Access, Client, Endpoint
 from loadtests.load.clients.polls import LongPollClient
 from loadtests.load.clients.sse import SseClient
 from loadtests.load.clients.websocket import WebSocketClient
-from loadtests.run import orphans
+from loadtests.run.process import end_with_us
 
 _CLIENTS: Final[dict[str, type[Client]]] = {
     "websocket": WebSocketClient,
@@ -112,7 +112,7 @@ def _traced() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        preexec_fn=orphans.end_with_us(),
+        preexec_fn=end_with_us(),
     )
     try:
         await_port("the traced server", process, port)

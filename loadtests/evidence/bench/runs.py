@@ -11,7 +11,7 @@ import msgspec
 from loadtests.evidence.bench.build import BenchError, compiled
 from loadtests.evidence.bench.stalled import stalled
 from loadtests.evidence.bench.systems import MODE, Running, System, pinning
-from loadtests.run import orphans
+from loadtests.run.process import end_with_us
 
 _SLACK_S = 90.0  # connecting, settling and draining, at the most
 
@@ -84,7 +84,7 @@ def client_result(
             text=True,
             check=False,
             timeout=limit_s,
-            preexec_fn=orphans.end_with_us(pinning(core)),
+            preexec_fn=end_with_us(pinning(core)),
         )
     except subprocess.TimeoutExpired:
         raise BenchError(f"{what}: the client did not end in {limit_s:g} s") from None

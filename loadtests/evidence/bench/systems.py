@@ -19,7 +19,7 @@ import psutil
 
 from core.auth import sign
 from loadtests.evidence.bench.build import BenchError, compiled
-from loadtests.run import orphans
+from loadtests.run.process import end_with_us
 
 TRANSPORTS: Final = ("websocket", "sse", "longpoll")
 MODE: Final = {"websocket": "ws", "sse": "sse", "longpoll": "lp"}
@@ -57,7 +57,7 @@ class System:
             command = self.command(port, Path(folder))
             with (Path(folder) / "log").open("wb") as log:
                 process = subprocess.Popen(  # noqa: S603
-                    command, env=server_environ(), stdout=log, stderr=log, preexec_fn=orphans.end_with_us(pinning(core))
+                    command, env=server_environ(), stdout=log, stderr=log, preexec_fn=end_with_us(pinning(core))
                 )
             try:
                 await_port(self.name, process, port, Path(folder) / "log")

@@ -19,9 +19,9 @@ from loadtests.records.errors import BrowserError, Interrupted, LabError, Server
 from loadtests.records.schema import SCHEMA_VERSION, Cell, Costs, Run, Validity, Value, Verdict
 from loadtests.records.store import RunStore
 from loadtests.run import cell as cells
-from loadtests.run import cores, experiment, manifest, plan, targets
-from loadtests.run.interrupt import Interrupt
+from loadtests.run import experiment, manifest, plan, targets
 from loadtests.run.plan import PlannedCell
+from loadtests.run.process import interruptible, running_on
 from loadtests.run.scenario import CellPlan, Scenario
 from loadtests.run.servers import Server, ServerSettings
 from loadtests.run.targets import Target
@@ -106,17 +106,17 @@ def measure(planned: Plan) -> int:
     order = _order(planned, synthetic)
     store = _store(planned, bench, len(order))
     note = ""
-    with Interrupt() as interrupt, cores.on(bench.cores.generator):
+    with interruptible() as check, running_on(bench.cores.generator):
         try:
             for number, cell in enumerate(order):
-                interrupt.check()
+                check()
                 if isinstance(cell, PageCell):
                     done = _page_cell(cell, number, planned, bench, store)
                 else:
-                    done = cells.run(cell, bench, store, check=interrupt.check, told=lambda progress: None)
+                    done = cells.run(cell, bench, store, check=check, told=lambda progress: None)
                 print(f"{number + 1}/{len(order)} {done.id}: {done.verdict.validity}", flush=True)
             for engine in planned.engines:
-                interrupt.check()
+                check()
                 print(f"{engine.name}: connections, outages, hidden tab, flood, HTTP/2", flush=True)
                 store.describe(f"browser_{engine.name}", _examine(engine, planned, bench, store))
         except Interrupted as reason:

@@ -16,8 +16,9 @@ from loadtests.records import store
 from loadtests.records.calibration import CALIBRATION_VERSION, Calibration, Check
 from loadtests.records.errors import UsageError
 from loadtests.report import calibration as words
-from loadtests.run import cores, manifest, progress, targets
+from loadtests.run import manifest, progress, targets
 from loadtests.run.plan import PlannedCell
+from loadtests.run.process import available_cores, divide_cores, running_on
 from loadtests.run.progress import Display
 from loadtests.run.targets import Target
 
@@ -33,7 +34,7 @@ def calibrate(transports: str | None, runs_folder: Path, *, quick: bool) -> int:
     if not suite.spoken(chosen):
         raise UsageError(f"nothing can be planted for {', '.join(target.name for target in chosen)}")
     begun, started = _begin("short" if quick else "full"), time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch, cores.on(cores.divide(cores.available()).generator):
+    with tempfile.TemporaryDirectory() as scratch, running_on(divide_cores(available_cores()).generator):
         made = _short(begun, chosen, Path(scratch)) if quick else _full(begun, chosen, Path(scratch), _shown())
     return _concluded(made, started, runs_folder)
 

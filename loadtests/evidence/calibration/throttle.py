@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadtests.run import orphans
+from loadtests.run import process
 
 SAID = "held back by "
 """How the line begins that says by what means; the means, in words, follow."""
@@ -87,7 +87,7 @@ def _hogged() -> Iterator[None]:
         raise ThrottleError("neither control groups nor an idle scheduling class here: nothing can be held back")
     ours = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(ours)})
-    hog = subprocess.Popen([sys.executable, "-c", _HOG], preexec_fn=orphans.end_with_us())  # noqa: S603  # inherits the one core
+    hog = subprocess.Popen([sys.executable, "-c", _HOG], preexec_fn=process.end_with_us())  # noqa: S603  # inherits the one core
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     try:
         yield

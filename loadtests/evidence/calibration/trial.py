@@ -23,8 +23,8 @@ from loadtests.evidence.calibration.faults import Faults
 from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load, Progress
 from loadtests.records.errors import LabError
 from loadtests.records.schema import ABSENT_NS, Phase
-from loadtests.run import cores, orphans
 from loadtests.run.generators import MODULE, Deadline, Generator
+from loadtests.run.process import available_cores, divide_cores, end_with_us, running_on
 
 RAW_USERS = ("WebSocketUser", "SseUser", "LongPollUser", "ShortPollUser", "SocketIoUser")
 _STOP_S = 5.0
@@ -64,12 +64,12 @@ class Trial:
 def fault_server(faults: Faults) -> Iterator[int]:
     """Run a fault server; yields its port."""
     command = [sys.executable, "-m", "loadtests.evidence.calibration.faultserver"]
-    with cores.on(cores.divide(cores.available()).server):
+    with running_on(divide_cores(available_cores()).server):
         process = subprocess.Popen(  # noqa: S603 - our own module
             [*command, "--faults", msgspec.json.encode(faults).decode()],
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=orphans.end_with_us(),
+            preexec_fn=end_with_us(),
         )
     try:
         assert process.stdout is not None
@@ -108,7 +108,7 @@ def run_process(told: msgspec.Struct, spec: CellSpec, folder: Path, module: Sequ
     progress: list[Progress] = []
     deadline = Deadline(60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s)
     log = folder / "generator.log"
-    ours = cores.divide(cores.available()).generator
+    ours = divide_cores(available_cores()).generator
     with Generator(told, folder, log=log, on_cores=ours, module=module) as generator:
         while not generator.ended:
             progress += generator.hear(_HEAR_S)

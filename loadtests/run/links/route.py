@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 from loadtests.records.errors import LinkError
 from loadtests.records.link_spec import Link, parse
-from loadtests.run import cores, orphans
 from loadtests.run.links import netem
 from loadtests.run.links.namespace import Namespace
+from loadtests.run.process import end_with_us, running_on
 
 LOOPBACK_HOST = "127.0.0.1"
 MECHANISMS = ("netem", "tun", "relay")
@@ -124,13 +124,13 @@ def _relayed(link: Link, port: int, seed: int, on_cores: frozenset[int]) -> Iter
 def _carrier(module: str, arguments: Sequence[str], on_cores: frozenset[int]) -> Iterator[tuple[int, str]]:
     """Run a carrying process of this package for the block; yield its pid and the line it says when it is ready."""
     command = (sys.executable, "-m", f"loadtests.run.links.{module}", *arguments)
-    with cores.on(on_cores):
+    with running_on(on_cores):
         process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=orphans.end_with_us(),
+            preexec_fn=end_with_us(),
         )
     try:
         yield process.pid, _first_line(module, process)

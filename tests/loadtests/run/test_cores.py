@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from loadtests.run import cores
-from loadtests.run.cores import Cores
+from loadtests.run.process import Cores, available_cores, divide_cores, running_on
 
 
 @pytest.mark.parametrize(
@@ -21,20 +20,20 @@ from loadtests.run.cores import Cores
     ],
 )
 def test_cores_are_divided(available: list[int], expected: Cores) -> None:
-    assert cores.divide(frozenset(available)) == expected
+    assert divide_cores(frozenset(available)) == expected
     assert expected.pinned == bool(expected.server)
 
 
 def test_several_server_cores_leave_one_to_the_generator() -> None:
-    assert cores.divide(frozenset({0, 1}), server_cores=4) == Cores(frozenset({0}), frozenset({1}))
+    assert divide_cores(frozenset({0, 1}), server_cores=4) == Cores(frozenset({0}), frozenset({1}))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="cores are pinned on Linux only")
 def test_a_block_runs_on_its_cores_and_gives_them_back() -> None:
     before = os.sched_getaffinity(0)
-    with cores.on(frozenset({min(before)})):
+    with running_on(frozenset({min(before)})):
         assert os.sched_getaffinity(0) == {min(before)}
-        assert cores.available() == before, "a block must not hide the other cores from those who divide them"
+        assert available_cores() == before, "a block must not hide the other cores from those who divide them"
     assert os.sched_getaffinity(0) == before
-    with cores.on(frozenset()):
+    with running_on(frozenset()):
         assert os.sched_getaffinity(0) == before

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from loadtests.records.errors import Interrupted
-from loadtests.run.interrupt import Interrupt
+from loadtests.run.process import interruptible
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP here")
 
@@ -24,16 +24,16 @@ def hangup_as_it_was() -> Iterator[None]:
 @pytest.mark.parametrize(("name", "words"), [("SIGINT", "Ctrl-C"), ("SIGTERM", "SIGTERM"), ("SIGHUP", "SIGHUP")])
 def test_a_signal_is_acted_on_at_the_next_look(name: str, words: str) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    with Interrupt() as interrupt:
-        interrupt.check()
+    with interruptible() as check:
+        check()
         os.kill(os.getpid(), signal.Signals[name])
         with pytest.raises(Interrupted, match=f"^stopped by {words}$"):
-            interrupt.check()
+            check()
 
 
 @pytest.mark.usefixtures("hangup_as_it_was")
 def test_under_nohup_a_hangup_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with Interrupt() as interrupt:
+    with interruptible() as check:
         os.kill(os.getpid(), signal.SIGHUP)
-        interrupt.check()
+        check()

@@ -19,11 +19,11 @@ LIMIT_S = 60.0
 PARENT = """
 import os, signal, sys, time
 from pathlib import Path
-from loadtests.run import orphans
+from loadtests.run import process
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # ignored where a shell runs the tests in the background
 from loadtests.run.process import Child
 if "{way}" == "pipe":
-    orphans._LIBC = None  # as where the kernel binds nobody
+    process._LIBC = None  # as where the kernel binds nobody
 child = Child([sys.executable, "-c", {child!r}], log=Path({log!r}), environment=os.environ)
 print(child.pid, flush=True)
 time.sleep(600)
