@@ -1,7 +1,7 @@
 """`rtlab`: the command line. Parsing only; each command imports what it needs when it is called.
 
-`program` has `main` and the list of commands, `commands` one module per command, `options` the option blocks that
-several commands share.
+`program` has `main` and the list of commands, `measuring` the commands that make a run, `reading` those that read one,
+`options` the option blocks that several commands share.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadtests.evidence.request import Request
-
 if TYPE_CHECKING:
+    from loadtests.evidence.compare import Request
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXIT_CODES = """\
@@ -97,6 +97,8 @@ def add_foreign(parser: argparse.ArgumentParser) -> None:
 
 def request(options: argparse.Namespace) -> Request:
     """Return what the options of `add_servers` or `add_measuring` ask for."""
+    from loadtests.evidence.compare import Request
+
     return Request(
         transports=options.transports,
         seed=options.seed,

@@ -6,26 +6,43 @@ Exit codes: see EXIT_CODES, which `--help` prints.
 from __future__ import annotations
 
 import argparse
+import codecs
 import importlib.metadata
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
-from loadtests.cli.commands import COMMANDS
+from loadtests.cli import measuring, reading
 from loadtests.cli.options import EXIT_CODES
-from loadtests.cli.output import print_in_any_encoding
 
+_COMMANDS: Final = (
+    measuring.add_compare,
+    measuring.add_run,
+    measuring.add_capacity,
+    measuring.add_browser,
+    measuring.add_calibrate,
+    reading.add_report,
+    reading.add_diff,
+    reading.add_export,
+    reading.add_list,
+)
 # These belong to the servers' own command line: everything is passed through, their --help included.
 _PASSED_ON = {
     "serve": "run one server: rtlab serve websocket --port 8001",
     "token": "print a token: rtlab token --user alice --room lobby",
     "race": "see the transports side by side in a browser",
 }
+_ERROR_HANDLER: Final = "rtlab-stand-ins"
+_STAND_INS: Final = dict(zip("●◐○✕\u2013—µ≥≤", ("*", "~", "o", "x", "-", "-", "u", ">=", "<="), strict=True)) | {
+    "…": "..."
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; argparse ends the process itself with 2 on a wrong command line."""
-    print_in_any_encoding()
+    _print_in_any_encoding()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] and arguments[0] in _PASSED_ON:
         return _transports(arguments[1:] if arguments[0] == "serve" else arguments)
@@ -71,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, purpose in _PASSED_ON.items():
         commands.add_parser(name, help=purpose, add_help=False)
-    for add in COMMANDS:
+    for add in _COMMANDS:
         add(commands)
     return parser
 
@@ -82,3 +99,17 @@ def _version() -> str:
         return importlib.metadata.version("rtlab")
     except importlib.metadata.PackageNotFoundError:  # run from a checkout that nobody installed
         return "of an uninstalled checkout"
+
+
+def _print_in_any_encoding() -> None:
+    """Let standard output and error write a stand-in for what their encoding lacks: `*` for a valid mark, else `?`."""
+    codecs.register_error(_ERROR_HANDLER, _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a caller's own stand-in decides for itself
+            stream.reconfigure(errors=_ERROR_HANDLER)
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_STAND_INS.get(each, "?") for each in error.object[error.start : error.end]), error.end

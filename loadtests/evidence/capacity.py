@@ -1,21 +1,21 @@
 """`rtlab capacity`: the highest message rate at which a load still meets its objective, by bisection.
 
-Every round measures each transport that is still searched once, in an order drawn anew, each at its own next rate. What
+Every pass measures each transport that is still searched once, in an order drawn anew, each at its own next rate. What
 was found stands in run.json's manifest, section `capacity`; `report.capacity` reads it.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 import pyarrow.parquet as pq
 
-from loadtests.evidence.bisection import Search
 from loadtests.records.cell_spec import Slo
 from loadtests.records.errors import UsageError
 from loadtests.records.repeats import SEARCHED
@@ -26,11 +26,62 @@ from loadtests.run import again
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scenario import Scenario
 
-KIND = SEARCHED
+
+@dataclass(slots=True)
+class Search:
+    """The search for the highest rate that is still carried: doubling, then halving on a log scale. Pure.
+
+    `next_rate` says what to try, `note` takes how it went; rates are messages a second and room.
+    One miss may be a neighbour's fault: a rate counts as missed when it was missed twice.
+    """
+
+    lowest: float
+    highest: float
+    within: float  # the search ends when missed / met is at most this, e.g. 1.1
+    max_steps: int
+    met: float | None = None  # the highest rate that was carried
+    missed: float | None = None  # the lowest one that was not
+    steps: int = 0
+    _suspect: float | None = field(default=None, init=False)  # missed once
+
+    def next_rate(self) -> float | None:
+        """Return the rate to try next; None when the search is over, or out of steps."""
+        return self._next() if self.steps < self.max_steps else None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to try, however many steps there were."""
+        return self._next() is None
+
+    def _next(self) -> float | None:
+        if self._suspect is not None:
+            return self._suspect
+        if self.met is None:
+            return self.lowest if self.missed is None else None
+        if self.missed is None:
+            return min(2 * self.met, self.highest) if self.met < self.highest else None
+        if self.missed / self.met <= self.within:
+            return None
+        middle = _rounded(math.sqrt(self.met * self.missed))
+        return middle if self.met < middle < self.missed else None
+
+    def note(self, rate: float, *, met: bool) -> None:
+        """Take the outcome of one try."""
+        self.steps += 1
+        if met:
+            self.met, self._suspect = rate, None
+        elif self._suspect == rate:
+            self.missed, self._suspect = rate, None
+        else:
+            self._suspect = rate
+
+
+def _rounded(rate: float, significant: int = 3) -> float:
+    return round(rate, significant - 1 - math.floor(math.log10(rate)))
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class SearchRange:
     """Where the search looks and when it ends."""
 
     lowest_per_s: float
@@ -62,27 +113,28 @@ def with_the_load(scenario: Scenario) -> Scenario:
         raise UsageError(
             f"the scenario {scenario.name} has {len(tabled)} cells of the kind latency; capacity is searched for one"
         )
-    return msgspec.structs.replace(scenario, cells=(msgspec.structs.replace(tabled[0], kind=KIND),), blocks=1)
+    return msgspec.structs.replace(scenario, cells=(msgspec.structs.replace(tabled[0], kind=SEARCHED),), blocks=1)
 
 
-class Rounds:
-    """The rounds of one search over several transports: what to measure next, and what was found."""
+class SearchPasses:
+    """The passes of one search over several transports: what to measure next, and what was found."""
 
-    def __init__(self, planned: Sequence[PlannedCell], slo: Slo, bounds: Bounds, seed: int) -> None:
+    def __init__(self, planned: Sequence[PlannedCell], slo: Slo, search_range: SearchRange, seed: int) -> None:
         """Search for each of `planned`, one cell per transport, whose rate is replaced."""
         self._cells = {cell.target.name: cell for cell in planned}
         self._slo = slo
-        self._bounds = bounds
+        self._range = search_range
         self._random = random.Random(seed)
-        within = 1 + bounds.within_percent / 100
+        within = 1 + search_range.within_percent / 100
         self._searches = {
-            name: Search(bounds.lowest_per_s, bounds.highest_per_s, within, bounds.max_steps) for name in self._cells
+            name: Search(search_range.lowest_per_s, search_range.highest_per_s, within, search_range.max_steps)
+            for name in self._cells
         }
         self._reasons = dict.fromkeys(self._cells, "")
-        self._told = dict.fromkeys(self._cells, True)  # whether the last miss was the server's
+        self._server_missed = dict.fromkeys(self._cells, True)  # whether the last miss was the server's
         self._noted: set[str] = set()
         self._order = 0
-        self._deadline = time.monotonic() + 60 * bounds.max_minutes
+        self._deadline = time.monotonic() + 60 * search_range.max_minutes
 
     @property
     def first(self) -> tuple[PlannedCell, ...]:
@@ -90,12 +142,12 @@ class Rounds:
         return tuple(self._cells.values())
 
     def next(self, store: RunStore) -> tuple[PlannedCell, ...]:
-        """Take what was measured and return the next round; nothing when the search is over."""
+        """Take what was measured and return the next pass; nothing when the search is over."""
         for cell in store.run.cells:
             if cell.id not in self._noted:
                 self._noted.add(cell.id)
                 self._note(cell, store.folder)
-        store.describe(KIND, dict(self._found()))
+        store.describe(SEARCHED, dict(self._found()))
         names = [] if time.monotonic() > self._deadline else list(self._cells)
         self._random.shuffle(names)
         return tuple(self._at(name, rate) for name in names if (rate := self._searches[name].next_rate()) is not None)
@@ -117,20 +169,20 @@ class Rounds:
         reason = against(cell, p99_ms(cell, folder / "cells" / cell.id), self._slo)
         self._searches[cell.transport].note(cell.rate_per_s, met=not reason)
         if reason:
-            self._reasons[cell.transport], self._told[cell.transport] = reason, not again.is_spoilt(cell)
+            self._reasons[cell.transport], self._server_missed[cell.transport] = reason, not again.is_spoilt(cell)
 
     def _found(self) -> Iterator[tuple[str, Value]]:
         yield "slo_p99_ms", self._slo.p99_ms
         yield "slo_reach_percent", self._slo.reach_percent
-        yield "within_percent", self._bounds.within_percent
-        yield "highest_per_s", self._bounds.highest_per_s
+        yield "within_percent", self._range.within_percent
+        yield "highest_per_s", self._range.highest_per_s
         for name, search in self._searches.items():
             yield f"{name}.met_per_s", search.met
             yield f"{name}.missed_per_s", search.missed
             yield f"{name}.steps", search.steps
             yield f"{name}.over", search.over
             yield f"{name}.against", self._reasons[name] if search.missed is not None else ""
-            yield f"{name}.told", search.missed is None or self._told[name]
+            yield f"{name}.told", search.missed is None or self._server_missed[name]
 
 
 def against(cell: Cell, p99: float | None, slo: Slo) -> str:
@@ -160,7 +212,7 @@ def p99_ms(cell: Cell, folder: Path) -> float | None:
     if not samples.is_file() or not publishes.is_file():
         return None
     columns = ["scheduled_ns", "kernel_rx_ns", "user_rx_ns", "phase", *censored.SAMPLE_COLUMNS]
-    heard = latency.measured(pq.read_table(samples, columns=columns).to_pandas())
-    missing = censored.missing(cell, heard, latency.measured(pq.read_table(publishes).to_pandas()))
-    found = latency.ascending(latency.delivery_latency_ms(latency.timed(heard)), missing.at_least_ms)
+    received = latency.measured(pq.read_table(samples, columns=columns).to_pandas())
+    missing = censored.missing(cell, received, latency.measured(pq.read_table(publishes).to_pandas()))
+    found = latency.ascending(latency.delivery_latency_ms(latency.timed(received)), missing.at_least_ms)
     return latency.percentile(found.ms, 99, found.exact)

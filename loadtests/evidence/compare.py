@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
 
 from loadtests.evidence import capacity as searched
-from loadtests.evidence.capacity import Bounds
-from loadtests.evidence.request import Request
+from loadtests.evidence.capacity import SearchRange
 from loadtests.records.cell_spec import Slo
 from loadtests.records.errors import LabError, UsageError
 from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
@@ -25,6 +25,22 @@ from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import Scenario
 from loadtests.run.servers import ServerSettings
 from loadtests.run.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks of a run, as the command line understood it; None leaves the choice to the lab."""
+
+    runs_folder: Path
+    transports: str | None = None  # comma-separated names
+    seed: int | None = None
+    deflate: bool = False
+    redis_url: str | None = None  # with it the busiest load is also measured on servers of several instances
+    instances: int | None = None
+    link: str | None = None  # puts the scenario's cells behind this link, see `records.link_spec`
+    fail_if: tuple[str, ...] = ()  # thresholds, see `report.thresholds`
+    target_urls: tuple[str, ...] = ()  # of a server that is not ours; more than one is refused
+    adapters: tuple[str, ...] = ()  # names or files: how to speak to it
 
 
 def compare(scenario: str, request: Request) -> int:
@@ -78,12 +94,12 @@ def _calibrated(made: Experiment) -> Experiment:
     return replace(made, checks=found.checks, sections={**made.sections, "calibration": found.section()})
 
 
-def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | None) -> int:
+def capacity(scenario: str, request: Request, search_range: SearchRange, p99_ms: float | None) -> int:
     """Search the highest rate at which a scenario's one load meets its objective; return the exit code.
 
     `p99_ms` stands in for the scenario's own. 4 when no rate could be judged for one of the transports.
     """
-    bounds.check()
+    search_range.check()
     chosen = scenarios.find(scenario)
     slo = chosen.slo if p99_ms is None else Slo(p99_ms=p99_ms)
     if slo is None:
@@ -95,20 +111,20 @@ def capacity(scenario: str, request: Request, bounds: Bounds, p99_ms: float | No
     selected = _selected(request, chosen)
     made = _experiment(request, chosen, selected)
     routes.require({cell.link for cell in chosen.cells})
-    rounds = searched.Rounds(made.cells(), slo, bounds, made.seed)
-    return _concluded(experiment.conduct(made, _display, rounds))
+    passes = searched.SearchPasses(made.cells(), slo, search_range, made.seed)
+    return _concluded(experiment.conduct(made, _display, passes))
 
 
 def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
     """Return what is measured: a foreign server alone or beside `--transports`, else those, else the scenario's."""
-    strangers = foreign.selected(request.target_urls, request.adapters)
-    targets.require_own_names([stranger.adapter.name for stranger in strangers])
-    if strangers:
-        foreign.require_measurable(scenario, strangers)
-    if strangers and request.transports is None:
-        return tuple(map(targets.of_foreign, strangers))
+    foreign_targets = foreign.selected(request.target_urls, request.adapters)
+    targets.require_own_names([each.adapter.name for each in foreign_targets])
+    if foreign_targets:
+        foreign.require_measurable(scenario, foreign_targets)
+    if foreign_targets and request.transports is None:
+        return tuple(map(targets.of_foreign, foreign_targets))
     names = request.transports.split(",") if request.transports is not None else scenario.transports or targets.names()
-    return (*targets.select(names), *map(targets.of_foreign, strangers))
+    return (*targets.select(names), *map(targets.of_foreign, foreign_targets))
 
 
 def _concluded(outcome: Outcome, thresholds: Sequence[Threshold] = ()) -> int:

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from loadtests.evidence.compare import compare
-from loadtests.evidence.request import Request
+from loadtests.evidence.compare import Request, compare
 from loadtests.records import store
 from loadtests.records.errors import LabError, RunError
 from loadtests.report import link_claims

@@ -8,9 +8,11 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadtests.evidence import capacity
-from loadtests.evidence.capacity import Bounds, Rounds, against
+from loadtests.evidence.capacity import Search, SearchPasses, SearchRange, against
 from loadtests.records.cell_spec import Load, Slo
 from loadtests.records.errors import UsageError
 from loadtests.records.schema import PUBLISHES, SAMPLES, TIMELINE, Cell, Counts, Phase, Validity, Verdict
@@ -22,8 +24,48 @@ from loadtests.run.plan import PlannedCell
 from loadtests.run.scenario import CellPlan, Scenario, find
 from tests.loadtests.records.test_store import cell, new_run
 
+
+def searched(truth: float, *, max_steps: int = 60, spoilt_tries: frozenset[int] = frozenset()) -> Search:
+    """Search where rates up to `truth` are carried; the tries in `spoilt_tries` fail whatever their rate."""
+    search = Search(lowest=10, highest=5000, within=1.1, max_steps=max_steps)
+    tries = 0
+    while (rate := search.next_rate()) is not None:
+        search.note(rate, met=rate <= truth and tries not in spoilt_tries)
+        tries += 1
+    assert tries == search.steps <= max_steps
+    return search
+
+
+@given(st.floats(min_value=10, max_value=4999))
+def test_the_bracket_holds_the_truth_and_is_narrow(truth: float) -> None:
+    search = searched(truth)
+    assert search.met is not None
+    assert search.missed is not None
+    assert search.met <= truth < search.missed
+    assert search.missed / search.met <= 1.1
+
+
+@given(st.floats(min_value=10, max_value=4999), st.integers(min_value=0, max_value=20))
+def test_a_single_failure_moves_no_bracket(truth: float, spoilt: int) -> None:
+    search = searched(truth, spoilt_tries=frozenset({spoilt}))
+    assert search.met is not None
+    assert search.missed is not None
+    assert search.met <= truth < search.missed
+
+
+def test_what_is_below_or_above_all_rates_is_an_open_bracket() -> None:
+    low, high = searched(9), searched(5000)
+    assert (low.met, low.missed, low.steps) == (None, 10, 2)
+    assert (high.met, high.missed) == (5000, None)
+
+
+@given(st.floats(min_value=10, max_value=4999), st.integers(min_value=1, max_value=12))
+def test_it_never_takes_more_steps_than_allowed(truth: float, max_steps: int) -> None:
+    assert searched(truth, max_steps=max_steps).steps <= max_steps
+
+
 SLO = Slo(p99_ms=50.0)
-BOUNDS = Bounds(lowest_per_s=10, highest_per_s=1000, within_percent=10, max_steps=30, max_minutes=5)
+RANGE = SearchRange(lowest_per_s=10, highest_per_s=1000, within_percent=10, max_steps=30, max_minutes=5)
 ALL_ARRIVED = Counts(100, 0, 2000, 2000, 0, 0, 0, 0, 0)
 LIMIT_PER_S = 77
 
@@ -75,9 +117,9 @@ def test_what_speaks_against_a_rate(changes: dict[str, object], p99: float | Non
 
 
 def test_the_search_finds_each_servers_limit_and_writes_it_down(tmp_path: Path) -> None:
-    rounds = Rounds(planned("websocket", "sse", "longpoll"), SLO, BOUNDS, seed=1)
-    store = RunStore.create(tmp_path, new_run(len(rounds.first)))
-    while todo := rounds.next(store):
+    passes = SearchPasses(planned("websocket", "sse", "longpoll"), SLO, RANGE, seed=1)
+    store = RunStore.create(tmp_path, new_run(len(passes.first)))
+    while todo := passes.next(store):
         assert len({cell.target.name for cell in todo}) == len(todo)
         for each in todo:
             # The generator, not the server, fails over SSE; long polling carries all there is.
@@ -105,11 +147,11 @@ def test_the_search_finds_each_servers_limit_and_writes_it_down(tmp_path: Path) 
 
 
 def test_a_search_that_runs_out_of_steps_says_so(tmp_path: Path) -> None:
-    rounds = Rounds(planned("sse"), SLO, replace(BOUNDS, max_steps=2), seed=1)
+    passes = SearchPasses(planned("sse"), SLO, replace(RANGE, max_steps=2), seed=1)
     store = RunStore.create(tmp_path, new_run(1))
-    while todo := rounds.next(store):
+    while todo := passes.next(store):
         for each in todo:
-            assert rounds.reached(store.run) == f"after {len(store.run.cells)} cells; the search was not over for sse"
+            assert passes.reached(store.run) == f"after {len(store.run.cells)} cells; the search was not over for sse"
             store.add(measured(each), tables(each.id, 5.0))
     (bracket,) = brackets.brackets(store.finish())
     assert (bracket.met_per_s, bracket.missed_per_s, bracket.steps, bracket.over) == (20, None, 2, False)
@@ -127,9 +169,9 @@ def test_a_search_that_runs_out_of_steps_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_bounds_that_leave_nothing_to_search_are_refused(changes: dict[str, float], said: str) -> None:
-    BOUNDS.check()
+    RANGE.check()
     with pytest.raises(UsageError, match=said):
-        Bounds(**(asdict(BOUNDS) | changes)).check()
+        SearchRange(**(asdict(RANGE) | changes)).check()
 
 
 def test_a_scenario_with_several_loads_is_refused() -> None:

@@ -1,0 +1,140 @@
+"""The commands that make a run: `compare`, `run`, `capacity`, `browser`, `calibrate`.
+
+`add_NAME` describes a command to the parser, `_NAME` runs it and returns its exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from typing import TYPE_CHECKING
+
+from loadtests.cli import options as blocks
+
+if TYPE_CHECKING:
+    from loadtests.cli.options import Commands
+
+_WEAK_PERCENT = 2
+_CALIBRATE_EXIT_CODES = """\
+exit codes:
+  0    done, and everything planted was found within what is stated
+  1    it could not be done, or the lab believed a generator that was held back
+  2    the command line is wrong
+  4    something planted was not found: this machine can't, or was not left alone; with --weak-generator: the cell is
+       invalid, as it must be
+  130  stopped by Ctrl-C
+"""
+
+
+def add_compare(commands: Commands) -> None:
+    """Describe `rtlab compare` to the parser."""
+    parser = commands.add_parser("compare", help="measure the transports side by side and write a report")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true", help="under a minute: one block, wide intervals")
+    length.add_argument("--full", action="store_true", help="all blocks and sweeps: about 20 minutes")
+    blocks.add_measuring(parser)
+    parser.set_defaults(command=_compare)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from loadtests.evidence.compare import compare
+
+    name = "compare-quick" if options.quick else "compare-full" if options.full else "compare"
+    return compare(name, blocks.request(options))
+
+
+def add_run(commands: Commands) -> None:
+    """Describe `rtlab run` to the parser."""
+    parser = commands.add_parser("run", help="measure one scenario")
+    parser.add_argument("scenario", metavar="SCENARIO", help="a name (see rtlab list) or a TOML file")
+    blocks.add_measuring(parser)
+    blocks.add_foreign(parser)
+    parser.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from loadtests.evidence.compare import compare
+
+    return compare(options.scenario, blocks.request(options))
+
+
+def add_capacity(commands: Commands) -> None:
+    """Describe `rtlab capacity` to the parser."""
+    parser = commands.add_parser("capacity", help="search the highest message rate that still meets an objective")
+    parser.add_argument(
+        "scenario",
+        metavar="SCENARIO",
+        nargs="?",
+        default="capacity",
+        help="a name or a TOML file with one latency cell and a slo (default: %(default)s)",
+    )
+    parser.add_argument("--p99", type=float, metavar="MS", help="the objective's p99 (default: the scenario's)")
+    parser.add_argument("--from", dest="lowest", type=float, default=10.0, metavar="RATE", help="default: %(default)g")
+    parser.add_argument("--to", dest="highest", type=float, default=5000.0, metavar="RATE", help="default: %(default)g")
+    parser.add_argument(
+        "--within", type=float, default=10.0, metavar="PERCENT", help="how narrow the bracket gets (%(default)g)"
+    )
+    parser.add_argument("--steps", type=int, default=20, metavar="N", help="cells per transport at most (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=10.0, metavar="M", help="begin no step later (%(default)g)")
+    blocks.add_servers(parser)
+    blocks.add_foreign(parser)
+    parser.set_defaults(command=_capacity)
+
+
+def _capacity(options: argparse.Namespace) -> int:
+    from loadtests.evidence.capacity import SearchRange
+    from loadtests.evidence.compare import capacity
+
+    searched = SearchRange(options.lowest, options.highest, options.within, options.steps, options.minutes)
+    return capacity(options.scenario, blocks.request(options), searched, options.p99)
+
+
+def add_browser(commands: Commands) -> None:
+    """Describe `rtlab browser` to the parser."""
+    parser = commands.add_parser("browser", help="measure the race page's clients in the browsers installed here")
+    parser.add_argument("--browsers", metavar="A,B", help="only these (default: chromium and firefox, if installed)")
+    parser.add_argument("--quick", action="store_true", help="one block, short looks at tabs and floods")
+    blocks.add_drawn(parser)
+    parser.set_defaults(command=_browser)
+
+
+def _browser(options: argparse.Namespace) -> int:
+    from loadtests.evidence.browser.command import browser
+
+    return browser(browsers=options.browsers, quick=options.quick, seed=options.seed, runs_folder=options.out)
+
+
+def add_calibrate(commands: Commands) -> None:
+    """Describe `rtlab calibrate` to the parser."""
+    parser = commands.add_parser(
+        "calibrate", help="plant known faults and compare what the lab finds: is this machine fit to measure?"
+    )
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--quick", action="store_true", help="the form that precedes each comparison: a few seconds")
+    part.add_argument(
+        "--aa", type=int, metavar="N", help="instead: compare a transport with itself N times (20: about 6 minutes)"
+    )
+    part.add_argument(
+        "--weak-generator",
+        type=int,
+        nargs="?",
+        const=_WEAK_PERCENT,
+        metavar="PERCENT",
+        help="instead: measure with a generator held back to so much of a core (default: 2); the cell must be invalid, "
+        "so the exit code is 4, and 1 if the lab believed it",
+    )
+    parser.add_argument("--transports", metavar="A,B", help="only these (default: all)")
+    blocks.add_drawn(parser)
+    parser.epilog = _CALIBRATE_EXIT_CODES
+    parser.set_defaults(command=_calibrate)
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from loadtests.evidence.calibration import command
+
+    if options.aa is not None:
+        seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+        return command.repeat_itself(options.aa, seed, options.out)
+    if options.weak_generator is not None:
+        return command.weaken(options.weak_generator, options.out)
+    return command.calibrate(options.transports, options.out, quick=options.quick)
