@@ -9,37 +9,9 @@ from locust import events
 from locust.env import Environment
 
 from loadtests.load.users.plain_locust import PlainRun, add_options
-from loadtests.load.users.stock_transports import (
-    StockLongPollUser,
-    StockShortPollUser,
-    StockSocketIoUser,
-    StockSseUser,
-    StockWebSocketUser,
-)
-from loadtests.load.users.transports import (
-    Http2PushUser,
-    Http2SseUser,
-    LongPollUser,
-    ShortPollUser,
-    SocketIoUser,
-    SseUser,
-    WebSocketUser,
-)
+from loadtests.load.users.registry import USER_CLASSES, load_user_class
 
-__all__ = [
-    "Http2PushUser",
-    "Http2SseUser",
-    "LongPollUser",
-    "ShortPollUser",
-    "SocketIoUser",
-    "SseUser",
-    "StockLongPollUser",
-    "StockShortPollUser",
-    "StockSocketIoUser",
-    "StockSseUser",
-    "StockWebSocketUser",
-    "WebSocketUser",
-]
+globals().update({name: load_user_class(name) for name in USER_CLASSES})
 
 
 def _start(environment: Environment, **_: object) -> None:

@@ -173,9 +173,6 @@ class Client:
 
     __slots__ = ("access", "closed", "outgoing", "position", "retry_ms", "told_gaps", "welcomed")
 
-    label: ClassVar[str]
-    """What Locust's tables call this transport."""
-
     alpn: ClassVar[str] = "http/1.1"
     """What it speaks inside TLS (RFC 7301)."""
 

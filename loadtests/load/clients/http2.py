@@ -136,8 +136,6 @@ class Http2PublishClient(Http2Client):
 
     __slots__ = ("_answers", "_sizes")
 
-    label = "POST2"
-
     def __init__(self, access: Access, since: str = "") -> None:
         super().__init__(access, since)
         self._answers: dict[int, tuple[str, int, bytes]] = {}  # ref, status, body so far; by stream

@@ -15,7 +15,6 @@ class Http2PushClient(Http2Client):
 
     __slots__ = ("_bodies", "_line", "_paths", "_sizes", "_stream_id")
 
-    label = "H2P"
     takes_pushes = True
 
     def __init__(self, access: Access, since: str = "") -> None:

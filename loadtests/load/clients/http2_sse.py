@@ -14,8 +14,6 @@ class Http2SseClient(Http2Client):
 
     __slots__ = ("_parser",)
 
-    label = "SSE2"
-
     def __init__(self, access: Access, since: str = "") -> None:
         super().__init__(access, since)
         self._parser = EventStreamParser()

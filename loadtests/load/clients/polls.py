@@ -73,8 +73,6 @@ class LongPollClient(PollClient):
 
     __slots__ = ("_wait_s",)
 
-    label = "LP"
-
     def __init__(self, access: Access, since: str = "", wait_s: float = 25.0) -> None:
         super().__init__(access, since)
         self._wait_s = wait_s
@@ -87,8 +85,6 @@ class ShortPollClient(PollClient):
     """Asks when it is told to, by `poll`."""
 
     __slots__ = ()
-
-    label = "SP"
 
     def poll(self) -> bytes:
         """Build the next GET; empty while the last one is unanswered: a grid never piles up requests."""

@@ -15,8 +15,6 @@ class PublishClient(Client):
 
     __slots__ = ("_answers", "_refs")
 
-    label = "POST"
-
     def __init__(self, access: Access, since: str = "") -> None:
         super().__init__(access, since)
         self._answers = AnswerParser()

@@ -33,8 +33,6 @@ class SocketIoClient(WebSocketClient):
 
     __slots__ = ("_published",)
 
-    label = "SIO"
-
     def __init__(self, access: Access, since: str = "") -> None:
         super().__init__(access, since)
         self._published = 0

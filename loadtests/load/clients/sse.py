@@ -12,8 +12,6 @@ class SseClient(Client):
 
     __slots__ = ("_chunks", "_head", "_parser")
 
-    label = "SSE"
-
     def __init__(self, access: Access, since: str = "") -> None:
         super().__init__(access, since)
         self._head: bytes | None = b""  # None once it is read

@@ -128,8 +128,6 @@ class WebSocketClient(Client):
 
     __slots__ = ("_handshake", "_key", "_parser")
 
-    label = "WS"
-
     def __init__(self, access: Access, since: str = "") -> None:
         super().__init__(access, since)
         self._key = base64.b64encode(secrets.token_bytes(16))

@@ -1,19 +1,19 @@
-"""One tiny class per transport."""
+"""Users of transports that need more than a client and POST; and what the others are made of."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import ClassVar
 
 from locust.env import Environment
 
-from loadtests.load.clients.base import Client
+from core.catalogue import records
+from loadtests.load.clients.base import Access, Client
 from loadtests.load.clients.deflate import DeflateWebSocketClient
 from loadtests.load.clients.http2 import Http2PublishClient
-from loadtests.load.clients.http2_push import Http2PushClient
-from loadtests.load.clients.http2_sse import Http2SseClient
 from loadtests.load.clients.polls import LongPollClient, ShortPollClient
 from loadtests.load.clients.socketio import SocketIoClient
-from loadtests.load.clients.sse import SseClient
 from loadtests.load.clients.websocket import WebSocketClient
 from loadtests.load.users.arrivals import NS_PER_S
 from loadtests.load.users.raw_user import PostingUser, RawUser
@@ -23,7 +23,7 @@ from loadtests.records.cell_spec import poll_phase
 class WebSocketUser(RawUser):
     """WebSocket both ways."""
 
-    label = WebSocketClient.label
+    label = records()["websocket"].label
 
     def new_client(self) -> Client:
         """Make the client of the next connection."""
@@ -41,34 +41,35 @@ class WebSocketUser(RawUser):
 class SocketIoUser(WebSocketUser):
     """Socket.IO both ways, on its WebSocket from the start."""
 
-    label = SocketIoClient.label
+    label = records()["socketio"].label
 
     def new_client(self) -> Client:
         """Make the client of the next connection."""
         return SocketIoClient(self.access, self.position)
 
 
-class SseUser(PostingUser):
-    """Server-Sent Events down, POST up."""
+class StreamUser(PostingUser):
+    """A user of a transport that pushes: the client of the record down, POST up."""
 
-    label = SseClient.label
+    abstract = True
+    client: ClassVar[Callable[[Access, str], Client]]
 
     def new_client(self) -> Client:
         """Make the client of the next connection."""
-        return SseClient(self.access, self.position)
+        return type(self).client(self.access, self.position)
 
 
 class LongPollUser(PostingUser):
     """Held GETs down, POST up."""
 
-    label = LongPollClient.label
+    label = records()["longpoll"].label
 
     def new_client(self) -> Client:
         """Make the client of the next connection."""
         return LongPollClient(self.access, self.position, self.cell.spec.load.poll_wait_s)
 
 
-class Http2User(PostingUser):
+class Http2User(StreamUser):
     """A user of a transport over HTTP/2: POSTs are streams of one connection."""
 
     abstract = True
@@ -79,30 +80,10 @@ class Http2User(PostingUser):
         return Http2PublishClient(self.access)
 
 
-class Http2PushUser(Http2User):
-    """HTTP/2 server push down, POST up."""
-
-    label = Http2PushClient.label
-
-    def new_client(self) -> Client:
-        """Make the client of the next connection."""
-        return Http2PushClient(self.access, self.position)
-
-
-class Http2SseUser(Http2User):
-    """Server-Sent Events over HTTP/2 down, POST up."""
-
-    label = Http2SseClient.label
-
-    def new_client(self) -> Client:
-        """Make the client of the next connection."""
-        return Http2SseClient(self.access, self.position)
-
-
 class ShortPollUser(PostingUser):
     """GETs on a fixed grid of `poll_interval_s`, the users' phases spread over it; POST up."""
 
-    label = ShortPollClient.label
+    label = records()["shortpoll"].label
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

@@ -21,7 +21,8 @@ import msgspec
 from gevent.monkey import get_original
 from gevent.os import fork_gevent
 
-from loadtests.load.users import generator, transports  # noqa: F401  # for the forks, which need no import then
+from loadtests.load.users import generator  # noqa: F401  # for the forks, which need no import then
+from loadtests.load.users.registry import MEASURING, load_user_class
 from loadtests.records.cell_spec import ORDER_DESCRIPTORS, ORDER_MOST_BYTES, ForkOrder
 
 # gevent's own would run its hub, or wait for it to run: it makes no turn here, and starts anew in each fork.
@@ -33,6 +34,8 @@ _start_thread = get_original("_thread", "start_new_thread")  # of the kernel: no
 
 def main() -> int:
     """Fork until the lab is gone; in a fork, do what was ordered. Returns the exit code of either."""
+    for name in MEASURING:
+        load_user_class(name)
     gc.freeze()  # no collection of a fork walks, and so copies, what it shares with the others
     order = serve(RawSocket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(0)))
     if order is None:

@@ -15,8 +15,9 @@ from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.users.generator import open_cell
 from loadtests.load.users.inbox import Inbox
 from loadtests.load.users.link import Link
+from loadtests.load.users.raw_user import RawUser
 from loadtests.load.users.readers import Readers
-from loadtests.load.users.transports import SseUser
+from loadtests.load.users.registry import load_user_class
 from loadtests.records.adapter import Adapter, Publish, Subscribe
 from loadtests.records.cell_spec import Load
 
@@ -64,7 +65,8 @@ def test_a_host_of_several_addresses_is_reached_at_the_one_that_listens(monkeypa
         spec = describe_cell("SseUser", port, Load(name="1x1", subscribers=1, rate_per_s=1.0))
         cell, environment = open_cell(spec)
         monkeypatch.setattr(cell, "_addresses", {cell.endpoint: (deaf, listening)})
-        user = SseUser(environment)
+        user = load_user_class("SseUser")(environment)
+        assert isinstance(user, RawUser)
         link = user.new_link(user.new_client(), user.record, lambda closed: None)
         user.connect(link, 5.0)
         link.close()
