@@ -7,14 +7,14 @@ import json
 
 import pytest
 
-from tests.contracts.doors import DOOR_TARGETS, Door, door_of
 from tests.contracts.kit.clients import RefusedError
 from tests.contracts.kit.limits import CONTENT_MAX_SCALARS, FRAME_MAX_BYTES, REF_MAX_CHARS
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
+from tests.contracts.senders import SENDER_TARGETS, RawSender, sender_of
 from tests.contracts.targets import Connect, Target
 
-pytestmark = pytest.mark.parametrize("target", DOOR_TARGETS, ids=str)
+pytestmark = pytest.mark.parametrize("target", SENDER_TARGETS, ids=str)
 
 
 def chat(**fields: object) -> bytes:
@@ -114,28 +114,28 @@ def server(servers: ServerPool, target: Target) -> ServerProcess:
 
 
 @pytest.fixture
-async def door(server: ServerProcess, connect: Connect) -> Door:
-    return door_of(await connect("alice"))
+async def sender(server: ServerProcess, connect: Connect) -> RawSender:
+    return sender_of(await connect("alice"))
 
 
 @pytest.mark.parametrize("raw", tuple(ACCEPTED.values()), ids=tuple(ACCEPTED))
-async def test_accepted(connect: Connect, door: Door, raw: bytes) -> None:
+async def test_accepted(connect: Connect, sender: RawSender, raw: bytes) -> None:
     bob = await connect("bob")
-    verdict = await door.submit(raw)
-    assert verdict.code is None
+    reply = await sender.submit(raw)
+    assert reply.code is None
     event = await bob.next_chat()
     sent = json.loads(raw)
-    assert event.id == verdict.position
+    assert event.id == reply.position
     assert html.unescape(event.text("content")) == sent["content"]
     assert event.ref == sent.get("ref")
 
 
-async def test_refused(connect: Connect, door: Door) -> None:
+async def test_refused(connect: Connect, sender: RawSender) -> None:
     """One room for the whole table: refusals leave no trace in it, and a good one in between still passes."""
     bob = await connect("bob")
     for name, raw in REFUSED.items():
-        assert (await door.submit(raw)).code == "bad_request", name
-        assert (await door.submit(chat(content=name))).code is None, f"a good command after {name}"
+        assert (await sender.submit(raw)).code == "bad_request", name
+        assert (await sender.submit(chat(content=name))).code is None, f"a good command after {name}"
         assert (await bob.next_chat()).text("content") == html.escape(name)
 
 

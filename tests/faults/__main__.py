@@ -54,7 +54,7 @@ def _run(name: str, folder: Path, *, full: bool) -> list[Row]:
     run = Run(folder, full)
     began_s = time.monotonic()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the crowd must not be what is slow
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the subscribers must not be the bottleneck
             rows = runner.run(SCENARIOS[name](Run(run.sub(name), full)))
     except Exception as error:  # noqa: BLE001  the other scenarios still run; the row says what happened
         traceback.print_exc()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.scenarios import connections, crowds, hostile, instances, limits, peers, soak, store
+from tests.faults.scenarios import connections, hostile, instances, limits, load, peers, soak, store
 from tests.faults.table import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
@@ -17,7 +17,7 @@ SCENARIOS: dict[str, Scenario] = {
     "half-open": peers.half_open,
     "shutdown": instances.shutdown,
     "bad-input": hostile.bad_input,
-    "load": crowds.load,
+    "load": load.load,
     "limits": limits.limits,
     "soak": soak.soak,
 }

@@ -20,7 +20,7 @@ from tests.contracts.kit.tokens import SECRET, sign
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.peer import TRANSPORTS, make_client
 from tests.faults.publisher import Books, Publisher
-from tests.faults.scenarios.crowd import disperse, gather_members, p99_ms
+from tests.faults.scenarios.members import disperse, gather_members, p99_ms
 from tests.faults.table import Measured, Row, Run
 from tests.faults.waiting import until
 
@@ -43,33 +43,33 @@ async def _slow_peers(run: Run, transport: str) -> Row:
     heartbeat_s, lease_s = (4, 6) if polls else (15, 30)
     settings |= {"PRESENCE_TTL_SECONDS": str(lease_s), "HEARTBEAT_SECONDS": str(heartbeat_s)}
     async with fleet(run.sub(transport), instances=1, settings=settings) as running:
-        crowd = await gather_members(running, "slow", transport, readers)
+        subscribers = await gather_members(running, "slow", transport, readers)
         await _talk(running, run.of(400, 100), per_s)
-        alone_ms = p99_ms(crowd)
-        for member in crowd:
+        alone_ms = p99_ms(subscribers)
+        for member in subscribers:
             member.latencies_s.clear()
         sockets = [await asyncio.to_thread(_never_read, running, transport, number) for number in range(stuck)]
         connected = _server_sockets(running)
         talking = asyncio.create_task(_talk(running, messages, per_s))
         leaving = asyncio.create_task(_leaving_s(running)) if polls else None
         queued_bytes, cut_s = await _watch(running, talking, stuck)
-        together_ms = p99_ms(crowd)
+        together_ms = p99_ms(subscribers)
         if leaving is not None:
             reaped_after_s = await leaving
         elif cut_s and await until(lambda: _server_sockets(running) <= connected - stuck, _REAPED_S + 2):
             reaped_after_s = time.monotonic() - cut_s
         else:
             reaped_after_s = -1.0
-        for member in crowd:
+        for member in subscribers:
             member.latencies_s.clear()
         await _talk(running, run.of(400, 50), per_s)
-        alone_ms = max(alone_ms, p99_ms(crowd))  # before or after: a noisy machine must not look like an effect
+        alone_ms = max(alone_ms, p99_ms(subscribers))  # before or after: a noisy machine must not look like an effect
         for each in sockets:
             each.close()
-        disperse(crowd)
+        disperse(subscribers)
     measured: Measured = {"readers": readers, "never_reading": stuck, "p99_alone_ms": round(alone_ms, 2)}
     measured |= {"p99_together_ms": round(together_ms, 2), "most_queued_bytes_each": round(queued_bytes / stuck)}
-    measured |= {"faults": sum(member.faults for member in crowd), "log_offences": len(running.offences)}
+    measured |= {"faults": sum(member.faults for member in subscribers), "log_offences": len(running.offences)}
     measured |= {"reaped_after_s": round(reaped_after_s, 2)}
     passed = (not run.full or together_ms <= 2 * max(alone_ms, 1.0)) and queued_bytes <= stuck * _OUTBOX_BYTES
     passed = passed and not measured["faults"] and 0 < reaped_after_s <= _REAPED_S

@@ -1,7 +1,7 @@
 """The three ways to send a raw command: the same bytes as a WebSocket frame, a POST's body and an emitted event.
 
-`Door.submit` says what became of them: the position it got, or the code it was refused with (and, over
-HTTP, a status that `refusal` has held against that code).
+`RawSender.submit` returns the position that the command got, or the code with which it was refused (over HTTP also the
+status, which `refusal` has compared with that code).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AROUND_BYTES = len('421["chat",]')
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Reply:
     """`code` is None when the command was taken."""
 
     code: str | None
@@ -29,50 +29,50 @@ class Verdict:
     status: int | None = None
 
 
-class Door(ABC):
+class RawSender(ABC):
     @abstractmethod
-    async def submit(self, raw: bytes) -> Verdict:
+    async def submit(self, raw: bytes) -> Reply:
         """Send one whole frame or body."""
 
 
-class FrameDoor(Door):
+class FrameSender(RawSender):
     def __init__(self, client: WebSocketClient) -> None:
         self.client = client
 
-    async def submit(self, raw: bytes) -> Verdict:
+    async def submit(self, raw: bytes) -> Reply:
         # `send` of a str makes a text frame; the bytes of every command of the table are UTF-8.
         await self.client.send(raw.decode("utf-8"))
         reply = await self.client.reply()
-        return Verdict(None, reply.id) if reply.type == "ack" else Verdict(reply.text("code"))
+        return Reply(None, reply.id) if reply.type == "ack" else Reply(reply.text("code"))
 
 
-class EventDoor(Door):
+class EventSender(RawSender):
     def __init__(self, client: SocketIoClient) -> None:
         self.client = client
 
-    async def submit(self, raw: bytes) -> Verdict:
+    async def submit(self, raw: bytes) -> Reply:
         # The limit is the frame's: where a command's padding fills it, some gives way to what stands around.
         if len(raw) == FRAME_MAX_BYTES:
             raw = raw.replace(b" " * _AROUND_BYTES, b"", 1)
         reply = await self.client.answer(await self.client.emit(f'["chat",{raw.decode()}]'))
-        return Verdict(None, reply.id) if reply.type == "ack" else Verdict(reply.text("code"))
+        return Reply(None, reply.id) if reply.type == "ack" else Reply(reply.text("code"))
 
 
-class BodyDoor(Door):
+class BodySender(RawSender):
     def __init__(self, client: HttpRoomClient) -> None:
         self.client = client
 
-    async def submit(self, raw: bytes) -> Verdict:
+    async def submit(self, raw: bytes) -> Reply:
         response = await self.client.http.post(
             f"/rooms/{self.client.room}/messages", content=raw, headers={"Content-Type": "application/json"}
         )
         if response.status_code != httpx.codes.ACCEPTED:
             error = refusal(response)
-            return Verdict(error.code, None, error.status)
-        return Verdict(None, Position.parse(parse_object(response.content)["id"]), response.status_code)
+            return Reply(error.code, None, error.status)
+        return Reply(None, Position.parse(parse_object(response.content)["id"]), response.status_code)
 
 
-DOOR_TARGETS = (
+SENDER_TARGETS = (
     Target("websocket", "websocket"),
     Target("sse", "sse"),
     Target("longpoll", "longpoll"),
@@ -83,10 +83,10 @@ DOOR_TARGETS = (
 )
 
 
-def door_of(client: RoomClient) -> Door:
+def sender_of(client: RoomClient) -> RawSender:
     if isinstance(client, WebSocketClient):
-        return FrameDoor(client)
+        return FrameSender(client)
     if isinstance(client, SocketIoClient):
-        return EventDoor(client)
+        return EventSender(client)
     assert isinstance(client, HttpRoomClient)
-    return BodyDoor(client)
+    return BodySender(client)
