@@ -59,7 +59,7 @@ class Load(_Part, frozen=True):
     """Who speaks it under load: a client of bytes, and a Locust user.
 
     `user` is the name of a class that is made from `client`; or `module:Class`, where a transport needs more than that.
-    `stock_user` is a class of `load.users.stock_transports`; `speaker` a client for the traits where `client` cannot
+    `stock_user` is a class of `load.users.stock`; `speaker` a client for the traits where `client` cannot
     publish on the connection that it receives on.
     """
 

@@ -22,7 +22,7 @@ from loadtests.records.cell_spec import ORDER_MOST_BYTES, ForkOrder
 from loadtests.records.errors import GeneratorError
 from loadtests.run.process import Running, available_cores, end_with_us, leash
 
-_MODULE = "loadtests.load.users.zygote"
+_MODULE = "loadtests.load.users.fork_server"
 _START_S = 60.0  # for its imports, on a machine that does much else
 _STOP_S = 5.0
 _LINE_BYTES = 64

@@ -20,7 +20,7 @@ from locust.env import Environment
 
 from loadtests.evidence.calibration.ensemble import Ensemble
 from loadtests.load.users import generator
-from loadtests.load.users.cell import Cell, Seat, attach
+from loadtests.load.users.cell import Cell, UserSlot, attach
 from loadtests.load.users.registry import load_user_class
 from loadtests.load.users.room_user import RoomUser
 
@@ -51,39 +51,39 @@ def open_ensemble(ensemble: Ensemble) -> tuple[Cell, Environment]:
             f"{load.rooms} rooms, {load.subscribers} subscribers, {load.publishers} publishers for "
             f"{len(ensemble.user_classes)} user classes; expected a room each, as many subscribers in each, 1 publisher"
         )
-    arriving: list[Iterator[Seat]] = []  # the seats of the class whose user is being made
+    arriving: list[Iterator[UserSlot]] = []  # the slots of the class whose user is being made
     classes: list[type[User]] = [
-        _seated(load_user_class(name), list(_seats(room, load.rooms, load.subscribers)), arriving)
+        _seated(load_user_class(name), list(_slots(room, load.rooms, load.subscribers)), arriving)
         for room, name in enumerate(ensemble.user_classes)
     ]
     environment = Environment(user_classes=classes, host=spec.host)
     cell = Cell(
         spec,
         environment,
-        take_seat=lambda _: next(arriving[-1]),
-        token_for=lambda seat: spec.tokens[seat.number % len(spec.tokens)],
+        slot_of=lambda _: next(arriving[-1]),
+        token_for=lambda slot: spec.tokens[slot.number % len(spec.tokens)],
     )
     attach(environment, cell)
     return cell, environment
 
 
-def _seats(room: int, rooms: int, subscribers: int) -> Iterator[Seat]:
-    """Yield the seats of one room: as everywhere, subscriber i listens in room i % rooms, publisher j speaks in j."""
+def _slots(room: int, rooms: int, subscribers: int) -> Iterator[UserSlot]:
+    """Yield the slots of one room: as everywhere, subscriber i listens in room i % rooms, publisher j speaks in j."""
     for number in range(room, subscribers, rooms):
-        yield Seat(number, room, True, -1)
-    yield Seat(subscribers + room, room, False, room)
+        yield UserSlot(number, room, True, -1)
+    yield UserSlot(subscribers + room, room, False, room)
 
 
-def _seated(user_class: type[RoomUser], seats: list[Seat], arriving: list[Iterator[Seat]]) -> type[RoomUser]:
-    """Return the class with seats of its own, one user for each: Locust spawns classes in an order of its own."""
-    waiting = iter(seats)
+def _seated(user_class: type[RoomUser], slots: list[UserSlot], arriving: list[Iterator[UserSlot]]) -> type[RoomUser]:
+    """Return the class with slots of its own, one user for each: Locust spawns classes in an order of its own."""
+    waiting = iter(slots)
 
     def take_place(user: RoomUser, environment: Environment) -> None:
         arriving.append(waiting)
         user_class.__init__(user, environment)
         arriving.pop()
 
-    members = {"__init__": take_place, "fixed_count": len(seats), "abstract": False}
+    members = {"__init__": take_place, "fixed_count": len(slots), "abstract": False}
     return type(user_class.__name__, (user_class,), members)
 
 

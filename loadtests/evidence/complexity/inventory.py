@@ -18,7 +18,7 @@ _DIRECT: Final = "transports.direct"  # the direct sink: faster, but the portabl
 _HTTP2: Final = "transports.http2.server"
 _PUBLISH: Final = "loadtests.load.clients.publish"  # where commands go by POST; the next for HTTP/2
 _HTTP2_PUBLISH: Final = "loadtests.load.clients.http2"
-_STOCK: Final = "loadtests.load.users.stock_transports"
+_STOCK: Final = "loadtests.load.users.stock"
 _IMPORTED: Final = re.compile(r'\bfrom\s+"\./([\w-]+\.js)"')
 
 

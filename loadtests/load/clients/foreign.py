@@ -85,7 +85,7 @@ class ForeignWebSocketClient(WebSocketClient):
         """Build the frame of one message; nothing answers it."""
         return build_frame(TEXT, _body(self._adapter, self.access, content))
 
-    def _greet(self) -> None:
+    def _send_hello(self) -> None:
         self.welcomed = True
         first = self._adapter.subscribe.first_message
         if first:

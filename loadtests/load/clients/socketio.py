@@ -50,7 +50,7 @@ class SocketIoClient(WebSocketClient):
     def _path(self) -> str:
         return "/socket.io/?EIO=4&transport=websocket"
 
-    def _greet(self) -> None:
+    def _send_hello(self) -> None:
         """Nothing: the server opens, and the handshake's `auth` answers it."""
 
     def _read(self, payload: bytes) -> Event | None:

@@ -190,7 +190,7 @@ class WebSocketClient(Client):
         if extensions is not None:
             raise ProtocolError("the server agreed on an extension that was not offered")
 
-    def _greet(self) -> None:
+    def _send_hello(self) -> None:
         """Say what comes first once the handshake is over."""
         hello = {"type": "hello", "token": self.access.token}
         if self.position:
@@ -216,7 +216,7 @@ class WebSocketClient(Client):
         if head.headers.get(b"sec-websocket-accept") != expected:
             raise ProtocolError("Sec-WebSocket-Accept does not answer our key")
         self._agree(head.headers.get(b"sec-websocket-extensions"))
-        self._greet()
+        self._send_hello()
         return rest
 
     def _close(self, payload: bytes) -> None:

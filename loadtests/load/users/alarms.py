@@ -1,4 +1,4 @@
-"""Callbacks at absolute instants, run by gevent's hub: the schedule of publishers, poll grids and vitals."""
+"""Callbacks at absolute instants, run by gevent's hub: the schedule of publishers, poll grids and health."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import gevent
 
-from loadtests.load.users.timerfd import AVAILABLE, TimerFd
+from loadtests.load.users.kernel_calls import HAS_TIMERFD, TimerFd
 
 _READ = 1
 
@@ -21,7 +21,7 @@ class Alarms:
     it raised: gevent would stop the timer's watcher after an exception, and all alarms with it.
     """
 
-    def __init__(self, *, use_timerfd: bool = AVAILABLE) -> None:
+    def __init__(self, *, use_timerfd: bool = HAS_TIMERFD) -> None:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0  # ties are rung in the order of setting
         self._armed_ns = 0

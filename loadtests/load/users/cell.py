@@ -1,4 +1,4 @@
-"""What all users of one process share while one cell is measured: seats, clock, alarms, recorder, counts."""
+"""What all users of one process share while one cell is measured: slots, clock, alarms, recorder, counts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,11 @@ from loadtests.load.clients.base import Access, Endpoint, parse_endpoint
 from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.clients.tls import client_context
 from loadtests.load.users.alarms import Alarms
-from loadtests.load.users.arrivals import NS_PER_S, instants
-from loadtests.load.users.inbox import Inbox
-from loadtests.load.users.link import Address
-from loadtests.load.users.mirror import Mirror
-from loadtests.load.users.publisher import Publisher
-from loadtests.load.users.readers import Readers
+from loadtests.load.users.connection import Address
+from loadtests.load.users.locust_tables import LocustReporter
+from loadtests.load.users.publisher import NS_PER_S, Publisher, PublisherSuccession, instants
+from loadtests.load.users.readers import Inbox, Readers
 from loadtests.load.users.recorder import Publications, Recorder
-from loadtests.load.users.talkers import Talkers
 from loadtests.records import notes
 from loadtests.records.cell_spec import CellSpec
 
@@ -38,7 +35,7 @@ MAX_SPUN_PER_S = 200
 _READ_ADDRESS = get_original("socket", "getaddrinfo")
 
 
-class Seat(NamedTuple):
+class UserSlot(NamedTuple):
     """One user's part in the cell."""
 
     number: int  # of the user, and of the subscriber if it listens
@@ -55,11 +52,11 @@ class Cell:
         spec: CellSpec,
         environment: Environment,
         *,
-        take_seat: Callable[[int], Seat],
-        token_for: Callable[[Seat], str],
+        slot_of: Callable[[int], UserSlot],
+        token_for: Callable[[UserSlot], str],
         own_hosts: bool = False,
     ) -> None:
-        """Prepare; `take_seat(n)` places the n-th user spawned, `token_for` gives it a token.
+        """Prepare; `slot_of(n)` places the n-th user spawned, `token_for` gives it a token.
 
         `own_hosts`: a user class's `host` counts before the cell's.
         """
@@ -72,11 +69,11 @@ class Cell:
         self.readers = Readers()
         self.inbox = Inbox()
         self.recorder = Recorder(spec.cell)
-        self.mirror = Mirror(environment.events, spec.user_class)
+        self.reporter = LocustReporter(environment.events, spec.user_class)
         self.random = random.Random(spec.seed)
         self.users: list[RoomUser] = []  # those who listen
         self.publishers: list[Publisher] = []
-        self.talkers = Talkers(self.users, self.note)
+        self.succession = PublisherSuccession(self.users, self.note)
         self.connected = 0  # listening users that are welcome right now
         self.ready = 0  # users, talking ones included, that got in at least once
         self.connect_ms: list[float] = []
@@ -89,24 +86,24 @@ class Cell:
         self.started_ns = time.monotonic_ns()
         self.publish_from_ns = 0  # 0: publishing has not begun
         self._own_hosts = own_hosts
-        self._take_seat = take_seat
+        self._slot_of = slot_of
         self._token_for = token_for
-        self._seats = 0
+        self._slots = 0
         self._addresses: dict[Endpoint, tuple[Address, ...]] = {}
         self._tls: dict[tuple[str, str], SSLContext] = {}  # by host and ALPN
 
-    def next_seat(self) -> Seat:
-        """Take the next user's seat."""
-        seat = self._take_seat(self._seats)
-        self._seats += 1
-        return seat
+    def next_slot(self) -> UserSlot:
+        """Take the next user's slot."""
+        slot = self._slot_of(self._slots)
+        self._slots += 1
+        return slot
 
-    def access(self, seat: Seat, host: str | None = None) -> Access:
+    def access(self, slot: UserSlot, host: str | None = None) -> Access:
         """The way into its room of a user whose class has `host`; raises AddressError."""
-        endpoint = self.endpoint if seat.listens else self._publish_endpoint
+        endpoint = self.endpoint if slot.listens else self._publish_endpoint
         if self._own_hosts and host:
             endpoint = parse_endpoint(host)
-        return Access(endpoint, self.spec.room_names[seat.room], self._token_for(seat))
+        return Access(endpoint, self.spec.room_names[slot.room], self._token_for(slot))
 
     def addresses(self, endpoint: Endpoint) -> tuple[Address, ...]:
         """Every address of the server, looked up once, the one that took the last connection first; raises OSError."""
@@ -133,21 +130,21 @@ class Cell:
             self._tls[endpoint.host, alpn] = client_context(endpoint.host, alpn)
         return self._tls[endpoint.host, alpn]
 
-    def slot_ns(self, seat: Seat) -> int:
+    def connect_at_ns(self, slot: UserSlot) -> int:
         """When the user is to connect."""
-        return self.started_ns + int(seat.number * NS_PER_S / self.spec.connects_per_s)
+        return self.started_ns + int(slot.number * NS_PER_S / self.spec.connects_per_s)
 
     def deadline_ns(self) -> int:
         """When the last attempt of a first connection must have succeeded."""
         return self.started_ns + int(self.spec.connect_timeout_s * NS_PER_S)
 
-    def add_publisher(self, seat: Seat, talk: Callable[[str, str], None] | None) -> Publisher:
-        """Make the seat's publisher; it starts at once where publishing has begun."""
-        publications = Publications(seat.publisher, seat.room)
+    def add_publisher(self, slot: UserSlot, send: Callable[[str, str], None] | None) -> Publisher:
+        """Make the slot's publisher; it starts at once where publishing has begun."""
+        publications = Publications(slot.publisher, slot.room)
         self.recorder.publications.append(publications)
         load = self.spec.load
         spin = load.rate_per_s * load.rooms <= MAX_SPUN_PER_S
-        publisher = Publisher(publications, talk, self.alarms, load.payload_bytes, spin=spin)
+        publisher = Publisher(publications, send, self.alarms, load.payload_bytes, spin=spin)
         self.publishers.append(publisher)
         if self.publish_from_ns:
             self._start(publisher, max(self.publish_from_ns, time.monotonic_ns()), FOREVER_NS)

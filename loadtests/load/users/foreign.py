@@ -12,7 +12,7 @@ from loadtests.load.clients import foreign, stamp
 from loadtests.load.clients.base import Client, Closed, ConnectFailed, offset_of
 from loadtests.load.clients.foreign import ForeignPollClient, ForeignPublishClient, ForeignWebSocketClient
 from loadtests.load.clients.publish import PublishClient
-from loadtests.load.users.link import Link
+from loadtests.load.users.connection import UserConnection
 from loadtests.load.users.raw_user import REOPEN_S, PostingUser, RawUser
 from loadtests.records.adapter import Adapter
 
@@ -58,13 +58,13 @@ class ForeignUser(PostingUser):
         self._left = True
         super().leave()
 
-    def talk(self, content: str, ref: str) -> None:
+    def publish(self, content: str, ref: str) -> None:
         """Send one message without waiting."""
         if not self._adapter.publishes_over_socket:
             self._to_post.append((content, ref))
             self._post()
-        elif self.link is not None and isinstance(self.link.client, ForeignWebSocketClient):
-            self.link.send(self.link.client.publish(content, ref))
+        elif self.connection is not None and isinstance(self.connection.client, ForeignWebSocketClient):
+            self.connection.send(self.connection.client.publish(content, ref))
             self._take_as_accepted(ref)
         else:
             self.cell.note(f"{self.label} publication not sent: not connected")
@@ -79,16 +79,16 @@ class ForeignUser(PostingUser):
     def _post(self) -> None:
         """POST what the connection takes, and see to it that there is one, with another behind it if it takes one."""
         while self._to_post and self._posts:
-            link = self._posts[0]
-            client = _client(link)
+            connection = self._posts[0]
+            client = _client(connection)
             # Behind an answer that ends the connection nothing is taken: the first one shows whether it does.
             if client.unanswered and (self._one_post_each or not client.answered):
                 break
             if self._one_post_each and client.answered:
                 self._posts.pop(0)
-                link.close()
+                connection.close()
             else:
-                link.send(client.publish(*self._to_post.popleft()))
+                connection.send(client.publish(*self._to_post.popleft()))
         self._see_to_connections()
 
     def _see_to_connections(self, wait_s: float = 0.0) -> None:
@@ -96,11 +96,11 @@ class ForeignUser(PostingUser):
             self._opening += 1
             gevent.spawn_later(wait_s, self._reinforce)
 
-    def _post_ended(self, link: Link, closed: Closed) -> None:
-        client = _client(link)
+    def _post_ended(self, connection: UserConnection, closed: Closed) -> None:
+        client = _client(connection)
         self._to_post.extendleft(reversed(client.take_back()))
         self._one_post_each = self._one_post_each or client.answered == 1
-        super()._post_ended(link, closed)
+        super()._post_ended(connection, closed)
         if client.answered:
             self._post()
         else:  # not at once: it would do so again
@@ -114,29 +114,29 @@ class ForeignUser(PostingUser):
             self._post()
 
     def _ended(self, closed: Closed) -> None:
-        client = self.link.client if self.link is not None else None
+        client = self.connection.client if self.connection is not None else None
         successor = client.successor if isinstance(client, ForeignPollClient) else None
-        if self.link is None or successor is None:
+        if self.connection is None or successor is None:
             super()._ended(closed)
             return
-        self._keep(self.link)
-        self.link = None
+        self._keep(self.connection)
+        self.connection = None
         self.position = successor.position
         gevent.spawn(self._follow, successor)
 
     def _follow(self, client: Client) -> None:
         """Go on with a client that is welcome already."""
-        link = self.new_link(client, self._arrived, self._ended)
-        self.link = link
+        connection = self.new_connection(client, self._arrived, self._ended)
+        self.connection = connection
         try:
-            self.connect(link, self.cell.spec.connect_timeout_s)
+            self.connect(connection, self.cell.spec.connect_timeout_s)
         except (ConnectFailed, OSError) as error:
-            self.link = None
+            self.connection = None
             self.lost(Closed(0, str(error)), 0)
         if self._left:
-            link.close()
+            connection.close()
 
 
-def _client(link: Link) -> ForeignPublishClient:
-    assert isinstance(link.client, ForeignPublishClient)
-    return link.client
+def _client(connection: UserConnection) -> ForeignPublishClient:
+    assert isinstance(connection.client, ForeignPublishClient)
+    return connection.client

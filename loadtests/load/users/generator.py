@@ -16,10 +16,10 @@ import gevent
 import msgspec
 from locust.env import Environment
 
-from loadtests.load.users import slices
-from loadtests.load.users.arrivals import KINDS
-from loadtests.load.users.cell import Cell, Seat, attach
+from loadtests.load.users import kernel_calls
+from loadtests.load.users.cell import Cell, UserSlot, attach
 from loadtests.load.users.measurement import Failed, Measurement, count_users
+from loadtests.load.users.publisher import KINDS
 from loadtests.load.users.registry import USER_CLASSES, load_user_class
 from loadtests.records.cell_spec import DIRECTIONS, DOWNSTREAM, FOREIGN_USER, CellSpec, Progress
 from loadtests.records.errors import RunError
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def run(cell: Cell, environment: Environment, out_dir: Path) -> int:
     """Spawn the cell's users, measure, write; returns the exit code."""
-    slices.shorten()
+    kernel_calls.shorten_slices()
     users = count_users(cell.spec)
     measurement = Measurement(cell, users, _report)
     signals: list[int] = []
@@ -115,20 +115,20 @@ def open_cell(spec: CellSpec) -> tuple[Cell, Environment]:
     """Make the cell and its Locust environment; raises AddressError."""
     load = spec.load
 
-    def take_seat(number: int) -> Seat:
+    def slot_of(number: int) -> UserSlot:
         if load.direction != DOWNSTREAM:
-            return Seat(number, number % load.rooms, True, number if load.rate_per_s and not spec.hold_s else -1)
+            return UserSlot(number, number % load.rooms, True, number if load.rate_per_s and not spec.hold_s else -1)
         publisher = number - load.subscribers
         if publisher < 0:
-            return Seat(number, number % load.rooms, True, -1)
-        return Seat(number, publisher % load.rooms, False, publisher)
+            return UserSlot(number, number % load.rooms, True, -1)
+        return UserSlot(number, publisher % load.rooms, False, publisher)
 
     environment = Environment(user_classes=[load_user_class(spec.user_class)], host=spec.host)
     cell = Cell(
         spec,
         environment,
-        take_seat=take_seat,
-        token_for=lambda seat: spec.tokens[seat.number % len(spec.tokens)],
+        slot_of=slot_of,
+        token_for=lambda slot: spec.tokens[slot.number % len(spec.tokens)],
     )
     attach(environment, cell)
     return cell, environment

@@ -11,10 +11,10 @@ from gevent.event import Event
 
 from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.load.clients.sockets import SocketTotals as TcpTotals
-from loadtests.load.users.arrivals import NS_PER_S
 from loadtests.load.users.cell import Cell
+from loadtests.load.users.health import GeneratorHealth, growth, sum_totals
+from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.raw_user import RawUser
-from loadtests.load.users.vitals import Vitals, growth, sum_totals
 from loadtests.records import notes
 from loadtests.records.cell_spec import CellSpec, GeneratorResult, Progress
 
@@ -35,7 +35,7 @@ class Measurement:
         self._expected_users = expected_users
         self._report = report
         self._stopped = Event()
-        self._vitals = Vitals(cell, lambda: self.say("second"))
+        self._health = GeneratorHealth(cell, lambda: self.say("second"))
         self._from_ns = self._to_ns = 0
         self._until_ns: int | None = None
         self._cpu_s = 0.0
@@ -63,7 +63,7 @@ class Measurement:
 
     def run(self) -> None:
         """Connect, then hold or measure; raises Failed."""
-        self._vitals.start()
+        self._health.start()
         self.say("connecting", f"{self._expected_users} users")
         self._await_everybody()
         # The collector's pauses are milliseconds long with this many objects, and nothing here makes cycles.
@@ -104,8 +104,8 @@ class Measurement:
             measured_to_ns=self._to_ns,
             connect_ms=tuple(cell.connect_ms),
             sockets=growth(*self._growth),
-            seconds=self._vitals.seconds(self._from_ns, self._to_ns),
-            hub_lag_ms_p99=self._vitals.lag_ms_p99(self._from_ns, self._to_ns),
+            seconds=self._health.seconds(self._from_ns, self._to_ns),
+            hub_lag_ms_p99=self._health.lag_ms_p99(self._from_ns, self._to_ns),
             cpu_s=self._cpu_s,
             refused=refused,
             unanswered=unanswered,
@@ -115,7 +115,7 @@ class Measurement:
             looked_at=self._looked_at,
             errors=errors,
             clock_steps=cell.clock.steps - self._steps,
-            strangers=cell.recorder.strangers,
+            strangers=cell.recorder.foreign_clock,
         )
 
     @property
@@ -140,10 +140,10 @@ class Measurement:
         before, deliveries = self._read(), self.cell.recorder.deliveries
         cpu_s = time.process_time()
         # Connecting, the collection and these sums are no lag of the measured phase.
-        self._vitals.new_second()
+        self._health.new_second()
         self._steps = self.cell.clock.steps
         self._sleep_until(self._to_ns)
-        self._vitals.new_second()
+        self._health.new_second()
         self._growth = before, self._read()
         self._looked_at = self.cell.recorder.deliveries - deliveries
         self._cpu_s = time.process_time() - cpu_s
@@ -154,10 +154,12 @@ class Measurement:
         What is due at the very instant of a look may have reached the kernel, and not be counted before the other look.
         """
         totals = sum_totals(self.cell.users)
-        links = {user.link for user in self.cell.users if isinstance(user, RawUser) and user.link is not None}
+        open_connections = {
+            user.connection for user in self.cell.users if isinstance(user, RawUser) and user.connection is not None
+        }
         if totals is None:
             return None
-        return totals._replace(bytes_received=totals.bytes_received - self.cell.inbox.unparsed_bytes(links))
+        return totals._replace(bytes_received=totals.bytes_received - self.cell.inbox.unparsed_bytes(open_connections))
 
     def _sleep_until(self, due_ns: int) -> None:
         left_s = (due_ns - time.monotonic_ns()) / NS_PER_S

@@ -25,13 +25,13 @@ from locust.runners import MasterRunner, WorkerRunner
 from core.auth import sign
 from loadtests.load.clients.base import NotPublished
 from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
-from loadtests.load.users import mirror, setup
-from loadtests.load.users.arrivals import KINDS, NS_PER_S
-from loadtests.load.users.cell import FOREVER_NS, Cell, Seat, attach, cell_of
+from loadtests.load.users import locust_tables, setup
+from loadtests.load.users.cell import FOREVER_NS, Cell, UserSlot, attach, cell_of
+from loadtests.load.users.health import GeneratorHealth, growth, sum_totals
+from loadtests.load.users.locust_tables import ForeignClockCount
+from loadtests.load.users.publisher import KINDS, NS_PER_S
 from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.setup import SetUpError
-from loadtests.load.users.tally import Tally
-from loadtests.load.users.vitals import Vitals, growth, sum_totals
 from loadtests.records import notes
 from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load
 
@@ -67,9 +67,9 @@ class PlainRun:
         """Hook into the environment's events; nothing is opened before the test starts."""
         # Locust's --run-time counts from the hub's last look at the clock, which was before seconds of imports.
         gevent.get_hub().loop.update_now()
-        self._vitals: Vitals | None = None
+        self._health: GeneratorHealth | None = None
         self._from_ns = 0
-        self._tally = Tally(environment)
+        self._foreign_clock = ForeignClockCount(environment)
         events = environment.events
         for hook, listener in (
             (events.test_start, self._start),
@@ -84,9 +84,9 @@ class PlainRun:
             environment.runner.register_message(_REFUSED, self._refused)
 
     def _start(self, environment: Environment, **_: object) -> None:
-        mirror.install(environment, [user_class.__name__ for user_class in _room_users(environment)])
+        locust_tables.install(environment, [user_class.__name__ for user_class in _room_users(environment)])
         runner = environment.runner
-        self._tally.begin(None)
+        self._foreign_clock.begin(None)
         if isinstance(runner, MasterRunner):
             return
         assert environment.parsed_options is not None
@@ -96,24 +96,24 @@ class PlainRun:
         except (SetUpError, ValueError) as error:
             refuse(environment, f"cannot start: {error}")
             raise SystemExit(2) from error
-        cell.talkers.open = True
+        cell.succession.open = True
         attach(environment, cell)
-        self._tally.begin(cell.recorder)
-        self._vitals = Vitals(cell, lambda: show_unanswered(cell, _PATIENCE_NS))
-        self._vitals.start()
+        self._foreign_clock.begin(cell.recorder)
+        self._health = GeneratorHealth(cell, lambda: show_unanswered(cell, _PATIENCE_NS))
+        self._health.start()
         self._from_ns = time.monotonic_ns()
         cell.begin(self._from_ns + _LEAD_NS, FOREVER_NS)
 
     def _spawned(self, **_: object) -> None:
-        if self._vitals is not None:
+        if self._health is not None:
             # As in the generator: collections of so many objects would pause the reader for milliseconds.
             gc.freeze()
             gc.disable()
 
     def _stopping(self, environment: Environment, **_: object) -> None:
-        if self._vitals is not None:
+        if self._health is not None:
             cell = cell_of(environment)
-            cell.talkers.open = False  # everybody stops: nobody takes a seat over
+            cell.succession.open = False  # everybody stops: nobody takes a slot over
             show_unanswered(cell, int(cell.spec.grace_s * NS_PER_S))
 
     def _refused(self, environment: Environment, msg: Message, **_: object) -> None:
@@ -125,13 +125,13 @@ class PlainRun:
 
     def _stop(self, environment: Environment, **_: object) -> None:
         gc.enable()
-        if self._vitals is None:
+        if self._health is None:
             return
         cell = cell_of(environment)
         cell.close()
         assert environment.parsed_options is not None
-        folder = write_shard(Path(environment.parsed_options.rtlab_out), cell, self._vitals, self._from_ns)
-        self._vitals = None
+        folder = write_shard(Path(environment.parsed_options.rtlab_out), cell, self._health, self._from_ns)
+        self._health = None
         logger.info("%d deliveries recorded in %s", cell.recorder.deliveries, folder)
         for text, count in notes.most(cell.errors).items():
             logger.warning("%d x %s", count, text)
@@ -141,8 +141,8 @@ class PlainRun:
         is_worker = runner is not None and hasattr(runner, "master_host")
         if is_worker:
             return
-        if environment.process_exit_code is None and not mirror.count_deliveries(environment):
-            if self._tally.strangers:
+        if environment.process_exit_code is None and not locust_tables.count_deliveries(environment):
+            if self._foreign_clock.count:
                 logger.error("no latency was measured: no user's clock is the one that stamped the publications")
             else:
                 logger.error("nothing was received: no delivery reached any user")
@@ -150,11 +150,11 @@ class PlainRun:
 
     def _end(self, **_: object) -> None:
         # Only now have the workers sent their last counts.
-        if self._tally.strangers:
+        if self._foreign_clock.count:
             logger.warning(
                 "%d deliveries have no latency: the clock that stamped their publication is not their receiver's "
                 "(another host or time namespace); they are in the samples, and in no latency shown here",
-                self._tally.strangers,
+                self._foreign_clock.count,
             )
 
 
@@ -163,7 +163,7 @@ def show_unanswered(cell: Cell, patience_ns: int) -> None:
     now_ns = time.monotonic_ns()
     for publications in cell.recorder.publications:
         for due_ns in publications.overdue(now_ns - patience_ns):
-            cell.mirror.failed("publish", NotPublished("no answer"), waited_ms=(now_ns - due_ns) / 1e6)
+            cell.reporter.failed("publish", NotPublished("no answer"), waited_ms=(now_ns - due_ns) / 1e6)
 
 
 def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell:
@@ -181,7 +181,7 @@ def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell
     rooms = (options.room,) if load.rooms == 1 else tuple(f"{options.room}-{room}" for room in range(load.rooms))
     expires_at_s = time.time() + _TOKEN_LIFE_S
 
-    def take_seat(number: int) -> Seat:
+    def slot_of(number: int) -> UserSlot:
         runner = environment.runner
         if most is not None and runner is not None and runner.user_count >= most and not environment.process_exit_code:
             # A shape, the web UI or a master asks for users whose number nobody knew at the start.
@@ -189,10 +189,10 @@ def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell
             cell.full = True
             gevent.spawn(runner.quit)
         talks = load.rate_per_s and worker == 0 and number < talkers
-        return Seat(worker * _NUMBERS_PER_WORKER + number, number % load.rooms, True, number if talks else -1)
+        return UserSlot(worker * _NUMBERS_PER_WORKER + number, number % load.rooms, True, number if talks else -1)
 
-    def token_for(seat: Seat) -> str:
-        return sign(secret, f"user-{seat.number}", [rooms[seat.room]], expires_at_s)
+    def token_for(slot: UserSlot) -> str:
+        return sign(secret, f"user-{slot.number}", [rooms[slot.room]], expires_at_s)
 
     names = [user_class.__name__ for user_class in classes]
     spec = CellSpec(
@@ -205,7 +205,7 @@ def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell
         connects_per_s=float("inf"),  # Locust's spawn rate paces
         seed=options.seed,
     )
-    cell = Cell(spec, environment, take_seat=take_seat, token_for=token_for, own_hosts=True)
+    cell = Cell(spec, environment, slot_of=slot_of, token_for=token_for, own_hosts=True)
     return cell
 
 
@@ -217,14 +217,14 @@ def refuse(environment: Environment, why: str) -> None:
         environment.runner.send_message(_REFUSED, why)  # type: ignore[arg-type]  # any value goes
 
 
-def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
+def write_shard(parent: Path, cell: Cell, health: GeneratorHealth, from_ns: int) -> Path:
     """Write what this process recorded into a folder of its own; returns it."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     folder = parent / f"{now}-{socket.gethostname()}-{os.getpid()}"
     folder.mkdir(parents=True, exist_ok=True)
     to_ns = time.monotonic_ns()
     cell.recorder.write(folder, from_ns, to_ns)
-    seconds = vitals.seconds(from_ns, to_ns)
+    seconds = health.seconds(from_ns, to_ns)
     refused, _ = cell.recorder.failed(from_ns, to_ns)
     # What was due in the last moments has had no time to be answered.
     _, unanswered = cell.recorder.failed(from_ns, to_ns - int(cell.spec.grace_s * NS_PER_S))
@@ -237,7 +237,7 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
         connect_ms=tuple(cell.connect_ms),
         sockets=growth(None, sum_totals(cell.users)),
         seconds=seconds,
-        hub_lag_ms_p99=vitals.lag_ms_p99(from_ns, to_ns),
+        hub_lag_ms_p99=health.lag_ms_p99(from_ns, to_ns),
         cpu_s=sum(second.cpu_percent for second in seconds) / 100,
         refused=refused,
         unanswered=unanswered,
@@ -246,7 +246,7 @@ def write_shard(parent: Path, cell: Cell, vitals: Vitals, from_ns: int) -> Path:
         reconnects=cell.reconnects,
         errors=notes.most(cell.errors),
         clock_steps=cell.clock.steps,
-        strangers=cell.recorder.strangers,
+        strangers=cell.recorder.foreign_clock,
     )
     (folder / "generator.json").write_bytes(msgspec.json.encode(result))
     return folder

@@ -1,14 +1,65 @@
-"""The open-loop publisher: an absolute schedule that no answer, error or lost connection ever moves."""
+"""Open-loop publishing: the schedule, the publisher that follows it, and who publishes next when a user stops.
+
+The instants depend on a start, a rate and a seed, never on what happened to earlier messages: that is what makes the
+load open. No answer, error or lost connection moves them.
+"""
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from loadtests.load.clients import stamp
 from loadtests.load.clients.base import Event, offset_of
 from loadtests.load.users.alarms import Alarms
 from loadtests.load.users.recorder import Publications
+
+NS_PER_S = 1_000_000_000
+KINDS = ("constant", "poisson", "burst")
+
+
+def instants(kind: str, start_ns: int, rate_per_s: float, phase: float, seed: str) -> Iterator[int]:
+    """Yield ascending instants from `start_ns` on, without end; none for a rate of 0.
+
+    `constant` is evenly spaced, its first message `phase` (0..1) of a period after the start; `poisson` has exponential
+    gaps drawn from `seed`; `burst` has all messages of a second at the second's beginning. Raises ValueError.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"arrivals {kind!r}; expected one of {', '.join(KINDS)}")
+    if rate_per_s < 0:
+        raise ValueError(f"a rate of {rate_per_s}/s; expected 0 or more")
+    if not rate_per_s:
+        return iter(())
+    if kind == "poisson":
+        return _poisson(start_ns, rate_per_s, random.Random(seed))
+    if kind == "burst":
+        return _burst(start_ns, rate_per_s)
+    return _constant(start_ns, rate_per_s, phase)
+
+
+def _constant(start_ns: int, rate_per_s: float, phase: float) -> Iterator[int]:
+    message = 0
+    while True:
+        # From the start each time: adding up rounded periods would drift.
+        yield start_ns + round((message + phase) * NS_PER_S / rate_per_s)
+        message += 1
+
+
+def _poisson(start_ns: int, rate_per_s: float, random_source: random.Random) -> Iterator[int]:
+    elapsed_s = 0.0
+    while True:
+        elapsed_s += random_source.expovariate(rate_per_s)
+        yield start_ns + round(elapsed_s * NS_PER_S)
+
+
+def _burst(start_ns: int, rate_per_s: float) -> Iterator[int]:
+    message = 0
+    while True:
+        yield start_ns + int(message / rate_per_s) * NS_PER_S
+        message += 1
+
 
 _SPIN_NS = 150_000
 
@@ -26,8 +77,8 @@ class Publisher:
         "_due_ns",
         "_instants",
         "_payload_bytes",
+        "_send",
         "_spin_ns",
-        "_talk",
         "_until_ns",
         "publications",
     )
@@ -35,17 +86,17 @@ class Publisher:
     def __init__(
         self,
         publications: Publications,
-        talk: Callable[[str, str], None] | None,
+        send: Callable[[str, str], None] | None,
         alarms: Alarms,
         payload_bytes: int,
         *,
         spin: bool = False,
     ) -> None:
-        """Prepare; `talk(content, ref)` sends one message and must not wait; None while nobody can."""
+        """Prepare; `send(content, ref)` sends one message and must not wait; None while nobody can."""
         self.publications = publications
         self._instants: Iterator[int] = iter(())
         self._until_ns = 0
-        self._talk = talk
+        self._send = send
         self._alarms = alarms
         self._payload_bytes = payload_bytes
         self._due_ns = 0
@@ -56,9 +107,9 @@ class Publisher:
         self._instants, self._until_ns = schedule, until_ns
         self._set_alarm()
 
-    def hand_to(self, talk: Callable[[str, str], None] | None) -> None:
+    def hand_to(self, send: Callable[[str, str], None] | None) -> None:
         """Let another user send; what is due while there is None is not published, and stands in no row."""
-        self._talk = talk
+        self._send = send
         # What is on its way from a user that leaves may lose its answer: that is no failure of the server's.
         self.publications.looked_at = len(self.publications)
 
@@ -86,12 +137,53 @@ class Publisher:
         publications, due_ns = self.publications, self._due_ns
         message = len(publications)
         self._set_alarm()  # the next one, before anything here can fail
-        talk = self._talk
-        if talk is None:
+        send = self._send
+        if send is None:
             return
         sent_ns = time.monotonic_ns()
         while sent_ns < due_ns:
             sent_ns = time.monotonic_ns()
         content = stamp.build(publications.publisher, message, due_ns, sent_ns, self._payload_bytes)
         publications.add(due_ns, sent_ns)
-        talk(content, stamp.build_ref(publications.publisher, message))
+        send(content, stamp.build_ref(publications.publisher, message))
+
+
+class Candidate(Protocol):
+    """A user, as far as it can take a publisher over."""
+
+    def may_publish_in(self, room: int) -> bool: ...
+    def take_over(self, publisher: Publisher) -> None: ...
+
+
+class PublisherSuccession:
+    """Publishers without a user, and which user is next: another one of the same room that is connected.
+
+    Only plain Locust opens it, where users come and go; a cell of the lab keeps all of its users. Closed, it hands
+    nothing on.
+    """
+
+    def __init__(self, users: Iterable[Candidate], note: Callable[[str], None]) -> None:
+        """Choose among `users`, as the list is when a user stops."""
+        self.open = False
+        self._users = users
+        self._note = note
+        self._vacant: list[Publisher] = []
+
+    def vacate(self, publisher: Publisher) -> None:
+        """Give the publisher to a connected user of its room; where there is none, to the next one that connects."""
+        publisher.hand_to(None)
+        room = publisher.publications.room
+        for user in self._users:
+            if user.may_publish_in(room):
+                user.take_over(publisher)
+                return
+        self._vacant.append(publisher)
+        self._note(f"nobody was left to publish in room {room}: no other user of this process is connected there")
+
+    def offer(self, user: Candidate) -> None:
+        """Give `user`, which has just connected, a publisher of its room that has no user."""
+        for publisher in self._vacant:
+            if user.may_publish_in(publisher.publications.room):
+                self._vacant.remove(publisher)
+                user.take_over(publisher)
+                return

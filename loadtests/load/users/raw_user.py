@@ -14,20 +14,20 @@ from loadtests.load.clients.http2 import Http2PublishClient
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.clients.sockets import SocketTotals
 from loadtests.load.clients.tls import TlsPipe
-from loadtests.load.users.link import Link
+from loadtests.load.users.connection import UserConnection
 from loadtests.load.users.room_user import RoomUser
 
 REOPEN_S = 0.2
 
 
 class RawUser(RoomUser):
-    """A room user whose events come over one `Link`."""
+    """A room user whose events come over one `UserConnection`."""
 
     abstract = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.link: Link | None = None
+        self.connection: UserConnection | None = None
         self._past: SocketTotals | None = None  # of connections that are gone
         self._welcome: Waiter | None = None
 
@@ -35,16 +35,16 @@ class RawUser(RoomUser):
         """Make the client of the next connection."""
         raise NotImplementedError
 
-    def new_link(
+    def new_connection(
         self, client: Client, arrived: Callable[[list[Arrival], int, int], None], ended: Callable[[Closed], None]
-    ) -> Link:
-        """Make the link of a client, over TLS where the server's address says so."""
+    ) -> UserConnection:
+        """Make the connection of a client, over TLS where the server's address says so."""
         endpoint = self.access.endpoint
         tls = TlsPipe(self.cell.tls(endpoint, client.alpn), endpoint.host, client.alpn) if endpoint.secure else None
-        return Link(client, self.cell.clock, self.cell.readers, self.cell.inbox, arrived, ended, tls)
+        return UserConnection(client, self.cell.clock, self.cell.readers, self.cell.inbox, arrived, ended, tls)
 
-    def connect(self, link: Link, timeout_s: float) -> None:
-        """Open a link to the first of the server's addresses that takes it, e.g. both of localhost.
+    def connect(self, connection: UserConnection, timeout_s: float) -> None:
+        """Open a connection to the first of the server's addresses that takes it, e.g. both of localhost.
 
         Raises ConnectFailed with what each address said, and OSError where the host has none.
         """
@@ -53,7 +53,7 @@ class RawUser(RoomUser):
         failures: list[str] = []
         for place, address in enumerate(addresses):
             try:
-                link.open(address, timeout_s / (len(addresses) - place))
+                connection.open(address, timeout_s / (len(addresses) - place))
             except (ConnectFailed, OSError) as error:
                 failures.append(str(error))
             else:
@@ -63,17 +63,17 @@ class RawUser(RoomUser):
 
     def enter(self, timeout_s: float) -> None:
         """Connect and wait for the welcome, or a poll's first answer."""
-        link = self.link = self.new_link(self.new_client(), self._arrived, self._ended)
+        connection = self.connection = self.new_connection(self.new_client(), self._arrived, self._ended)
         welcome = self._welcome = Waiter()
         limit = gevent.Timeout(timeout_s)
         limit.start()
         try:
-            self.connect(link, timeout_s)
+            self.connect(connection, timeout_s)
             closed = welcome.get()
         except OSError as error:
             raise ConnectFailed(f"{self.access.endpoint.host}: {error}", retryable=True) from error
         except gevent.Timeout as timeout:
-            link.close()
+            connection.close()
             if timeout is not limit:
                 raise
             raise ConnectFailed(f"no welcome within {timeout_s:.1f} s", retryable=True) from None
@@ -85,53 +85,53 @@ class RawUser(RoomUser):
 
     def leave(self) -> None:
         """Close the connection."""
-        if self.link is not None:
-            self._keep(self.link)
-            self.link.close()
-            self.link = None
+        if self.connection is not None:
+            self._keep(self.connection)
+            self.connection.close()
+            self.connection = None
 
     def socket_totals(self) -> SocketTotals | None:
         """TCP_INFO over all connections so far."""
-        return _add(self._past, self.link.totals() if self.link is not None else None)
+        return _add(self._past, self.connection.totals() if self.connection is not None else None)
 
     def _arrived(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
-        if self._welcome is not None and self.link is not None and self.link.client.welcomed:
+        if self._welcome is not None and self.connection is not None and self.connection.client.welcomed:
             welcome, self._welcome = self._welcome, None
             welcome.switch(None)
         if arrivals:
             self.record(arrivals, kernel_ns, user_ns)
 
     def _ended(self, closed: Closed) -> None:
-        link = self.link
-        if link is None:
+        connection = self.connection
+        if connection is None:
             return
-        self._keep(link)
-        self.link = None
-        self.position = link.client.position
+        self._keep(connection)
+        self.connection = None
+        self.position = connection.client.position
         if self._welcome is not None:
             self._welcome.switch(closed)
         else:
-            self.lost(closed, link.client.retry_ms)
+            self.lost(closed, connection.client.retry_ms)
 
-    def _keep(self, link: Link) -> None:
+    def _keep(self, connection: UserConnection) -> None:
         """Keep the counts of a connection that is about to go."""
-        self._past = _add(self._past, link.totals())
-        self.cell.told_gaps += link.client.told_gaps
+        self._past = _add(self._past, connection.totals())
+        self.cell.told_gaps += connection.client.told_gaps
 
 
 class PostingUser(RawUser):
     """A user of a transport that only receives: it publishes by POST.
 
     A message goes to the connection with the fewest unanswered ones; while none is idle, another connection is opened
-    behind the scenes, up to `max_post_links`. Past that POSTs queue behind each other in the server, never here.
+    behind the scenes, up to `max_post_connections`. Past that POSTs queue behind each other in the server, never here.
     """
 
     abstract = True
-    max_post_links: ClassVar[int] = 4
+    max_post_connections: ClassVar[int] = 4
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._posts: list[Link] = []
+        self._posts: list[UserConnection] = []
         self._opening = 0
 
     def new_post_client(self) -> PublishClient | Http2PublishClient:
@@ -140,47 +140,49 @@ class PostingUser(RawUser):
 
     def enter(self, timeout_s: float) -> None:
         """Open the stream where this user listens, and a connection to publish on where it talks."""
-        if self.seat.listens:
+        if self.slot.listens:
             super().enter(timeout_s)
-        if self.seat.publisher >= 0 and not self._posts:
+        if self.slot.publisher >= 0 and not self._posts:
             self._posts.append(self._open_post(timeout_s))
 
-    def prepare_to_talk(self, timeout_s: float) -> None:
+    def prepare_to_publish(self, timeout_s: float) -> None:
         """Open a connection to publish on."""
         if not self._posts:
             self._posts.append(self._open_post(timeout_s))
 
-    def talk(self, content: str, ref: str) -> None:
+    def publish(self, content: str, ref: str) -> None:
         """POST without waiting; with no connection at all the message stays unanswered, and counts so."""
         idle_at_best = 1
         if self._posts:
-            link = min(self._posts, key=_unanswered)
-            idle_at_best = _unanswered(link)
-            client = link.client
+            connection = min(self._posts, key=_unanswered)
+            idle_at_best = _unanswered(connection)
+            client = connection.client
             assert isinstance(client, PublishClient | Http2PublishClient)
-            link.send(client.publish(content, ref))
+            connection.send(client.publish(content, ref))
         else:
             self.cell.note(f"{self.label} publication not sent: no connection to POST on")
-        if idle_at_best and len(self._posts) + self._opening < self.max_post_links:
+        if idle_at_best and len(self._posts) + self._opening < self.max_post_connections:
             self._opening += 1
             gevent.spawn(self._reinforce)
 
     def leave(self) -> None:
         """Close the stream and the POST connections."""
         super().leave()
-        for link in self._posts:
-            link.close()
+        for connection in self._posts:
+            connection.close()
         self._posts.clear()
 
-    def _open_post(self, timeout_s: float) -> Link:
-        link = self.new_link(self.new_post_client(), self.record, lambda closed: self._post_ended(link, closed))
-        self.connect(link, timeout_s)
-        return link
+    def _open_post(self, timeout_s: float) -> UserConnection:
+        connection = self.new_connection(
+            self.new_post_client(), self.record, lambda closed: self._post_ended(connection, closed)
+        )
+        self.connect(connection, timeout_s)
+        return connection
 
-    def _post_ended(self, link: Link, closed: Closed) -> None:
-        if link in self._posts:
-            self._posts.remove(link)
-        if unanswered := _unanswered(link):
+    def _post_ended(self, connection: UserConnection, closed: Closed) -> None:
+        if connection in self._posts:
+            self._posts.remove(connection)
+        if unanswered := _unanswered(connection):
             self.cell.note(f"{self.label} POST connection ended with {unanswered} unanswered: {closed}")
 
     def _reinforce(self) -> None:
@@ -193,9 +195,9 @@ class PostingUser(RawUser):
             self._opening -= 1
 
 
-def _unanswered(link: Link) -> int:
-    assert isinstance(link.client, PublishClient | Http2PublishClient)
-    return link.client.unanswered
+def _unanswered(connection: UserConnection) -> int:
+    assert isinstance(connection.client, PublishClient | Http2PublishClient)
+    return connection.client.unanswered
 
 
 def _add(left: SocketTotals | None, right: SocketTotals | None) -> SocketTotals | None:

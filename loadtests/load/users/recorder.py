@@ -71,7 +71,7 @@ class Recorder:
         self.rows = array("q")
         self.publications: list[Publications] = []
         self.deliveries = 0
-        self.strangers = 0  # deliveries whose publication was stamped by another clock
+        self.foreign_clock = 0  # deliveries whose publication was stamped by another clock
 
     def add(self, row: Sequence[int]) -> None:
         """Record one delivery: the columns of SAMPLES between `cell` and `phase`, in their order."""

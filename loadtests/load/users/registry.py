@@ -10,7 +10,7 @@ from loadtests.load.users.room_user import RoomUser
 from loadtests.records.cell_spec import FOREIGN_USER
 
 _FOREIGN: Final = "loadtests.load.users.foreign"
-_STOCK: Final = "loadtests.load.users.stock_transports"
+_STOCK: Final = "loadtests.load.users.stock"
 
 _RECORDS: Final = {record.load.user_name: record for record in records().values()}
 MEASURING: Final = tuple(_RECORDS)

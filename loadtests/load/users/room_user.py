@@ -25,8 +25,8 @@ _BACKOFF_CAP_S = 5.0
 class RoomUser(User):
     """One member of one room.
 
-    A transport's class says how to `enter`, `talk` and `leave`, and calls `record` for what arrives and `lost` when its
-    connection ends. The user's own greenlet only ever connects; between connections it sleeps on `_news`.
+    A transport's class says how to `enter`, `publish` and `leave`, and calls `record` for what arrives and `lost` when
+    its connection ends. The user's own greenlet only ever connects; between connections it sleeps on `_news`.
     """
 
     abstract = True
@@ -37,23 +37,23 @@ class RoomUser(User):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.cell = cell_of(environment)
-        self.seat = self.cell.next_seat()
-        self.access = self.cell.access(self.seat, self.host)
+        self.slot = self.cell.next_slot()
+        self.access = self.cell.access(self.slot, self.host)
         self.row = type(self).__name__  # in Locust's tables
         self._spawned_ns = time.monotonic_ns()
         self.position = ""  # where to resume
         self.publisher: Publisher | None = None
-        self._inside = False
+        self._joined = False
         self._news = AsyncResult()  # why the connection ended
         self._retry_ms = 0  # the server's hint for the next attempt
-        if self.seat.listens:
+        if self.slot.listens:
             self.cell.users.append(self)
 
     def enter(self, timeout_s: float) -> None:
         """Connect, resuming after `position` where it is not empty; return when welcome. Raises ConnectFailed."""
         raise NotImplementedError
 
-    def talk(self, content: str, ref: str) -> None:
+    def publish(self, content: str, ref: str) -> None:
         """Send one message without waiting; called in the hub."""
         raise NotImplementedError
 
@@ -73,7 +73,7 @@ class RoomUser(User):
     def live(self) -> None:
         """Connect in turn, then stay: reconnect with resume whenever the connection is lost."""
         cell = self.cell
-        gevent.sleep(max(0.0, (cell.slot_ns(self.seat) - time.monotonic_ns()) / 1e9))
+        gevent.sleep(max(0.0, (cell.connect_at_ns(self.slot) - time.monotonic_ns()) / 1e9))
         if cell.full or not self._enter_first():
             AsyncResult().get()  # nothing wakes it but Locust's stop
         while True:
@@ -85,38 +85,38 @@ class RoomUser(User):
     def on_stop(self) -> None:
         """Close what is open."""
         self.leave()
-        self._outside()
-        self._give_up_seat()
+        self._note_left()
+        self._hand_on_publishing()
         if self.publisher is not None:
             self.publisher.stop()
 
-    def may_talk_in(self, room: int) -> bool:
-        """Whether this user could publish in `room` for one who has stopped."""
-        return self._inside and self.publisher is None and self.seat.room == room
+    def may_publish_in(self, room: int) -> bool:
+        """Whether this user could take over a publisher of `room`."""
+        return self._joined and self.publisher is None and self.slot.room == room
 
     def take_over(self, publisher: Publisher) -> None:
-        """Publish for one who has stopped."""
-        self.seat = self.seat._replace(publisher=publisher.publications.publisher)
+        """Publish in place of a user that has stopped."""
+        self.slot = self.slot._replace(publisher=publisher.publications.publisher)
         self.publisher = publisher
-        gevent.spawn(self._begin_to_talk, publisher)
+        gevent.spawn(self._start_publishing, publisher)
 
-    def prepare_to_talk(self, timeout_s: float) -> None:
+    def prepare_to_publish(self, timeout_s: float) -> None:
         """Open what publishing needs beside the connection that events come over; raises ConnectFailed."""
 
     def lost(self, closed: Closed, retry_ms: int) -> None:
         """Take note that an established connection ended; wakes the user's greenlet."""
-        self._outside()
+        self._note_left()
         self._retry_ms = retry_ms
         self._news.set(closed)
 
     def record(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
         """Record what one read brought. The hot path: called in the hub for each read of each socket."""
-        cell, seat = self.cell, self.seat
+        cell, slot = self.cell, self.slot
         recorder = cell.recorder
         in_batch = 1 if len(arrivals) == 1 else self.batch_size(arrivals)
         for event, wire_bytes in arrivals:
             if event.type == "chat":
-                stamped = stamp.read(event.content) if seat.listens else None
+                stamped = stamp.read(event.content) if slot.listens else None
                 if stamped is None:
                     continue
                 publisher, message, scheduled_ns, sent_ns, clock = stamped
@@ -124,7 +124,7 @@ class RoomUser(User):
                 if not ours:
                     # Times of two clocks can't be subtracted: the delivery counts, its latency is unknown.
                     scheduled_ns = sent_ns = ABSENT_NS
-                    recorder.strangers += 1
+                    recorder.foreign_clock += 1
                 recorder.add(
                     (
                         scheduled_ns,
@@ -133,8 +133,8 @@ class RoomUser(User):
                         user_ns,
                         publisher,
                         message,
-                        seat.number,
-                        seat.room,
+                        slot.number,
+                        slot.room,
                         offset_of(event.id),
                         len(event.content),  # a stamp is ASCII: characters are bytes
                         wire_bytes,
@@ -143,12 +143,12 @@ class RoomUser(User):
                 )
                 if kernel_ns == ABSENT_NS:
                     cell.stamped = False
-                if ours and not recorder.deliveries % cell.mirror.stride:
+                if ours and not recorder.deliveries % cell.reporter.stride:
                     received_ns = user_ns if kernel_ns == ABSENT_NS else kernel_ns
                     if received_ns < sent_ns:
                         cell.note("a delivery came before it was sent: a clock was wrong, its latency is not shown")
                     else:
-                        cell.mirror.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes, self.row)
+                        cell.reporter.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes, self.row)
             elif event.ref:
                 self.answered(event, user_ns)
             elif event.type == "error":
@@ -161,7 +161,7 @@ class RoomUser(User):
         self.publisher.answered(event, read_ns)
         if event.type == "error":
             self.cell.note(f"{self.label} publication refused: {event.code}")
-            self.cell.mirror.failed("publish", NotPublished(f"refused: {event.code}"), self.row)
+            self.cell.reporter.failed("publish", NotPublished(f"refused: {event.code}"), self.row)
 
     def _enter_first(self) -> bool:
         cell = self.cell
@@ -179,17 +179,17 @@ class RoomUser(User):
                 if error.retryable and time.monotonic_ns() + pause_s * 1e9 < deadline_ns:
                     gevent.sleep(pause_s)
                     continue
-                cell.failed = cell.failed or f"user {self.seat.number} ({self.label}): {error}"
-                cell.mirror.failed("connect", error, self.row)
-                self._give_up_seat()
+                cell.failed = cell.failed or f"user {self.slot.number} ({self.label}): {error}"
+                cell.reporter.failed("connect", error, self.row)
+                self._hand_on_publishing()
                 return False
             break
-        if self.seat.listens:
+        if self.slot.listens:
             cell.connect_ms.append((time.monotonic_ns() - began_ns) / 1e6)
         cell.ready += 1
-        if self.seat.publisher >= 0:
-            self.publisher = cell.add_publisher(self.seat, self.talk)
-        self._came_in()
+        if self.slot.publisher >= 0:
+            self.publisher = cell.add_publisher(self.slot, self.publish)
+        self._note_joined()
         return True
 
     def _enter_again(self, closed: Closed) -> None:
@@ -206,42 +206,42 @@ class RoomUser(User):
                 if error.retryable:
                     continue
                 break
-            self._came_in()
+            self._note_joined()
             return
-        self.cell.mirror.failed("reconnect", ConnectFailed(str(closed), retryable=False), self.row)
-        self._give_up_seat()
+        self.cell.reporter.failed("reconnect", ConnectFailed(str(closed), retryable=False), self.row)
+        self._hand_on_publishing()
         AsyncResult().get()
 
     def _backoff_s(self, attempt: int) -> float:
         # Full jitter: clients that were cut together must not come back together.
         return self.cell.random.uniform(0.0, min(_BACKOFF_CAP_S, _BACKOFF_S * 2**attempt))
 
-    def _came_in(self) -> None:
-        self._inside = True
-        self.cell.connected += self.seat.listens
-        self.cell.talkers.offer(self)
+    def _note_joined(self) -> None:
+        self._joined = True
+        self.cell.connected += self.slot.listens
+        self.cell.succession.offer(self)
 
-    def _begin_to_talk(self, publisher: Publisher) -> None:
+    def _start_publishing(self, publisher: Publisher) -> None:
         attempt = 0
         while self.publisher is publisher:
             try:
-                self.prepare_to_talk(self.cell.spec.connect_timeout_s)
+                self.prepare_to_publish(self.cell.spec.connect_timeout_s)
             except ConnectFailed as error:
                 self.cell.note(f"{self.label} POST connection failed: {error}")
                 gevent.sleep(self._backoff_s(attempt := attempt + 1))
                 continue
             if self.publisher is publisher:
-                publisher.hand_to(self.talk)
+                publisher.hand_to(self.publish)
             return
 
-    def _give_up_seat(self) -> None:
-        """Let somebody else publish in this user's place, where users come and go."""
-        if self.seat.publisher < 0 or not self.cell.talkers.open:
+    def _hand_on_publishing(self) -> None:
+        """Let another user publish in this one's place, where users come and go."""
+        if self.slot.publisher < 0 or not self.cell.succession.open:
             return
-        publisher, self.publisher = self.publisher or self.cell.add_publisher(self.seat, None), None
-        self.seat = self.seat._replace(publisher=-1)
-        self.cell.talkers.vacate(publisher)
+        publisher, self.publisher = self.publisher or self.cell.add_publisher(self.slot, None), None
+        self.slot = self.slot._replace(publisher=-1)
+        self.cell.succession.vacate(publisher)
 
-    def _outside(self) -> None:
-        self.cell.connected -= self._inside and self.seat.listens
-        self._inside = False
+    def _note_left(self) -> None:
+        self.cell.connected -= self._joined and self.slot.listens
+        self._joined = False

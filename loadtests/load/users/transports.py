@@ -15,7 +15,7 @@ from loadtests.load.clients.http2 import Http2PublishClient
 from loadtests.load.clients.polls import LongPollClient, ShortPollClient
 from loadtests.load.clients.socketio import SocketIoClient
 from loadtests.load.clients.websocket import WebSocketClient
-from loadtests.load.users.arrivals import NS_PER_S
+from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.raw_user import PostingUser, RawUser
 from loadtests.records.cell_spec import poll_phase
 
@@ -30,10 +30,10 @@ class WebSocketUser(RawUser):
         made = DeflateWebSocketClient if self.cell.spec.deflate else WebSocketClient
         return made(self.access, self.position)
 
-    def talk(self, content: str, ref: str) -> None:
+    def publish(self, content: str, ref: str) -> None:
         """Publish on the socket that events come from."""
-        if self.link is not None and isinstance(self.link.client, WebSocketClient):
-            self.link.send(self.link.client.publish(content, ref))
+        if self.connection is not None and isinstance(self.connection.client, WebSocketClient):
+            self.connection.send(self.connection.client.publish(content, ref))
         else:
             self.cell.note(f"{self.label} publication not sent: not connected")
 
@@ -97,8 +97,8 @@ class ShortPollUser(PostingUser):
     def enter(self, timeout_s: float) -> None:
         """Connect; the first time, enter the grid too."""
         super().enter(timeout_s)
-        if self.seat.listens and not self._next_ns:
-            phase_ns = int(poll_phase(self.seat.number) * self._interval_ns)
+        if self.slot.listens and not self._next_ns:
+            phase_ns = int(poll_phase(self.slot.number) * self._interval_ns)
             # The first instant of the grid after now: a phase of the clock, not of this user's arrival.
             now_ns = time.monotonic_ns()
             self._next_ns = now_ns + (phase_ns - now_ns) % self._interval_ns
@@ -118,9 +118,9 @@ class ShortPollUser(PostingUser):
             return
         self._next_ns += self._interval_ns
         self.cell.alarms.at(self._next_ns, self._poll)
-        if self.link is None or not isinstance(self.link.client, ShortPollClient):
+        if self.connection is None or not isinstance(self.connection.client, ShortPollClient):
             return
-        request = self.link.client.poll()
+        request = self.connection.client.poll()
         if not request:
             self.cell.note("SP poll skipped: the last one was not answered yet")
-        self.link.send(request)
+        self.connection.send(request)

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from loadtests.load.users.timerfd import AVAILABLE, TimerFd
+from loadtests.load.users.kernel_calls import HAS_TIMERFD, TimerFd
 from loadtests.records.link_spec import parse
 from loadtests.run.links.lane import Lane
 
@@ -31,7 +31,7 @@ class Delayed:
         self._lane = lane
         self._loop = loop
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()  # due_ns, ascending
-        self._timer = TimerFd() if AVAILABLE else None
+        self._timer = TimerFd() if HAS_TIMERFD else None
         if self._timer is not None:
             loop.add_reader(self._timer.fd, self._due)
 

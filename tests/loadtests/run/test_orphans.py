@@ -108,7 +108,7 @@ def test_a_lab_that_is_killed_in_a_cell_leaves_nobody_behind(tmp_path: Path) -> 
         found: dict[str, psutil.Process] = {}
         for each in lab.children(recursive=True):
             line = " ".join(each.cmdline())
-            if "loadtests.load.users.zygote" in line:
+            if "loadtests.load.users.fork_server" in line:
                 found["zygote" if each.ppid() == lab.pid else "generator"] = each
             elif "-m transports" in line:
                 found["server"] = each

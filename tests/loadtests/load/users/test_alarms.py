@@ -8,10 +8,10 @@ import pytest
 from gevent.event import Event
 
 from loadtests.load.users.alarms import Alarms
-from loadtests.load.users.timerfd import AVAILABLE
+from loadtests.load.users.kernel_calls import HAS_TIMERFD
 
 
-@pytest.fixture(params=[pytest.param(True, marks=pytest.mark.skipif(not AVAILABLE, reason="no timerfd here")), False])
+@pytest.fixture(params=[pytest.param(True, marks=pytest.mark.skipif(not HAS_TIMERFD, reason="no timerfd here")), False])
 def alarms(request: pytest.FixtureRequest) -> Iterator[Alarms]:
     alarms = Alarms(use_timerfd=request.param)
     yield alarms

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.load.users.arrivals import KINDS, NS_PER_S, instants
+from loadtests.load.users.publisher import KINDS, NS_PER_S, instants
 
 _rates = st.floats(0.1, 2000)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from loadtests.load.users import inbox as inboxes
+from loadtests.load.users import readers as module
 from loadtests.load.users.alarms import Alarms
-from loadtests.load.users.inbox import Inbox, Read
+from loadtests.load.users.readers import Inbox, Read
 
 
 class Slow:
@@ -52,7 +52,7 @@ def test_reads_are_parsed_in_their_order_once_the_hub_has_nothing_else_to_do(inb
 
 def test_an_alarm_waits_for_a_slice_and_not_for_the_whole_burst(inbox: Inbox) -> None:
     log: list[str] = []
-    slow = Slow(log, "a", cost_s=2 * inboxes.SLICE_NS / 1e9)
+    slow = Slow(log, "a", cost_s=2 * module.SLICE_NS / 1e9)
     for number in range(50):
         inbox.put(slow, _read(str(number)))
     alarms = Alarms()
@@ -66,8 +66,8 @@ def test_an_alarm_waits_for_a_slice_and_not_for_the_whole_burst(inbox: Inbox) ->
 
 
 def test_past_its_bound_it_parses_at_once(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inboxes, "MOST", 3)
-    monkeypatch.setattr(inboxes, "SLICE_NS", 10**10)  # however busy this machine is
+    monkeypatch.setattr(module, "MOST_READS", 3)
+    monkeypatch.setattr(module, "SLICE_NS", 10**10)  # however busy this machine is
     log: list[str] = []
     taker = Slow(log, "a")
     for number in range(4):

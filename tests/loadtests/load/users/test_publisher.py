@@ -53,7 +53,7 @@ def test_each_message_carries_its_own_instant_however_late_it_is(alarms: FakeAla
 
 def test_a_send_that_fails_does_not_end_the_schedule(alarms: FakeAlarms) -> None:
     publisher = _publisher(alarms, [])
-    publisher._talk = _broken
+    publisher._send = _broken
     publisher.start(iter([1000, 2000]), until_ns=9000)
     with pytest.raises(OSError, match="broken"):
         alarms.ring()

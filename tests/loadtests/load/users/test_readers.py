@@ -15,7 +15,7 @@ from loadtests.load.users import readers as module
 from loadtests.load.users.alarms import Alarms
 from loadtests.load.users.readers import Readers
 
-WAYS = [pytest.param(use_epoll, id="epoll" if use_epoll else "watchers") for use_epoll in {module.AVAILABLE, False}]
+WAYS = [pytest.param(use_epoll, id="epoll" if use_epoll else "watchers") for use_epoll in {module.HAS_EPOLL, False}]
 
 
 @pytest.fixture(params=WAYS)
@@ -75,7 +75,7 @@ def test_who_is_removed_in_a_turn_is_not_called_in_it(
     assert len(called) == 1
 
 
-@pytest.mark.skipif(not module.AVAILABLE, reason="epoll is Linux's")
+@pytest.mark.skipif(not module.HAS_EPOLL, reason="epoll is Linux's")
 def test_an_alarm_waits_for_a_few_reads_and_not_for_all(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
     readers, alarms, log = Readers(), Alarms(), []
 
@@ -94,7 +94,7 @@ def test_an_alarm_waits_for_a_few_reads_and_not_for_all(pairs: list[tuple[socket
     while len(log) < 101 and time.monotonic() < limit_s:
         gevent.sleep(0.01)
     assert len(log) == 101
-    assert log.index("alarm") <= 2 * module.MOST
+    assert log.index("alarm") <= 2 * module.MOST_SOCKETS
     readers.close()
     alarms.close()
 

@@ -4,14 +4,14 @@ from typing import Any
 
 from locust.env import Environment
 
+from loadtests.load.users.locust_tables import ForeignClockCount
 from loadtests.load.users.recorder import Recorder
-from loadtests.load.users.tally import Tally
 
 
-def _worker(strangers: int) -> tuple[Environment, Recorder]:
+def _worker(foreign_clock: int) -> tuple[Environment, Recorder]:
     environment, recorder = Environment(), Recorder("locust-0")
-    recorder.strangers = strangers
-    Tally(environment).begin(recorder)
+    recorder.foreign_clock = foreign_clock
+    ForeignClockCount(environment).begin(recorder)
     return environment, recorder
 
 
@@ -23,21 +23,21 @@ def _report(worker: Environment, master: Environment, client_id: str) -> None:
 
 def test_the_master_adds_up_what_its_workers_last_said() -> None:
     master = Environment()
-    tally = Tally(master)
+    tally = ForeignClockCount(master)
     tally.begin(None)
     (one, recorder), (two, _) = _worker(3), _worker(5)
     _report(one, master, "one")
-    recorder.strangers = 4
+    recorder.foreign_clock = 4
     _report(one, master, "one")
     _report(two, master, "two")
-    assert tally.strangers == 9
+    assert tally.count == 9
     tally.begin(None)
-    assert tally.strangers == 0
+    assert tally.count == 0
 
 
 def test_a_process_alone_counts_its_own() -> None:
     environment, recorder = Environment(), Recorder("locust-0")
-    tally = Tally(environment)
+    tally = ForeignClockCount(environment)
     tally.begin(recorder)
-    recorder.strangers = 2
-    assert tally.strangers == 2
+    recorder.foreign_clock = 2
+    assert tally.count == 2

@@ -1,22 +1,26 @@
-"""A small sample of the deliveries for Locust's own tables and web UI: live, indicative, never what a report says.
+"""What Locust's own tables and web UI show: a small sample of the deliveries, live and indicative.
 
-Locust rounds to whole milliseconds, which is nothing but zeros on a loopback. Two of its documented seams mend that:
-`stats.bucket_response_time` (replaceable by design) keeps two significant digits below 1 ms too, and a `StatsEntry` of
-ours prints with decimals. The unit stays Locust's: milliseconds.
+A report never reads this sample. Locust rounds to whole milliseconds, which is nothing but zeros on a loopback. Two of
+its documented seams mend that: `stats.bucket_response_time` (replaceable by design) keeps two significant digits below
+1 ms too, and a `StatsEntry` of ours prints with decimals. The unit stays Locust's: milliseconds.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from locust import stats
 from locust.env import Environment
 from locust.event import Events
 
+from loadtests.load.users.recorder import Recorder
+
 NAME = "delivery latency (sampled)"
 _PER_S = 50  # about so many samples a second reach Locust
 
 
-class Mirror:
-    """Passes every n-th delivery on to Locust's request event; `stride` is that n."""
+class LocustReporter:
+    """Passes every n-th delivery on to Locust's request event; `stride` is n."""
 
     __slots__ = ("_events", "_label", "stride")
 
@@ -26,7 +30,7 @@ class Mirror:
         self.stride = 1
 
     def delivered(self, latency_ms: float, wire_bytes: int, label: str = "") -> None:
-        """Show one delivery, in the row of `label` or the mirror's own."""
+        """Show one delivery, in the row of `label` or the reporter's own."""
         self._fire(NAME, latency_ms, wire_bytes, None, label)
 
     def failed(self, what: str, error: Exception, label: str = "", waited_ms: float = 0.0) -> None:
@@ -99,3 +103,39 @@ def install(environment: Environment, labels: list[str]) -> None:
 def count_deliveries(environment: Environment) -> int:
     """Sampled deliveries that reached this environment's statistics, from its workers too."""
     return sum(entry.num_requests for (name, _), entry in environment.stats.entries.items() if name == NAME)
+
+
+_KEY = "rtlab_strangers"
+
+
+class ForeignClockCount:
+    """Deliveries whose publication another clock stamped: Locust's statistics have no row for them.
+
+    Each process counts its own. A worker sends its count with its statistics, every few seconds and once at the end;
+    where Locust reports, the counts are added up.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        """Listen to the environment's reports."""
+        self._recorder: Recorder | None = None
+        self._of_workers: dict[str, int] = {}
+        environment.events.report_to_master.add_listener(self._report)  # type: ignore[no-untyped-call]
+        environment.events.worker_report.add_listener(self._receive)  # type: ignore[no-untyped-call]
+
+    def begin(self, recorder: Recorder | None) -> None:
+        """Count anew: a test starts, whose deliveries `recorder` has; None where no users run."""
+        self._recorder = recorder
+        self._of_workers.clear()
+
+    @property
+    def count(self) -> int:
+        """The sum over all processes."""
+        return (self._recorder.foreign_clock if self._recorder is not None else 0) + sum(self._of_workers.values())
+
+    def _report(self, client_id: str, data: dict[str, Any]) -> None:
+        if self._recorder is not None:
+            data[_KEY] = self._recorder.foreign_clock
+
+    def _receive(self, client_id: str, data: dict[str, Any]) -> None:
+        # Each report holds the worker's whole count, so that one that is lost costs nothing.
+        self._of_workers[client_id] = data.get(_KEY, self._of_workers.get(client_id, 0))

@@ -10,8 +10,8 @@ import numpy as np
 import psutil
 
 from loadtests.load.clients.sockets import SocketTotals as TcpTotals
-from loadtests.load.users.arrivals import NS_PER_S
 from loadtests.load.users.cell import Cell
+from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.room_user import RoomUser
 from loadtests.records.cell_spec import GeneratorSecond, SocketTotals
 from loadtests.records.schema import Phase
@@ -19,8 +19,8 @@ from loadtests.records.schema import Phase
 _TICK_NS = 10_000_000
 
 
-class Vitals:
-    """Samples at each second's end, adapts the mirror; keeps the clock offset fresh at each tick."""
+class GeneratorHealth:
+    """Samples at each second's end, tells the reporter the delivery rate, and samples the clock offset at each tick."""
 
     def __init__(self, cell: Cell, each_second: Callable[[], None]) -> None:
         """Prepare; `each_second` is called in the hub."""
@@ -99,7 +99,7 @@ class Vitals:
         self._last_second_ns = now_ns
         self._next_second_ns += ((now_ns - self._next_second_ns) // NS_PER_S + 1) * NS_PER_S
         deliveries = self._cell.recorder.deliveries
-        self._cell.mirror.adapt(deliveries - self._last_deliveries)
+        self._cell.reporter.adapt(deliveries - self._last_deliveries)
         self._last_deliveries = deliveries
         self._each_second()
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from loadtests.load.users.publisher import Publisher
+from loadtests.load.users.publisher import Publisher, PublisherSuccession
 from loadtests.load.users.recorder import Publications
-from loadtests.load.users.talkers import Talkers
 
 
 @dataclass
@@ -29,7 +28,7 @@ class User:
     inside: bool = True
     taken: list[Publisher] = field(default_factory=list)
 
-    def may_talk_in(self, room: int) -> bool:
+    def may_publish_in(self, room: int) -> bool:
         return self.inside and not self.taken and self.room == room
 
     def take_over(self, publisher: Publisher) -> None:
@@ -49,7 +48,7 @@ def notes() -> list[str]:
 
 def test_the_seat_goes_to_one_who_is_connected_in_the_room_and_silent(notes: list[str]) -> None:
     users = [User(0), User(1, inside=False), User(1), User(1)]
-    talkers = Talkers(users, notes.append)
+    talkers = PublisherSuccession(users, notes.append)
     first, second = (_publisher(1, Alarms(), []) for _ in range(2))
     talkers.vacate(first)
     talkers.vacate(second)
@@ -58,7 +57,7 @@ def test_the_seat_goes_to_one_who_is_connected_in_the_room_and_silent(notes: lis
 
 
 def test_a_seat_that_nobody_could_take_is_offered_to_who_comes_next(notes: list[str]) -> None:
-    talkers = Talkers([User(0)], notes.append)
+    talkers = PublisherSuccession([User(0)], notes.append)
     publisher = _publisher(1, Alarms(), [])
     talkers.vacate(publisher)
     assert len(notes) == 1
@@ -72,7 +71,7 @@ def test_the_schedule_goes_on_and_what_nobody_published_stands_nowhere(notes: li
     alarms, sent = Alarms(), list[str]()
     publisher = _publisher(0, alarms, sent)
     alarms.ring()
-    Talkers([], notes.append).vacate(publisher)
+    PublisherSuccession([], notes.append).vacate(publisher)
     alarms.ring()
     publisher.hand_to(lambda content, ref: sent.append(f"heir {ref}"))
     alarms.ring()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.load.users import vitals as vitals_module
-from loadtests.load.users.vitals import Vitals
+from loadtests.load.users import health as module
+from loadtests.load.users.health import GeneratorHealth
 from loadtests.records.schema import Phase
 
 MS = 1_000_000
@@ -33,9 +33,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(
-        vitals_module, "time", SimpleNamespace(monotonic_ns=lambda: made.now_ns, process_time=lambda: 0.0)
-    )
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic_ns=lambda: made.now_ns, process_time=lambda: 0.0))
     return made
 
 
@@ -44,67 +42,69 @@ def cell(clock: Clock) -> SimpleNamespace:
     return SimpleNamespace(
         alarms=clock,
         recorder=SimpleNamespace(deliveries=0),
-        mirror=SimpleNamespace(adapt=lambda _: None),
+        reporter=SimpleNamespace(adapt=lambda _: None),
         clock=SimpleNamespace(steps=0, refresh=lambda: None),
         noted=[],
     )
 
 
 @pytest.fixture
-def vitals(cell: SimpleNamespace) -> Vitals:
-    made = Vitals(cell, lambda: None)  # type: ignore[arg-type]
+def health(cell: SimpleNamespace) -> GeneratorHealth:
+    made = GeneratorHealth(cell, lambda: None)  # type: ignore[arg-type]
     made.start()
     return made
 
 
-def test_ticks_in_time_have_no_lag(clock: Clock, vitals: Vitals) -> None:
+def test_ticks_in_time_have_no_lag(clock: Clock, health: GeneratorHealth) -> None:
     for _ in range(50):
         clock.ring(late_ns=MS // 10)
-    assert vitals.lag_ms_p99(0, 500 * MS) == pytest.approx(0.1)
-    assert vitals.lag_ms_p99(900 * MS, 950 * MS) is None
+    assert health.lag_ms_p99(0, 500 * MS) == pytest.approx(0.1)
+    assert health.lag_ms_p99(900 * MS, 950 * MS) is None
 
 
-def test_a_stall_counts_for_every_tick_it_swallowed(clock: Clock, vitals: Vitals) -> None:
+def test_a_stall_counts_for_every_tick_it_swallowed(clock: Clock, health: GeneratorHealth) -> None:
     for _ in range(50):
         clock.ring()
     clock.ring(late_ns=495 * MS)
     for _ in range(50):
         clock.ring()
-    lag_ms = vitals.lag_ms_p99(0, 1500 * MS)
+    lag_ms = health.lag_ms_p99(0, 1500 * MS)
     assert lag_ms is not None
     assert 470 < lag_ms < 495  # by the first tick alone, one of a hundred, it would be half of that
 
 
-def test_a_second_belongs_to_the_phase_it_began_in(clock: Clock, vitals: Vitals) -> None:
+def test_a_second_belongs_to_the_phase_it_began_in(clock: Clock, health: GeneratorHealth) -> None:
     for _ in range(30):
         clock.ring()
     clock.now_ns = 300 * MS
-    vitals.new_second()
+    health.new_second()
     for _ in range(100):
         clock.ring(late_ns=2 * MS)
-    vitals.new_second()
-    before, measured = vitals.seconds(300 * MS, 1300 * MS)
+    health.new_second()
+    before, measured = health.seconds(300 * MS, 1300 * MS)
     assert (before.phase, measured.phase) == (Phase.WARM_UP, Phase.MEASURED)
     assert (before.lag_ms, measured.lag_ms) == (0.0, 2.0)
 
 
 def test_a_second_that_cannot_be_sampled_does_not_end_the_sampling(
-    clock: Clock, cell: SimpleNamespace, vitals: Vitals
+    clock: Clock, cell: SimpleNamespace, health: GeneratorHealth
 ) -> None:
     def fail(_: int) -> None:
         raise OSError("too many open files")
 
-    cell.mirror.adapt = fail
+    cell.reporter.adapt = fail
     for _ in range(99):
         clock.ring()
     with pytest.raises(OSError, match="too many"):
         clock.ring()
     assert len(clock.due) == 1
     clock.ring()
-    assert vitals.lag_ms_p99(1000 * MS, 1020 * MS) == 0
+    assert health.lag_ms_p99(1000 * MS, 1020 * MS) == 0
 
 
-def test_a_step_of_the_wall_clock_is_seen_within_a_tick(clock: Clock, cell: SimpleNamespace, vitals: Vitals) -> None:
+def test_a_step_of_the_wall_clock_is_seen_within_a_tick(
+    clock: Clock, cell: SimpleNamespace, health: GeneratorHealth
+) -> None:
     cell.note = cell.noted.append
 
     def step() -> None:

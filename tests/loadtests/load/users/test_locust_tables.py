@@ -3,45 +3,45 @@ from __future__ import annotations
 import pytest
 from locust.env import Environment
 
-from loadtests.load.users import mirror
+from loadtests.load.users import locust_tables
 
 
 @pytest.fixture
 def environment() -> Environment:
     environment = Environment()
     environment.create_local_runner()
-    mirror.install(environment, ["WebSocketUser"])
+    locust_tables.install(environment, ["WebSocketUser"])
     return environment
 
 
 @pytest.mark.parametrize(("exact", "shown"), [(0.4127, 0.41), (0.0412, 0.041), (7.77, 7.8), (147.0, 150.0), (0.0, 0.0)])
 def test_two_digits_are_kept_at_any_size(exact: float, shown: float) -> None:
-    assert mirror.bucket_two_digits(exact) == shown
+    assert locust_tables.bucket_two_digits(exact) == shown
 
 
 def test_fractions_of_a_millisecond_reach_web_ui_and_console(environment: Environment) -> None:
-    shown = mirror.Mirror(environment.events, "WebSocketUser")
+    shown = locust_tables.LocustReporter(environment.events, "WebSocketUser")
     for latency_ms in (0.2, 0.41, 0.63):
         shown.delivered(latency_ms, 248)
-    entry = environment.stats.get(mirror.NAME, "WebSocketUser")
+    entry = environment.stats.get(locust_tables.NAME, "WebSocketUser")
     row = entry.to_dict()
     assert (row["min_response_time"], row["median_response_time"], row["max_response_time"]) == (0.2, 0.41, 0.63)
     assert environment.stats.total.to_dict()["median_response_time"] == 0.41
     assert "0.41" in entry.to_string(current=False)
     assert "0.41" in str(entry)
     assert "0.41" in entry.percentile()
-    assert mirror.count_deliveries(environment) == 3
+    assert locust_tables.count_deliveries(environment) == 3
 
 
 def test_a_failure_is_counted_as_one_and_never_as_a_delivery(environment: Environment) -> None:
-    mirror.Mirror(environment.events, "WebSocketUser").failed("connect", OSError("refused"))
+    locust_tables.LocustReporter(environment.events, "WebSocketUser").failed("connect", OSError("refused"))
     assert environment.stats.get("connect", "WebSocketUser").num_failures == 1
-    assert mirror.count_deliveries(environment) == 0
+    assert locust_tables.count_deliveries(environment) == 0
 
 
 @pytest.mark.parametrize("per_s", [0, 10, 50, 5000, 123_456])
 def test_the_sample_stays_small_and_out_of_step(per_s: int) -> None:
-    sample = mirror.Mirror(Environment().events, "x")
+    sample = locust_tables.LocustReporter(Environment().events, "x")
     sample.adapt(per_s)
     assert sample.stride % 2 == 1
     assert per_s / sample.stride <= 51

@@ -14,10 +14,10 @@ _LISTED = Path("/proc/self/sched")
 _PROGRAM = """
 import os, sys
 from pathlib import Path
-from loadtests.load.users import slices
+from loadtests.load.users import kernel_calls
 if sys.argv[1] == "SCHED_IDLE":
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-slices.shorten()
+kernel_calls.shorten_slices()
 print(os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))
 print(Path("/proc/self/sched").read_text() if Path("/proc/self/sched").exists() else "")
 """

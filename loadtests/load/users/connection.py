@@ -17,8 +17,7 @@ from loadtests.load.clients import sockets
 from loadtests.load.clients.base import Arrival, Client, Closed, ConnectFailed, ProtocolError
 from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.clients.tls import TlsPipe
-from loadtests.load.users.inbox import Inbox, Read
-from loadtests.load.users.readers import Readers
+from loadtests.load.users.readers import Inbox, Read, Readers
 from loadtests.records.schema import ABSENT_NS
 
 Address = tuple[int, tuple[str, int]]
@@ -39,7 +38,7 @@ _BUFFERS = [_BUFFER]
 _VIEW = memoryview(_BUFFER)
 
 
-class Link:
+class UserConnection:
     """One connection. `arrived(arrivals, kernel_ns, user_ns)` and `ended(closed)` are called in the hub.
 
     `kernel_ns` and `user_ns` are CLOCK_MONOTONIC of the read that completed the events; `kernel_ns` is ABSENT_NS where

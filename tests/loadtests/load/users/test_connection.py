@@ -12,11 +12,10 @@ from loadtests.evidence.calibration.trial import describe_cell
 from loadtests.load.clients.base import Access, Closed, ConnectFailed, Endpoint
 from loadtests.load.clients.foreign import ForeignPublishClient
 from loadtests.load.clients.sockets import RealtimeOffset
+from loadtests.load.users.connection import UserConnection
 from loadtests.load.users.generator import open_cell
-from loadtests.load.users.inbox import Inbox
-from loadtests.load.users.link import Link
 from loadtests.load.users.raw_user import RawUser
-from loadtests.load.users.readers import Readers
+from loadtests.load.users.readers import Inbox, Readers
 from loadtests.load.users.registry import load_user_class
 from loadtests.records.adapter import Adapter, Publish, Subscribe
 from loadtests.records.cell_spec import Load
@@ -33,7 +32,7 @@ def test_what_the_server_said_last_is_read_although_a_send_failed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         where = ("127.0.0.1", listener.getsockname()[1])
         client = ForeignPublishClient(ADAPTER, Access(Endpoint(*where), "r", ""))
-        link = Link(
+        connection = UserConnection(
             client,
             RealtimeOffset(),
             readers,
@@ -41,13 +40,13 @@ def test_what_the_server_said_last_is_read_although_a_send_failed() -> None:
             lambda arrivals, kernel_ns, user_ns: answered.extend(event.ref for event, _ in arrivals),
             ended.append,
         )
-        link.open((socket.AF_INET, where), 5.0)
+        connection.open((socket.AF_INET, where), 5.0)
         peer, _ = listener.accept()
-        link.send(client.publish("a", "0.0"))
+        connection.send(client.publish("a", "0.0"))
         peer.sendall(b"HTTP/1.1 200 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         peer.close()  # with a request unread: a reset follows the answer
         for message in (1, 2):
-            link.send(client.publish("b", f"0.{message}"))
+            connection.send(client.publish("b", f"0.{message}"))
         deadline_s = time.monotonic() + 10
         while not ended and time.monotonic() < deadline_s:
             gevent.sleep(0.001)
@@ -67,12 +66,12 @@ def test_a_host_of_several_addresses_is_reached_at_the_one_that_listens(monkeypa
         monkeypatch.setattr(cell, "_addresses", {cell.endpoint: (deaf, listening)})
         user = load_user_class("SseUser")(environment)
         assert isinstance(user, RawUser)
-        link = user.new_link(user.new_client(), user.record, lambda closed: None)
-        user.connect(link, 5.0)
-        link.close()
+        connection = user.new_connection(user.new_client(), user.record, lambda closed: None)
+        user.connect(connection, 5.0)
+        connection.close()
         assert cell.addresses(cell.endpoint) == (listening, deaf), "the next one need not be refused first"
         listener.close()
         refused = r"cannot connect to 127\.0\.0\.1:.*refused; cannot connect to 127\.0\.0\.2:.*refused"
         with pytest.raises(ConnectFailed, match=refused):
-            user.connect(user.new_link(user.new_client(), user.record, lambda closed: None), 5.0)
+            user.connect(user.new_connection(user.new_client(), user.record, lambda closed: None), 5.0)
         cell.close()

@@ -1,9 +1,9 @@
 """The process that generators are forked from: it has imported what would take each of them a second.
 
-`python -m loadtests.load.users.zygote LEASH` has a Unix stream socket as its standard input. Each message there is one
-`ForkOrder`, with three descriptors: the new process's standard output and standard error, and a socket that is told its
-pid and, once it has ended, its exit code, a line each. Ends when the socket does; the forked processes live on, but not
-longer than the lab: LEASH is the descriptor of a pipe that closes with it.
+`python -m loadtests.load.users.fork_server LEASH` has a Unix stream socket as its standard input. Each message there is
+one `ForkOrder`, with three descriptors: the process's standard output and standard error, and a socket that receives
+its pid and, once it has ended, its exit code, a line each. It ends when the socket does. A forked process lives on, but
+not longer than the lab: LEASH is the descriptor of a pipe that closes with it.
 """
 
 from __future__ import annotations
@@ -54,26 +54,26 @@ def end_with(leash: int) -> None:
 
 def serve(lab: RawSocket) -> ForkOrder | None:
     """Fork for each order: returns it in the new process, and None in this one when nobody can order any more."""
-    living: dict[int, tuple[int, RawSocket]] = {}  # a pipe's end that closes with a process: its pid, and whom to tell
+    living: dict[int, tuple[int, RawSocket]] = {}  # a pipe's end that closes with a process: its pid, and its keeper
     while True:
         ready, _, _ = _select([lab.fileno(), *living], [], [])
         for ended in living.keys() & set(ready):
             pid, keeper = living.pop(ended)
             _close(ended)
-            _tell(keeper, os.waitstatus_to_exitcode(_waitpid(pid, 0)[1]))
+            _notify(keeper, os.waitstatus_to_exitcode(_waitpid(pid, 0)[1]))
             keeper.close()
         if lab.fileno() not in ready:
             continue
-        told, descriptors, _, _ = socket.recv_fds(lab, ORDER_MOST_BYTES, ORDER_DESCRIPTORS)  # type: ignore[arg-type]
-        if not told:
+        received, descriptors, _, _ = socket.recv_fds(lab, ORDER_MOST_BYTES, ORDER_DESCRIPTORS)  # type: ignore[arg-type]
+        if not received:
             return None
         output, errors, keeper_fd = descriptors
         keeper = RawSocket(socket.AF_UNIX, socket.SOCK_STREAM, 0, keeper_fd)
-        order = msgspec.json.decode(told, type=ForkOrder)
+        order = msgspec.json.decode(received, type=ForkOrder)
         seen_alive, alive = os.pipe()
         pid = fork_gevent()
         if not pid:
-            # `alive` stays open until this process ends, and is what tells so.
+            # `alive` stays open until this process ends, and shows that it lives.
             for each in (lab, keeper, *(keeper for _, keeper in living.values())):
                 each.close()
             for descriptor in (seen_alive, *living):
@@ -83,7 +83,7 @@ def serve(lab: RawSocket) -> ForkOrder | None:
         for descriptor in (alive, output, errors):
             _close(descriptor)
         living[seen_alive] = pid, keeper
-        _tell(keeper, pid)
+        _notify(keeper, pid)
 
 
 def _settle(order: ForkOrder, output: int, errors: int) -> None:
@@ -99,7 +99,7 @@ def _settle(order: ForkOrder, output: int, errors: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (order.open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
-def _tell(keeper: RawSocket, number: int) -> None:
+def _notify(keeper: RawSocket, number: int) -> None:
     try:
         keeper.send(b"%d\n" % number)
     except OSError:
