@@ -10,14 +10,11 @@ from typing import Final
 from core import wire
 from core.backplane.base import Backplane
 from core.errors import Unavailable
-from core.fanout import Fanout
+from core.fanout import Fanout, NewFanout
 from core.model import Event, Position, ResyncReason, RoomId, Unrecoverable
-from core.rounds import Rounds
 from core.settings import Settings
 from core.stream import merge
-from core.subscription import REPLAY_BYTES, Answer, Framing, Start, Subscription
-
-NewFanout = Callable[[Framing, Answer | None], Fanout]
+from core.subscription import Framing, Start, Subscription
 
 # What is kept here for pollers that come back. Both within the bounds of the history, so that a position which must be
 # refused is never honoured from here. Wide enough for a crowd that a stall has thrown behind: if everyone in it had to
@@ -39,7 +36,6 @@ class Channel:
         "_clock",
         "_groups",
         "_joining",
-        "_new_fanout",
         "_outlived",
         "_pending",
         "_recent",
@@ -57,7 +53,6 @@ class Channel:
         backplane: Backplane,
         settings: Settings,
         clock: Callable[[], float],
-        new_fanout: NewFanout,
         ask_for_repair: Callable[[], None],
     ) -> None:
         self.room = room
@@ -67,7 +62,6 @@ class Channel:
         self.idle_since_s = clock()
         self._backplane = backplane
         self._clock = clock
-        self._new_fanout = new_fanout
         self._ask_for_repair = ask_for_repair
         self._groups: dict[Framing, Fanout] = {}
         self._joining: dict[Subscription, list[Event]] = {}
@@ -90,8 +84,13 @@ class Channel:
         self.head = await self._backplane.subscribe(self.room)
         self._replay_pending()
 
-    async def add(self, subscription: Subscription, since: Position | None) -> None:
-        """Let a subscriber in, from `since` when that can be honoured, else from the head. Raises Unavailable."""
+    async def add(self, subscription: Subscription, since: Position | None, new_fanout: NewFanout) -> None:
+        """Let a subscriber in, from `since` when that can be honoured, else from the head. Raises Unavailable.
+
+        The first one in its framing brings the fan-out for all who follow.
+        """
+        if subscription.framing not in self._groups:
+            self._groups[subscription.framing] = new_fanout(subscription.framing)
         if since is None or since == self.head:
             self._register(subscription, Start(self._known_head(), recovered=since is not None))
             return
@@ -101,7 +100,7 @@ class Channel:
         try:
             if self._is_behind(since):  # the client was told more on another instance than has reached this one
                 await self.repair()
-            if recent := self._missed(since):  # most who come back were told everything up to a moment ago
+            if recent := self.missed(since):  # most who come back were told everything up to a moment ago
                 subscription.replay(recent)
                 self._register(subscription, Start(since, recovered=True))
                 return
@@ -131,45 +130,9 @@ class Channel:
 
     def _was_between_polls(self, subscription: Subscription, since: Position) -> bool:
         """Whether a poller was on its way back when its life of the room ended: then it is a live subscriber."""
-        return subscription.linger and since.epoch == self._outlived
+        return subscription.is_poller and since.epoch == self._outlived
 
-    def resume(self, subscription: Subscription, since: Position, now_s: float) -> Sequence[Event] | None:
-        """Let a poller in again without asking the backplane: the few events it missed; none, and then it listens.
-
-        None when only `add` can tell, or it listens already.
-        """
-        fanout = subscription.fanout
-        if self.closed or not isinstance(fanout, Rounds):
-            return None
-        self.idle_since_s = now_s  # pollers who are all on their way back are nobody who has left
-        head = self.head
-        if since is head:  # as most who come back: they were told that very position
-            behind = 0
-        else:
-            behind = head.offset - since.offset if head is not None and since.epoch == head.epoch else -1
-        parked = fanout.park(subscription, behind)
-        if parked is None:
-            return None
-        if parked:
-            return ()
-        missed = self._missed(since, fanout.pending)
-        if missed:
-            fanout.told_apart()
-            return _told_at_once(missed)
-        return missed
-
-    def resume_all(self, subscriptions: Sequence[Subscription], since: Position, now_s: float) -> bool:
-        """Let pollers in again who have all missed just what the round that they join will tell. False, and none is let
-        in, when that is not so, or one of them listens already.
-        """
-        head = self.head
-        fanout = subscriptions[0].fanout if subscriptions else None
-        if self.closed or head is None or not isinstance(fanout, Rounds) or since.epoch != head.epoch:
-            return False
-        self.idle_since_s = now_s
-        return fanout.park_all(subscriptions, head.offset - since.offset)
-
-    def _missed(self, since: Position, but_last: int = 0) -> Sequence[Event] | None:
+    def missed(self, since: Position, but_last: int = 0) -> Sequence[Event] | None:
         """The events after a position, without the last ones, when this instance knows them all."""
         head = self.head
         if head is None or since.epoch != head.epoch:
@@ -181,19 +144,6 @@ class Channel:
         if not 0 < behind <= len(recent) or self._clock() - recent[-behind][0] > self._recent_s:
             return None
         return [recent[-back][1] for back in range(behind, but_last, -1)]
-
-    def withdraw(self, subscription: Subscription) -> bool:
-        """Take out one that listens, after what this turn brought. Returns whether it still listened then."""
-        fanout = self._groups.get(subscription.framing)
-        if fanout is None:
-            return False
-        if fanout.is_direct(subscription):
-            fanout.flush()  # not for who is queued: a crowd that comes late would undo every batch of the others
-        listened = subscription in fanout
-        self.remove(subscription)
-        if listened and isinstance(fanout, Rounds):
-            fanout.told_apart()  # that there is nothing, and it comes back
-        return listened
 
     def remove(self, subscription: Subscription) -> None:
         """Forget a subscriber; harmless when it is not there."""
@@ -259,11 +209,7 @@ class Channel:
     def _register(self, subscription: Subscription, start: Start) -> None:
         subscription.start = start
         subscription.channel = self
-        framing = subscription.framing
-        group = self._groups.get(framing)
-        if group is None:
-            group = self._groups[framing] = self._new_fanout(framing, subscription.answer)
-        group.add(subscription)
+        self._groups[subscription.framing].add(subscription)
 
     def _fan_out(self, event: Event) -> None:
         self.head = event.position
@@ -280,7 +226,7 @@ class Channel:
     def _jump(self, reason: ResyncReason, to: Position) -> None:
         self._recent.clear()
         for group in self._groups.values():
-            group.flush()  # what was told before the jump goes out before it
+            group.flush()  # what came before the jump goes out before it
         left = self._known_head()
         if to.epoch != left.epoch:
             self._outlived = left.epoch
@@ -294,15 +240,6 @@ class Channel:
         for event in pending:
             # What is still of another epoch, or beyond another hole, asks for the next repair.
             self.receive(event)
-
-
-def _told_at_once(missed: Sequence[Event]) -> Sequence[Event]:
-    size_bytes = 0
-    for count, event in enumerate(missed, 1):
-        size_bytes += len(event.body)
-        if size_bytes >= REPLAY_BYTES:
-            return missed[:count]
-    return missed
 
 
 def _live_reason(reason: ResyncReason) -> ResyncReason:

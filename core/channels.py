@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from core.backplane.base import Backplane
-from core.channel import Channel, NewFanout
+from core.channel import Channel
 from core.model import RoomId
 from core.settings import Settings
 from core.subscription import Subscription
@@ -17,7 +17,7 @@ _LINGER_S: Final = 2.0  # a room is followed this long after the last listener: 
 class Channels:
     """Opens and closes channels. `repair_soon` is told the room whose channel has seen a hole."""
 
-    __slots__ = ("_backplane", "_clock", "_followed", "_new_fanout", "_repair_soon", "_settings", "_timed")
+    __slots__ = ("_backplane", "_clock", "_followed", "_repair_soon", "_settings", "_timed")
 
     def __init__(
         self,
@@ -25,14 +25,12 @@ class Channels:
         settings: Settings,
         clock: Callable[[], float],
         timed: Callable[[Awaitable[None]], Awaitable[None]],
-        new_fanout: NewFanout,
         repair_soon: Callable[[RoomId], None],
     ) -> None:
         self._backplane = backplane
         self._settings = settings
         self._clock = clock
         self._timed = timed
-        self._new_fanout = new_fanout
         self._repair_soon = repair_soon
         self._followed: dict[RoomId, Channel] = {}
 
@@ -52,7 +50,7 @@ class Channels:
         channel = self._followed.get(room)
         if channel is None:
             channel = self._followed[room] = Channel(
-                room, self._backplane, self._settings, self._clock, self._new_fanout, lambda: self._repair_soon(room)
+                room, self._backplane, self._settings, self._clock, lambda: self._repair_soon(room)
             )
         if channel.head is None:
             async with channel.opening:

@@ -1,300 +1,82 @@
-"""One room's subscribers who get the same frames: the step that costs something for each of them.
+"""The plain fan-out: what comes is put into an outbox per subscriber.
 
-Portable subscribers get each frame into their outbox. Direct ones, whose socket takes bytes now, get all that came in
-the same turns of the event loop as one write: the frames are joined once, and nothing else is done per subscriber.
-Who becomes direct while a batch waits gets the rest of it, as one write like everybody.
+Another one is plugged in by `Hub.join`, which takes what makes it beside a subscription: subclasses of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
-from core.model import Event
-from core.stats import Stats
+from core.model import Event, Position
 from core.subscription import Framing, Subscription
 
-_BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
-_PRESENCE_EVENTS: Final = 1024  # of joins and leaves alone, which wait by the clock
-# Of joins and leaves alone: times as long as the last telling took, so that one part in seventeen of the time is spent
-# on who came, and never over so long.
-_PRESENCE_HOLD: Final = 16.0
-MAX_PRESENCE_HOLD_S: Final = 0.2
 
-# Gives the same bytes to each of these descriptors, and returns how many each took: none where its socket is full or
-# the write failed. What was not taken goes to the transport, which waits, or finds out that the connection is lost.
-Write = Callable[[Sequence[int], bytes], Sequence[int]]
+class Watch(Protocol):
+    """Notes when the events of one fan-out were written."""
 
+    def pushed(self, position: Position) -> None:
+        """An event has come; it is written now, or waits for others."""
+        ...
 
-class Timer(Protocol):
-    """What is used of asyncio's timer handles."""
+    def writing(self) -> None:
+        """A pass over the sockets begins."""
+        ...
 
-    def cancel(self) -> None:
-        """Keep the callback from being run."""
+    def written(self) -> None:
+        """All that was pushed has been written."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What a fan-out has of the world: an event loop's turns, timers and clock, and a way to write to sockets."""
-
-    defer: Callable[[Callable[[], None]], object]  # runs a callback in the next turn
-    later: Callable[[float, Callable[[], None]], Timer]  # runs a callback after so many seconds
-    clock: Callable[[], float]
-    write: Write
-    coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
-
-
 class Fanout:
-    """The subscribers of one channel in one framing. Nobody misses what a turn brought, or gets it twice,
-    by joining or leaving the direct ones in the middle of it.
+    """The subscribers of one channel in one framing."""
 
-    Joins and leaves alone may wait for more of their kind, as long as sixteen times the last telling took: a thousand
-    who come at once would else be told to a thousand one by one.
-    """
+    __slots__ = ("_framing", "_queued", "watch")
 
-    __slots__ = (
-        "_batch",
-        "_begun_s",
-        "_buffered",
-        "_descriptors",
-        "_direct",
-        "_framing",
-        "_late",
-        "_outside",
-        "_presence_only",
-        "_queued",
-        "_seen",
-        "_stats",
-        "_timer",
-        "_writing_s",
-        "_written_s",
-    )
-
-    def __init__(self, framing: Framing, stats: Stats, outside: Outside) -> None:
+    def __init__(self, framing: Framing) -> None:
+        self.watch: Watch | None = None
         self._framing = framing
-        self._stats = stats
-        self._outside = outside
-        self._presence_only = True  # of the batch
-        self._written_s = 0.0  # when the last write ended, and how long it took
-        self._writing_s = 0.0
-        self._timer: Timer | None = None  # runs while the batch is held
         self._queued: dict[Subscription, None] = {}
-        self._direct: dict[Subscription, None] = {}
-        # The direct ones by how they are written to. None: to be sorted anew, before the next write at the latest. So a
-        # descriptor is in the list only as long as its subscriber is direct.
-        self._descriptors: list[int] | None = []
-        self._buffered: list[Subscription] = []
-        self._batch: list[Any] = []
-        self._begun_s = 0.0  # when the batch was
-        self._seen = 0  # events in the batch at the end of the last turn
-        self._late: dict[Subscription, int] = {}  # direct since the batch held so many events
 
     def __iter__(self) -> Iterator[Subscription]:
-        yield from self._queued
-        yield from self._direct
-        yield from self._late
+        return iter(self._queued)
 
     def __contains__(self, subscription: object) -> bool:
-        return subscription in self._direct or subscription in self._queued or subscription in self._late
+        return subscription in self._queued
 
     def __len__(self) -> int:
-        return len(self._queued) + len(self._direct) + len(self._late)
+        return len(self._queued)
 
     def add(self, subscription: Subscription) -> None:
-        """Let a subscriber hear what comes from now on."""
+        """Give a subscriber what comes from now on."""
         self._queued[subscription] = None
-        subscription.fanout = self
 
     def remove(self, subscription: Subscription) -> None:
         """Forget a subscriber, after what this turn brought; harmless when it is not there."""
-        self.demote(subscription)
         self._queued.pop(subscription, None)
-
-    def drop(self, subscription: Subscription) -> None:
-        """Forget a subscriber whose socket is gone: nothing can be told to it any more."""
-        if self._direct.pop(subscription, self) is None:
-            self._descriptors = None
-        self._late.pop(subscription, None)
-        self._queued.pop(subscription, None)
-
-    def is_direct(self, subscription: object) -> bool:
-        """Whether a subscriber's socket is written to straight away."""
-        return subscription in self._direct or subscription in self._late
-
-    def rewire(self) -> None:
-        """Note that a direct subscriber is written to by other means from now on."""
-        self._descriptors = None
-
-    def promote(self, subscription: Subscription) -> None:
-        """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
-        if self._queued.pop(subscription, self) is not None:
-            return
-        if self._batch:
-            # It got what the batch holds through its outbox. Flushing for each newcomer would undo the batch.
-            self._late[subscription] = len(self._batch)
-        else:
-            self._direct[subscription] = None
-            self._descriptors = None
-
-    def demote(self, subscription: Subscription) -> None:
-        """Queue for a subscriber again, after what this turn brought: its socket is full, or it ends."""
-        if self.is_direct(subscription):
-            self.flush()
-        if self._direct.pop(subscription, self) is None:
-            self._queued[subscription] = None
-            self._descriptors = None
-
-    def push(self, event: Event, frame: Any) -> list[Subscription]:
-        """Hand on an event. Returns those whose outbox is full: they are to be cut."""
-        size_bytes = len(event.body)
-        # A copy: one whose socket takes bytes again may become direct while it is offered a frame.
-        full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)]
-        if self._direct or self._late:
-            self._put(event, frame)
-        return full
 
     def frame(self, event: Event) -> Any:
         """What the subscribers of this fan-out are sent for an event."""
         return self._framing(event.body, event.position, event.kind)
 
-    def _put(self, event: Event, frame: Any) -> None:
-        if not self._batch:
-            self._begin(self._batch)
-        self._batch.append(frame)
-        if not event.is_presence:
-            self._presence_only = False
-            self._hold_no_longer()
-        if len(self._batch) >= (_PRESENCE_EVENTS if self._presence_only else _BATCH_EVENTS):
-            self.flush()
-
-    def _begin(self, batch: list[Any]) -> None:
-        """Have the batch that begins now written in time."""
-        self._begun_s = self._outside.clock()
-        if not self._outside.coalesce_s:
-            self._outside.defer(self._flush_when_quiet)
-        else:  # unless it was written before: then another batch's time is not over
-            self._outside.later(self._outside.coalesce_s, lambda: self.flush() if self._batch is batch else None)
-
-    def _flush_when_quiet(self) -> None:
-        # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
-        # not waiting costs a write per subscriber for each of them.
-        if len(self._batch) != self._seen and not self._is_overdue():
-            self._seen = len(self._batch)
-            self._outside.defer(self._flush_when_quiet)
-        elif (left_s := self._held_until_s() - self._outside.clock()) <= 0.0:
-            self.flush()
-        elif self._timer is None:
-            self._timer = self._outside.later(left_s, self._held_long_enough)
-
-    def _is_overdue(self) -> bool:
-        """Whether joins and leaves alone have waited their time: in a storm of them no turn is quiet."""
-        return self._presence_only and self._outside.clock() >= self._begun_s + MAX_PRESENCE_HOLD_S
-
-    def _held_until_s(self) -> float:
-        """Until when the batch may wait, although a turn brought no news."""
-        hold_s = min(_PRESENCE_HOLD * self._telling_s(), MAX_PRESENCE_HOLD_S) if self._presence_only else 0.0
-        return self._written_s + hold_s
-
-    def _telling_s(self) -> float:
-        """What the last batch took of the time, in all."""
-        return self._writing_s
-
-    def _held_long_enough(self) -> None:
-        self._timer = None
-        self.flush()
-
-    def _hold_no_longer(self) -> None:
-        """Have a batch that is held looked at again."""
-        if self._timer is not None:
-            self._stop_timer()
-            self._outside.defer(self._flush_when_quiet)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def flush(self) -> None:
-        """Write what this turn brought."""
-        self._stop_timer()
-        if not self._batch:
-            return
-        # Taken before the first write: a write may fill its socket, and that demotes, which flushes.
-        batch, self._batch, self._seen, self._presence_only = self._batch, [], 0, True
-        late, self._late = self._late, {}
-        if self._direct or late:
-            self._send(batch, late)
-
-    def _send(self, batch: list[Any], late: dict[Subscription, int]) -> None:
-        if self._direct:
-            self._write(self._data(batch), len(batch))
-        if late:
-            self._catch_up(late, batch)
-
-    def _data(self, batch: list[Any]) -> bytes:
-        """The one write that a batch is."""
-        data: bytes = batch[0] if len(batch) == 1 else b"".join(batch)
-        return data
-
-    def _rests(self, batch: list[Any]) -> Callable[[int], bytes]:
-        """What gives the write for those who know so many of a batch: in a storm of joins another one for each."""
-        data = self._data(batch)
-        ends = list(accumulate(map(len, batch), initial=0))
-        return lambda seen: data[ends[seen] :]
-
-    def _write(self, data: bytes, events: int) -> None:
-        """Write to every direct socket."""
-        self._stats.deliveries[self._transport] += events * len(self._direct)
-        began_s = self._outside.clock()
-        descriptors, buffered = self._sorted()
-        size_bytes = len(data)
-        taken_bytes = self._outside.write(descriptors, data) if descriptors else ()
-        if taken_bytes.count(size_bytes) < len(descriptors):
-            taken = zip(descriptors, taken_bytes, strict=True)
-            self._write_rests({each: data[size:] for each, size in taken if size < size_bytes})
-        for subscription in buffered:
-            _write_to(subscription, data)
-        self._written_s = self._outside.clock()
-        self._writing_s = self._written_s - began_s
-
-    def _sorted(self) -> tuple[list[int], list[Subscription]]:
-        descriptors = self._descriptors
-        if descriptors is None:
-            descriptors = self._descriptors = [each.descriptor for each in self._direct if each.descriptor is not None]
-            self._buffered = [each for each in self._direct if each.descriptor is None]
-        return descriptors, self._buffered
-
-    def _write_rests(self, rests: dict[int, bytes]) -> None:
-        """Leave what sockets did not take to the buffers before them."""
-        for subscription in tuple(self._direct):
-            if subscription.descriptor in rests:
-                _write_to(subscription, rests[subscription.descriptor])
-
-    def _catch_up(self, late: dict[Subscription, int], batch: list[Any]) -> None:
-        """Write the rest of a batch to those who became direct while it waited; all else is as for everybody."""
-        rests: dict[int, bytes] = {}
-        rest_after = self._rests(batch)
-        self._descriptors = None
-        for subscription, seen in late.items():
-            self._direct[subscription] = None  # before the write: that may demote it
-            if seen == len(batch):
-                continue
-            if seen not in rests:
-                rests[seen] = rest_after(seen)
-            self._stats.deliveries[subscription.transport] += len(batch) - seen
-            _write_to(subscription, rests[seen])
+    def push(self, event: Event, frame: Any) -> list[Subscription]:
+        """Hand on an event. Returns those whose outbox is full: they are to be cut."""
+        if self.watch is not None:
+            self.watch.pushed(event.position)
+        size_bytes = len(event.body)
+        # A copy: one whose socket takes bytes again may leave the queue while it is offered a frame.
+        full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)]
+        if self.watch is not None and not self.pending:
+            self.watch.written()
+        return full
 
     @property
-    def _transport(self) -> str:
-        """Of all direct ones: their framing is what brought them together."""
-        return next(iter(self._direct)).transport
+    def pending(self) -> int:
+        """Events that were pushed and wait to be written together; here none does."""
+        return 0
+
+    def flush(self) -> None:
+        """Write what is pending."""
 
 
-def _write_to(subscription: Subscription, data: bytes) -> None:
-    """Write by way of the buffer; when that fills by it the subscription is demoted, before this returns."""
-    with suppress(OSError, RuntimeError):  # it has died, and that has not been reported yet
-        subscription.write(data)
+NewFanout = Callable[[Framing], Fanout]

@@ -9,7 +9,7 @@ import math
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Final, TypeVar
 
@@ -18,18 +18,16 @@ from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
 from core.channels import Channels
 from core.errors import NOT_ENTERED, BadRequest, RateLimited, RoomError, ShuttingDown, Unavailable
-from core.fanout import Fanout, Outside, Write
+from core.fanout import Fanout, NewFanout
 from core.ingress import Ingress
 from core.leases import Leases
 from core.model import Event, Member, Position, Principal, Published, RoomId
-from core.outbox import Outbox
 from core.ratelimit import RateLimiter
 from core.repairs import Repairs
-from core.rounds import Rounds
 from core.settings import Settings
 from core.stamping import Stamping
 from core.stats import Stats
-from core.subscription import Answer, Framing, Subscription
+from core.subscription import Framing, Subscription
 from core.timekeeper import Timekeeper
 
 T = TypeVar("T")
@@ -50,7 +48,6 @@ class Hub:
         settings: Settings,
         *,
         secret: bytes,
-        write: Write,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
@@ -64,17 +61,16 @@ class Hub:
         self.instance: Final = secrets.token_hex(4)
         self.entered = False
         self.draining = False
-        self._write = write
+        self.clock = clock
+        self.wall_clock = wall_clock
         self._stamping = stamping
-        self._clock = clock
-        self._wall_clock = wall_clock
         self._rng = rng or random.Random()
         self._repairs = Repairs(self._repair)
-        self._channels = Channels(backplane, settings, clock, self._timed, self._fanout, self._repairs.soon)
-        self._leases = Leases(backplane, settings.presence_ttl_s, clock, self._timed)
+        self._channels = Channels(backplane, settings, clock, self._timed, self._repairs.soon)
+        self.leases = Leases(backplane, settings.presence_ttl_s, clock, self._timed)
         self._connection_ids = itertools.count(1)
         self._pings = RateLimiter(_PINGS_PER_S, 2 * _PINGS_PER_S)
-        self._timekeeper = Timekeeper(backplane, self._channels, self._leases, self._pings, clock, wall_clock)
+        self._timekeeper = Timekeeper(backplane, self._channels, self.leases, self._pings, clock, wall_clock)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -93,7 +89,7 @@ class Hub:
 
     def admit(self, token: str | None, room: RoomId) -> Principal:
         """Verify a token for a room. Raises Unauthorized, Forbidden."""
-        return self.authenticator.admit(token, room, self._wall_clock())
+        return self.authenticator.admit(token, room, self.wall_clock())
 
     async def attach(
         self,
@@ -104,25 +100,32 @@ class Hub:
         *,
         since: Position | None = None,
         poller: bool = False,
-        answer: Answer | None = None,
     ) -> Subscription:
-        """Make a subscriber a member of a room and let it hear what comes after `since`, or after now.
+        """Make a subscriber a member of a room, and give it what comes after `since`, or after now.
 
-        A poller's lease outlives its subscription, since its next poll is on the way; with `answer` it is told once and
-        then only `resume` lets it in again. Raises ShuttingDown, Unavailable.
+        A poller's lease outlives its subscription, since its next poll is on the way. Raises ShuttingDown, Unavailable.
         """
-        self.refuse_while_draining()
+        lease = self.lease(principal, room, poller=poller)
+        outbox_bytes = self.settings.outbox_bytes
+        subscription = Subscription(principal, lease, transport, framing, outbox_bytes, self.stats, is_poller=poller)
+        await self.join(subscription, since)
+        return subscription
+
+    def lease(self, principal: Principal, room: RoomId, *, poller: bool) -> Lease:
+        """What a member is present by: one per stream, one for all polls with the same token."""
         name = f"poll-{principal.token_key}" if poller else f"{self.instance}-{next(self._connection_ids)}"
-        lease = Lease(room, principal.user_id, name)
-        outbox: Outbox[object] = Outbox(self.settings.outbox_bytes)
-        subscription = Subscription(
-            principal, lease, transport, framing, outbox, self.stats, linger=poller, answer=answer
-        )
-        channel = await self._channels.open(room)
-        await self._timed(channel.add(subscription, since))
-        self.stats.connections[transport] += 1
+        return Lease(room, principal.user_id, name)
+
+    async def join(self, subscription: Subscription, since: Position | None, new_fanout: NewFanout = Fanout) -> None:
+        """As `attach`, for a subscription and a fan-out of any class. Raises ShuttingDown, Unavailable."""
+        self.refuse_while_draining()
+        if self._stamping is not None:
+            new_fanout = self._stamping.watching(new_fanout)
+        channel = await self._channels.open(subscription.lease.room)
+        await self._timed(channel.add(subscription, since, new_fanout))
+        self.stats.connections[subscription.transport] += 1
         try:
-            await self._leases.hold(subscription)
+            await self.leases.hold(subscription)
         except BaseException:
             self._forget(subscription)
             raise
@@ -130,63 +133,13 @@ class Hub:
             self.stats.resumes[subscription.start.resync or "recovered"] += 1
         if self.draining:  # it began while we waited: drain() did not see this one
             subscription.end(self._shutting_down())
-        return subscription
-
-    def resume(self, subscription: Subscription, since: Position) -> Sequence[Event] | None:
-        """Let an answered poller in again, without a wait: the events it missed, or none, and then it listens.
-
-        None when only a new `attach` can tell: its token or lease has run out, its place is too far behind, the server
-        drains, or it listens already.
-        """
-        now_s = self._clock()
-        if now_s >= subscription.vouched_until_s or subscription.doubts != self._leases.doubts:
-            self._vouch(subscription, now_s)
-        channel = subscription.channel
-        if channel is None or self.draining or now_s >= subscription.vouched_until_s:
-            return None
-        missed = channel.resume(subscription, since, now_s)
-        if missed is not None:
-            self.stats.resumes["recovered"] += 1
-            if missed:
-                self.stats.deliveries[subscription.transport] += len(missed)
-        return missed
-
-    def resume_all(self, subscriptions: Sequence[Subscription], since: Position) -> Sequence[Subscription]:
-        """Let answered pollers in again who were all told the same last. Returns those whom `resume` has to look at."""
-        if self.draining or not subscriptions:
-            return subscriptions
-        now_s, doubts = self._clock(), self._leases.doubts
-        for each in subscriptions:
-            if now_s >= each.vouched_until_s or each.doubts != doubts:
-                self._vouch(each, now_s)
-        channel = subscriptions[0].channel
-        able = [each for each in subscriptions if now_s < each.vouched_until_s and each.channel is channel]
-        if channel is None or not channel.resume_all(able, since, now_s):
-            return subscriptions
-        self.stats.resumes["recovered"] += len(able)
-        return () if len(able) == len(subscriptions) else list(set(subscriptions).difference(able))
-
-    def _vouch(self, subscription: Subscription, now_s: float) -> None:
-        """Note until when a poller's token and lease need not be looked at again."""
-        subscription.doubts = self._leases.doubts
-        token_s = subscription.principal.expires_at_s - self._wall_clock()
-        subscription.vouched_until_s = now_s + min(token_s, self._leases.held_for_s(subscription.lease))
-
-    def withdraw(self, subscription: Subscription) -> bool:
-        """Let a poller hear nothing until it is resumed. Returns False when it has just been told what came."""
-        channel = subscription.channel
-        if channel is None or not channel.withdraw(subscription):
-            return False
-        subscription.outbox.clear()  # it asks for that from where it is, when it is resumed
-        self.stats.connections[subscription.transport] -= 1
-        return True
 
     async def detach(self, subscription: Subscription) -> None:
         """End a subscription that `attach` gave; its membership ends too, a poller's when its lease runs out."""
         self._forget(subscription)
         try:
-            if subscription.linger:
-                await self._leases.linger(subscription.lease)
+            if subscription.is_poller:
+                await self.leases.run_on(subscription.lease)
             else:
                 await self.backplane.release(subscription.lease)
         except Unavailable:
@@ -223,7 +176,7 @@ class Hub:
                 raise BadRequest("hello has been said already")
 
     def _limit_pings(self, principal: Principal) -> None:
-        wait_s = self._pings.take(principal.user_id, self._clock())
+        wait_s = self._pings.take(principal.user_id, self.clock())
         if wait_s:
             raise RateLimited("too many pings", retry_after_ms=math.ceil(wait_s * 1000))
 
@@ -232,8 +185,8 @@ class Hub:
 
         Raises Unavailable.
         """
-        poll = Lease(room, principal.user_id, f"poll-{principal.token_key}")
-        self._leases.forget(poll)
+        poll = self.lease(principal, room, poller=True)
+        self.leases.forget(poll)
         for subscription in self._dismiss(room, principal.token_key):
             await self.backplane.release(subscription.lease)
         await self.backplane.release(poll)
@@ -265,11 +218,11 @@ class Hub:
         if channel is not None:
             channel.receive(event)
         if event.kind == "user_left":
-            self._leases.forget_room(room)
+            self.leases.forget_room(room)
 
     def doubt(self, room: RoomId | None) -> None:
         """See `Listener.doubt`."""
-        self._leases.doubt()
+        self.leases.doubt()
         for followed in self._channels if room is None else [room]:
             self._repairs.soon(followed)
 
@@ -285,7 +238,7 @@ class Hub:
     def _dismiss(self, room: RoomId, token_key: str) -> list[Subscription]:
         held = [each for each in self._channels.get(room) or () if each.principal.token_key == token_key]
         for subscription in held:
-            subscription.linger = False
+            subscription.is_poller = False
             subscription.end()
         return held
 
@@ -295,7 +248,7 @@ class Hub:
     async def _publish(self, principal: Principal, room: RoomId, chat: wire.Chat) -> Published:
         accepted_ns = 0 if self._stamping is None else self._stamping.now_ns()
         self.refuse_while_draining()
-        draft = self.ingress.draft(principal, chat, int(self._wall_clock() * 1000))
+        draft = self.ingress.draft(principal, chat, int(self.wall_clock() * 1000))
         try:
             published = await self._timed(self.backplane.publish(room, draft))
         except RoomError as refusal:
@@ -306,23 +259,12 @@ class Hub:
         return published
 
     async def _timed(self, call: Awaitable[T]) -> T:
-        began_s = self._clock()
+        began_s = self.clock()
         try:
             return await call
         finally:
             self.stats.backplane_calls += 1
-            self.stats.backplane_s += self._clock() - began_s
-
-    def _fanout(self, framing: Framing, answer: Answer | None) -> Fanout:
-        if self._stamping is not None:
-            return self._stamping.fanout(framing, self.stats, self._outside(), answer)
-        if answer is None:
-            return Fanout(framing, self.stats, self._outside())
-        return Rounds(framing, self.stats, self._outside(), answer)
-
-    def _outside(self) -> Outside:
-        loop = asyncio.get_running_loop()
-        return Outside(loop.call_soon, loop.call_later, self._clock, self._write, self.settings.coalesce_s)
+            self.stats.backplane_s += self.clock() - began_s
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1

@@ -22,7 +22,7 @@ Timed = Callable[[Awaitable[None]], Awaitable[None]]
 class Leases:
     """Takes, renews and lets run on. A stream's lease is the hub's to give back; a poller's outlives its polls."""
 
-    __slots__ = ("_backplane", "_clock", "_due", "_fresh_s", "_polling", "_renewed_s", "_timed", "_ttl_s", "doubts")
+    __slots__ = ("_backplane", "_clock", "_due", "_fresh_s", "_polling", "_renewed_s", "_timed", "_ttl_s", "generation")
 
     def __init__(self, backplane: Backplane, ttl_s: float, clock: Callable[[], float], timed: Timed) -> None:
         self._backplane = backplane
@@ -33,12 +33,12 @@ class Leases:
         self._due: dict[Lease, None] = {}  # pollers' leases that are to be prolonged
         self._fresh_s = ttl_s * _FRESH_SHARE
         self._renewed_s = 0.0
-        self.doubts = 0  # times that what is known of pollers' leases was given up, of one or of many
+        self.generation = 0  # counts up when what is known of pollers' leases is given up, of one or of many
 
     async def hold(self, subscription: Subscription) -> None:
         """Take its lease; a poller's, which the last poll took already, only when it needs renewing."""
         lease = subscription.lease
-        if not subscription.linger:
+        if not subscription.is_poller:
             await self._timed(self._backplane.hold(lease, self._ttl_s))
         elif not self.is_fresh(lease):
             try:
@@ -49,7 +49,7 @@ class Leases:
             else:
                 self._polling.setdefault(lease.room, {})[lease.name] = self._clock()
 
-    async def linger(self, lease: Lease) -> None:
+    async def run_on(self, lease: Lease) -> None:
         """Let a poller's lease run on from now, unless it was given back meanwhile."""
         if not self.is_fresh(lease):
             await self._backplane.prolong([lease], self._ttl_s)
@@ -62,7 +62,7 @@ class Leases:
     def held_for_s(self, lease: Lease) -> float:
         """How long from now a poller may come back without asking about its lease; 0.0: it must be asked about now.
 
-        One that is due is renewed beside, with the next tick. What is told holds until `doubts` changes.
+        One that is due is renewed beside, with the next tick. What is told holds until `generation` changes.
         """
         age_s = self._age_s(lease)
         if age_s < self._fresh_s:
@@ -79,17 +79,17 @@ class Leases:
 
     def forget(self, lease: Lease) -> None:
         """A poller's lease is given back."""
-        self.doubts += 1
+        self.generation += 1
         self._polling.get(lease.room, {}).pop(lease.name, None)
 
     def forget_room(self, room: RoomId) -> None:
         """Somebody left a room: it may be one of its pollers."""
-        self.doubts += 1
+        self.generation += 1
         self._polling.pop(room, None)
 
     def doubt(self) -> None:
         """The backplane may have lost some: ask about each, and renew all with the next tick."""
-        self.doubts += 1
+        self.generation += 1
         self._polling.clear()
         self._renewed_s = -math.inf
 
@@ -113,9 +113,9 @@ class Leases:
         if now_s - self._renewed_s < self._ttl_s / 3:
             return
         live = [subscription for subscription in subscriptions if not subscription.ended]
-        await self._backplane.renew([each.lease for each in live if not each.linger], self._ttl_s)
+        await self._backplane.renew([each.lease for each in live if not each.is_poller], self._ttl_s)
         # A poller that has left on another instance is not taken back because its last poll is still held here.
-        await self._backplane.prolong([each.lease for each in live if each.linger], self._ttl_s)
+        await self._backplane.prolong([each.lease for each in live if each.is_poller], self._ttl_s)
         self._renewed_s = now_s
 
     async def _prolong_due(self) -> None:

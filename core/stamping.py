@@ -6,14 +6,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from core.fanout import Fanout, Outside
-from core.model import Event, Position, RoomId
-from core.rounds import Rounds
+from core.fanout import Fanout, NewFanout
+from core.model import Position, RoomId
 from core.stamps import Stamps
-from core.stats import Stats
-from core.subscription import Answer, Framing, Subscription
+from core.subscription import Framing
 
 
 class Stamping:
@@ -43,50 +40,35 @@ class Stamping:
         """Note that the backplane has delivered an event."""
         self._stamps.heard(room, position, self.now_ns())
 
-    def fanout(self, framing: Framing, stats: Stats, outside: Outside, answer: Answer | None) -> Fanout:
-        """A fan-out that stamps its writes; otherwise as the hub's own."""
-        made: _Stamped
-        if answer is None:
-            made = _StampedFanout(framing, stats, outside)
-        else:
-            made = _StampedRounds(framing, stats, outside, answer)
-        made.stamps, made.now_ns, made.waiting = self._stamps, self.now_ns, []
-        return made
+    def watching(self, new_fanout: NewFanout) -> NewFanout:
+        """Make fan-outs as `new_fanout` does, that are watched while they write."""
+
+        def watched(framing: Framing) -> Fanout:
+            made = new_fanout(framing)
+            made.watch = _Watch(self._stamps, self.now_ns)
+            return made
+
+        return watched
 
 
-class _Stamped(Fanout):
-    """What both kinds of fan-out get: they are told events, and write frames, so the positions are kept beside."""
+class _Watch:
+    """Keeps the positions of what one fan-out has not written yet. See `core.fanout.Watch`."""
 
-    __slots__ = ()
-    stamps: Stamps
-    now_ns: Callable[[], int]
-    waiting: list[Position]  # of the batch that is not written yet
+    __slots__ = ("_began_ns", "_now_ns", "_stamps", "_waiting")
 
-    def push(self, event: Event, frame: Any) -> list[Subscription]:
-        """See `Fanout.push`."""
-        self.waiting.append(event.position)
-        began_ns = self.now_ns()
-        full = super().push(event, frame)
-        if not self._batch:  # nobody waits at a socket: it is in the outboxes, or in the history for who asks
-            self._note(began_ns)
-        return full
+    def __init__(self, stamps: Stamps, now_ns: Callable[[], int]) -> None:
+        self._stamps = stamps
+        self._now_ns = now_ns
+        self._waiting: list[Position] = []
+        self._began_ns = 0
 
-    def flush(self) -> None:
-        """See `Fanout.flush`."""
-        began_ns = self.now_ns()
-        batch = self._batch
-        super().flush()
-        if batch:
-            self._note(began_ns)
+    def pushed(self, position: Position) -> None:
+        self._waiting.append(position)
+        self.writing()
 
-    def _note(self, began_ns: int) -> None:
-        self.stamps.written(self.waiting, began_ns, self.now_ns())
-        self.waiting.clear()
+    def writing(self) -> None:
+        self._began_ns = self._now_ns()
 
-
-class _StampedFanout(_Stamped):
-    __slots__ = ("now_ns", "stamps", "waiting")
-
-
-class _StampedRounds(_Stamped, Rounds):
-    __slots__ = ("now_ns", "stamps", "waiting")
+    def written(self) -> None:
+        self._stamps.written(self._waiting, self._began_ns, self._now_ns())
+        self._waiting.clear()

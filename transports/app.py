@@ -18,20 +18,20 @@ from starlette.routing import BaseRoute, Route
 
 from core.backplane.base import Backplane
 from core.backplane.memory import MemoryBackplane
-from core.fanout import Write
 from core.hub import Hub
 from core.settings import SettingError, Settings
 from core.stamping import Stamping
 from transports import errors
+from transports.base import EDGES, FastPath
 from transports.caching import UNSTORED
 from transports.descriptors import refuse_too_few
-from transports.direct.writing import chosen_writes
 from transports.edges import Edges, keep_to_paths
 from transports.health import health_route
 from transports.hosting import adopt, hosting_server
 from transports.lifespan import LabApp
 from transports.logs import join_server_log
 from transports.metrics import Exposition
+from transports.plug import fast_path
 from transports.race import with_page
 from transports.registry import load, parts
 from transports.session import Door, get_route
@@ -48,8 +48,8 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     """
     transport = load(name)
     settings = settings or Settings.from_environ(os.environ)
-    writes = chosen_writes(settings.writes)
-    hub = _hub(settings, writes.to_each)
+    hub = _hub(settings)
+    fast = fast_path(hub)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -58,12 +58,12 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         join_server_log()
         app.state.server = server = hosting_server()
         if server is not None:
-            adopt(server, settings, hub.drain)
+            adopt(server, settings, EDGES if fast is None else fast.protocols, hub.drain)
         async with hub.running(), nullcontext() if server is not None else drained_at_shutdown(hub.drain):
             yield
 
     # Those of the transport first: routes are tried in turn, and these are asked for most.
-    routes: list[BaseRoute] = [*transport.routes(hub), *_common_routes(name, hub, writes.name)]
+    routes: list[BaseRoute] = [*transport.routes(hub, fast), *_common_routes(name, hub, fast)]
     if name == "all":
         routes = with_page(routes, hub, demo=settings.demo)
     app = LabApp(
@@ -78,9 +78,9 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     return app
 
 
-def _hub(settings: Settings, write: Write) -> Hub:
+def _hub(settings: Settings) -> Hub:
     secret = settings.secret or _random_secret()
-    return Hub(_backplane(settings), settings, secret=secret, write=write, stamping=_stamping(settings))
+    return Hub(_backplane(settings), settings, secret=secret, stamping=_stamping(settings))
 
 
 def _stamping(settings: Settings) -> Stamping | None:
@@ -103,7 +103,7 @@ def _backplane(settings: Settings) -> Backplane:
         raise SettingError(f"RTLAB_REDIS_URL: {error}") from error
 
 
-def _common_routes(name: str, hub: Hub, writes: str) -> list[Route]:
+def _common_routes(name: str, hub: Hub, fast: FastPath | None) -> list[Route]:
     door, exposition = Door(hub), Exposition(hub, parts(name))
 
     async def metrics(request: Request) -> Response:
@@ -117,7 +117,7 @@ def _common_routes(name: str, hub: Hub, writes: str) -> list[Route]:
         return JSONResponse(body, headers=UNSTORED)
 
     return [
-        health_route(name, hub, writes),
+        health_route(name, hub, fast),
         Route("/metrics", metrics, methods=["GET"]),
         get_route("/rooms/{room}", room_state),
     ]

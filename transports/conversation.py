@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 from core import wire
 from core.errors import BadRequest, HelloTimeout, RateLimited, RoomError, Unauthorized
 from core.hub import Hub
 from core.model import Position, Principal, RoomId
-from core.subscription import Framing, Subscription
+from core.subscription import Subscription
+
+S = TypeVar("S", bound=Subscription)
 
 BAD_REQUESTS_IN_A_ROW: Final = 3
 REFUSALS_IN_A_ROW: Final = 20
@@ -42,12 +45,10 @@ class Conversation:
                 raise
             return error
 
-    async def attach(
-        self, principal: Principal, since: Position | None, transport: str, framing: Framing
-    ) -> Subscription:
-        """Let in whom `greet` has let through. Raises as `greet` does."""
+    async def attached(self, attaching: Awaitable[S]) -> S:
+        """Wait for the subscription of whom `greet` has admitted. Raises as `greet` does."""
         try:
-            return await self._hub.attach(principal, self.room, transport, framing, since=since)
+            return await attaching
         except RoomError as refusal:
             self._hub.stats.rejected[refusal.code] += 1
             raise

@@ -13,28 +13,29 @@ from starlette.types import Receive, Scope, Send
 from core.errors import RoomError
 from core.hub import Hub
 from core.subscription import Subscription
+from transports.base import FastPath
 from transports.caching import UNTOUCHED
-from transports.direct.http_stream import DirectStreams
 from transports.publish import upstream_routes
 from transports.session import Door, get_route
 from transports.stream import StreamFormat, opening, served
 from transports.uvicorn_edges.bounds import cut_off_later
 
 
-def stream_routes(hub: Hub, wire_format: StreamFormat) -> list[BaseRoute]:
+def stream_routes(hub: Hub, wire_format: StreamFormat, fast: FastPath | None) -> list[BaseRoute]:
     """Serve a room's events as an endless response of this format."""
-    door, direct = Door(hub), DirectStreams(hub, wire_format)
+    door = Door(hub)
+    streams = None if fast is None else fast.streams(wire_format)
 
     async def stream(request: Request) -> Response:
         principal, room = door.enter(request)
         since = wire_format.since(request)
-        response = await direct.respond(request, principal, room, since)
+        response = None if streams is None else await streams.respond(request, principal, room, since)
         if response is not None:
             return response
         subscription = await hub.attach(principal, room, wire_format.transport, wire_format.frame, since=since)
         return StreamResponse(hub, subscription, wire_format)
 
-    return [get_route(wire_format.path, stream), *upstream_routes(hub, door)]
+    return [get_route(wire_format.path, stream), *upstream_routes(hub, door, fast)]
 
 
 class StreamResponse(EventSourceResponse):

@@ -20,6 +20,7 @@ from core.hub import Hub
 from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.app import create_app
+from transports.base import FastPath
 from transports.downstream import StreamResponse
 from transports.http2.layer import PUSHER, with_http2
 from transports.http2.pushing import Pusher, PushRefusedError
@@ -46,7 +47,7 @@ FORMAT: Final = StreamFormat("h2push", "/rooms/{room}/push", "application/x-ndjs
 class PushTransport:
     """HTTP/2 server push."""
 
-    def routes(self, hub: Hub) -> Sequence[BaseRoute]:
+    def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The stream that promises, and the upstream half."""
         door = Door(hub)
 
@@ -62,7 +63,7 @@ class PushTransport:
             subscription = await hub.attach(principal, room, FORMAT.transport, frame, since=since)
             return _PushStream(hub, subscription, pusher)
 
-        return [get_route(FORMAT.path, push), *upstream_routes(hub, door)]
+        return [get_route(FORMAT.path, push), *upstream_routes(hub, door, fast)]
 
 
 class _PushStream(StreamResponse):

@@ -8,28 +8,26 @@ from starlette.routing import Route
 
 from core.catalogue import Record
 from core.hub import Hub
+from transports.base import FastPath
 from transports.caching import UNSTORED
-from transports.direct import direct_http
 from transports.hosting import tcp_nodelay
 from transports.registry import SERVED
-from transports.uvicorn_edges.bounds import CONNECTION
+from transports.uvicorn_edges.bounds import connection_of
 
 
-def health_route(name: str, hub: Hub, writes: str) -> Route:
+def health_route(name: str, hub: Hub, fast: FastPath | None) -> Route:
     """200 while rooms are served, else 503 with a `reason` where there is a code for it."""
 
     async def health(request: Request) -> Response:
         status, reason = condition(hub)
-        sink = _sink(request, SERVED.get(name), hub.settings.fanout)
+        sink = _sink(request, SERVED.get(name), hub.settings.fanout, fast)
         body = {
             "status": status,
             "transport": name,
             "instance": hub.instance,
             "deflate": hub.settings.deflate,
             "sink": sink,
-            "writes": writes
-            if sink == "direct" and getattr(_peer(request), "scheme", "http") == "http"
-            else None,  # TLS: its transport writes
+            "writes": _writes(request, fast) if sink == "direct" else None,
             "tcpNodelay": _tcp_nodelay(request),
         }
         if reason is not None:
@@ -48,17 +46,18 @@ def condition(hub: Hub) -> tuple[str, str | None]:
     return ("ok", None) if hub.backplane.available else ("unavailable", hub.backplane.reason)
 
 
-def _sink(request: Request, record: Record | None, fanout: str) -> str:
+def _sink(request: Request, record: Record | None, fanout: str, fast: FastPath | None) -> str:
     if record is not None and record.server.http2 == "required":
         return fanout  # promises are written by h2 itself, whatever asks for its health
     may = record is None or record.server.direct
-    return "direct" if may and direct_http(request.scope, fanout) is not None else "portable"
+    return "direct" if may and fast is not None and fast.serves(request.scope) else "portable"
+
+
+def _writes(request: Request, fast: FastPath | None) -> str | None:
+    tls = getattr(connection_of(request.scope), "scheme", "http") != "http"  # then its transport writes
+    return None if fast is None or tls else fast.writes
 
 
 def _tcp_nodelay(request: Request) -> bool | None:
-    told: bool | None = getattr(_peer(request), "tcp_nodelay", None)  # under Hypercorn
-    return tcp_nodelay(request.app.state.server, request.scope.get("client")) if told is None else told
-
-
-def _peer(request: Request) -> object:
-    return request.scope.get("extensions", {}).get(CONNECTION, {}).get("protocol")
+    known: bool | None = getattr(connection_of(request.scope), "tcp_nodelay", None)  # under Hypercorn
+    return tcp_nodelay(request.app.state.server, request.scope.get("client")) if known is None else known

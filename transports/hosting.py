@@ -18,7 +18,7 @@ from uvicorn import Config, Server
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.settings import Settings
-from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
+from transports.base import Protocols
 from transports.uvicorn_edges.bounds import holds_bytes, limit_unacknowledged
 
 KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
@@ -36,7 +36,7 @@ def hosting_server() -> Server | None:
     return server if isinstance(server, Server) else None
 
 
-def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None:
+def adopt(server: Server, settings: Settings, protocols: Protocols, drain: Callable[[], None]) -> None:
     """Set up a server that has not begun to listen: heartbeats, limits, and a drain before the shutdown."""
     config = server.config
     config.ws_ping_interval = config.ws_ping_timeout = settings.heartbeat_s
@@ -44,8 +44,7 @@ def adopt(server: Server, settings: Settings, drain: Callable[[], None]) -> None
     config.ws_per_message_deflate = settings.deflate
     config.timeout_keep_alive = KEEP_ALIVE_S
     config.timeout_graceful_shutdown = settings.drain_s * DRAIN_SHARE  # type: ignore[assignment]
-    config.http_protocol_class = DirectHttpProtocol
-    config.ws_protocol_class = DirectWebSocketProtocol
+    config.http_protocol_class, config.ws_protocol_class = protocols
     if isinstance(config.loaded_app, ProxyHeadersMiddleware):  # by default it believes whoever is on this machine
         config.loaded_app = config.loaded_app.app
     loop = asyncio.get_running_loop()

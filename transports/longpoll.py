@@ -16,9 +16,8 @@ from core.hub import Hub
 from core.model import FrameKind, Position
 from core.subscription import Start, Subscription
 from transports.app import create_app
+from transports.base import FastPath
 from transports.caching import UNTOUCHED_FIELD
-from transports.direct.held_polls import Parking
-from transports.direct.polls import DirectPoll, Parked
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, query_of, since_query
@@ -40,21 +39,19 @@ class LongPollTransport:
     name = "longpoll"
     holds = True
 
-    def routes(self, hub: Hub) -> Sequence[BaseRoute]:
+    def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The poll, and the upstream half."""
-        door, parking = Door(hub), Parking(hub, LongPollAnswer)
+        door = Door(hub)
+        polls = None if fast is None else fast.polls(self.name, LongPollAnswer)
 
         async def answer(request: Request) -> Response:
             principal, room = door.enter(request)
             given_s, since = _wait_s(request), since_query(request)
             wait_s = given_s if self.holds else 0.0
-            direct = parking.direct(request) if wait_s else None
-            if direct is not None:
-                subscription = await hub.attach(
-                    principal, room, self.name, parking.frame, since=since, poller=True, answer=parking
-                )
-                poll = DirectPoll(hub, parking, direct, subscription, wait_s)
-                return _hand_over(hub, poll, since)
+            if polls is not None and wait_s:
+                held = await polls.answer(request, principal, room, since, wait_s)
+                if held is not None:
+                    return held
             subscription = await hub.attach(principal, room, self.name, frame, since=since, poller=True)
             try:
                 told = since is None or subscription.start.resync is not None
@@ -63,16 +60,7 @@ class LongPollTransport:
             finally:
                 await hub.detach(subscription)
 
-        return [get_route("/rooms/{room}/poll", answer), *upstream_routes(hub, door)]
-
-
-def _hand_over(hub: Hub, poll: DirectPoll, since: Position | None) -> Response:
-    """Tell what there is, or wait for it without a task; a poll that can't go on from its place is answered here."""
-    subscription = poll.subscription
-    if subscription.start.resync is not None or subscription.ended:
-        hub.withdraw(subscription)
-        return _answer(subscription.start, [])
-    return Parked(poll.begin if since is None else poll.park)
+        return [get_route("/rooms/{room}/poll", answer), *upstream_routes(hub, door, fast)]
 
 
 async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[_Frame]:

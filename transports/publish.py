@@ -8,12 +8,12 @@ from starlette.routing import Route
 
 from core.hub import Hub
 from core.model import RoomId
+from transports.base import FastPath
 from transports.caching import UNSTORED
-from transports.direct.posts import expect_more
 from transports.session import Door
 
 
-def upstream_routes(hub: Hub, door: Door) -> list[Route]:
+def upstream_routes(hub: Hub, door: Door, fast: FastPath | None) -> list[Route]:
     """`POST /rooms/{room}/messages` and `POST /rooms/{room}/leave`, with `POST /session`."""
 
     async def messages(request: Request) -> Response:
@@ -25,7 +25,7 @@ def upstream_routes(hub: Hub, door: Door) -> list[Route]:
             return Response(accepted, 202, UNSTORED, "application/json")
 
         response = await publish(room, await door.body(request))
-        response.background = expect_more(hub, request, publish)
+        response.background = None if fast is None else fast.expect_posts(request, publish)
         return response
 
     async def leave(request: Request) -> Response:

@@ -25,6 +25,7 @@ from core.hub import Hub
 from core.model import FrameKind, Position, Principal, RoomId, room_id
 from core.subscription import Subscription
 from transports.app import create_app
+from transports.base import FastPath
 from transports.conversation import Conversation
 from transports.engine import EngineEndpoint, EngineServer, close, let_drain, ping_times
 from transports.lifespan import LazyApp
@@ -65,7 +66,7 @@ def frame(body: bytes, position: Position | None = None, kind: FrameKind = "noti
 class SocketIoTransport:
     """Socket.IO, protocol 5 on Engine.IO 4."""
 
-    def routes(self, hub: Hub) -> Sequence[BaseRoute]:
+    def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The one path, for requests and for WebSockets."""
         log = logging.getLogger("rtlab.socketio")
         log.setLevel(logging.ERROR)  # at INFO it would write tokens, at WARNING a line for each odd packet

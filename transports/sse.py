@@ -13,6 +13,7 @@ from core.errors import RoomError, ShuttingDown
 from core.hub import Hub
 from core.model import FrameKind, Position
 from transports.app import create_app
+from transports.base import FastPath
 from transports.downstream import stream_routes
 from transports.lifespan import LazyApp
 from transports.session import since_query
@@ -56,9 +57,9 @@ FORMAT: Final = StreamFormat(
 class SseTransport:
     """Server-sent events."""
 
-    def routes(self, hub: Hub) -> Sequence[BaseRoute]:
+    def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The stream, and the upstream half."""
-        return stream_routes(hub, FORMAT)
+        return stream_routes(hub, FORMAT, fast)
 
 
 app = LazyApp(lambda: create_app("sse"))

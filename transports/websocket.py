@@ -17,9 +17,8 @@ from core.hub import Hub
 from core.model import FrameKind, Position, Principal, room_id
 from core.subscription import Subscription
 from transports.app import create_app
+from transports.base import FastPath
 from transports.conversation import Conversation
-from transports.direct import direct_websocket
-from transports.direct.websocket import DirectWebSocket
 from transports.errors import close_code, close_reason, deny, no_upgrade
 from transports.lifespan import LazyApp
 from transports.session import Door, get_route
@@ -35,7 +34,7 @@ def frame(body: bytes, position: Position | None = None, kind: FrameKind = "noti
 class WebSocketTransport:
     """WebSocket."""
 
-    def routes(self, hub: Hub) -> Sequence[BaseRoute]:
+    def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The one endpoint."""
         door = Door(hub)
 
@@ -49,11 +48,8 @@ class WebSocketTransport:
             with suppress(WebSocketDisconnect):  # the peer went; what it was let into was left again
                 await websocket.accept()
                 conversation = Conversation(hub, room)
-                direct = direct_websocket(websocket.scope, hub.settings.fanout)
-                if direct is None:
+                if fast is None or not fast.take_websocket(websocket.scope, conversation):
                     await _Connection(hub, websocket, conversation).run()
-                else:
-                    DirectWebSocket(hub, direct, conversation).start()
 
         async def refuse(request: Request) -> Response:
             room_id(request.path_params["room"])
@@ -74,7 +70,8 @@ class _Connection:
         try:
             async with asyncio.timeout(self._hub.settings.hello_s) as hello_in_time:
                 principal, since = await self._greet()
-            subscription = await self._conversation.attach(principal, since, "websocket", frame)
+            attaching = self._hub.attach(principal, self._conversation.room, "websocket", frame, since=since)
+            subscription = await self._conversation.attached(attaching)
         except TimeoutError:
             if not hello_in_time.expired():
                 raise

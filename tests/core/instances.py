@@ -15,7 +15,6 @@ from core.model import FrameKind, Position, Principal, RoomId
 from core.settings import Settings
 from core.subscription import Subscription
 from tests.core.network import Link, Store
-from tests.core.sink import FakeSink
 
 ROOM, ATTIC = RoomId("lobby"), RoomId("attic")
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -46,7 +45,6 @@ class Instance:
             self.link,
             settings,
             secret=SECRET,
-            write=FakeSink.write_to_each,
             clock=now_s,
             wall_clock=wall_s,
             rng=random.Random(1),

@@ -14,7 +14,6 @@ from core.hub import Hub
 from core.model import RoomId
 from core.settings import Settings
 from tests.core.instances import FREE, ROOM, SECRET, gist, instance, instances, waiting
-from tests.core.sink import FakeSink
 
 LIMITED = Settings(rate_per_s=1.0, burst=2)
 
@@ -144,7 +143,7 @@ async def test_calls_to_the_backplane_are_counted_and_timed() -> None:
 
 
 async def test_hub_runs_on_real_clocks_too() -> None:
-    hub = Hub(MemoryBackplane(FREE), FREE, secret=SECRET, write=FakeSink.write_to_each)
+    hub = Hub(MemoryBackplane(FREE), FREE, secret=SECRET)
     async with hub.running():
         position, members = await hub.members(ROOM)
     assert (position.offset, members) == (0, ())

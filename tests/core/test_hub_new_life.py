@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from core.model import Position, ResyncReason
 from core.settings import Settings
-from tests.core.instances import ROOM, Follower, Instance, decoded, frame, gist, instances, settled, waiting
-from tests.core.parked import parked, told
-from tests.core.sink import FakeSink
+from tests.core.instances import ROOM, Follower, Instance, gist, instances, settled, waiting
 
 
 async def begin_again(one: Instance, two: Instance, said: str = "abc") -> None:
@@ -28,20 +24,13 @@ def resync(offset: int, reason: ResyncReason = "epoch_changed") -> dict[str, Any
     return {"type": "resync", "reason": reason, "position": f"epoch0002:{offset}"}
 
 
-@pytest.mark.parametrize("sink", ["portable", "direct", "full"])
-async def test_stream_is_told_where_the_new_life_begins_and_all_of_it(sink: str) -> None:
+async def test_stream_is_told_where_the_new_life_begins_and_all_of_it() -> None:
     async with instances(2) as (one, two):
         alice = await two.join()
-        socket = FakeSink(alice, room_for=2 if sink == "full" else 1_000_000)
-        if sink != "portable":
-            alice.connect(socket)
         await begin_again(one, two)
         two.hub.doubt(None)
         await settled()
-        heard = waiting(alice) if sink == "portable" else decoded([line + b"\n" for line in socket.heard()])
-        if sink == "full":  # it fills up in the middle of the jump
-            socket.drain(10)
-            heard += decoded([line + b"\n" for line in socket.heard()])
+        heard = waiting(alice)
         assert gist(heard) == ["user_joined alice", "resync", "a", "b", "c"]
         assert heard[1] == resync(0)
         assert [event["id"] for event in heard[2:]] == [f"epoch0002:{offset}" for offset in (1, 2, 3)]
@@ -74,32 +63,6 @@ async def test_room_that_forgets_while_it_is_read_is_followed_from_its_head() ->
         assert [event["type"] for event in heard].count("resync") == 1
         assert gist(heard)[-1] == "k"
         assert follower.position == (await one.hub.members(ROOM))[0]
-
-
-async def test_held_poll_is_answered_and_its_next_one_gets_all_of_the_new_life() -> None:
-    async with instances(2) as (one, two):
-        subscription, sink = await parked(two)
-        await begin_again(one, two)
-        two.hub.doubt(None)
-        await settled()
-        assert told(sink) == ["resync", "answer"]
-        assert two.hub.resume(subscription, Position("epoch0002", 0)) is None  # its lease went with the store
-        again = await two.join(since=Position("epoch0002", 0), poller=True)
-        assert again.start.recovered
-        assert gist(waiting(again)) == ["a", "b", "c", "user_joined alice"]
-
-
-async def test_poller_on_its_way_back_is_a_live_subscriber() -> None:
-    async with instances(2) as (one, two):
-        subscription, _ = await parked(two)
-        at = await one.say("last of its life")
-        await settled()  # it is answered
-        await begin_again(one, two)
-        two.hub.doubt(None)
-        await settled()
-        assert two.hub.resume(subscription, at) is None
-        again = await two.hub.attach(two.who(), ROOM, "poll", frame, since=at, poller=True)
-        assert (again.start.resync, again.start.position) == ("epoch_changed", Position("epoch0002", 0))
 
 
 async def test_who_comes_with_a_position_that_cannot_be_honoured_begins_at_the_head() -> None:

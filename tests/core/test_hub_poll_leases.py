@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import pytest
 
 from core.errors import Unavailable
+from core.settings import Settings
 from tests.core.instances import ROOM, frame, gist, instance, settled, waiting
-from tests.core.parked import SHORT, parked
 
-
-async def test_leave_takes_the_lease_so_that_a_poll_must_attach_anew() -> None:
-    async with instance() as one:
-        bob = await one.join("bob")
-        subscription, _ = await parked(one)
-        at = await one.say("1")
-        await settled()
-        await one.hub.leave(one.who(), ROOM)
-        assert one.hub.resume(subscription, at) is None
-        assert gist(waiting(bob)) == ["user_joined bob", "user_joined alice", "1", "user_left alice"]
-
-
-@pytest.mark.parametrize("case", ["somebody left", "the backplane was away"])
-async def test_who_was_vouched_for_is_looked_at_anew_once_leases_are_in_doubt(case: str) -> None:
-    async with instance(SHORT) as one:
-        bob = await one.join("bob")
-        subscription, _ = await parked(one)
-        at = await one.say("1")
-        await settled()
-        assert one.hub.resume(subscription, at) == ()
-        assert one.hub.withdraw(subscription)
-        if case == "somebody left":
-            await one.hub.detach(bob)
-        else:
-            one.hub.doubt(None)
-        at, _ = await one.hub.members(ROOM)
-        assert one.hub.resume(subscription, at) is None
+SHORT: Final = Settings(rate_per_s=0.0, presence_ttl_s=6.0)
 
 
 async def test_lease_of_a_busy_poller_is_renewed_now_and_then_only() -> None:

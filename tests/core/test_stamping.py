@@ -14,11 +14,10 @@ import pytest
 from core.auth import sign
 from core.backplane.memory import MemoryBackplane
 from core.hub import Hub
-from core.model import Position
+from core.model import Principal
 from core.stamping import Stamping
-from core.subscription import Answer, Subscription
-from tests.core.instances import FREE, ROOM, SECRET, decoded, frame, now_s, settled, wall_s
-from tests.core.sink import FakeSink, Together
+from core.subscription import Subscription
+from tests.core.instances import FREE, ROOM, SECRET, frame, now_s, wall_s
 
 STEPS = ("accepted_ns", "appended_ns", "heard_ns", "writing_ns", "written_ns")
 
@@ -30,7 +29,6 @@ async def stamped(folder: Path) -> AsyncIterator[Hub]:
         MemoryBackplane(FREE, clock=now_s, wall_clock=wall_s),
         FREE,
         secret=SECRET,
-        write=FakeSink.write_to_each,
         clock=now_s,
         wall_clock=wall_s,
         stamping=Stamping(folder, itertools.count(1).__next__),
@@ -39,14 +37,16 @@ async def stamped(folder: Path) -> AsyncIterator[Hub]:
         yield hub
 
 
-async def joined(hub: Hub, user: str, answer: Answer | None = None) -> Subscription:
-    principal = hub.admit(sign(SECRET, user, ["*"], wall_s() + 3600), ROOM)
-    return await hub.attach(principal, ROOM, "test", frame, poller=answer is not None, answer=answer)
+def who(hub: Hub, user: str) -> Principal:
+    return hub.admit(sign(SECRET, user, ["*"], wall_s() + 3600), ROOM)
+
+
+async def joined(hub: Hub, user: str) -> Subscription:
+    return await hub.attach(who(hub, user), ROOM, "test", frame)
 
 
 async def said(hub: Hub, content: str) -> int:
-    principal = hub.admit(sign(SECRET, "speaker", ["*"], wall_s() + 3600), ROOM)
-    answer = json.loads(await hub.post(principal, ROOM, json.dumps({"content": content}).encode()))
+    answer = json.loads(await hub.post(who(hub, "speaker"), ROOM, json.dumps({"content": content}).encode()))
     return int(answer["id"].rpartition(":")[2])
 
 
@@ -56,38 +56,11 @@ def rows(folder: Path) -> dict[int, dict[str, int]]:
         return {int(row["offset"]): {step: int(row[step]) for step in STEPS} for row in csv.DictReader(file)}
 
 
-async def test_steps_of_a_direct_subscriber_s_events_are_in_order(tmp_path: Path) -> None:
-    async with stamped(tmp_path) as hub:
-        alice = await joined(hub, "alice")
-        sink = FakeSink(alice)
-        alice.connect(sink)
-        offset = await said(hub, "hello")
-        await settled()
-        assert [event["content"] for event in decoded(sink.written) if event["type"] == "chat"] == ["hello"]
-    steps = rows(tmp_path)[offset]
-    assert 0 < steps["accepted_ns"] < steps["appended_ns"] == steps["heard_ns"] < steps["writing_ns"]
-    assert steps["writing_ns"] < steps["written_ns"]
-
-
 async def test_what_goes_to_outboxes_is_stamped_as_it_is_put_there(tmp_path: Path) -> None:
     async with stamped(tmp_path) as hub:
         alice = await joined(hub, "alice")
         offset = await said(hub, "hello")
         assert alice.take_now()
-    steps = rows(tmp_path)[offset]
-    assert steps["heard_ns"] < steps["writing_ns"] < steps["written_ns"]
-
-
-async def test_pollers_are_answered_and_their_round_is_stamped(tmp_path: Path) -> None:
-    async with stamped(tmp_path) as hub:
-        alice = await joined(hub, "alice", Together())
-        sink = FakeSink(alice)
-        alice.connect(sink)
-        (joined_event,) = decoded(sink.written)  # an answer, too: the poller asks again
-        assert hub.resume(alice, Position.parse(joined_event["id"])) == ()
-        offset = await said(hub, "hello")
-        await settled()
-        assert b"hello" in b"".join(sink.written)
     steps = rows(tmp_path)[offset]
     assert steps["heard_ns"] < steps["writing_ns"] < steps["written_ns"]
 

@@ -11,7 +11,6 @@ from core.backplane.memory import MemoryBackplane
 from core.hub import Hub
 from core.settings import SettingError, Settings
 from tests.contracts.kit.pool import ServerPool
-from tests.core.sink import FakeSink
 from transports import visit
 from transports.race import with_page
 
@@ -50,6 +49,6 @@ def test_an_ipv6_address_stands_in_brackets(host: str, expected: str) -> None:
 
 def test_a_demo_without_a_secret_of_its_own_can_sign_nothing() -> None:
     settings = Settings()
-    hub = Hub(MemoryBackplane(settings), settings, secret=b"0" * 32, write=FakeSink.write_to_each)
+    hub = Hub(MemoryBackplane(settings), settings, secret=b"0" * 32)
     with pytest.raises(SettingError, match="RTLAB_DEMO=1 needs RTLAB_SECRET"):
         with_page([], hub, demo=True)

@@ -18,9 +18,10 @@ from uvicorn.server import ServerState
 from core.model import Position
 from core.settings import Settings
 from tests.transports.access import SECRET, token
-from tests.transports.wire_end import DIRECT, EDGES
+from tests.transports.wire_end import DIRECT
 from transports import app as app_module
 from transports.app import create_app
+from transports.base import EDGES
 from transports.longpoll import frame
 
 WAITS_S = 5.0
@@ -144,10 +145,10 @@ class Server:
         """Of each connection: whether its next request may take the short way."""
         return [each.transport.get_protocol() is not each for each in self.protocols]
 
-    def crowd(self) -> int:
+    def read_together(self) -> int:
         """How many are read together."""
-        (parking,) = {each.holder._parking for each in self.protocols if each.holder is not None}
-        return len(parking.crowd)
+        (held,) = {each.holder._held for each in self.protocols if each.holder is not None}
+        return len(held.reader)
 
 
 @asynccontextmanager

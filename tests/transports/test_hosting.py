@@ -17,9 +17,10 @@ from starlette.applications import Starlette
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.settings import Settings
-from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
+from transports.base import EDGES
 from transports.hosting import ACCEPTS_PER_TURN, PunctualServer, adopt, hosting_server, several, tcp_nodelay
 from transports.uvicorn_edges.bounds import limit_unacknowledged
+from transports.uvicorn_edges.protocols import LabHttpProtocol
 
 
 @pytest.fixture
@@ -52,13 +53,13 @@ def test_server_is_found_as_the_owner_of_the_sigterm_handler(server: uvicorn.Ser
 
 
 async def test_adopted_server_takes_our_settings_and_protocols(server: uvicorn.Server) -> None:
-    adopt(server, Settings(heartbeat_s=7.0, max_bytes=999, drain_s=10.0, deflate=True), lambda: None)
+    adopt(server, Settings(heartbeat_s=7.0, max_bytes=999, drain_s=10.0, deflate=True), EDGES, lambda: None)
     config = server.config
     assert (config.ws_ping_interval, config.ws_ping_timeout) == (7.0, 7.0)
     assert config.ws_max_size == 999
     assert config.ws_per_message_deflate is True
-    assert config.http_protocol_class is DirectHttpProtocol
-    assert config.ws_protocol_class is DirectWebSocketProtocol
+    assert config.http_protocol_class is EDGES[0]
+    assert config.ws_protocol_class is EDGES[1]
     assert not isinstance(config.loaded_app, ProxyHeadersMiddleware)  # which trusts this machine by default
     assert config.timeout_keep_alive > 55  # longer than any poll is held
     assert config.timeout_graceful_shutdown is not None
@@ -70,7 +71,7 @@ async def test_signal_drains_first_and_then_lets_the_server_exit(
     server: uvicorn.Server, number: signal.Signals
 ) -> None:
     drained = asyncio.Event()
-    adopt(server, Settings(), drained.set)
+    adopt(server, Settings(), EDGES, drained.set)
     os.kill(os.getpid(), number)
     async with asyncio.timeout(5.0):
         await drained.wait()
@@ -82,7 +83,7 @@ async def test_signal_drains_first_and_then_lets_the_server_exit(
 
 
 async def test_what_a_server_is_made_of_is_out_of_the_collectors_sight(server: uvicorn.Server) -> None:
-    adopt(server, Settings(), lambda: None)
+    adopt(server, Settings(), EDGES, lambda: None)
     assert gc.get_freeze_count() > 10_000
     assert gc.isenabled()
 
@@ -160,9 +161,9 @@ def test_nodelay_of_nobody_is_unknown(server: uvicorn.Server) -> None:
 
 
 async def test_nodelay_is_read_from_the_accepted_socket(server: uvicorn.Server) -> None:
-    loop, accepted = asyncio.get_running_loop(), asyncio.Queue[DirectHttpProtocol]()
+    loop, accepted = asyncio.get_running_loop(), asyncio.Queue[LabHttpProtocol]()
 
-    class Accepting(DirectHttpProtocol):
+    class Accepting(LabHttpProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             accepted.put_nowait(self)

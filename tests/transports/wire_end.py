@@ -13,13 +13,12 @@ from uvicorn.server import ServerState
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
+from transports.base import Protocols
 from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
-from transports.uvicorn_edges.protocols import LabHttpProtocol, LabWebSocketProtocol
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Protocols = tuple[type[LabHttpProtocol], type[LabWebSocketProtocol]]
 
-EDGES: Final[Protocols] = LabHttpProtocol, LabWebSocketProtocol
+
 DIRECT: Final[Protocols] = DirectHttpProtocol, DirectWebSocketProtocol
 
 

@@ -1,7 +1,8 @@
-"""How a crowd that seldom speaks is read: who has something to say is found with one call, and read in one loop.
+"""One epoll for many connections that seldom speak: all that have sent something are found with one call, and read in
+one loop.
 
 An event loop gives each connection that has become readable a buffer, a callback and a turn through its protocol. Where
-thousands say the same at once, that is most of what it costs to hear them.
+thousands send the same at once, that is most of what it costs to read them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Final, Generic, TypeVar
 
-CROWD: Final = 8  # who speak at once; fewer are read as fast by their transports
+MANY: Final = 8  # that speak at once; fewer are read as fast by their transports
 _AT_ONCE: Final = 1024
 _READ_BYTES: Final = 32_768
 
@@ -33,11 +34,11 @@ def read_each(descriptors: Sequence[int]) -> list[bytes]:
     return said
 
 
-class Crowd(Generic[T]):
-    """Connections whose transports do not read, by the numbers of their sockets. Linux only (epoll(7)).
+class EpollReader(Generic[T]):
+    """Reads connections whose transports do not, by the numbers of their sockets. Linux only (epoll(7)).
 
-    `hear` is told all who have said something, and what. Of one who says more than a read takes, or has ended, nothing
-    more is heard here: such a connection has to be discarded, and read by its transport.
+    `hear` gets all who have sent something, and what. Of one who sends more than a read takes, or has ended, nothing
+    more is read here: such a connection has to be discarded, and read by its transport.
     """
 
     def __init__(self, hear: Callable[[list[T], list[bytes]], None]) -> None:

@@ -12,11 +12,11 @@ from starlette.types import Receive, Scope, Send
 from core.errors import RoomError
 from core.hub import Hub
 from core.model import FrameKind, Position, Principal, RoomId
-from core.subscription import Subscription
 from transports.caching import UNTOUCHED_FIELD
-from transports.direct import direct_http
 from transports.direct.heartbeat import Heartbeat
-from transports.direct.protocols import DirectHttpProtocol
+from transports.direct.joining import Joining
+from transports.direct.protocols import DirectHttpProtocol, http_behind
+from transports.direct.subscription import DirectSubscription
 from transports.stream import StreamFormat, opening
 
 CLOSE_S: Final = 5.0  # for the peer to read what is left before the end of the stream
@@ -31,8 +31,9 @@ def chunk(data: bytes) -> bytes:
 class DirectStreams:
     """The streams of one app in one format, where they can be written to uvicorn's connections."""
 
-    def __init__(self, hub: Hub, wire_format: StreamFormat) -> None:
+    def __init__(self, hub: Hub, joining: Joining, wire_format: StreamFormat) -> None:
         self.hub = hub
+        self._joining = joining
         self.wire_format = wire_format
         self.heartbeat = Heartbeat(hub.settings.heartbeat_s)
         self.beat = chunk(wire_format.heartbeat)
@@ -45,11 +46,11 @@ class DirectStreams:
     async def respond(
         self, request: Request, principal: Principal, room: RoomId, since: Position | None
     ) -> Response | None:
-        """Make a member of who asks, and the response; None where the connection is no direct one. Raises RoomError."""
-        protocol = direct_http(request.scope, self.hub.settings.fanout)
+        """See `transports.base.FastStreams`. Raises RoomError."""
+        protocol = http_behind(request.scope)
         if protocol is None:
             return None
-        subscription = await self.hub.attach(principal, room, self.wire_format.transport, self.frame, since=since)
+        subscription = await self._joining.attach(principal, room, self.wire_format.transport, self.frame, since)
         return _DirectResponse(self, protocol, subscription)
 
     def frame(self, body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
@@ -60,7 +61,7 @@ class DirectStreams:
 class _DirectResponse(Response):
     """Sends the head of the response as any endpoint does, then leaves the stream to the protocol object."""
 
-    def __init__(self, streams: DirectStreams, protocol: DirectHttpProtocol, subscription: Subscription) -> None:
+    def __init__(self, streams: DirectStreams, protocol: DirectHttpProtocol, subscription: DirectSubscription) -> None:
         self._fields = list(streams.fields)
         super().__init__()
         self._protocol = protocol
@@ -86,7 +87,7 @@ class _Stream:
 
     __slots__ = ("_protocol", "_streams", "_subscription", "descriptor", "write")
 
-    def __init__(self, streams: DirectStreams, protocol: DirectHttpProtocol, subscription: Subscription) -> None:
+    def __init__(self, streams: DirectStreams, protocol: DirectHttpProtocol, subscription: DirectSubscription) -> None:
         self._streams = streams
         self._protocol = protocol
         self._subscription = subscription

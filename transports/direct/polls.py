@@ -1,4 +1,4 @@
-"""The direct sink of long polling: a parked poll is an entry in a fan-out, no task; and a connection that polls again
+"""The direct sink of long polling: a held poll is an entry in a fan-out, no task; and a connection that polls again
 with the same request but for its position skips the parser.
 """
 
@@ -8,21 +8,59 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from core import wire
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
-from core.model import Position
-from core.rounds import Rounds
-from core.subscription import Start, Subscription
-from transports.direct.epoll_reader import CROWD
-from transports.direct.held_polls import Parking
-from transports.direct.protocols import DirectHttpProtocol, StandIn
+from core.model import Position, Principal, RoomId
+from core.subscription import Start
+from transports.base import Respond
+from transports.direct.answers import PollAnswers
+from transports.direct.epoll_reader import MANY
+from transports.direct.held_polls import HeldPolls
+from transports.direct.joining import Joining
+from transports.direct.poll_batches import PollBatcher
+from transports.direct.protocols import DirectHttpProtocol, StandIn, without_cors
+from transports.direct.subscription import PollSubscription
 from transports.errors import http_response
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
 _SINCE: Final = re.compile(rb"GET [^ \r\n]*?(?P<before>[?&])since=(?P<value>[^& \r\n]*)(?P<after>&?)")
+
+
+class Polls:
+    """See `transports.base.FastPolls`."""
+
+    def __init__(self, hub: Hub, joining: Joining, transport: str, respond: Respond) -> None:
+        self._hub = hub
+        self._joining = joining
+        self._transport = transport
+        self._respond = respond
+        self._answers = PollAnswers(respond)
+        self._held = HeldPolls(hub, self._answers)
+
+    async def answer(
+        self, request: Request, principal: Principal, room: RoomId, since: Position | None, wait_s: float
+    ) -> Response | None:
+        """Answer with what there is, or hold the poll; one that can't go on from its place is answered here."""
+        protocol = without_cors(self._hub, request)
+        if protocol is None:
+            return None
+        server_state = protocol.server_state
+        self._answers.default_headers = lambda: server_state.default_headers
+        subscription = await self._joining.attach_poller(
+            principal, room, self._transport, self._answers.frame, since, self._answers
+        )
+        start = subscription.start
+        if start.resync is not None or subscription.ended:
+            self._held.returns.withdraw(subscription)
+            bodies = b"" if start.resync is None else wire.resync(start.resync, start.position)
+            return self._respond(bodies, start.position, start.recovered)
+        poll = DirectPoll(self._held, protocol, subscription, wait_s)
+        return _HandedOver(poll.begin if since is None else poll.wait)
 
 
 class DirectPoll(StandIn):
@@ -35,11 +73,11 @@ class DirectPoll(StandIn):
 
     __slots__ = (
         "_first",
+        "_held",
         "_hub",
-        "_in_crowd_as",
-        "_parking",
+        "_read_as",
         "descriptor",
-        "parked_s",
+        "held_s",
         "prefix",
         "since",
         "subscription",
@@ -49,18 +87,18 @@ class DirectPoll(StandIn):
     )
 
     def __init__(
-        self, hub: Hub, parking: Parking, protocol: DirectHttpProtocol, subscription: Subscription, wait_s: float
+        self, held: HeldPolls, protocol: DirectHttpProtocol, subscription: PollSubscription, wait_s: float
     ) -> None:
         super().__init__(protocol)
-        self._hub = hub
-        self._parking = parking
+        self._held = held
+        self._hub = held.hub
         self.subscription = subscription
         self.since = subscription.start.position
         self.wait_s = wait_s
-        self.parked_s = 0.0  # or answered, if that was later
+        self.held_s = 0.0  # since when; or when it was answered, if that was later
         self.prefix, self.suffix = b"", b""  # of its request, around the position
         self._first = b""  # its request, until it has come with a position
-        self._in_crowd_as: int | None = None
+        self._read_as: int | None = None  # its descriptor, while the common reader reads it
         self.write: Callable[[bytes], object] = self._write_last
         self.descriptor: int | None = None
 
@@ -70,24 +108,24 @@ class DirectPoll(StandIn):
         fanout = self.subscription.fanout
         return fanout is not None and self.subscription in fanout
 
-    def park(self) -> None:
-        """Wait for something to tell, or tell it; the endpoint returns without having sent anything."""
+    def wait(self) -> None:
+        """Wait for an event, or answer with what has come; the endpoint returns without having sent anything."""
         if self._take_over(self._know):
             self.subscription.connect(self)
 
     def begin(self) -> None:
         """Answer a poll that asked where to begin; what is expected next is the same request with a position."""
         if self._take_over(self._know_first):
-            self._hub.withdraw(self.subscription)
+            self._held.returns.withdraw(self.subscription)
             self.subscription.connect(self)
-            self.write(self._parking.nothing_yet(self.subscription.start))
+            self.write(self._held.answers.nothing_yet(self.subscription.start))
 
     def _take_over(self, know: Callable[[bytes], bool]) -> bool:
         """Stand between the connection and the subscription, unless the client has gone; armed, if the next request
         can be known by this one.
         """
         protocol = self._protocol
-        if protocol.cycle.disconnected:  # and nobody is told so a second time
+        if protocol.cycle.disconnected:  # nobody says so a second time
             protocol.spawn(self._hub.detach(self.subscription))
             return False
         protocol.take_over(self)
@@ -97,8 +135,8 @@ class DirectPoll(StandIn):
             self.write = protocol.transport.write
             self.descriptor = protocol.write_through()
             protocol.transport.set_protocol(self)
-        self._parking.add(self)
-        self.parked_s = self._parking.tick_ends_s
+        self._held.add(self)
+        self.held_s = self._held.tick_ends_s
         return True
 
     def _know_first(self, request: bytes) -> bool:
@@ -109,7 +147,7 @@ class DirectPoll(StandIn):
         match = _SINCE.match(request)
         if match is None:
             return False
-        self.prefix = self._parking.shared(request[: match.start("value")])
+        self.prefix = self._held.shared(request[: match.start("value")])
         self.suffix = request[match.end("value") :]
         return True
 
@@ -118,23 +156,23 @@ class DirectPoll(StandIn):
         self.hear(data)
 
     def hear(self, data: bytes) -> None:
-        """Answer or park a follow-up poll that differs from the last only in its position; else let it be parsed."""
+        """Answer or hold a follow-up poll that differs from the last only in its position; else let it be parsed."""
         if not data:
-            self._leave_crowd()  # the transport will read the end, or why it can't
+            self._read_alone()  # the transport will read the end, or why it can't
             return
         if self._protocol.transport.is_closing():
             return
         since = self._position_in(data)
-        missed = None if since is None else self._hub.resume(self.subscription, since)
+        missed = None if since is None else self._held.returns.resume(self.subscription, since)
         if since is None or missed is None:
             self._stand_down(data)
             return
         self.since = since
-        self.parked_s = self._parking.tick_ends_s
+        self.held_s = self._held.tick_ends_s
         if missed:
-            self.write(self._parking.caught_up([(event.body, event.position, event.kind) for event in missed]))
-        elif self._in_crowd_as is None and self.descriptor is not None:
-            self._join_crowd(self.descriptor)
+            self.write(self._held.answers.caught_up([(event.body, event.position, event.kind) for event in missed]))
+        elif self._read_as is None and self.descriptor is not None:
+            self._read_together(self.descriptor)
 
     def _position_in(self, data: bytes) -> Position | None:
         if self._first:
@@ -157,25 +195,25 @@ class DirectPoll(StandIn):
             self.subscription.rewire(self.write)
             self._protocol.data_received(data)
         else:
-            self._parking.discard(self)
+            self._held.discard(self)
             self._protocol.go_on(data)
 
     def _disarm(self) -> None:
         self._protocol.transport.set_protocol(self._protocol)
-        self._leave_crowd()
+        self._read_alone()
 
-    def _join_crowd(self, descriptor: int) -> None:
+    def _read_together(self, descriptor: int) -> None:
         """Be read with the others from now on, if it was answered with many."""
         fanout = self.subscription.fanout
-        many = isinstance(fanout, Rounds) and fanout.due_back >= CROWD
-        if many and self._parking.crowd.add(descriptor, self):
-            self._in_crowd_as = descriptor
+        many = isinstance(fanout, PollBatcher) and fanout.due_back >= MANY
+        if many and self._held.reader.add(descriptor, self):
+            self._read_as = descriptor
             self._protocol.transport.pause_reading()
 
-    def _leave_crowd(self) -> None:
-        if self._in_crowd_as is not None:
-            self._parking.crowd.discard(self._in_crowd_as)
-            self._in_crowd_as = None
+    def _read_alone(self) -> None:
+        if self._read_as is not None:
+            self._held.reader.discard(self._read_as)
+            self._read_as = None
             if not self._protocol.transport.is_closing():
                 self._protocol.transport.resume_reading()
 
@@ -183,19 +221,19 @@ class DirectPoll(StandIn):
         """The subscription ends while the poll waits: say why."""
         # One that got more in a turn than an outbox holds reads it from history with its next poll.
         if reason is None or isinstance(reason, SlowConsumer):
-            answer = self._parking.nothing_yet(Start(self.since, recovered=True))
+            answer = self._held.answers.nothing_yet(Start(self.since, recovered=True))
         else:
             self._hub.stats.rejected[reason.code] += 1
-            answer = self._parking.raw(http_response(reason))
+            answer = self._held.answers.raw(http_response(reason))
         self._write_last(answer)
         self._protocol.spawn(self._hub.detach(self.subscription))
 
     def give_up(self, now_s: float) -> None:
         """Its time has run out: nothing happened, or the client has not come back for long."""
         if self.waits:
-            if self._hub.withdraw(self.subscription):
-                self.subscription.write(self._parking.nothing_yet(Start(self.since, recovered=True)))
-        elif now_s - self.parked_s - self.wait_s > self._protocol.timeout_keep_alive:
+            if self._held.returns.withdraw(self.subscription):
+                self.subscription.write(self._held.answers.nothing_yet(Start(self.since, recovered=True)))
+        elif now_s - self.held_s - self.wait_s > self._protocol.timeout_keep_alive:
             self._protocol.transport.close()
 
     def leave_if_idle(self, at_once: bool) -> None:
@@ -213,19 +251,19 @@ class DirectPoll(StandIn):
 
     def lost(self) -> None:
         """The client went. Nothing is consumed by that."""
-        self._leave_crowd()
-        self._parking.discard(self)
+        self._read_alone()
+        self._held.discard(self)
         if self.waits:
             self.subscription.disconnect()
             self._protocol.spawn(self._hub.detach(self.subscription))
 
     def _write_last(self, answer: bytes) -> None:
-        self._parking.discard(self)
+        self._held.discard(self)
         self._disarm()
         self._protocol.respond(answer)
 
 
-class Parked(Response):
+class _HandedOver(Response):
     """What an endpoint returns for a poll whose connection it hands over: it sends nothing itself."""
 
     def __init__(self, take_over: Callable[[], None]) -> None:

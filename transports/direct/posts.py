@@ -6,18 +6,16 @@ that room, now, is looked at for each.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import Response
 
 from core.errors import RoomError
 from core.hub import Hub
 from core.model import ROOM_PATTERN, RoomId
-from transports.direct import direct_http, raw
-from transports.direct.protocols import DirectHttpProtocol, StandIn
+from transports.base import Publish
+from transports.direct.protocols import DirectHttpProtocol, StandIn, raw, without_cors
 from transports.errors import http_response
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -26,17 +24,13 @@ _ROOM: Final = re.compile(ROOM_PATTERN.encode())
 _ROOMS: Final = b"POST /rooms/"
 _ROOM_BYTES: Final = 64
 
-Publish = Callable[[RoomId, bytes], Awaitable[Response]]  # a body; raises RoomError
-
 
 def expect_more(hub: Hub, request: Request, publish: Publish) -> BackgroundTask | None:
     """What to do behind the response to a POST, so that the next ones on its connection go to `publish`; None where the
     connection can't be had, or CORS headers are due, which middleware adds.
     """
-    protocol = direct_http(request.scope, hub.settings.fanout)
-    if protocol is None or (hub.settings.origins is not None and "origin" in request.headers):
-        return None
-    return BackgroundTask(_arm, hub, protocol, request, publish)
+    protocol = without_cors(hub, request)
+    return None if protocol is None else BackgroundTask(_arm, hub, protocol, request, publish)
 
 
 async def _arm(hub: Hub, protocol: DirectHttpProtocol, request: Request, publish: Publish) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from core.hub import Hub
 from transports.direct.handover import DuplexHolder, HandedOver, Holder
 from transports.direct.upgrade import UpgradedProtocol, plain_key
+from transports.uvicorn_edges.bounds import connection_of
 from transports.uvicorn_edges.protocols import FORGOTTEN, LabHttpProtocol
 
 _REMEMBERED_BYTES: Final = 32_768
@@ -187,3 +191,27 @@ class StandIn(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """As before."""
         self._protocol.connection_lost(exc)
+
+
+def websocket_behind(scope: Scope) -> DirectWebSocketProtocol | None:
+    """The protocol behind a WebSocket that can be written to directly, if there is one."""
+    protocol = connection_of(scope)
+    return protocol if isinstance(protocol, DirectWebSocketProtocol) and not protocol.conn.extensions else None
+
+
+def http_behind(scope: Scope) -> DirectHttpProtocol | None:
+    """The protocol behind an HTTP/1.1 request that can be written to directly, if there is one."""
+    protocol = connection_of(scope)
+    return protocol if isinstance(protocol, DirectHttpProtocol) and protocol.can_hand_over(scope) else None
+
+
+def without_cors(hub: Hub, request: Request) -> DirectHttpProtocol | None:
+    """As `http_behind`, but None where CORS headers are due, which middleware adds to what the app sends."""
+    cors = hub.settings.origins is not None and "origin" in request.headers
+    return None if cors else http_behind(request.scope)
+
+
+def raw(response: Response, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A whole HTTP/1.1 response, as uvicorn would write it; its `server_state` has the default headers."""
+    lines = [b"%b: %b\r\n" % header for header in (*default_headers, *response.raw_headers)]
+    return b"".join((STATUS_LINE[response.status_code], *lines, b"\r\n", response.body))

@@ -12,9 +12,10 @@ from core import wire
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
 from core.model import FrameKind, Position
-from core.subscription import Subscription
 from transports.conversation import Conversation
+from transports.direct.joining import Joining
 from transports.direct.protocols import DirectWebSocketProtocol
+from transports.direct.subscription import DirectSubscription
 from transports.errors import close_code, close_reason
 from transports.stream import opening
 
@@ -40,17 +41,21 @@ class DirectWebSocket:
         "_hello_timer",
         "_hub",
         "_inbox",
+        "_joining",
         "_protocol",
         "_subscription",
         "descriptor",
         "write",
     )
 
-    def __init__(self, hub: Hub, protocol: DirectWebSocketProtocol, conversation: Conversation) -> None:
+    def __init__(
+        self, hub: Hub, joining: Joining, protocol: DirectWebSocketProtocol, conversation: Conversation
+    ) -> None:
         self._hub = hub
+        self._joining = joining
         self._protocol = protocol
         self._conversation = conversation
-        self._subscription: Subscription | None = None
+        self._subscription: DirectSubscription | None = None
         self._hello_timer: asyncio.TimerHandle | None = None
         self._inbox: deque[str | None] | None = None  # while a task works on it: most subscribers say hello, no more
         self.write = protocol.transport.write
@@ -127,7 +132,7 @@ class DirectWebSocket:
             self._inbox = None
 
     async def _greet(self, text: str | None) -> None:
-        """Let in who says a hello that can be honoured; another may try again, or is told why it has to go."""
+        """Attach who says a hello that can be honoured; others may try again, or are told why they have to go."""
         try:
             greeting = self._conversation.greet(text)
             if isinstance(greeting, BadRequest):
@@ -135,13 +140,14 @@ class DirectWebSocket:
                 return
             self._stop_hello_timer()
             principal, since = greeting
-            subscription = await self._conversation.attach(principal, since, "websocket", frame)
+            attaching = self._joining.attach(principal, self._conversation.room, "websocket", frame, since)
+            subscription = await self._conversation.attached(attaching)
         except RoomError as refusal:
             self._refuse(refusal)
         else:
-            await self._let_in(subscription)
+            await self._welcome(subscription)
 
-    async def _let_in(self, subscription: Subscription) -> None:
+    async def _welcome(self, subscription: DirectSubscription) -> None:
         protocol = self._protocol
         if protocol.holder is not self:  # the client went meanwhile
             await self._hub.detach(subscription)

@@ -1,4 +1,4 @@
-"""How the direct fan-out gives the same bytes to many sockets: a system call for each, or one for a crowd."""
+"""How the direct fan-out gives the same bytes to many sockets: a system call for each, or one for many."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Final
 
-from core.fanout import Write
 from core.settings import SettingError
+from transports.direct.batches import Write
 from transports.direct.ring import SendRing
 
-_CROWD: Final = 64  # sockets; for fewer filling a ring takes longer than it saves
+_MANY: Final = 64  # sockets; for fewer filling a ring takes longer than it saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Writes:
 
 
 def write_to_each(descriptors: Sequence[int], data: bytes) -> list[int]:
-    """See `core.fanout.Write`: by `write` for each."""
+    """See `batches.Write`: by `write` for each."""
     taken_bytes: list[int] = []
     writing = map(os.write, descriptors, repeat(data))  # a loop without a line of Python in it
     while len(taken_bytes) < len(descriptors):
@@ -35,11 +35,11 @@ def write_to_each(descriptors: Sequence[int], data: bytes) -> list[int]:
     return taken_bytes
 
 
-def by_ring(ring: SendRing, crowd: int) -> Write:
-    """See `core.fanout.Write`: by a ring, from so many sockets on."""
+def by_ring(ring: SendRing, at_least: int) -> Write:
+    """See `batches.Write`: by a ring, from so many sockets on."""
 
     def write(descriptors: Sequence[int], data: bytes) -> Sequence[int]:
-        if len(descriptors) < crowd:
+        if len(descriptors) < at_least:
             return write_to_each(descriptors, data)
         taken_bytes = ring.send(descriptors, data)
         if len(taken_bytes) < len(descriptors):
@@ -50,12 +50,13 @@ def by_ring(ring: SendRing, crowd: int) -> Write:
 
 
 def chosen_writes(wanted: str) -> Writes:
-    """What `RTLAB_WRITES` asks for: `io_uring` for everything, `write`, or `auto`: the first for crowds where there is
-    one. Raises SettingError where io_uring is asked for and cannot be had.
+    """What `RTLAB_WRITES` asks for: `io_uring`, `write`, or `auto`: io_uring for many sockets, where there is one.
+
+    Raises SettingError where io_uring is asked for and cannot be had.
     """
     if wanted != "write":
         try:
-            return Writes("io_uring", by_ring(SendRing(), 1 if wanted == "io_uring" else _CROWD))
+            return Writes("io_uring", by_ring(SendRing(), 1 if wanted == "io_uring" else _MANY))
         except OSError as error:
             if wanted == "io_uring":
                 raise SettingError(f"RTLAB_WRITES='io_uring': {error.strerror}; auto or write is allowed") from error

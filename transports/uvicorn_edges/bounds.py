@@ -6,7 +6,7 @@ import asyncio
 import math
 import select
 import socket
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import Scope
 
@@ -56,9 +56,14 @@ def holds_bytes(transport: asyncio.WriteTransport) -> bool:
     return not takes_some.poll(0)
 
 
+def connection_of(scope: Scope) -> Any:
+    """The server's protocol object behind a request or WebSocket; None where the server offers none."""
+    return (scope.get("extensions") or {}).get(CONNECTION, {}).get("protocol")
+
+
 def cut_off_later(scope: Scope) -> None:
     """End the connection of a request soon, for a subscriber that was given up, if what it was sent still waits."""
-    protocol = scope.get("extensions", {}).get(CONNECTION, {}).get("protocol")
+    protocol = connection_of(scope)
     if protocol is None:
         return  # another server: its own timeouts apply
 

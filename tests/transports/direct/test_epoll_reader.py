@@ -1,4 +1,4 @@
-"""Reading a crowd beside its transports: what is heard, of whom, and what is left to the transport."""
+"""Reading connections beside their transports: what is read, of whom, and what is left to the transport."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from tests.transports.ends import Ends
-from transports.direct.epoll_reader import Crowd, read_each
+from transports.direct.epoll_reader import EpollReader, read_each
 
 Heard = list[tuple[str, bytes]]
 
@@ -22,9 +22,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="epoll is there on Li
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
-def listening() -> tuple[Heard, Crowd[str]]:
+def listening() -> tuple[Heard, EpollReader[str]]:
     heard: Heard = []
-    return heard, Crowd(lambda who, said: heard.extend(zip(who, said, strict=True)))
+    return heard, EpollReader(lambda who, said: heard.extend(zip(who, said, strict=True)))
 
 
 async def until(heard: Heard, count: int) -> None:
@@ -50,13 +50,13 @@ def test_whoever_says_nothing_keeps_nobody_from_being_heard(ends: Callable[[int]
 @loops
 def test_all_who_speak_are_heard_together_each_time_they_do(run: Run, ends: Callable[[int], Ends]) -> None:
     async def main() -> None:
-        heard, crowd = listening()
+        heard, reader = listening()
         pairs = ends(2)
         one, other = pairs.descriptors
         pairs.theirs[1].sendall(b"already there")
-        assert crowd.add(one, "one")
-        assert crowd.add(other, "other")
-        assert len(crowd) == 2
+        assert reader.add(one, "one")
+        assert reader.add(other, "other")
+        assert len(reader) == 2
         await until(heard, 1)
         assert heard == [("other", b"already there")]
         pairs.theirs[0].sendall(b"1")
@@ -66,9 +66,9 @@ def test_all_who_speak_are_heard_together_each_time_they_do(run: Run, ends: Call
         pairs.theirs[0].sendall(b"3")
         await until(heard, 4)
         assert heard[3] == ("one", b"3")
-        crowd.discard(one)
-        crowd.discard(other)
-        assert len(crowd) == 0
+        reader.discard(one)
+        reader.discard(other)
+        assert len(reader) == 0
 
     run(main())
 
@@ -82,15 +82,15 @@ def test_an_end_is_heard_once_and_is_still_there_for_the_transport(
     run: Run, end: Callable[[Ends], None], ends: Callable[[int], Ends]
 ) -> None:
     async def main() -> None:
-        heard, crowd = listening()
+        heard, reader = listening()
         pairs = ends(1)
         (one,) = pairs.descriptors
-        crowd.add(one, "one")
+        reader.add(one, "one")
         end(pairs)
         await until(heard, 1)
         await asyncio.sleep(0.05)
         assert heard == [("one", b"")]
-        crowd.discard(one)
+        reader.discard(one)
         assert pairs.ours[0].recv(1) == b""
 
     run(main())
@@ -102,21 +102,21 @@ def test_who_is_discarded_is_heard_no_more_and_its_number_is_free_for_another(
     run: Run, ends: Callable[[int], Ends]
 ) -> None:
     async def main() -> None:
-        heard, crowd = listening()
+        heard, reader = listening()
         pairs = ends(2)
         one, other = pairs.descriptors
-        crowd.add(one, "one")
+        reader.add(one, "one")
         pairs.theirs[0].sendall(b"not read yet")
-        crowd.discard(one)
-        crowd.discard(one)  # harmless
+        reader.discard(one)
+        reader.discard(one)  # harmless
         await asyncio.sleep(0.05)
         assert heard == []
         os.dup2(other, one)
-        crowd.add(one, "other by the same number")
+        reader.add(one, "other by the same number")
         pairs.theirs[1].sendall(b"mine")
         await until(heard, 1)
         assert heard == [("other by the same number", b"mine")]
-        crowd.discard(one)
+        reader.discard(one)
 
     run(main())
 
@@ -132,11 +132,11 @@ def test_one_who_goes_while_others_are_heard_is_heard_as_itself(run: Run, ends: 
         def hear(who: list[str], said: list[bytes]) -> None:
             heard.extend(zip(who, said, strict=True))
             if len(who) == 2:
-                crowd.discard(other)
+                reader.discard(other)
 
-        crowd: Crowd[str] = Crowd(hear)
-        crowd.add(one, "one")
-        crowd.add(other, "other")
+        reader: EpollReader[str] = EpollReader(hear)
+        reader.add(one, "one")
+        reader.add(other, "other")
         for end in pairs.theirs:
             end.sendall(b"both")
         await until(heard, 2)
@@ -144,15 +144,15 @@ def test_one_who_goes_while_others_are_heard_is_heard_as_itself(run: Run, ends: 
         pairs.theirs[0].sendall(b"heard")
         await until(heard, 3)
         assert heard[2] == ("one", b"heard")
-        crowd.discard(one)
+        reader.discard(one)
 
     run(main())
 
 
 async def test_elsewhere_the_transport_reads(ends: Callable[[int], Ends], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    _, crowd = listening()
+    _, reader = listening()
     (one,) = ends(1).descriptors
-    assert not crowd.add(one, "one")
-    crowd.discard(one)
-    assert len(crowd) == 0
+    assert not reader.add(one, "one")
+    reader.discard(one)
+    assert len(reader) == 0

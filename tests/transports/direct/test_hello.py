@@ -16,12 +16,11 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.uri import parse_uri
 
 from core.auth import sign
-from core.model import Position
 from core.settings import Settings
-from core.subscription import Subscription
 from tests.core.instances import SECRET, Instance, instance
 from tests.transports.wire_end import WireEnd, turns
 from transports.conversation import BAD_REQUESTS_IN_A_ROW
+from transports.plug import fast_path
 from transports.websocket import WebSocketTransport
 
 HELLO = json.dumps({"type": "hello", "token": sign(SECRET, "alice", ["*"], time.time() + 60)})
@@ -60,7 +59,7 @@ class Caller:
 @asynccontextmanager
 async def called(settings: Settings | None = None) -> AsyncIterator[Caller]:
     async with instance(settings or Settings()) as one:
-        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub)), lifespan="off")
+        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub, fast_path(one.hub))), lifespan="off")
         try:
             yield Caller(one, end, await end.upgraded())
         finally:
@@ -139,7 +138,7 @@ async def test_the_backplane_is_away() -> None:
 
 async def test_who_goes_before_it_is_accepted_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     async with instance() as one:
-        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub)), lifespan="off")
+        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub, fast_path(one.hub))), lifespan="off")
         client = ClientProtocol(parse_uri("ws://127.0.0.1:8000/rooms/lobby/ws"))
         client.send_request(client.connect())
         end.send(b"".join(client.data_to_send()))
@@ -153,14 +152,13 @@ async def test_who_goes_before_it_is_accepted_leaves_no_traceback(caplog: pytest
 
 async def slow_attach(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Have the next to be let in wait until the event is set."""
-    go, attach = asyncio.Event(), caller.one.hub.attach
+    go, join = asyncio.Event(), caller.one.hub.join
 
-    async def slowly(*args: Any, since: Position | None = None) -> Subscription:
-        subscription = await attach(*args, since=since)
+    async def slowly(*args: Any) -> None:
+        await join(*args)
         await go.wait()
-        return subscription
 
-    monkeypatch.setattr(type(caller.one.hub), "attach", lambda hub, *args, **more: slowly(*args, **more))
+    monkeypatch.setattr(caller.one.hub, "join", slowly)
     return go
 
 
@@ -198,10 +196,10 @@ async def test_an_unforeseen_error_is_reported_and_ends_the_connection(
 ) -> None:
     async with called() as caller:
 
-        async def broken(*args: Any, **more: Any) -> Subscription:
+        async def broken(*args: Any) -> None:
             raise LookupError("a bug")
 
-        monkeypatch.setattr(type(caller.one.hub), "attach", broken)
+        monkeypatch.setattr(caller.one.hub, "join", broken)
         caller.say(HELLO)
         await turns()
         assert caller.end.transport.is_closing()

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from core.auth import sign
 from tests.core.instances import SECRET, instance
 from tests.transports.wire_end import WireEnd, turns
+from transports.plug import fast_path
 from transports.sse import SseTransport
 from transports.websocket import WebSocketTransport
 
@@ -19,7 +20,7 @@ TOKEN = sign(SECRET, "alice", ["*"], time.time() + 60)
 @pytest.mark.parametrize("paused", [False, True])
 async def test_an_event_stream_opens_with_one_write(paused: bool) -> None:
     async with instance() as one:
-        end = WireEnd(Starlette(routes=SseTransport().routes(one.hub)), lifespan="off")
+        end = WireEnd(Starlette(routes=SseTransport().routes(one.hub, fast_path(one.hub))), lifespan="off")
         try:
             end.send(f"GET /rooms/lobby/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
             if paused:
@@ -39,7 +40,7 @@ async def test_an_event_stream_opens_with_one_write(paused: bool) -> None:
 
 async def test_an_event_stream_whose_client_goes_before_its_head_is_no_member() -> None:
     async with instance() as one:
-        end = WireEnd(Starlette(routes=SseTransport().routes(one.hub)), lifespan="off")
+        end = WireEnd(Starlette(routes=SseTransport().routes(one.hub, fast_path(one.hub))), lifespan="off")
         end.send(f"GET /rooms/lobby/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
         end.protocol.pause_writing()
         await turns()
@@ -52,7 +53,7 @@ async def test_an_event_stream_whose_client_goes_before_its_head_is_no_member() 
 
 async def test_a_websocket_opens_with_one_write() -> None:
     async with instance() as one:
-        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub)), lifespan="off")
+        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub, fast_path(one.hub))), lifespan="off")
         try:
             client = await end.upgraded()
             client.send_text(f'{{"type":"hello","token":"{TOKEN}"}}'.encode())
@@ -71,7 +72,7 @@ async def test_a_websocket_whose_client_goes_right_after_its_hello_is_no_member(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with instance() as one:
-        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub)), lifespan="off")
+        end = WireEnd(Starlette(routes=WebSocketTransport().routes(one.hub, fast_path(one.hub))), lifespan="off")
         client = await end.upgraded()
         client.send_text(f'{{"type":"hello","token":"{TOKEN}"}}'.encode())
         end.send(b"".join(client.data_to_send()))

@@ -1,5 +1,5 @@
 """Polls that come again on one connection: which take the short way past the parser, which do not, and that the
-answers are the same either way. By sockets, over both event loops, with and without a crowd that is read together.
+answers are the same either way. By sockets, over both event loops, with and without polls that are read together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from tests.transports.served import WAITS_S, Client, Run, Server, serving, until
-from transports.direct.epoll_reader import CROWD
+from transports.direct.epoll_reader import MANY
 
 
 @pytest.fixture(params=["uvloop", "asyncio", "read by transports"])
@@ -24,7 +24,7 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     elif sys.platform != "linux":
         pytest.skip("epoll is there on Linux only")
     else:
-        monkeypatch.setattr("transports.direct.polls.CROWD", 0)  # each is one
+        monkeypatch.setattr("transports.direct.polls.MANY", 0)  # each is one
     return asyncio.run if request.param == "asyncio" else uvloop.run
 
 
@@ -60,24 +60,24 @@ def test_without_a_query_it_is_known_too(run: Run) -> None:
 def test_all_hear_each_message_once_and_come_back_together(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:
-            await crowd_hears(server, 20)
-            assert server.crowd() == (20 if sys.platform == "linux" else 0)
+            await many_hear(server, 20)
+            assert server.read_together() == (20 if sys.platform == "linux" else 0)
 
     run(main())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="epoll is there on Linux only")
-@pytest.mark.parametrize("size", [CROWD - 1, CROWD])
+@pytest.mark.parametrize("size", [MANY - 1, MANY])
 def test_those_who_were_answered_with_many_are_read_with_many(size: int) -> None:
     async def main() -> None:
         async with serving() as server:
-            await crowd_hears(server, size)
-            assert server.crowd() == (0 if size < CROWD else size)
+            await many_hear(server, size)
+            assert server.read_together() == (0 if size < MANY else size)
 
     uvloop.run(main())
 
 
-async def crowd_hears(server: Server, size: int) -> None:
+async def many_hear(server: Server, size: int) -> None:
     clients = [await server.client() for _ in range(size)]
     for client in clients:
         await client.begin()
@@ -262,17 +262,16 @@ def test_a_poller_that_goes_while_it_is_let_in_is_counted_out_once(
 ) -> None:
     async def main() -> None:
         async with serving() as server:
-            attach = server.hub.attach
+            join = server.hub.join
 
-            async def attach_and_lose(*arguments: Any, **options: Any) -> Any:
-                subscription = await attach(*arguments, **options)
+            async def join_and_lose(*arguments: Any) -> None:
+                await join(*arguments)
                 for protocol in list(server.state.connections):
                     protocol.transport.abort()
                 for _ in range(turns):
                     await asyncio.sleep(0)
-                return subscription
 
-            server.hub.attach = attach_and_lose
+            server.hub.join = join_and_lose
             alice = await server.client()
             alice.position = str((await server.hub.members("lobby"))[0])
             alice.writer.write(alice.poll(query))

@@ -195,7 +195,7 @@ def test_a_token_that_has_run_out_is_refused(run: Run, monkeypatch: pytest.Monke
     async def main() -> None:
         async with serving() as server:
             alice = await publisher(server)
-            server.hub._wall_clock = lambda: 4e9
+            server.hub.wall_clock = lambda: 4e9
             assert (await alice.ask(alice.post("late"))).status == 401
             assert await server.messages() == ["first"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from core.fanout import Write
 from core.settings import SettingError
 from tests.transports.direct.rings import new_ring
 from tests.transports.ends import LARGE, Ends
 from transports.direct import ring as ring_module
+from transports.direct.batches import Write
 from transports.direct.ring import SendRing
 from transports.direct.writing import by_ring, chosen_writes, write_to_each
 
@@ -23,11 +23,11 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 def for_crowds() -> Write:
-    return by_ring(new_ring(), crowd=4)
+    return by_ring(new_ring(), at_least=4)
 
 
 def always() -> Write:
-    return by_ring(new_ring(), crowd=1)
+    return by_ring(new_ring(), at_least=1)
 
 
 @pytest.fixture(params=[lambda: write_to_each, for_crowds, always], ids=["write", "crowds", "ring"])
@@ -77,7 +77,7 @@ def test_a_kernel_that_takes_fewer_leaves_nothing_undone_and_nothing_done_twice(
         return call(number, arguments[0], allowed, allowed, *arguments[3:]) if allowed else -1
 
     monkeypatch.setattr(ring, "_call", fewer)
-    write = by_ring(ring, crowd=1)
+    write = by_ring(ring, at_least=1)
     for now_allowed in (3, 0, 1):
         allowed = now_allowed
         assert list(write(pairs.descriptors, DATA)) == [len(DATA)] * 7
@@ -92,12 +92,12 @@ def test_a_fork_leaves_the_ring_to_its_parent(monkeypatch: pytest.MonkeyPatch, e
     with monkeypatch.context() as forked:
         forked.setattr(os, "getpid", lambda: 1)
         assert ring.send(pairs.descriptors, DATA) == []
-        assert list(by_ring(ring, crowd=1)(pairs.descriptors, DATA)) == [len(DATA)] * 3
+        assert list(by_ring(ring, at_least=1)(pairs.descriptors, DATA)) == [len(DATA)] * 3
     assert ring.send(pairs.descriptors, DATA) == [len(DATA)] * 3
     assert [pairs.heard(place) for place in range(3)] == [2 * DATA] * 3
 
 
-def test_results_are_told_apart_though_sends_end_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_expect_return_though_sends_end_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = new_ring()
 
     def backwards(number: int, *arguments: int) -> int:
@@ -152,7 +152,7 @@ def test_a_crowd_is_written_to_by_the_ring_and_a_few_are_not(ends: Callable[[int
         return send(descriptors, data)
 
     ring.send = noted  # type: ignore[method-assign]
-    write = by_ring(ring, crowd=4)
+    write = by_ring(ring, at_least=4)
     for size in (3, 4, 6):
         write(pairs.descriptors[:size], DATA)
     assert asked == [4, 6]

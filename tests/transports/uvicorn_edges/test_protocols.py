@@ -23,7 +23,8 @@ from websockets.frames import Close, Opcode
 from websockets.server import ServerProtocol
 
 from tests.core.virtual_time import VirtualTimeLoop
-from tests.transports.wire_end import DIRECT, EDGES, WireEnd, turns
+from tests.transports.wire_end import DIRECT, WireEnd, turns
+from transports.base import EDGES
 from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
 from transports.direct.upgrade import UpgradedProtocol
 from transports.uvicorn_edges import protocols

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.model import EventType
-from tests.core.rounds_room import JOINED, Poller, Room, come_back_together
+from tests.transports.direct.poll_room import JOINED, Poller, Room, come_back_together
 
 
 class PollMachine(RuleBasedStateMachine):
@@ -55,7 +55,7 @@ class PollMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
         poller = data.draw(st.sampled_from([poller for poller in self.pollers if poller.waits]))
-        listened = self.room.channel.withdraw(poller.subscription)
+        listened = self.room.returns.withdraw(poller.subscription)
         assert listened == poller.waits
         self.pollers.remove(poller)
 

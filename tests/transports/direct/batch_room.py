@@ -1,34 +1,33 @@
-"""A fan-out in the hands of a test."""
+"""A batcher in the hands of a test."""
 
 from __future__ import annotations
 
 from core.backplane.base import Lease
-from core.fanout import Fanout
 from core.model import Event, EventType, Position, Principal, RoomId, UserId
-from core.outbox import Outbox
 from core.stats import Stats
 from core.subscription import Subscription
 from tests.core.instances import frame
-from tests.core.loop import Loop
-from tests.core.sink import FakeSink
+from tests.transports.direct.loop import Loop
+from tests.transports.direct.sink import FakeSink
+from transports.direct.batches import Batcher
+from transports.direct.subscription import DirectSubscription
 
 ALICE = Principal(UserId("alice"), None, 1e12, "k")
 LEASE = Lease(RoomId("lobby"), UserId("alice"), "tab")
 
 
 class Room:
-    """A fan-out with numbered events."""
+    """A batcher with numbered events."""
 
     def __init__(self, outbox_bytes: int = 1 << 20, coalesce_s: float = 0.0) -> None:
         self.stats = Stats()
         self.loop = Loop()
-        self.fanout = Fanout(frame, self.stats, self.loop.outside(coalesce_s))
+        self.fanout = Batcher(frame, self.stats, self.loop.services(coalesce_s))
         self.head = 0
         self._outbox_bytes = outbox_bytes
 
-    def subscriber(self) -> Subscription:
-        outbox: Outbox[bytes] = Outbox(self._outbox_bytes)
-        subscription = Subscription(ALICE, LEASE, "test", frame, outbox, self.stats, linger=False)
+    def subscriber(self) -> DirectSubscription:
+        subscription = DirectSubscription(ALICE, LEASE, "test", frame, self._outbox_bytes, self.stats)
         self.fanout.add(subscription)
         return subscription
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from core.backplane.base import Lease
 from core.channel import Channel
-from core.fanout import Fanout
 from core.model import Event, EventType, Position, Principal, RoomId, UserId
-from core.outbox import Outbox
-from core.rounds import Rounds
 from core.settings import Settings
 from core.stats import Stats
-from core.subscription import Answer, Framing, Subscription
+from core.subscription import Framing
 from tests.core.instances import frame
-from tests.core.loop import Loop
-from tests.core.sink import Together
+from tests.transports.direct.loop import Loop
+from tests.transports.direct.sink import Together
+from transports.direct.poll_batches import PollBatcher
+from transports.direct.returns import Returns
+from transports.direct.subscription import PollSubscription
 
 ALICE = Principal(UserId("alice"), None, 1e12, "k")
 LEASE = Lease(RoomId("lobby"), UserId("alice"), "poll-k")
@@ -36,11 +36,10 @@ class Poller:
         self.at = room.head
         self.told: list[list[int]] = []
         self.waits = False
-        outbox: Outbox[bytes] = Outbox(1 << 20)
-        self.subscription = Subscription(ALICE, LEASE, "poll", frame, outbox, room.stats, answer=Together())
+        self.subscription = PollSubscription(ALICE, LEASE, "poll", frame, 1 << 20, room.stats, Together())
         self.subscription.start = room.register(self.subscription)
         if asks_where:
-            assert room.channel.withdraw(self.subscription)
+            assert room.returns.withdraw(self.subscription)
         self.subscription.connect(self)
         self.waits = not asks_where
 
@@ -60,7 +59,7 @@ class Poller:
 
     def come_back(self) -> None:
         assert not self.waits
-        missed = self._room.channel.resume(self.subscription, Position(EPOCH, self.at), self._room.loop.now_s)
+        missed = self._room.returns.resume(self.subscription, Position(EPOCH, self.at))
         assert missed is not None
         self.waits = not missed
         if missed:
@@ -76,18 +75,17 @@ class Room:
         self.stats = Stats()
         self.head = 0
         backplane: Any = _Followed()
-        self.channel = Channel(
-            RoomId("lobby"), backplane, Settings(), lambda: self.loop.now_s, self._rounds, lambda: None
-        )
+        self.channel = Channel(RoomId("lobby"), backplane, Settings(), lambda: self.loop.now_s, lambda: None)
+        hub: Any = _AllAllowed(self)
+        self.returns = Returns(hub)
         asyncio.run(self.channel.open())
 
-    def _rounds(self, framing: Framing, answer: Answer | None) -> Fanout:
-        assert answer is not None
-        return Rounds(framing, self.stats, self.loop.outside(self._coalesce_s), answer)
+    def _batcher(self, framing: Framing) -> PollBatcher:
+        return PollBatcher(framing, self.stats, self.loop.services(self._coalesce_s), Together())
 
-    def register(self, subscription: Subscription) -> Any:
+    def register(self, subscription: PollSubscription) -> Any:
         self.stats.connections["poll"] += 1
-        asyncio.run(self.channel.add(subscription, Position(EPOCH, self.head)))
+        asyncio.run(self.channel.add(subscription, Position(EPOCH, self.head), self._batcher))
         return subscription.start
 
     def publish(self, times: int = 1, kind: EventType = "chat") -> None:
@@ -97,12 +95,31 @@ class Room:
 
 
 def come_back_together(room: Room, pollers: list[Poller]) -> bool:
-    """Whether pollers who have been told the same are let in as one."""
+    """Whether pollers who have been answered with the same are resumed as one."""
     since = Position(EPOCH, pollers[-1].at)
-    let_in = room.channel.resume_all([poller.subscription for poller in pollers], since, room.loop.now_s)
+    together = not room.returns.resume_all([poller.subscription for poller in pollers], since)
     for poller in pollers:
-        poller.waits |= let_in
-    return let_in
+        poller.waits |= together
+    return together
+
+
+class _AllAllowed:
+    """A hub whose tokens and leases are good for ever."""
+
+    draining = False
+
+    def __init__(self, room: Room) -> None:
+        self.stats = room.stats
+        self.clock = lambda: room.loop.now_s
+        self.leases = self
+
+    generation = 0
+
+    def held_for_s(self, lease: Lease) -> float:
+        return 1e9
+
+    def wall_clock(self) -> float:
+        return 0.0
 
 
 class _Followed:

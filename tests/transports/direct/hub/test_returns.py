@@ -10,13 +10,14 @@ import pytest
 from core.errors import ShuttingDown
 from core.model import Position
 from core.settings import Settings
-from tests.core.instances import ROOM, decoded, frame, gist, instance, settled
-from tests.core.parked import SHORT, parked, told
+from tests.core.instances import ROOM, decoded, frame, gist, instance, settled, waiting
+from tests.transports.direct.hub.held import SHORT, held, resume, told, withdraw
+from transports.direct.returns import Returns
 
 
-async def test_parked_poll_is_answered_once_with_all_that_came_in_a_turn() -> None:
+async def test_held_poll_is_answered_once_with_all_that_came_in_a_turn() -> None:
     async with instance() as one:
-        subscription, sink = await parked(one)
+        subscription, sink = await held(one)
         assert one.hub.stats.connections["poll"] == 1
         for content in "12":
             await one.say(content)
@@ -30,14 +31,14 @@ async def test_parked_poll_is_answered_once_with_all_that_came_in_a_turn() -> No
 
 async def test_answered_poll_is_let_in_again_with_what_it_missed() -> None:
     async with instance() as one:
-        subscription, sink = await parked(one)
+        subscription, sink = await held(one)
         at = await one.say("1")
         await settled()
         await one.say("2")
-        missed = one.hub.resume(subscription, at)
+        missed = resume(one, subscription, at)
         assert missed is not None
         assert gist(decoded([event.body + b"\n" for event in missed])) == ["2"]
-        assert one.hub.resume(subscription, missed[-1].position) == ()
+        assert resume(one, subscription, missed[-1].position) == ()
         assert one.hub.stats.connections["poll"] == 1
         await one.say("3")
         await settled()
@@ -47,14 +48,14 @@ async def test_answered_poll_is_let_in_again_with_what_it_missed() -> None:
 
 async def test_poll_that_comes_back_in_the_middle_of_a_turn_hears_each_event_once() -> None:
     async with instance() as one:
-        first, _ = await parked(one)
-        other, other_sink = await parked(one)
+        first, _ = await held(one)
+        other, other_sink = await held(one)
         at = await one.say("1")
         await settled()
-        assert one.hub.resume(first, at) == ()
+        assert resume(one, first, at) == ()
         await one.say("2")  # waits for the end of the turn, for `first`
         head, _ = await one.hub.members(ROOM)
-        assert one.hub.resume(other, head) == ()
+        assert resume(one, other, head) == ()
         await one.say("3")
         await settled()
         assert told(other_sink) == ["1", "answer", "3", "answer"]
@@ -62,22 +63,22 @@ async def test_poll_that_comes_back_in_the_middle_of_a_turn_hears_each_event_onc
 
 async def test_withdrawn_poll_hears_nothing_until_it_is_resumed() -> None:
     async with instance() as one:
-        subscription, sink = await parked(one)
-        assert one.hub.withdraw(subscription)
+        subscription, sink = await held(one)
+        assert withdraw(one, subscription)
         assert one.hub.stats.connections["poll"] == 0
         at = await one.say("1")
         await settled()
         assert told(sink) == []
-        assert not one.hub.withdraw(subscription)
-        assert one.hub.resume(subscription, at) == ()
+        assert not withdraw(one, subscription)
+        assert resume(one, subscription, at) == ()
         assert one.hub.stats.connections["poll"] == 1
 
 
 async def test_poll_withdrawn_as_something_comes_has_been_told_it() -> None:
     async with instance() as one:
-        subscription, sink = await parked(one)
+        subscription, sink = await held(one)
         await one.say("1")
-        assert not one.hub.withdraw(subscription)
+        assert not withdraw(one, subscription)
         assert told(sink) == ["1", "answer"]
         assert one.hub.stats.connections["poll"] == 0
 
@@ -86,7 +87,7 @@ async def test_poll_withdrawn_as_something_comes_has_been_told_it() -> None:
 async def test_only_a_new_attach_can_tell(case: str) -> None:
     limits = Settings(rate_per_s=0.0, presence_ttl_s=6.0, history_s=1.0) if case == "long ago" else SHORT
     async with instance(limits) as one:
-        subscription, _ = await parked(one)
+        subscription, _ = await held(one)
         at = await one.say("1")
         await settled()
         for number in range(300 if case == "far behind" else 1):
@@ -106,18 +107,18 @@ async def test_only_a_new_attach_can_tell(case: str) -> None:
         elif case == "stale lease":
             await asyncio.sleep(0.5 * SHORT.presence_ttl_s)
             at, _ = await one.hub.members(ROOM)
-        assert one.hub.resume(subscription, at) is None
+        assert resume(one, subscription, at) is None
 
 
 async def test_polls_that_come_back_without_a_wait_keep_their_lease() -> None:
     async with instance(SHORT) as one:
-        subscription, _ = await parked(one)
+        subscription, _ = await held(one)
         at = await one.say("0")
         await settled()
         for number in range(20):
             await asyncio.sleep(0.3 * SHORT.presence_ttl_s)
             await one.say(str(number))
-            missed = one.hub.resume(subscription, at)
+            missed = resume(one, subscription, at)
             assert missed, "a lease that is due for renewal is seen to beside"
             at = missed[-1].position
         _, members = await one.hub.members(ROOM)
@@ -126,20 +127,20 @@ async def test_polls_that_come_back_without_a_wait_keep_their_lease() -> None:
 
 async def test_listener_that_polls_again_while_it_listens_is_sent_the_full_way() -> None:
     async with instance() as one:
-        subscription, _ = await parked(one)
+        subscription, _ = await held(one)
         at, _ = await one.hub.members(ROOM)
-        assert one.hub.resume(subscription, at) is None
+        assert resume(one, subscription, at) is None
 
 
 async def test_one_far_behind_is_told_in_portions() -> None:
     async with instance() as one:
-        subscription, _ = await parked(one)
+        subscription, _ = await held(one)
         at = await one.say("1")
         await settled()
         for _ in range(100):
             await one.say("x" * 4000)
         portions = []
-        while missed := one.hub.resume(subscription, at):
+        while missed := resume(one, subscription, at):
             portions.append(len(missed))
             at = missed[-1].position
         assert portions == [16] * 6 + [4], "64 KiB, and the event that fills them"
@@ -147,11 +148,11 @@ async def test_one_far_behind_is_told_in_portions() -> None:
 
 async def test_many_who_were_told_the_same_are_let_in_together() -> None:
     async with instance() as one:
-        crowd = [await parked(one) for _ in range(3)]
+        crowd = [await held(one) for _ in range(3)]
         subscriptions = [subscription for subscription, _ in crowd]
         at = await one.say("1")
         await settled()
-        assert not one.hub.resume_all(subscriptions, at)
+        assert not Returns(one.hub).resume_all(subscriptions, at)
         assert one.hub.stats.connections["poll"] == 3
         assert one.hub.stats.resumes == {"recovered": 3}
         await one.say("2")
@@ -164,7 +165,7 @@ async def test_many_who_were_told_the_same_are_let_in_together() -> None:
 )
 async def test_those_whom_only_a_look_at_each_can_let_in_are_given_back(case: str) -> None:
     async with instance(SHORT) as one:
-        subscriptions = [(await parked(one))[0] for _ in range(3)]
+        subscriptions = [(await held(one))[0] for _ in range(3)]
         odd = subscriptions[2:]
         at = await one.say("1")
         await settled()
@@ -174,11 +175,11 @@ async def test_those_whom_only_a_look_at_each_can_let_in_are_given_back(case: st
         elif case == "behind":
             await one.say("2")
         elif case == "waits already":
-            assert one.hub.resume(odd[0], at) == ()
+            assert resume(one, odd[0], at) == ()
         elif case == "waits for part":
-            assert one.hub.resume(subscriptions[0], at) == ()
+            assert resume(one, subscriptions[0], at) == ()
             now = await one.say("2")
-            assert one.hub.resume(odd[0], now) == ()
+            assert resume(one, odd[0], now) == ()
             subscriptions = left = subscriptions[1:]
         elif case == "stale lease":
             await asyncio.sleep(0.25 * SHORT.presence_ttl_s)
@@ -190,19 +191,19 @@ async def test_those_whom_only_a_look_at_each_can_let_in_are_given_back(case: st
             one.hub.drain()
         else:
             subscriptions = left = []
-        assert list(one.hub.resume_all(subscriptions, at)) == left
+        assert list(Returns(one.hub).resume_all(subscriptions, at)) == left
         assert one.hub.stats.connections["poll"] == len(list(one.hub._channels.subscriptions()))
 
 
 async def test_room_whose_pollers_are_always_on_their_way_back_stays_followed() -> None:
     async with instance(Settings(rate_per_s=0.0, presence_ttl_s=600.0)) as one:
-        subscription, _ = await parked(one)
+        subscription, _ = await held(one)
         at = await one.say("0")
         await settled()
         for number in range(12):
             await one.say(str(number))
             await asyncio.sleep(0.5)
-            missed = one.hub.resume(subscription, at)
+            missed = resume(one, subscription, at)
             assert missed
             at = missed[-1].position
         assert one.link.followed[ROOM] == 1
@@ -210,21 +211,21 @@ async def test_room_whose_pollers_are_always_on_their_way_back_stays_followed() 
 
 async def test_poll_of_a_room_that_was_unfollowed_is_not_resumed() -> None:
     async with instance(Settings(rate_per_s=0.0, presence_ttl_s=600.0)) as one:
-        subscription, _ = await parked(one)
+        subscription, _ = await held(one)
         at = await one.say("1")
         await settled()
         await asyncio.sleep(5.0)
         assert one.link.followed[ROOM] == 0
-        assert one.hub.resume(subscription, at) is None
-        assert not one.hub.withdraw(subscription)
+        assert resume(one, subscription, at) is None
+        assert not withdraw(one, subscription)
         await one.join("bob", since=at)
-        assert one.hub.resume(subscription, at) is None
-        assert not one.hub.withdraw(subscription)
+        assert resume(one, subscription, at) is None
+        assert not withdraw(one, subscription)
 
 
-async def test_resync_answers_a_parked_poll_and_counts_it_no_longer() -> None:
+async def test_resync_answers_a_held_poll_and_counts_it_no_longer() -> None:
     async with instance() as one:
-        _, sink = await parked(one)
+        _, sink = await held(one)
         one.link.store.lose()
         await one.say("new life")
         await settled()
@@ -232,9 +233,37 @@ async def test_resync_answers_a_parked_poll_and_counts_it_no_longer() -> None:
         assert one.hub.stats.connections["poll"] == 0
 
 
-async def test_drain_answers_parked_polls() -> None:
+async def test_drain_answers_held_polls() -> None:
     async with instance() as one:
-        subscription, sink = await parked(one)
+        subscription, sink = await held(one)
         one.hub.drain()
         assert isinstance(sink.reason, ShuttingDown)
         assert subscription.ended
+
+
+async def test_leave_takes_the_lease_so_that_a_poll_must_attach_anew() -> None:
+    async with instance() as one:
+        bob = await one.join("bob")
+        subscription, _ = await held(one)
+        at = await one.say("1")
+        await settled()
+        await one.hub.leave(one.who(), ROOM)
+        assert resume(one, subscription, at) is None
+        assert gist(waiting(bob)) == ["user_joined bob", "user_joined alice", "1", "user_left alice"]
+
+
+@pytest.mark.parametrize("case", ["somebody left", "the backplane was away"])
+async def test_a_token_and_lease_that_were_good_are_looked_at_again_in_the_leases_next_generation(case: str) -> None:
+    async with instance(SHORT) as one:
+        bob = await one.join("bob")
+        subscription, _ = await held(one)
+        at = await one.say("1")
+        await settled()
+        assert resume(one, subscription, at) == ()
+        assert withdraw(one, subscription)
+        if case == "somebody left":
+            await one.hub.detach(bob)
+        else:
+            one.hub.doubt(None)
+        at, _ = await one.hub.members(ROOM)
+        assert resume(one, subscription, at) is None

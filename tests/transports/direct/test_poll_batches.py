@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.core.rounds_room import JOINED, WRITE_S, Poller, Room, answered_once, come_back_together, told
+from tests.transports.direct.poll_room import JOINED, WRITE_S, Poller, Room, answered_once, come_back_together, told
 
 
 def test_a_coalescing_time_answers_with_all_it_brought() -> None:

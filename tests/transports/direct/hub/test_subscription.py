@@ -7,14 +7,14 @@ import json
 
 from core.errors import ShuttingDown
 from tests.core.instances import ROOM, decoded, gist, instance, settled
-from tests.core.sink import FakeSink
+from tests.transports.direct.sink import FakeSink, join_direct
 
 
 async def test_direct_subscriber_hears_from_its_position_on() -> None:
     async with instance() as one:
         left_at = await one.say("1")
         await one.say("2")
-        alice = await one.join(since=left_at)
+        alice = await join_direct(one, since=left_at)
         sink = FakeSink(alice)
         alice.connect(sink)
         await one.say("3")
@@ -27,7 +27,7 @@ async def test_direct_subscriber_hears_from_its_position_on() -> None:
 
 async def test_what_a_stream_opens_with_is_one_write_with_what_has_come() -> None:
     async with instance() as one:
-        alice = await one.join()
+        alice = await join_direct(one)
         await one.say("1")
         sink = FakeSink(alice)
         alice.connect(sink, b'{"type":"welcome"}\n')
@@ -37,7 +37,7 @@ async def test_what_a_stream_opens_with_is_one_write_with_what_has_come() -> Non
 
 async def test_a_full_socket_gets_the_opening_and_the_rest_when_it_takes_it() -> None:
     async with instance() as one:
-        alice = await one.join()
+        alice = await join_direct(one)
         sink = FakeSink(alice, raw=True)
         alice.pause()
         alice.connect(sink, b'{"type":"welcome"}\n')
@@ -48,7 +48,7 @@ async def test_a_full_socket_gets_the_opening_and_the_rest_when_it_takes_it() ->
 
 async def test_resync_comes_after_what_was_told_before_it() -> None:
     async with instance() as one:
-        alice = await one.join()
+        alice = await join_direct(one)
         sink = FakeSink(alice)
         alice.connect(sink)
         # All in one turn: an event that waits for the turn's end, and the loss of the store.
@@ -67,7 +67,7 @@ async def test_resync_comes_after_what_was_told_before_it() -> None:
 
 async def test_drain_finishes_direct_sockets() -> None:
     async with instance() as one:
-        alice = await one.join()
+        alice = await join_direct(one)
         sink = FakeSink(alice)
         alice.connect(sink)
         one.hub.drain()

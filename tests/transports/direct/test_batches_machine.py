@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.subscription import Subscription
-from tests.core.fanout_room import Room, numbers
-from tests.core.sink import FakeSink
+from tests.transports.direct.batch_room import Room, numbers
+from tests.transports.direct.sink import FakeSink
 
 
 class FanoutMachine(RuleBasedStateMachine):

@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from core.errors import RoomError
-from core.subscription import Subscription
+from core.model import FrameKind, Position
+from tests.core.instances import ROOM, Instance, frame
+from transports.direct.joining import Joining
+from transports.direct.subscription import DirectSubscription
 
 
 class FakeSink:
@@ -21,7 +24,7 @@ class FakeSink:
     _raw: ClassVar[WeakValueDictionary[int, FakeSink]] = WeakValueDictionary()
     _numbers: ClassVar = itertools.count(1_000_000)  # no descriptor of this process
 
-    def __init__(self, subscription: Subscription, room_for: int = 1_000_000, *, raw: bool = False) -> None:
+    def __init__(self, subscription: DirectSubscription, room_for: int = 1_000_000, *, raw: bool = False) -> None:
         self.subscription = subscription
         self.room_for = room_for
         self.descriptor = next(self._numbers) if raw else None
@@ -45,7 +48,7 @@ class FakeSink:
 
     @classmethod
     def write_to_each(cls, descriptors: Sequence[int], data: bytes) -> list[int]:
-        """See `core.fanout.Write`."""
+        """See `batches.Write`."""
         return [cls._raw[each]._take(data) for each in descriptors]
 
     def _take(self, data: bytes) -> int:
@@ -87,3 +90,13 @@ class Together:
 
     def rests(self, frames: list[Any]) -> Callable[[int], bytes]:
         return lambda seen: self(frames[seen:])
+
+
+def direct_frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
+    """Of direct subscribers alone: who has the same framing shares a fan-out."""
+    return frame(body, position, kind)
+
+
+async def join_direct(one: Instance, user: str = "alice", since: Position | None = None) -> DirectSubscription:
+    """Attach to the room, to be connected to a sink."""
+    return await Joining(one.hub, FakeSink.write_to_each).attach(one.who(user), ROOM, "test", direct_frame, since)

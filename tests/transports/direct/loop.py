@@ -1,11 +1,11 @@
-"""An event loop as a fan-out sees it, in the hands of a test."""
+"""An event loop as a batcher sees it, in the hands of a test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.fanout import Outside
-from tests.core.sink import FakeSink
+from tests.transports.direct.sink import FakeSink
+from transports.direct.batches import LoopServices
 
 
 class Loop:
@@ -16,9 +16,9 @@ class Loop:
         self._turn: list[Callable[[], None]] = []
         self._timers: list[tuple[float, Timer]] = []
 
-    def outside(self, coalesce_s: float = 0.0) -> Outside:
-        """What a fan-out has of the world."""
-        return Outside(self.defer, self.later, lambda: self.now_s, FakeSink.write_to_each, coalesce_s)
+    def services(self, coalesce_s: float = 0.0) -> LoopServices:
+        """What a batcher needs of the world."""
+        return LoopServices(self.defer, self.later, lambda: self.now_s, FakeSink.write_to_each, coalesce_s)
 
     @property
     def idle(self) -> bool:

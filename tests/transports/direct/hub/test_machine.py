@@ -14,10 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from core.errors import SlowConsumer, Unavailable
 from core.model import Event, Position, RoomId
 from core.settings import Settings
+from core.subscription import Subscription
 from tests.core.instances import ROOM, Follower, Instance, decoded, now_s, run, settled, waiting
 from tests.core.network import Link, Store
-from tests.core.sink import FakeSink
 from tests.core.virtual_time import VirtualTimeLoop
+from tests.transports.direct.sink import FakeSink, join_direct
 
 T = TypeVar("T")
 
@@ -104,10 +105,14 @@ class HubMachine(RuleBasedStateMachine):
 
     async def attach(self, at: int, user: str, position: Position | None, direct: bool) -> None:
         with suppress(Unavailable):
-            subscription = await self.instances[at].join(user, position)
-            sink = FakeSink(subscription, room_for=3) if direct else None
-            if sink is not None:
+            subscription: Subscription
+            sink = None
+            if direct:
+                subscription = await join_direct(self.instances[at], user, position)
+                sink = FakeSink(subscription, room_for=3)
                 subscription.connect(sink)
+            else:
+                subscription = await self.instances[at].join(user, position)
             if subscription.start.recovered:
                 assert subscription.start.position == position
             self.followers.append((self.instances[at], Follower(subscription), sink))
@@ -184,7 +189,7 @@ class HubMachine(RuleBasedStateMachine):
 
         async def go() -> None:
             if sink is not None:
-                follower.subscription.disconnect()
+                sink.subscription.disconnect()
             await instance.hub.detach(follower.subscription)
 
         self.do(go())
@@ -316,8 +321,9 @@ class HubMachine(RuleBasedStateMachine):
         await self.instances[0].hub.detach(again.subscription)
 
     async def end(self) -> None:
-        for instance, follower, _ in self.followers:
-            follower.subscription.disconnect()
+        for instance, follower, sink in self.followers:
+            if sink is not None:
+                sink.subscription.disconnect()
             await instance.hub.detach(follower.subscription)
         self.stop.set()
         async with asyncio.timeout(60.0):

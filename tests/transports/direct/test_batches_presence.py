@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.fanout import MAX_PRESENCE_HOLD_S
-from tests.core.fanout_room import Room
-from tests.core.sink import FakeSink
+from tests.transports.direct.batch_room import Room
+from tests.transports.direct.sink import FakeSink
+from transports.direct.batches import MAX_PRESENCE_HOLD_S
 
 JOINED = b"joined %d"
 WRITE_S = 0.001

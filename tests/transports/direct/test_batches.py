@@ -9,8 +9,8 @@ import pytest
 from core.errors import ShuttingDown, SlowConsumer
 from core.model import Event, Position
 from core.subscription import Subscription
-from tests.core.fanout_room import Room, numbers
-from tests.core.sink import FakeSink
+from tests.transports.direct.batch_room import Room, numbers
+from tests.transports.direct.sink import FakeSink
 
 
 def test_events_of_one_turn_are_one_write_for_each_direct_socket() -> None:

@@ -1,0 +1,314 @@
+"""One room's subscribers who get the same frames, written to their sockets.
+
+The plain fan-out puts each frame into an outbox per subscriber and wakes a task for each. Here what comes in the same
+turns of the event loop is one batch: its frames are joined once, and each socket gets it with one write. A subscriber
+whose socket is full is queued for, as in the plain fan-out, until the socket takes bytes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Final, Protocol
+
+from core.fanout import Fanout
+from core.model import Event
+from core.stats import Stats
+from core.subscription import Framing, Subscription
+from transports.direct.subscription import DirectSubscription
+
+_BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
+_PRESENCE_EVENTS: Final = 1024  # of joins and leaves alone, which wait by the clock
+# A batch of joins and leaves alone waits so many times as long as the last batch took to write: writing news of who
+# came then takes a seventeenth of the time at most. It never waits longer than the maximum.
+_PRESENCE_HOLD: Final = 16.0
+MAX_PRESENCE_HOLD_S: Final = 0.2
+
+# Gives the same bytes to each of these descriptors, and returns how many each took: none where its socket is full or
+# the write failed. What was not taken goes to the transport, which waits, or finds out that the connection is lost.
+Write = Callable[[Sequence[int], bytes], Sequence[int]]
+
+
+class Timer(Protocol):
+    """What is used of asyncio's timer handles."""
+
+    def cancel(self) -> None:
+        """Keep the callback from being run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoopServices:
+    """What a batcher needs of the world: an event loop's turns, timers and clock, and a way to write to sockets."""
+
+    defer: Callable[[Callable[[], None]], object]  # runs a callback in the next turn
+    later: Callable[[float, Callable[[], None]], Timer]  # runs a callback after so many seconds
+    clock: Callable[[], float]
+    write: Write
+    coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
+
+
+class Batcher(Fanout):
+    """The subscribers of one channel in one framing. Nobody misses what a turn brought, or gets it twice,
+    by becoming direct or being queued for in the middle of it.
+
+    Joins and leaves alone may wait for more of their kind: a thousand who come at once would else be a thousand writes
+    to each of a thousand sockets.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_begun_s",
+        "_buffered",
+        "_descriptors",
+        "_direct",
+        "_late",
+        "_presence_only",
+        "_seen",
+        "_services",
+        "_stats",
+        "_timer",
+        "_writing_s",
+        "_written_s",
+    )
+
+    def __init__(self, framing: Framing, stats: Stats, services: LoopServices) -> None:
+        super().__init__(framing)
+        self._stats = stats
+        self._services = services
+        self._presence_only = True  # of the batch
+        self._written_s = 0.0  # when the last write ended, and how long it took
+        self._writing_s = 0.0
+        self._timer: Timer | None = None  # runs while the batch is held
+        self._direct: dict[DirectSubscription, None] = {}
+        # The direct ones by how they are written to. None: to be sorted anew, before the next write at the latest. So a
+        # descriptor is in the list only as long as its subscriber is direct.
+        self._descriptors: list[int] | None = []
+        self._buffered: list[DirectSubscription] = []
+        self._batch: list[Any] = []
+        self._begun_s = 0.0  # when the batch was
+        self._seen = 0  # events in the batch at the end of the last turn
+        self._late: dict[DirectSubscription, int] = {}  # direct since the batch held so many events
+
+    def __iter__(self) -> Iterator[Subscription]:
+        yield from self._queued
+        yield from self._direct
+        yield from self._late
+
+    def __contains__(self, subscription: object) -> bool:
+        return subscription in self._direct or subscription in self._queued or subscription in self._late
+
+    def __len__(self) -> int:
+        return len(self._queued) + len(self._direct) + len(self._late)
+
+    def add(self, subscription: Subscription) -> None:
+        """Queue what comes from now on, until the subscriber is promoted."""
+        assert isinstance(subscription, DirectSubscription)
+        super().add(subscription)
+        subscription.fanout = self
+
+    def remove(self, subscription: Subscription) -> None:
+        """Forget a subscriber, after what this turn brought; harmless when it is not there."""
+        assert isinstance(subscription, DirectSubscription)
+        self.demote(subscription)
+        super().remove(subscription)
+
+    def drop(self, subscription: DirectSubscription) -> None:
+        """Forget a subscriber whose socket is gone: nothing can be written to it any more."""
+        if self._direct.pop(subscription, self) is None:
+            self._descriptors = None
+        self._late.pop(subscription, None)
+        self._queued.pop(subscription, None)
+
+    def is_direct(self, subscription: object) -> bool:
+        """Whether a subscriber's socket is written to straight away."""
+        return subscription in self._direct or subscription in self._late
+
+    def rewire(self) -> None:
+        """Note that a direct subscriber is written to by other means from now on."""
+        self._descriptors = None
+
+    def promote(self, subscription: DirectSubscription) -> None:
+        """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
+        if self._queued.pop(subscription, self) is not None:
+            return
+        if self._batch:
+            # It got what the batch holds through its outbox. Flushing for each newcomer would undo the batch.
+            self._late[subscription] = len(self._batch)
+        else:
+            self._direct[subscription] = None
+            self._descriptors = None
+
+    def demote(self, subscription: DirectSubscription) -> None:
+        """Queue for a subscriber again, after what this turn brought: its socket is full, or it ends."""
+        if self.is_direct(subscription):
+            self.flush()
+        if self._direct.pop(subscription, self) is None:
+            self._queued[subscription] = None
+            self._descriptors = None
+
+    def push(self, event: Event, frame: Any) -> list[Subscription]:
+        """Hand on an event. Returns those whose outbox is full: they are to be cut."""
+        if self.watch is not None:
+            self.watch.pushed(event.position)
+        size_bytes = len(event.body)
+        # A copy: one whose socket takes bytes again may become direct while it is offered a frame.
+        full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)]
+        if self._direct or self._late or self._awaits(event):
+            self._put(event, frame)
+        if self.watch is not None and not self._batch:
+            self.watch.written()
+        return full
+
+    def _awaits(self, event: Event) -> bool:
+        """Whether an event is kept although nobody is direct now."""
+        return False
+
+    @property
+    def pending(self) -> int:
+        """Events in the batch that is not written yet."""
+        return len(self._batch)
+
+    def _put(self, event: Event, frame: Any) -> None:
+        if not self._batch:
+            self._begin(self._batch)
+        self._batch.append(frame)
+        if not event.is_presence:
+            self._presence_only = False
+            self._hold_no_longer()
+        if len(self._batch) >= (_PRESENCE_EVENTS if self._presence_only else _BATCH_EVENTS):
+            self.flush()
+
+    def _begin(self, batch: list[Any]) -> None:
+        """Have the batch that begins now written in time."""
+        self._begun_s = self._services.clock()
+        if not self._services.coalesce_s:
+            self._services.defer(self._flush_when_quiet)
+        else:  # unless it was written before: then another batch's time is not over
+            self._services.later(self._services.coalesce_s, lambda: self.flush() if self._batch is batch else None)
+
+    def _flush_when_quiet(self) -> None:
+        # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
+        # not waiting costs a write per subscriber for each of them.
+        if len(self._batch) != self._seen and not self._is_overdue():
+            self._seen = len(self._batch)
+            self._services.defer(self._flush_when_quiet)
+        elif (left_s := self._held_until_s() - self._services.clock()) <= 0.0:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._services.later(left_s, self._held_long_enough)
+
+    def _is_overdue(self) -> bool:
+        """Whether joins and leaves alone have waited their time: in a storm of them no turn is quiet."""
+        return self._presence_only and self._services.clock() >= self._begun_s + MAX_PRESENCE_HOLD_S
+
+    def _held_until_s(self) -> float:
+        """Until when the batch may wait, although a turn brought no news."""
+        hold_s = min(_PRESENCE_HOLD * self._last_s(), MAX_PRESENCE_HOLD_S) if self._presence_only else 0.0
+        return self._written_s + hold_s
+
+    def _last_s(self) -> float:
+        """How long the last batch took, in all."""
+        return self._writing_s
+
+    def _held_long_enough(self) -> None:
+        self._timer = None
+        self.flush()
+
+    def _hold_no_longer(self) -> None:
+        """Have a batch that is held looked at again."""
+        if self._timer is not None:
+            self._stop_timer()
+            self._services.defer(self._flush_when_quiet)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def flush(self) -> None:
+        """Write what this turn brought."""
+        self._stop_timer()
+        if not self._batch:
+            return
+        if self.watch is not None:
+            self.watch.writing()
+        # Taken before the first write: a write may fill its socket, and that demotes, which flushes.
+        batch, self._batch, self._seen, self._presence_only = self._batch, [], 0, True
+        late, self._late = self._late, {}
+        if self._direct or late:
+            self._send(batch, late)
+        if self.watch is not None:
+            self.watch.written()
+
+    def _send(self, batch: list[Any], late: dict[DirectSubscription, int]) -> None:
+        if self._direct:
+            self._write(self._data(batch), len(batch))
+        if late:
+            self._catch_up(late, batch)
+
+    def _data(self, batch: list[Any]) -> bytes:
+        """The one write that a batch is."""
+        data: bytes = batch[0] if len(batch) == 1 else b"".join(batch)
+        return data
+
+    def _rests(self, batch: list[Any]) -> Callable[[int], bytes]:
+        """What gives the write for those who know so many of a batch: in a storm of joins another one for each."""
+        data = self._data(batch)
+        ends = list(accumulate(map(len, batch), initial=0))
+        return lambda seen: data[ends[seen] :]
+
+    def _write(self, data: bytes, events: int) -> None:
+        """Write to every direct socket."""
+        self._stats.deliveries[self._transport] += events * len(self._direct)
+        began_s = self._services.clock()
+        descriptors, buffered = self._sorted()
+        size_bytes = len(data)
+        taken_bytes = self._services.write(descriptors, data) if descriptors else ()
+        if taken_bytes.count(size_bytes) < len(descriptors):
+            taken = zip(descriptors, taken_bytes, strict=True)
+            self._write_rests({each: data[size:] for each, size in taken if size < size_bytes})
+        for subscription in buffered:
+            _write_to(subscription, data)
+        self._written_s = self._services.clock()
+        self._writing_s = self._written_s - began_s
+
+    def _sorted(self) -> tuple[list[int], list[DirectSubscription]]:
+        descriptors = self._descriptors
+        if descriptors is None:
+            descriptors = self._descriptors = [each.descriptor for each in self._direct if each.descriptor is not None]
+            self._buffered = [each for each in self._direct if each.descriptor is None]
+        return descriptors, self._buffered
+
+    def _write_rests(self, rests: dict[int, bytes]) -> None:
+        """Leave what sockets did not take to the buffers before them."""
+        for subscription in tuple(self._direct):
+            if subscription.descriptor in rests:
+                _write_to(subscription, rests[subscription.descriptor])
+
+    def _catch_up(self, late: dict[DirectSubscription, int], batch: list[Any]) -> None:
+        """Write the rest of a batch to those who became direct while it waited; all else is as for everybody."""
+        rests: dict[int, bytes] = {}
+        rest_after = self._rests(batch)
+        self._descriptors = None
+        for subscription, seen in late.items():
+            self._direct[subscription] = None  # before the write: that may demote it
+            if seen == len(batch):
+                continue
+            if seen not in rests:
+                rests[seen] = rest_after(seen)
+            self._stats.deliveries[subscription.transport] += len(batch) - seen
+            _write_to(subscription, rests[seen])
+
+    @property
+    def _transport(self) -> str:
+        """Of all direct ones: their framing is what brought them together."""
+        return next(iter(self._direct)).transport
+
+
+def _write_to(subscription: DirectSubscription, data: bytes) -> None:
+    """Write by way of the buffer; when that fills by it the subscription is demoted, before this returns."""
+    with suppress(OSError, RuntimeError):  # it has died, and that has not been reported yet
+        subscription.write(data)

@@ -1,0 +1,58 @@
+"""How subscribers of the fast path join a room: with a subscription and a fan-out of their own classes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from core.fanout import Fanout
+from core.hub import Hub
+from core.model import Position, Principal, RoomId
+from core.subscription import Framing
+from transports.direct.batches import Batcher, LoopServices, Write
+from transports.direct.poll_batches import PollBatcher
+from transports.direct.subscription import Answer, DirectSubscription, PollSubscription
+
+
+class Joining:
+    """Attaches direct subscribers to one hub. See `Hub.attach` for what is raised."""
+
+    def __init__(self, hub: Hub, write: Write) -> None:
+        self._hub = hub
+        self._write = write
+
+    async def attach(
+        self, principal: Principal, room: RoomId, transport: str, framing: Framing, since: Position | None
+    ) -> DirectSubscription:
+        """As `Hub.attach`, for a stream."""
+        hub = self._hub
+        lease = hub.lease(principal, room, poller=False)
+        made = DirectSubscription(principal, lease, transport, framing, hub.settings.outbox_bytes, hub.stats)
+        await hub.join(made, since, self._batcher)
+        return made
+
+    async def attach_poller(
+        self,
+        principal: Principal,
+        room: RoomId,
+        transport: str,
+        framing: Framing,
+        since: Position | None,
+        answer: Answer,
+    ) -> PollSubscription:
+        """As `Hub.attach`, for a poller that is answered once with what `answer` makes."""
+        hub = self._hub
+        lease = hub.lease(principal, room, poller=True)
+        made = PollSubscription(principal, lease, transport, framing, hub.settings.outbox_bytes, hub.stats, answer)
+
+        def batcher(framing: Framing) -> Fanout:
+            return PollBatcher(framing, hub.stats, self._services(), answer)
+
+        await hub.join(made, since, batcher)
+        return made
+
+    def _batcher(self, framing: Framing) -> Fanout:
+        return Batcher(framing, self._hub.stats, self._services())
+
+    def _services(self) -> LoopServices:
+        loop, hub = asyncio.get_running_loop(), self._hub
+        return LoopServices(loop.call_soon, loop.call_later, hub.clock, self._write, hub.settings.coalesce_s)
