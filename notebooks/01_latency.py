@@ -20,9 +20,9 @@ from pathlib import Path
 
 from IPython.display import Markdown
 
-from loadtests.report import frames, sentences
-from loadtests.report.charts.ecdf import latency_ecdf
-from loadtests.report.charts.picture import picture
+from loadtests.report import sentences, tables
+from loadtests.report.charts.latency import latency_ecdf
+from loadtests.report.charts.output import picture
 from loadtests.report.load import load
 from loadtests.report.model import five_hundred, long_poll_max_ms, long_poll_mean_ms, push_ms, short_poll_mean_ms
 from loadtests.report.study import study
@@ -56,7 +56,7 @@ latency_ms.quantile([0.5, 0.9], interpolation="lower").unstack().round(3)
 # The same percentiles; a percentile with fewer than ten samples beyond it is not stated (NaN).
 
 # %%
-frames.percentiles(found).round(3)
+tables.percentiles(found).round(3)
 
 # %%
 picture(latency_ecdf, found, sentences.ecdf(found))
@@ -72,7 +72,7 @@ Markdown(sentences.ecdf(found))
 # a statement about this run, and the last column says how large a difference would have shown.
 
 # %%
-frames.contrasts(found)
+tables.contrasts(found)
 
 # %% [markdown]
 # ## What theory says

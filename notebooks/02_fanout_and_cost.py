@@ -20,11 +20,10 @@ from pathlib import Path
 
 from IPython.display import Markdown
 
-from loadtests.report import frames, sentences
-from loadtests.report.charts.cost import costs
-from loadtests.report.charts.fan_out import latency_by_fan_out
-from loadtests.report.charts.picture import picture
-from loadtests.report.charts.timeline import timeline
+from loadtests.report import sentences, tables
+from loadtests.report.charts.costs import costs, timeline
+from loadtests.report.charts.latency import latency_by_fan_out
+from loadtests.report.charts.output import picture
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
@@ -45,7 +44,7 @@ Markdown(sentences.fan_out(found))
 # grows with the room. Short polling spreads its receivers over the whole grid by design.
 
 # %%
-frames.percentiles(found)[["n", "p50", "first_to_last"]].round(3)
+tables.percentiles(found)[["n", "p50", "first_to_last"]].round(3)
 
 # %% [markdown]
 # ## What a delivery costs
@@ -60,7 +59,7 @@ picture(costs, found, sentences.costs(found))
 Markdown(sentences.costs(found))
 
 # %%
-frames.costs(found).round(2)
+tables.costs(found).round(2)
 
 # %% [markdown]
 # ## The run, second by second

@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from loadtests.report import claims, frames, sentences
+from loadtests.report import claims, sentences, tables
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
@@ -35,7 +35,7 @@ Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 
 # %%
 pd.set_option("display.max_colwidth", None)
-frames.guide(found)
+tables.guide(found)
 
 # %%
 Markdown(sentences.headline(found))

@@ -22,10 +22,10 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from loadtests.report import frontier, link_frames, model, sentences
-from loadtests.report.charts.ecdf import latency_ecdf
+from loadtests.report import frontier, model, sentences, tables
 from loadtests.report.charts.frontier import cheapest_in_time
-from loadtests.report.charts.picture import picture
+from loadtests.report.charts.latency import latency_ecdf
+from loadtests.report.charts.output import picture
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/links"))
@@ -40,7 +40,7 @@ Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 # what the median round trip is too long is the link's own error; it is taken off below.
 
 # %%
-link_frames.links(found).round(2)
+tables.links(found).round(2)
 
 # %% [markdown]
 # ## Theory's promises
@@ -50,7 +50,7 @@ link_frames.links(found).round(2)
 # $d + T/2$. Where packets are lost, a tail of at least one more round trip must appear, and no message may be missing.
 
 # %%
-link_frames.promises(found).round(1)
+tables.promises(found).round(1)
 
 # %% [markdown]
 # ## 36 or 40 ms?
@@ -59,7 +59,7 @@ link_frames.promises(found).round(1)
 # measured at one, ten and forty messages a second, less the link's own error:
 
 # %%
-promised = link_frames.promises(found).reset_index()
+promised = tables.promises(found).reset_index()
 means = promised[promised["promise"] == "mean: closed form"].set_index("load")[["theory", "measured"]]
 means.assign(off_percent=100 * (means["measured"] / means["theory"] - 1)).round(1)
 
@@ -76,7 +76,7 @@ picture(latency_ecdf, found, sentences.ecdf(found))
 # Median minus model, and what accounts for it (the rule stands in `loadtests.report.residuals`).
 
 # %%
-link_frames.residual_causes(found).round(2)
+tables.residual_causes(found).round(2)
 
 # %% [markdown]
 # ## The cheapest in time
@@ -91,7 +91,7 @@ picture(cheapest_in_time, found, frontier.sentence(found))
 Markdown(frontier.sentence(found))
 
 # %%
-link_frames.cheapest(found)
+tables.cheapest(found)
 
 # %% [markdown]
 # The longest round trip, in ms, at which the closed forms alone keep the 90th percentile within each budget, at twelve

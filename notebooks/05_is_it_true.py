@@ -22,15 +22,15 @@ from pathlib import Path
 
 from IPython.display import Image, Markdown
 
-from loadtests.report import calibration, calibrations, sentences
+from loadtests.report import budget, calibration, sentences, tables
 from loadtests.report.charts.budget import latency_budget
-from loadtests.report.charts.calibration import against_itself, coordinated_omission
-from loadtests.report.charts.picture import png
+from loadtests.report.charts.latency import against_itself, coordinated_omission
+from loadtests.report.charts.output import png
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)
-told = calibrations.beside(run_dir)
+told = calibration.beside(run_dir)
 missing = Markdown("*Not measured beside this run: `rtlab calibrate`, `rtlab calibrate --aa 20`, `rtlab run budget`.*")
 Markdown(f"Run `{found.run.run_id}`, with {len(told)} calibrations beside it.")
 
@@ -42,7 +42,7 @@ Markdown(f"Run `{found.run.run_id}`, with {len(told)} calibrations beside it.")
 # A grid's own wait is taken off short polling. One column per calibration.
 
 # %%
-calibrations.checks(told).round(3) if any(each.checks for each in told) else missing
+tables.checks(told).round(3) if any(each.checks for each in told) else missing
 
 # %% [markdown]
 # The short form, in the seconds before this run's first cell:
@@ -57,7 +57,7 @@ Markdown(calibration.verdict(found.run.calibration) if found.run.calibration els
 # report would show a slow server. The lab must refuse the cell.
 
 # %%
-weak = calibrations.weakened(told)
+weak = calibration.latest(told, lambda each: each.weakened)
 Markdown(
     f"Held back by {weak.means}: the cell is **{weak.validity}** ({'; '.join(weak.reasons)})."
 ) if weak else missing
@@ -69,14 +69,14 @@ Markdown(
 # one of twenty differs by chance. Hollow marks: called different. The last line compares two transports.
 
 # %%
-same = calibrations.self_test(told)
+same = calibration.latest(told, lambda each: each.self_test)
 Markdown("\n\n".join(list(calibration.repeated(same))[len(same.repeats) :])) if same else missing
 
 # %%
 Image(png(against_itself, same), alt="Each repeat's difference with its interval") if same else missing
 
 # %%
-calibrations.comparisons((*same.repeats, *same.between)).round(3) if same else missing
+tables.comparisons((*same.repeats, *same.between)).round(3) if same else missing
 
 # %% [markdown]
 # ## Coordinated omission
@@ -86,7 +86,7 @@ calibrations.comparisons((*same.repeats, *same.between)).round(3) if same else m
 # tells of the stall, and the percentiles forget it.
 
 # %%
-omitted = calibrations.omission(told)
+omitted = calibration.latest(told, lambda each: each.omission)
 Image(png(coordinated_omission, omitted), alt=calibration.omitted(omitted)) if omitted else missing
 
 # %%
@@ -99,14 +99,14 @@ Markdown(calibration.omitted(omitted)) if omitted else missing
 # what stamping costs. A bar stands for the deliveries around the median, and around p99; means of their steps add up.
 
 # %%
-stamped = study(calibrations.stamped_run(run_dir))
+stamped = study(budget.stamped_run(run_dir))
 Image(png(latency_budget, stamped), alt=sentences.budgets(stamped)) if stamped.budgets else missing
 
 # %%
 Markdown(sentences.budgets(stamped)) if stamped.budgets else missing
 
 # %%
-calibrations.budgets(stamped).round(3) if stamped.budgets else missing
+tables.budgets(stamped).round(3) if stamped.budgets else missing
 
 # %%
-Markdown(calibrations.steps())
+Markdown(budget.steps())

@@ -22,10 +22,10 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from loadtests.report import sentences
+from loadtests.report import sentences, tables
 from loadtests.report.claims import RESOLUTION_MS
 from loadtests.report.study import study
-from loadtests.report.verdicts import evidence, frames, guide, limits, page
+from loadtests.report.verdicts import evidence, guide, ruling
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = evidence.gather(study(run_dir), run_dir)
@@ -37,7 +37,7 @@ Markdown(f"Run `{found.study.run.run_id}`: {sentences.state(found.study)}")
 # ## What the verdicts are made from
 
 # %%
-frames.sources(found)
+tables.sources(found)
 
 # %% [markdown]
 # ## The verdicts
@@ -48,7 +48,7 @@ frames.sources(found)
 Markdown(guide.summary(judged))
 
 # %%
-frames.verdicts(judged)
+tables.verdicts(judged)
 
 # %% [markdown]
 # ## Why
@@ -56,7 +56,7 @@ frames.verdicts(judged)
 # What was measured for each, and where it can be looked up.
 
 # %%
-frames.reasons(judged)
+tables.reasons(judged)
 
 # %% [markdown]
 # ## The whole table
@@ -64,7 +64,7 @@ frames.reasons(judged)
 # The guide's columns, filled from data (its own word in brackets), and those that it leaves out. A dash: not tested.
 
 # %%
-frames.columns(found)
+tables.columns(found)
 
 # %% [markdown]
 # ## Browser support
@@ -72,10 +72,10 @@ frames.columns(found)
 # Share of the world's usage, by published facts about each browser version. *Unknown*: nothing is published of it.
 
 # %%
-frames.support(found)
+tables.support(found)
 
 # %%
-Markdown(page.support_note(found))
+Markdown(guide.support_note(found))
 
 # %% [markdown]
 # ## The limits
@@ -89,7 +89,7 @@ RESOLUTION_MS
 # Browser support: what share of usage, in percent, each of the guide's words stands for.
 
 # %%
-pd.DataFrame(limits.SUPPORT_PERCENT, index=["from", "to"]).T
+pd.DataFrame(ruling.SUPPORT_PERCENT, index=["from", "to"]).T
 
 # %% [markdown]
 # Up to here a reaction feels instant, and beyond here it breaks the flow of thought (ms); and Socket.IO is called
@@ -98,8 +98,8 @@ pd.DataFrame(limits.SUPPORT_PERCENT, index=["from", "to"]).T
 # %%
 pd.Series(
     {
-        "instant, ms": limits.INSTANT_MS,
-        "distracting, ms": limits.DISTRACTING_MS,
-        "easier, share of branches": limits.EASIER_RATIO,
+        "instant, ms": ruling.INSTANT_MS,
+        "distracting, ms": ruling.DISTRACTING_MS,
+        "easier, share of branches": ruling.EASIER_RATIO,
     }
 )

@@ -71,18 +71,17 @@ def add_list(commands: Commands) -> None:
 def diff(a: str, b: str, runs_folder: Path, despite: Set[str] = frozenset()) -> int:
     """Print how run `b` differs from run `a`; return the exit code. RunError where they can't be compared."""
     from loadtests.records import store
-    from loadtests.report import comparable
+    from loadtests.report import comparison
 
     folders = store.find(runs_folder, a), store.find(runs_folder, b)
     first, second = (store.load(folder) for folder in folders)
-    accepted = comparable.require(first, second, despite)
-    from loadtests.report import contrasts  # pandas and all: only where there is something to compare
 
-    shown = contrasts.between(*folders)
+    accepted = comparison.require_comparable(first, second, despite)
+    shown = comparison.between(*folders)
     print(f"A: {first.run_id}\nB: {second.run_id}\n")
     for difference in accepted:
         print(f"although {difference}")
-    print(contrasts.render_text(shown))
+    print(comparison.render_text(shown))
     return 0
 
 

@@ -21,7 +21,7 @@ from loadtests.records.errors import UsageError
 from loadtests.records.repeats import SEARCHED
 from loadtests.records.schema import Cell, Run, Validity, Value
 from loadtests.records.store import RunStore
-from loadtests.report.bounds import AtLeast, greatest
+from loadtests.report.quantity import AtLeast, greatest
 from loadtests.run import again
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scenario import Scenario
@@ -206,13 +206,13 @@ def p99_ms(cell: Cell, folder: Path) -> float | None:
 
     An `AtLeast` where it falls on what never came.
     """
-    from loadtests.report import censored, latency
+    from loadtests.report import latency
 
     samples, publishes = folder / "samples.parquet", folder / "publishes.parquet"
     if not samples.is_file() or not publishes.is_file():
         return None
-    columns = ["scheduled_ns", "kernel_rx_ns", "user_rx_ns", "phase", *censored.SAMPLE_COLUMNS]
+    columns = ["scheduled_ns", "kernel_rx_ns", "user_rx_ns", "phase", *latency.IDENTITY_COLUMNS]
     received = latency.measured(pq.read_table(samples, columns=columns).to_pandas())
-    missing = censored.missing(cell, received, latency.measured(pq.read_table(publishes).to_pandas()))
+    missing = latency.missing(cell, received, latency.measured(pq.read_table(publishes).to_pandas()))
     found = latency.ascending(latency.delivery_latency_ms(latency.timed(received)), missing.at_least_ms)
     return latency.percentile(found.ms, 99, found.exact)

@@ -128,7 +128,7 @@ def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
 
 
 def _concluded(outcome: Outcome, thresholds: Sequence[Threshold] = ()) -> int:
-    from loadtests.report.conclude import INTERRUPTED, conclude  # pandas and all: only once it has been measured
+    from loadtests.report.conclude import INTERRUPTED, conclude
 
     if not outcome.interrupted:
         return conclude(outcome.folder, outcome.run, thresholds)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadtests.report.bounds import AtLeast, AtMost
 from loadtests.report.latency import FloatArray, IntArray
+from loadtests.report.quantity import AtLeast, AtMost
 
 TIME_BLOCK_S = 0.5
 CONFIDENCE = 0.95

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from loadtests.records.schema import ABSENT_NS, Validity
+from loadtests.records.store import RUN_FILE
 from loadtests.report import latency
 from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result
@@ -69,6 +71,12 @@ class Budget:
     unstamped: int  # deliveries whose event the servers did not stamp
 
 
+def stamped_run(run_dir: Path) -> Path:
+    """Return the run that shows where the time goes: the one in the folder `budget` of a run, else the run itself."""
+    inside = run_dir / "budget"
+    return inside if (inside / RUN_FILE).is_file() else run_dir
+
+
 def budgets(results: Sequence[Result], samples: Mapping[str, pd.DataFrame], stamps: pd.DataFrame) -> tuple[Budget, ...]:
     """Work out each condition whose cells have stamps, in the order given.
 
@@ -99,6 +107,11 @@ def sentence(found: Sequence[Budget]) -> str:
             name = in_prose(each.result.condition.transport)
             parts.append(f"{longest} over {name} ({digits(ways[longest])} of {digits(median.latency_ms)} ms)")
     return f"The longest step of a median delivery: {listed(parts)}." if parts else ""
+
+
+def steps() -> str:
+    """Say from when to when each step is: a list in Markdown."""
+    return "\n".join(f"- *{step.name}*: {step.words}" for step in STEPS)
 
 
 def _budget(result: Result, rows: pd.DataFrame) -> Budget | None:

@@ -1,16 +1,30 @@
-"""A calibration in words, for the terminal and for notebooks. Pure."""
+"""A calibration in words, for the terminal, the page and notebooks; and those that lie beside a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
 
-from loadtests.records.calibration import Calibration, Check, Comparison, Omission, SelfTest
+from loadtests.records.calibration import Calibration, Check, Comparison, Omission, SelfTest, load
 from loadtests.report.claims import in_prose
 from loadtests.report.quantity import UNKNOWN, listed
 
 _COLUMNS = "{:10} {:22} {:13} {:>12} {:>12} {:>11} {:>11}  {}"
 HEADINGS = _COLUMNS.format("transport", "planted", "figure", "planted", "found", "error", "at most", "verdict").rstrip()
 OUTSIDE = "OFF"
+
+T = TypeVar("T")
+
+
+def beside(run_dir: Path) -> tuple[Calibration, ...]:
+    """Read every `*calibration*.json` of a folder, by name; none is no error. Raises `RunError` for what is no such."""
+    return tuple(load(path) for path in sorted(run_dir.glob("*calibration*.json")))
+
+
+def latest(found: Sequence[Calibration], part: Callable[[Calibration], T | None]) -> T | None:
+    """Return one part of the latest calibration that has it, such as its A/A self-test; None where none has it."""
+    return next((shown for each in reversed(found) if (shown := part(each)) is not None), None)
 
 
 def row(check: Check) -> str:

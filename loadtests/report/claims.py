@@ -14,8 +14,7 @@ from enum import StrEnum
 
 from loadtests.report import model
 from loadtests.report.bootstrap import Estimate
-from loadtests.report.bounds import greatest
-from loadtests.report.quantity import digits, listed
+from loadtests.report.quantity import digits, greatest, listed
 
 RESOLUTION_MS = 100.0
 """The guide's figures are whole multiples of this."""

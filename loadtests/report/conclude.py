@@ -10,8 +10,7 @@ from loadtests.records import repeats, store
 from loadtests.records.errors import LabError, RunError
 from loadtests.records.schema import Run, Validity
 from loadtests.report import capacity as brackets
-from loadtests.report import export, table
-from loadtests.report import report as reports
+from loadtests.report import export, guide_table, page
 from loadtests.report.study import Study, study
 from loadtests.report.thresholds import Threshold, judge
 
@@ -34,8 +33,11 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
         reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
         raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
     worked_out = study(folder)
-    rows = table.of(worked_out)
-    print(table.render_text(rows) if rows or not worked_out.memory else table.render_memory(worked_out), end="\n\n")
+    rows = guide_table.of(worked_out)
+    print(
+        guide_table.render_text(rows) if rows or not worked_out.memory else guide_table.render_memory(worked_out),
+        end="\n\n",
+    )
     if not run.complete:
         print(f"incomplete: {run.note or 'the lab ended before the run did'}")
     outcomes = judge(worked_out, thresholds)
@@ -62,7 +64,7 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
 def _write(folder: Path, worked_out: Study) -> bool:
     """Write the report and the exports and print the report's path; where that fails, say why and return False."""
     try:
-        path = reports.write(folder, worked_out)
+        path = page.write(folder, worked_out)
         export.write(folder, worked_out)
     except (OSError, RunError) as error:
         print(f"rtlab: the report could not be written into {folder}: {error}", file=sys.stderr)

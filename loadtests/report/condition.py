@@ -1,21 +1,105 @@
-"""One condition (transport x load x link) worked out from its cells' rows."""
+"""One condition (transport x load x link) worked out from its cells' rows: latencies, costs, the claim it speaks to.
+
+Costs per delivery are of all of a condition's cells together, weighted by their deliveries (the ratio of the totals,
+not a mean of ratios); `low` and `high` are the extremes of single cells. Memory comes from cells that hold idle
+connections.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from loadtests.records import notes
-from loadtests.records.cell_spec import poll_phase
+from loadtests.records.cell_spec import Load, poll_phase
 from loadtests.records.repeats import believed
-from loadtests.records.schema import Cell, Validity
-from loadtests.report import bootstrap, censored, claims, cost, latency, model
+from loadtests.records.schema import Cell, Costs, Run, Validity
+from loadtests.report import bootstrap, claims, latency, model
 from loadtests.report.latency import FloatArray
 from loadtests.report.palette import rank
+
+_DEFAULT_POLL_INTERVAL_S = Load(name="", subscribers=0, rate_per_s=0.0).poll_interval_s
+
+
+def poll_interval_ms(run: Run, cell: Cell) -> float:
+    """Return the grid of short polling of a cell in ms.
+
+    Where the cell does not say: the manifest's `settings.poll_interval_s`, else the lab's default.
+    """
+    if cell.poll_interval_s is not None:
+        return 1e3 * cell.poll_interval_s
+    value = run.manifest.get("settings", {}).get("poll_interval_s")
+    return 1e3 * (float(value) if isinstance(value, int | float) and value > 0 else _DEFAULT_POLL_INTERVAL_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One cost with the extremes of the cells it comes from."""
+
+    value: float
+    low: float
+    high: float
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryCosts:
+    """Costs per delivery of one condition; None where nothing could be measured."""
+
+    server_cpu_us: Cost | None
+    generator_cpu_us: Cost | None
+    bytes_down: Cost | None
+    bytes_up: Cost | None
+    packets: Cost | None
+    connect_ms_p50: Cost | None
+
+
+def per_delivery(cells: Sequence[Cell]) -> DeliveryCosts:
+    """Pool the costs of cells that share transport, load and link."""
+    return DeliveryCosts(
+        server_cpu_us=_pooled(cells, lambda costs: costs.server_cpu_us_per_delivery),
+        generator_cpu_us=_pooled(cells, lambda costs: costs.generator_cpu_us_per_delivery),
+        bytes_down=_pooled(cells, lambda costs: costs.wire_bytes_down_per_delivery),
+        bytes_up=_pooled(cells, lambda costs: costs.wire_bytes_up_per_delivery),
+        packets=_pooled(cells, lambda costs: costs.packets_per_delivery),
+        connect_ms_p50=_median(cells, lambda costs: costs.connect_ms_p50),
+    )
+
+
+def memory_kib(cells: Sequence[Cell]) -> Cost | None:
+    """Server memory per connection in KiB (process and, where known, kernel): the median of those that measured it."""
+    return _median(cells, _process_and_kernel_kib)
+
+
+def _process_and_kernel_kib(costs: Costs) -> float | None:
+    if costs.server_kib_per_connection is None:
+        return None
+    return costs.server_kib_per_connection + (costs.kernel_kib_per_connection or 0.0)
+
+
+def _pooled(cells: Sequence[Cell], figure: Callable[[Costs], float | None]) -> Cost | None:
+    found: list[tuple[float, int]] = []
+    for cell in cells:
+        value = figure(cell.costs) if cell.costs else None
+        if value is not None and cell.counts and cell.counts.received:
+            found.append((value, cell.counts.received))
+    if not found:
+        return None
+    values = [value for value, _ in found]
+    total = sum(weight for _, weight in found)
+    return Cost(sum(v * weight for v, weight in found) / total, min(values), max(values), len(found))
+
+
+def _median(cells: Sequence[Cell], figure: Callable[[Costs], float | None]) -> Cost | None:
+    values = [value for cell in cells if cell.costs and (value := figure(cell.costs)) is not None]
+    if not values:
+        return None
+    return Cost(statistics.median(values), min(values), max(values), len(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +129,7 @@ class Result:
     ecdf: latency.Ecdf
     blocks: bootstrap.BlockedLatency | None
     model: latency.Ecdf | None  # what theory alone gives under this schedule
-    costs: cost.DeliveryCosts
+    costs: DeliveryCosts
     claim: claims.ClaimVerdict
     poll_interval_ms: float = math.nan  # the grid of its cells, whatever their transport
 
@@ -70,7 +154,7 @@ class Rows:
 
     samples: Mapping[str, pd.DataFrame]
     publishes: Mapping[str, pd.DataFrame]
-    missing: Mapping[str, censored.Missing]  # of cells that miss deliveries
+    missing: Mapping[str, latency.Missing]  # of cells that miss deliveries
     guide: Mapping[str, float]  # claimed latency in ms, by transport
     poll_interval_ms: Mapping[str, float]
 
@@ -110,7 +194,7 @@ def work_out(condition: Condition, cells: Sequence[Cell], rows: Rows) -> Result:
         ecdf=latency.ecdf(ascending.ms, exact=ascending.exact),
         blocks=pooled.blocks,
         model=_model(condition, used, rows),
-        costs=cost.per_delivery(used),
+        costs=per_delivery(used),
         claim=claims.judge(condition.transport, None if validity is Validity.INVALID else p50, rows.guide),
         poll_interval_ms=rows.poll_interval_ms[used[0].id],
     )
@@ -130,7 +214,7 @@ def _pool(cells: Sequence[Cell], rows: Rows) -> _Pooled:
     frames = [rows.samples[cell.id].assign(run_block=cell.block) for cell in cells if cell.id in rows.samples]
     samples = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     came_ms = latency.delivery_latency_ms(samples) if frames else np.empty(0)
-    found = [(cell.block, rows.missing.get(cell.id, censored.NONE)) for cell in cells]
+    found = [(cell.block, rows.missing.get(cell.id, latency.NOTHING_MISSING)) for cell in cells]
     at_least_ms = np.concatenate([np.empty(0), *(missing.at_least_ms for _, missing in found)])
     ascending = latency.ascending(came_ms, at_least_ms)
     if not len(ascending.ms):

@@ -16,9 +16,8 @@ import msgspec
 from loadtests.records import notes, store
 from loadtests.records.schema import Cell
 from loadtests.report.bootstrap import Estimate
-from loadtests.report.bounds import AtLeast
-from loadtests.report.condition import Result
-from loadtests.report.cost import Cost
+from loadtests.report.condition import Cost, Result
+from loadtests.report.quantity import AtLeast
 from loadtests.report.study import Study
 
 FORMAT, VERSION = "rtlab-results", 1

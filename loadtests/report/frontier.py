@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 from loadtests.records.schema import Validity
 from loadtests.report import model
-from loadtests.report.bounds import greatest
 from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result
-from loadtests.report.quantity import count, listed
+from loadtests.report.quantity import count, greatest, listed
 from loadtests.report.study import Study
 
 KIND = "sweep"

@@ -9,13 +9,11 @@ from loadtests.records import repeats
 from loadtests.records.schema import Validity
 from loadtests.report import budget, claims, model
 from loadtests.report.bootstrap import Difference
-from loadtests.report.bounds import AtLeast
-from loadtests.report.charts.cost import heaviest
-from loadtests.report.charts.fan_out import fan_out_results
+from loadtests.report.charts.costs import heaviest
+from loadtests.report.charts.latency import fan_out_results
 from loadtests.report.claims import Ruling, in_prose
-from loadtests.report.condition import Result
-from loadtests.report.cost import Cost
-from loadtests.report.quantity import count, digits, listed, with_unit
+from loadtests.report.condition import Cost, Result
+from loadtests.report.quantity import AtLeast, count, digits, listed, with_unit
 from loadtests.report.study import Contrast, Study
 from loadtests.report.variants import stamped, stamped_sentence
 

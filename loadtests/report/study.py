@@ -13,10 +13,18 @@ import pandas as pd
 
 from loadtests.records.repeats import believed
 from loadtests.records.schema import Cell, Run, Validity
-from loadtests.report import bootstrap, budget, censored, claims, cost, latency, load
-from loadtests.report.condition import Condition, Result, Rows, condition_of, place, validity_of, work_out
+from loadtests.report import bootstrap, budget, claims, condition, latency, load
+from loadtests.report.condition import (
+    Condition,
+    Result,
+    Rows,
+    condition_of,
+    place,
+    poll_interval_ms,
+    validity_of,
+    work_out,
+)
 from loadtests.report.palette import rank
-from loadtests.report.settings import poll_interval_ms
 
 BASELINE = "websocket"
 """Differences are taken against this transport where it was measured, else against the first."""
@@ -43,7 +51,7 @@ class Study:
 
     run: Run
     results: tuple[Result, ...]
-    memory: Mapping[str, cost.Cost]  # KiB per connection, by transport
+    memory: Mapping[str, condition.Cost]  # KiB per connection, by transport
     memory_validity: Mapping[str, Validity]
     contrasts: tuple[Contrast, ...]
     timeline: pd.DataFrame
@@ -67,14 +75,14 @@ class Study:
 
 def study(run_dir: Path) -> Study:
     """Work out a run. Raises `RunError` (see `load`)."""
-    further = censored.SAMPLE_COLUMNS if censored.any_missing(load.load_run(run_dir)) else ()
+    further = latency.IDENTITY_COLUMNS if latency.any_missing(load.load_run(run_dir)) else ()
     tables = load.load(run_dir, (*latency.SAMPLE_COLUMNS, *further))
     samples = latency.measured(tables.samples)
     heard, sent = _by_cell(samples), _by_cell(latency.measured(tables.publishes))
     rows = Rows(
         samples={cell: frame for cell, each in heard.items() if len(frame := latency.timed(each))},
         publishes=sent,
-        missing={cell.id: censored.missing(cell, heard.get(cell.id), sent.get(cell.id)) for cell in tables.run.cells},
+        missing={cell.id: latency.missing(cell, heard.get(cell.id), sent.get(cell.id)) for cell in tables.run.cells},
         guide=tables.run.claims or claims.GUIDE_LATENCY_MS,
         poll_interval_ms={cell.id: poll_interval_ms(tables.run, cell) for cell in tables.run.cells},
     )
@@ -84,7 +92,7 @@ def study(run_dir: Path) -> Study:
             grouped.setdefault(condition_of(cell), []).append(cell)
     results = tuple(work_out(condition, grouped[condition], rows) for condition in sorted(grouped, key=place))
     idle = _by_transport([cell for cell in tables.run.cells if cell.kind == "memory"])
-    kib = {transport: cost.memory_kib(believed(cells)) for transport, cells in idle.items()}
+    kib = {transport: condition.memory_kib(believed(cells)) for transport, cells in idle.items()}
     return Study(
         run=tables.run,
         results=results,

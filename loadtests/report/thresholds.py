@@ -1,9 +1,9 @@
 """Thresholds that a run must not break: `websocket.p99>20ms`, `sse@200x10.reach<100%`, `*.lost>0`.
 
 A threshold says what must *not* be. Grammar: TRANSPORT or `*`, `@LOAD` where only one load is meant, a dot, a figure of
-`figures.FIGURES`, one of `> >= < <=`, a number, the figure's unit. Reading needs no data and no heavy import; a figure
-that cannot be stated breaks its threshold, since nothing says that it was kept; one of which only a lower bound is
-known breaks every upper threshold.
+`FIGURES`, one of `> >= < <=`, a number, the figure's unit. Reading needs no data and no heavy import; a figure that
+cannot be stated breaks its threshold, since nothing says that it was kept; one of which only a lower bound is known
+breaks every upper threshold.
 """
 
 from __future__ import annotations
@@ -15,13 +15,68 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadtests.records.schema import Validity
-from loadtests.report.bounds import AtLeast
-from loadtests.report.figures import FIGURES, MEMORY, UNITS
+from loadtests.report.quantity import AtLeast
 
 if TYPE_CHECKING:
     from loadtests.records.cell_spec import Slo
-    from loadtests.report.condition import Result
+    from loadtests.report.condition import Cost, Result
     from loadtests.report.study import Study
+
+
+MEMORY = "memory"
+"""The one figure that is a transport's and not a condition's: it comes from cells that hold idle connections."""
+
+UNITS: Mapping[str, Mapping[str, float]] = {
+    "ms": {"us": 1e-3, "ms": 1.0, "s": 1e3},
+    "us": {"us": 1.0, "ms": 1e3},
+    "%": {"%": 1.0},
+    "B": {"B": 1.0, "KiB": 1024.0},
+    "KiB": {"KiB": 1.0, "MiB": 1024.0},
+    "": {"": 1.0},
+}
+"""A figure's unit -> the units it may be written in, and what one of them is in the figure's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: what it is called, its unit (a key of `UNITS`), and where it is found."""
+
+    unit: str
+    words: str
+    of: Callable[[Result], float | None]  # None where it cannot be stated
+
+
+def _value(cost: Cost | None) -> float | None:
+    return None if cost is None else cost.value
+
+
+def _reach_percent(result: Result) -> float | None:
+    expected = result.total("expected")
+    return 100.0 * result.total("received") / expected if expected else None
+
+
+def _connect_ms(result: Result) -> float | None:
+    return _value(result.costs.connect_ms_p50)
+
+
+FIGURES: Mapping[str, Figure] = {
+    "p50": Figure("ms", "median delivery latency", lambda result: result.percentiles.p50_ms),
+    "p90": Figure("ms", "90th percentile of delivery latency", lambda result: result.percentiles.p90_ms),
+    "p99": Figure("ms", "99th percentile of delivery latency", lambda result: result.percentiles.p99_ms),
+    "p99.9": Figure("ms", "99.9th percentile of delivery latency", lambda result: result.percentiles.p999_ms),
+    "max": Figure("ms", "greatest delivery latency", lambda result: result.percentiles.max_ms),
+    "reach": Figure("%", "deliveries received of those promised", _reach_percent),
+    "lost": Figure("", "deliveries lost", lambda result: float(result.total("lost"))),
+    "refused": Figure("", "publications answered by an error", lambda result: float(result.total("refused"))),
+    "unanswered": Figure("", "publications never answered", lambda result: float(result.total("unanswered"))),
+    "duplicates": Figure("", "deliveries that came twice", lambda result: float(result.total("duplicates"))),
+    "out_of_order": Figure("", "deliveries out of order", lambda result: float(result.total("out_of_order"))),
+    "cpu": Figure("us", "server CPU per delivery", lambda result: _value(result.costs.server_cpu_us)),
+    "bytes": Figure("B", "bytes received per delivery", lambda result: _value(result.costs.bytes_down)),
+    "connect": Figure("ms", "median time to connect", _connect_ms),
+    MEMORY: Figure("KiB", "memory per idle connection", lambda result: None),
+}
+
 
 ANY = "*"
 

@@ -1,21 +1,22 @@
 """One transport, one load, two ways to serve it: what each other way costs beside the ordinary one.
 
-Three kinds of pair. `stack`: plain ASGI beside frames written straight to the sockets. `scaled`: several processes
+Four kinds of pair. `stack`: plain ASGI beside frames written straight to the sockets. `scaled`: several processes
 that share their rooms in Redis beside one process with rooms in its memory. `budget`: a server that stamps each event's
-steps beside one that does not.
+steps beside one that does not. `ablation`: a server with one thing changed, either the time for which it collects
+events before it writes (the same on every transport: is its price one of batching?), or compression.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from loadtests.records.schema import Validity
 from loadtests.report import bootstrap
-from loadtests.report.bounds import AtLeast
 from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result
-from loadtests.report.quantity import count, digits, listed, span
+from loadtests.report.quantity import AtLeast, count, digits, listed, span
 from loadtests.report.study import TABLE_KINDS, Study
 
 STACK, SCALED, BUDGET = "stack", "scaled", "budget"
@@ -190,3 +191,79 @@ def _sinks(result: Result) -> set[object]:
 
 def _cpu_us(result: Result) -> float | None:
     return result.costs.server_cpu_us.value if result.costs.server_cpu_us else None
+
+
+ABLATION = "ablation"
+_COLLECTING = "coalesce="
+
+
+def ablations(study: Study) -> list[Pair]:
+    """Return each ablation with the condition that it changes one thing of, in the table's order."""
+    plain = {(r.condition.transport, r.condition.load): r for r in study.results if r.condition.kind != ABLATION}
+    found: list[Pair] = []
+    for other in study.of_kind(ABLATION):
+        base = plain.get((other.condition.transport, other.cells[0].against))
+        if base is not None:
+            found.append(Pair(other.condition.transport, base, other))
+    return found
+
+
+def changed(pair: Pair) -> str:
+    """Name what was changed: the parts of the variant that the plain server did not have."""
+    before = pair.plain.cells[0].variant.split(",")
+    return ", ".join(part for part in pair.other.cells[0].variant.split(",") if part not in before)
+
+
+def packets(result: Result) -> float | None:
+    """Segments in and out per delivery."""
+    return result.costs.packets.value if result.costs.packets else None
+
+
+def bytes_down(result: Result) -> float | None:
+    """Bytes received per delivery."""
+    return result.costs.bytes_down.value if result.costs.bytes_down else None
+
+
+def ablation_sentences(found: Sequence[Pair]) -> tuple[str, ...]:
+    """Say what collecting and compression did, in a sentence each; none for what was not measured."""
+    collecting = sorted((pair for pair in found if changed(pair).startswith(_COLLECTING)), key=_time_ms)
+    said = [_collected(list(group)) for _, group in groupby(collecting, key=_time_ms)]
+    return tuple(filter(None, (*said, *map(_compressed, (pair for pair in found if changed(pair) == "deflate")))))
+
+
+def _time_ms(pair: Pair) -> float:
+    return float(changed(pair).removeprefix(_COLLECTING).removesuffix("ms"))
+
+
+def _collected(found: Sequence[Pair]) -> str:
+    """Say who is cheapest as the servers are, and who once all of them collect for the same time."""
+    known = [pair for pair in found if pair.comparable and pair.plain_cpu_us and pair.other_cpu_us]
+    if len(known) < 2:
+        return ""
+    by_itself = {pair.transport: pair.plain_cpu_us or 0.0 for pair in known}
+    collecting = {pair.transport: pair.other_cpu_us or 0.0 for pair in known}
+    first, then = min(by_itself, key=by_itself.__getitem__), min(collecting, key=collecting.__getitem__)
+    outcome = (
+        f"the order has the same head: the lead of {in_prose(first)} is not one of batching"
+        if first == then
+        else f"{in_prose(then)} is: the lead of {in_prose(first)} was one of batching"
+    )
+    return (
+        f"As the servers are, {in_prose(first)} is the cheapest in CPU per delivery ({_costs(by_itself)}); when all of "
+        f"them collect for {digits(_time_ms(known[0]))} ms, {outcome} ({_costs(collecting)})."
+    )
+
+
+def _costs(by_transport: Mapping[str, float]) -> str:
+    return listed([f"{in_prose(name)} {digits(cost)} µs" for name, cost in by_transport.items()])
+
+
+def _compressed(pair: Pair) -> str:
+    before, after = bytes_down(pair.plain), bytes_down(pair.other)
+    if pair.cpu_ratio is None or not before or not after:
+        return ""
+    return (
+        f"Compression over {in_prose(pair.transport)}: {digits(after / before)} times the bytes for "
+        f"{digits(pair.cpu_ratio)} times the server's CPU. The lab's messages are mostly padding, so the bytes are the "
+        "best that compression can do."
+    )

@@ -122,7 +122,7 @@ def measure(planned: Plan) -> int:
         except Interrupted as reason:
             note = f"{reason} after {len(store.run.cells)} of {len(order)} cells"
         store.update(elapsed_s=time.monotonic() - started_s, note=note)
-    from loadtests.report.conclude import INTERRUPTED, conclude  # pandas and all: only once it has been measured
+    from loadtests.report.conclude import INTERRUPTED, conclude
 
     code = conclude(store.folder, store.finish())
     return INTERRUPTED if note else code

@@ -16,10 +16,9 @@ from pathlib import Path
 from loadtests.evidence.compare import Request, compare
 from loadtests.records import store
 from loadtests.records.errors import LabError, RunError
-from loadtests.report import link_claims
+from loadtests.report import links
 from loadtests.report.conclude import FAILED, INTERRUPTED, OK, SOME_INVALID
-from loadtests.report.link_claims import Promise
-from loadtests.report.link_quality import link_qualities
+from loadtests.report.links import Promise, link_qualities
 from loadtests.report.model import PUSHING
 from loadtests.report.quantity import digits
 from loadtests.report.study import Study, study
@@ -30,8 +29,8 @@ _RUNS = Path("results") / "runs"
 
 def lines(worked_out: Study) -> list[str]:
     """Return one line per link as probed, one per promise, and one on what was lost."""
-    found = link_claims.promises(worked_out)
-    missed = link_claims.counted_out(worked_out)
+    found = links.promises(worked_out)
+    missed = links.counted_out(worked_out)
     return [
         *_probed(worked_out),
         *map(_line, found),
@@ -45,12 +44,12 @@ def holds(worked_out: Study) -> bool:
     A push's promise is the same at each rate: where one of them could not be measured (at forty random arrivals a
     second some come in one read, which makes the cell invalid), the others speak for it.
     """
-    found = link_claims.promises(worked_out)
+    found = links.promises(worked_out)
     shown = {(promise.transport, promise.link) for promise in found if promise.holds}
     return (
         bool(found)
         and all(promise.holds or _is_spoken_for(promise, shown) for promise in found)
-        and not link_claims.counted_out(worked_out)
+        and not links.counted_out(worked_out)
     )
 
 

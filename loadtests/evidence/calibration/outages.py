@@ -11,8 +11,8 @@ from loadtests.evidence.calibration.bounds import Bounds
 from loadtests.evidence.calibration.findings import Floats, Found
 from loadtests.evidence.calibration.trial import Trial
 from loadtests.records.calibration import Check
-from loadtests.report import censored, latency
-from loadtests.report.bounds import AtLeast
+from loadtests.report import latency
+from loadtests.report.quantity import AtLeast
 
 
 def short_freeze(trial: Trial, found: Found, room: int, bounds: Bounds) -> Iterator[Check]:
@@ -62,7 +62,7 @@ def _greatest(trial: Trial, found: Found, room: int) -> float | None:
         latency.measured(pq.read_table(trial.folder / f"{name}.parquet", filters=[("room", "==", room)]).to_pandas())
         for name in ("samples", "publishes")
     )
-    missing = censored.of(found.counts, found.load.subscribers, found.load.rooms, heard, sent)
+    missing = latency.missing_of(found.counts, found.load.subscribers, found.load.rooms, heard, sent)
     ascending = latency.ascending(latency.delivery_latency_ms(latency.timed(heard)), missing.at_least_ms)
     return latency.percentiles(ascending.ms, ascending.exact).max_ms
 

@@ -15,9 +15,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from loadtests.records.schema import Validity
 from loadtests.report import palette
-from loadtests.report.bounds import AtLeast
 from loadtests.report.claims import title
 from loadtests.report.condition import Result
+from loadtests.report.quantity import AtLeast
 from loadtests.report.study import Study
 
 _MAX_NAME = 20

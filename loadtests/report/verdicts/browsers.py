@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from loadtests.records.facts import Api, Facts
 from loadtests.report.quantity import listed
-from loadtests.report.verdicts import refusal
 from loadtests.report.verdicts.evidence import Browser, Evidence
-from loadtests.report.verdicts.limits import SUPPORT_PERCENT
-from loadtests.report.verdicts.ruling import Finding, Rule, Verdict, not_tested
+from loadtests.report.verdicts.ruling import SUPPORT_PERCENT, Finding, Rule, Verdict, not_tested
 
 APIS = {
     "websocket": "websocket",
@@ -88,7 +86,7 @@ def _published(api: Api) -> str:
 
 def _live(evidence: Evidence, api: Api) -> str:
     if api.name == "h2push":
-        refusing = refusal.refusing(evidence)
+        refusing = evidence.refusing_push
         return f"{listed(refusing)} told our server not to push." if refusing else ""
     said = [_said(browser, api) for browser in evidence.browsers if isinstance(browser.found.get(_key(api)), bool)]
     return f"Looked for here: {listed(said)}." if said else ""

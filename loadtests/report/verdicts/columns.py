@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from loadtests.records.schema import Validity
 from loadtests.report import model
-from loadtests.report.bounds import AtLeast
 from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS
-from loadtests.report.condition import Result
-from loadtests.report.cost import Cost
+from loadtests.report.condition import Cost, Result
 from loadtests.report.palette import LOOKS, rank
-from loadtests.report.quantity import UNKNOWN, count, digits
+from loadtests.report.quantity import UNKNOWN, AtLeast, count, digits
 from loadtests.report.verdicts.browsers import APIS, percent
 from loadtests.report.verdicts.delay import EXAMPLE_ONE_WAY_MS, modelled_ms, usable
 from loadtests.report.verdicts.effort import branches, size

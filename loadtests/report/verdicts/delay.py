@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from loadtests.records.schema import Validity
 from loadtests.report import claims, model
-from loadtests.report.bounds import plus
 from loadtests.report.claims import RESOLUTION_MS, Ruling, in_prose
 from loadtests.report.condition import Result
-from loadtests.report.quantity import digits, listed, span
-from loadtests.report.verdicts import refusal
+from loadtests.report.quantity import digits, listed, plus, span
 from loadtests.report.verdicts.evidence import Evidence
 from loadtests.report.verdicts.ruling import Finding, Rule, Verdict, not_tested
 
@@ -29,7 +27,7 @@ def latency(transport: str) -> Rule:
         verdict = overall([result.claim.ruling for result in results])
         condition = _where(results) if verdict is Verdict.TRUE_IF else _would_be(evidence, transport, claimed)
         source = evidence.run
-        if verdict is Verdict.TRUE and transport == "h2push" and (refusing := refusal.refusing(evidence)):
+        if verdict is Verdict.TRUE and transport == "h2push" and (refusing := evidence.refusing_push):
             verdict = Verdict.TRUE_IF
             condition = f"the receiver is a program of your own: {listed(refusing)} told our server not to push"
             source += f"; run {evidence.browser_run.run_id}" if evidence.browser_run else ""

@@ -11,8 +11,7 @@ from loadtests.report.claims import in_prose
 from loadtests.report.quantity import digits, listed
 from loadtests.report.verdicts.delay import usable
 from loadtests.report.verdicts.evidence import Complexity, Evidence, Part
-from loadtests.report.verdicts.limits import EASIER_RATIO
-from loadtests.report.verdicts.ruling import Finding, Rule, Verdict, not_tested
+from loadtests.report.verdicts.ruling import EASIER_RATIO, Finding, Rule, Verdict, not_tested
 
 _MISSING = "No count of this code lies beside this run."
 _COMPARED = ("socketio", "websocket")

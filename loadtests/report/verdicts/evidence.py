@@ -21,6 +21,9 @@ from loadtests.report.study import Study
 
 T = TypeVar("T")
 
+ENABLE_PUSH = "h2push.enable_push"
+"""What the browser told the server in its SETTINGS: 0 refuses (RFC 9113 section 6.5.2)."""
+
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 
 
@@ -149,6 +152,13 @@ class Evidence:
     def browsers(self) -> tuple[Browser, ...]:
         """The browsers that were examined, without those whose examination failed."""
         return _browsers(self.browser_run) if self.browser_run else ()
+
+    @property
+    def refusing_push(self) -> list[str]:
+        """The browsers that told the server not to push; empty where one took it or none was asked."""
+        asked = [browser for browser in self.browsers if browser.found.get(ENABLE_PUSH) is not None]
+        refused = [browser.name.capitalize() for browser in asked if browser.found[ENABLE_PUSH] == 0]
+        return refused if len(refused) == len(asked) else []
 
 
 def gather(study: Study, run_dir: Path, reference: Path = REFERENCE) -> Evidence:

@@ -1,13 +1,16 @@
-"""The guide's sentences that can be tested, in its order, each with its test and its rule."""
+"""The guide's sentences that can be tested, in its order, each with test and rule; what the page shows of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
+from loadtests.records.facts import stale
 from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS, title
-from loadtests.report.quantity import count, listed
-from loadtests.report.verdicts import asking, browsers, delay, duplex, effort, habits, peers, scale
+from loadtests.report.quantity import count, digits, listed
+from loadtests.report.verdicts import browsers, columns, delay, effort, rules, scale
+from loadtests.report.verdicts.browsers import publications
 from loadtests.report.verdicts.evidence import Evidence
 from loadtests.report.verdicts.ruling import Claim, Finding, Verdict
 
@@ -66,14 +69,14 @@ CLAIMS: tuple[Claim, ...] = (
         "What it can do",
         "WebSocket is full-duplex",
         "A message is sent on the very connection on which messages arrive, without a second one.",
-        duplex.full_duplex,
+        rules.full_duplex,
     ),
     Claim(
         "request-response",
         "What it can do",
         "HTTP request-response is dead",
         "Long polling is measured beside the rest: does everything arrive, and fast enough to feel instant?",
-        asking.request_response,
+        rules.request_response,
     ),
     Claim(
         "ease",
@@ -101,9 +104,9 @@ CLAIMS: tuple[Claim, ...] = (
         "Many users",
         "A heartbeat finds dead peers",
         "Clients vanish without a word: their packets are dropped. When does the room say that they left?",
-        peers.heartbeat,
+        rules.heartbeat,
     ),
-    *(Claim(slug, "Security", sentence, tested, habits.habit(fault)) for slug, sentence, fault, tested in _HABITS),
+    *(Claim(slug, "Security", sentence, tested, rules.habit(fault)) for slug, sentence, fault, tested in _HABITS),
 )
 
 
@@ -144,3 +147,47 @@ def summary(found: Iterable[Judged]) -> str:
     }
     parts = [f"{number} {word}" for verdict, word in words.items() if (number := verdicts.count(verdict))]
     return f"Of {count(len(verdicts), 'sentence')} of the guide that can be tested: {listed(parts)}."
+
+
+FAULTS: Mapping[str, str] = {
+    "delivered_twice": "Messages come twice",
+    "second_tab_closes_first": "A second tab closes the first",
+    "rooms_never_freed": "Empty rooms are never freed",
+    "any_user_id": "Anybody can be anybody",
+    "markup_relayed": "Scripts are passed on",
+    "stuck_reader": "One stuck reader holds up all",
+    "malformed_json_kills": "Bad JSON ends the connection",
+    "foreign_origin": "Any web page may connect",
+    "no_rate_limit": "One user may flood a room",
+}
+"""Headings of what the guide's own server is looked at for."""
+
+
+def context(evidence: Evidence) -> Mapping[str, object]:
+    """Return the names that `claims.html.j2` uses."""
+    found = judged(evidence)
+    return {
+        "claimed_transports": columns.transports(evidence),
+        "properties": columns.properties(evidence),
+        "topics": topics(found),
+        "claims_summary": summary(found),
+        "support_note": support_note(evidence),
+        "foil": evidence.foil,
+        "foil_faults": FAULTS,
+    }
+
+
+def support_note(evidence: Evidence) -> str:
+    """Say whose facts the browser column holds, how much they cover, and, by the run's day, whether they are old."""
+    facts = evidence.support
+    if facts is None:
+        return ""
+    text = (
+        f"Browser support: of the usage whose browser version is known ({digits(facts.attributed_percent)} % of all), "
+        f"by {publications(facts)}; caniuse.com's data are under CC BY 4.0."
+    )
+    try:
+        today = date.fromisoformat(evidence.study.run.started_utc[:10])
+    except ValueError:
+        return text
+    return f"{text} {stale(facts, today)}".rstrip()

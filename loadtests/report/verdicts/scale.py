@@ -7,8 +7,7 @@ from loadtests.report import variants
 from loadtests.report.condition import Result
 from loadtests.report.quantity import count, digits
 from loadtests.report.verdicts.evidence import Evidence, Fault
-from loadtests.report.verdicts.limits import CORE_US
-from loadtests.report.verdicts.ruling import Finding, Verdict, not_tested
+from loadtests.report.verdicts.ruling import CORE_US, Finding, Verdict, not_tested
 
 
 def single_server(evidence: Evidence) -> Finding:

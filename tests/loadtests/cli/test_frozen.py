@@ -15,7 +15,7 @@ import psutil
 
 from loadtests.records.schema import Validity
 from loadtests.report import thresholds
-from loadtests.report.bounds import AtLeast
+from loadtests.report.quantity import AtLeast
 from loadtests.report.study import study
 from tests.loadtests.cli.test_compare import only_run, rtlab
 

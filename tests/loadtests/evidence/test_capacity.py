@@ -18,7 +18,7 @@ from loadtests.records.errors import UsageError
 from loadtests.records.schema import PUBLISHES, SAMPLES, TIMELINE, Cell, Counts, Phase, Validity, Verdict
 from loadtests.records.store import RunStore
 from loadtests.report import capacity as brackets
-from loadtests.report.bounds import AtLeast
+from loadtests.report.quantity import AtLeast
 from loadtests.run import plan, targets
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scenario import CellPlan, Scenario, find

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtests.report.report import render
+from loadtests.report.page import render
 from loadtests.report.study import study
 from loadtests.report.verdicts.evidence import gather
 

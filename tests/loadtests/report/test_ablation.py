@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from loadtests.records.schema import Cell, Run
-from loadtests.report import ablation
+from loadtests.report import variants
 from loadtests.report.study import Study, study
 from tests.loadtests.report import synthetic
 from tests.loadtests.report.pages import page_of
@@ -48,8 +48,8 @@ def make(folder: Path, cpu_us: Mapping[str, tuple[float, float]]) -> Study:
 
 
 def test_each_ablation_is_paired_with_what_it_changes(tmp_path: Path) -> None:
-    found = ablation.pairs(make(tmp_path, {"websocket": (10.0, 5.0), "longpoll": (8.0, 6.0)}))
-    assert [(pair.transport, pair.plain.condition.load, ablation.changed(pair), pair.cpu_ratio) for pair in found] == [
+    found = variants.ablations(make(tmp_path, {"websocket": (10.0, 5.0), "longpoll": (8.0, 6.0)}))
+    assert [(pair.transport, pair.plain.condition.load, variants.changed(pair), pair.cpu_ratio) for pair in found] == [
         ("websocket", "50x10", "coalesce=20ms", 0.5),
         ("longpoll", "50x10", "coalesce=20ms", 0.75),
         ("websocket", "50x10", "deflate", 2.0),
@@ -68,7 +68,7 @@ def test_each_ablation_is_paired_with_what_it_changes(tmp_path: Path) -> None:
 def test_whether_a_lead_is_one_of_batching_is_decided_by_the_data(
     cpu_us: dict[str, tuple[float, float]], said: str, tmp_path: Path
 ) -> None:
-    collecting, *compressed = ablation.sentences(ablation.pairs(make(tmp_path, cpu_us)))
+    collecting, *compressed = variants.ablation_sentences(variants.ablations(make(tmp_path, cpu_us)))
     assert "when all of them collect for 20.0 ms" in collecting
     assert said in collecting
     assert compressed[0].startswith(

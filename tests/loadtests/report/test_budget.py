@@ -12,7 +12,7 @@ import pytest
 
 from loadtests.records.schema import STAMPS
 from loadtests.records.store import load
-from loadtests.report import budget, report, sentences
+from loadtests.report import budget, page, sentences
 from loadtests.report.study import study
 from tests.loadtests.report.synthetic import Plan, make_run
 
@@ -75,13 +75,13 @@ def test_a_run_without_stamps_has_no_budget_and_no_section(tmp_path: Path) -> No
     found = study(tmp_path)
     assert found.budgets == ()
     assert sentences.budgets(found) == ""
-    assert "Where the time goes" not in report.write(tmp_path).read_text(encoding="utf-8")
+    assert "Where the time goes" not in page.write(tmp_path).read_text(encoding="utf-8")
 
 
 def test_the_report_draws_and_words_the_budget(tmp_path: Path) -> None:
     make_run(tmp_path, PLAN)
     _stamp(tmp_path, "websocket")
-    page = report.write(tmp_path).read_text(encoding="utf-8")
-    assert "Where the time goes" in page
-    assert "The longest step of a median delivery: its turn over WebSocket" in page
+    text = page.write(tmp_path).read_text(encoding="utf-8")
+    assert "Where the time goes" in text
+    assert "The longest step of a median delivery: its turn over WebSocket" in text
     assert (tmp_path / "charts" / "budget.svg").is_file()

@@ -9,9 +9,11 @@ import pytest
 
 from loadtests.records.calibration import Calibration, Distribution, Omission, SelfTest
 from loadtests.records.errors import RunError
-from loadtests.report import calibrations
-from loadtests.report.charts.calibration import against_itself, coordinated_omission
-from loadtests.report.charts.picture import png
+from loadtests.report import calibration as words
+from loadtests.report import tables
+from loadtests.report.budget import stamped_run
+from loadtests.report.charts.latency import against_itself, coordinated_omission
+from loadtests.report.charts.output import png
 from tests.loadtests.report.synthetic import Plan, make_run
 from tests.loadtests.report.test_calibration import calibration, check, comparison
 
@@ -36,7 +38,7 @@ def put(folder: Path, *made: Calibration) -> None:
 
 def test_three_calibrations_stand_side_by_side(tmp_path: Path) -> None:
     put(tmp_path, *(calibration(checks=(check(found),)) for found in (5.0, 5.05, 9.0)), calibration(omission=OMISSION))
-    frame = calibrations.checks(calibrations.beside(tmp_path))
+    frame = tables.checks(words.beside(tmp_path))
     (row,) = frame.to_dict("records")
     assert [row[f"found {number}"] for number in (1, 2, 3)] == [5.0, 5.05, 9.0]
     assert (row["truth"], row["at most off by"], row["within"]) == (5.0, 0.1, "2 of 3")
@@ -45,29 +47,29 @@ def test_three_calibrations_stand_side_by_side(tmp_path: Path) -> None:
 def test_the_latest_of_each_part_is_taken(tmp_path: Path) -> None:
     later = msgspec.structs.replace(OMISSION, stall_s=2)
     put(tmp_path, calibration(omission=OMISSION), calibration(omission=later), calibration(self_test=SELF_TEST))
-    found = calibrations.beside(tmp_path)
-    assert calibrations.omission(found) == later
-    assert calibrations.self_test(found) == SELF_TEST
-    assert calibrations.weakened(found) is None
+    found = words.beside(tmp_path)
+    assert words.latest(found, lambda each: each.omission) == later
+    assert words.latest(found, lambda each: each.self_test) == SELF_TEST
+    assert words.latest(found, lambda each: each.weakened) is None
 
 
 def test_nothing_beside_a_run_is_no_error_and_what_is_broken_is(tmp_path: Path) -> None:
-    assert calibrations.beside(tmp_path) == ()
-    assert calibrations.checks(()).empty
-    assert calibrations.comparisons(()).empty
+    assert words.beside(tmp_path) == ()
+    assert tables.checks(()).empty
+    assert tables.comparisons(()).empty
     (tmp_path / "calibration.json").write_text("{}")
     with pytest.raises(RunError, match="is not a calibration"):
-        calibrations.beside(tmp_path)
+        words.beside(tmp_path)
 
 
 def test_the_stamped_run_is_the_one_inside_if_there_is_one(tmp_path: Path) -> None:
-    assert calibrations.stamped_run(tmp_path) == tmp_path
+    assert stamped_run(tmp_path) == tmp_path
     make_run(tmp_path / "budget", Plan(loads=(("2x1", 2, 1.0),), fan_out=(), blocks=1))
-    assert calibrations.stamped_run(tmp_path) == tmp_path / "budget"
+    assert stamped_run(tmp_path) == tmp_path / "budget"
 
 
 def test_comparisons_are_told_with_their_interval() -> None:
-    frame = calibrations.comparisons(SELF_TEST.repeats)
+    frame = tables.comparisons(SELF_TEST.repeats)
     assert frame["in words"].tolist() == ["indistinguishable", "different"]
     assert frame["low"].tolist() == [-0.1, 0.1]
 

@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.report import bootstrap, contrasts, export, frames, latency, sentences, table, thresholds
-from loadtests.report.bounds import AtLeast, greatest, plus
-from loadtests.report.charts.ecdf import latency_ecdf
+from loadtests.report import bootstrap, comparison, export, guide_table, latency, sentences, tables, thresholds
+from loadtests.report.charts.latency import latency_ecdf
 from loadtests.report.charts.layout import WIDE, house_style
 from loadtests.report.claims import Ruling, rule
 from loadtests.report.latency import FloatArray
-from loadtests.report.quantity import digits, span
-from loadtests.report.report import write
+from loadtests.report.page import write
+from loadtests.report.quantity import AtLeast, digits, greatest, plus, span
 from loadtests.report.study import Study, study
 from tests.loadtests.report.synthetic import TRUTHS, Plan, make_run
 
@@ -162,13 +161,13 @@ def test_refused_and_unanswered_can_be_held_to(frozen: Study) -> None:
 
 
 def test_every_place_that_shows_a_percentile_shows_the_bound(frozen: Study, folder: Path) -> None:
-    assert ">=" in table.render_text(table.of(frozen))
+    assert ">=" in guide_table.render_text(guide_table.of(frozen))
     page = write(folder, frozen).read_text(encoding="utf-8")
     assert "&gt;= " in page
-    shown = frames.percentiles(frozen)
+    shown = tables.percentiles(frozen)
     assert str(shown.loc[("20x10", "WebSocket"), "max"]).startswith(">= ")
     assert shown["p50"].dtype == np.float64, "a column without bounds stays one of numbers"
-    compared = contrasts.render_text(contrasts.of(frozen, frozen))
+    compared = comparison.render_text(comparison.of(frozen, frozen))
     assert ">= " in compared
     assert "not known: a percentile is only known from below" in compared
 

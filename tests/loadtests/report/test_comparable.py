@@ -7,7 +7,7 @@ import pytest
 
 from loadtests.records.errors import RunError
 from loadtests.records.schema import Run, Value
-from loadtests.report import comparable
+from loadtests.report import comparison
 from tests.loadtests.records.test_store import cell, new_run
 
 SETTINGS: dict[str, Value] = {"deflate": False, "warm_up_s": 1.0}
@@ -25,18 +25,18 @@ def run(settings: dict[str, Value] = SETTINGS, **load: object) -> Run:
 
 
 def test_runs_that_agree_can_be_compared() -> None:
-    assert comparable.require(run(), run()) == ()
+    assert comparison.require_comparable(run(), run()) == ()
 
 
 def test_polling_grids_must_agree_where_both_runs_kept_them() -> None:
-    assert comparable.require(run(), run(poll_interval_s=0.4)) == ()
+    assert comparison.require_comparable(run(), run(poll_interval_s=0.4)) == ()
     with pytest.raises(RunError, match=r"poll_interval_s of sse 5x1 is 0.1 in A and 0.4 in B"):
-        comparable.require(run(poll_interval_s=0.1), run(poll_interval_s=0.4))
+        comparison.require_comparable(run(poll_interval_s=0.1), run(poll_interval_s=0.4))
 
 
 def test_fields_that_are_not_protected_may_differ() -> None:
     other = msgspec.structs.replace(run(), manifest={"settings": SETTINGS, "git": {"commit": "def"}})
-    assert comparable.require(run(), other) == ()
+    assert comparison.require_comparable(run(), other) == ()
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_fields_that_are_not_protected_may_differ() -> None:
 )
 def test_what_differs_is_named(other: Run, said: str) -> None:
     with pytest.raises(RunError, match="can't be compared") as error:
-        comparable.require(run(), other)
+        comparison.require_comparable(run(), other)
     assert said in str(error.value)
 
 
 def test_a_difference_can_be_accepted_by_name_and_no_other_with_it() -> None:
     other = run({"deflate": True, "warm_up_s": 2.0})
     both = {"settings.deflate", "settings.warm_up_s"}
-    assert comparable.require(run(), other, both)[0] == "settings.deflate is False in A and True in B"
+    assert comparison.require_comparable(run(), other, both)[0] == "settings.deflate is False in A and True in B"
     with pytest.raises(RunError, match=r"compared: settings.warm_up_s is 1.0 in A and 2.0 in B$"):
-        comparable.require(run(), other, {"settings.deflate"})
+        comparison.require_comparable(run(), other, {"settings.deflate"})
     with pytest.raises(RunError, match=r"--despite settings.nonsense: allowed are the protected fields: "):
-        comparable.require(run(), other, {"settings.nonsense"})
+        comparison.require_comparable(run(), other, {"settings.nonsense"})

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.cli import reading
-from loadtests.report import contrasts
-from loadtests.report.contrasts import Comparison
+from loadtests.report import comparison
+from loadtests.report.comparison import Comparison
 from tests.loadtests.report import synthetic
 
 PLAN = synthetic.Plan(
@@ -38,24 +38,24 @@ def p50_of(transport: str, compared: tuple[Comparison, ...]) -> Comparison:
 
 
 def test_what_did_not_change_is_indistinguishable(runs: Path) -> None:
-    compared = contrasts.between(runs / "a", runs / "same")
-    assert len(compared) == 2 * len(contrasts.PERCENTS)
+    compared = comparison.between(runs / "a", runs / "same")
+    assert len(compared) == 2 * len(comparison.PERCENTS)
     assert {p50_of(transport, compared).words for transport in ("websocket", "sse")} == {"indistinguishable"}
 
 
 def test_what_was_slowed_down_is_found_by_its_size(runs: Path) -> None:
-    compared = contrasts.between(runs / "a", runs / "slower")
+    compared = comparison.between(runs / "a", runs / "slower")
     difference = p50_of("sse", compared).difference
     assert difference is not None
     assert difference.low_ms < SLOWER_MS < difference.high_ms
     assert p50_of("sse", compared).words.startswith("B is slower by 0.")
-    turned = contrasts.between(runs / "slower", runs / "a")
+    turned = comparison.between(runs / "slower", runs / "a")
     assert p50_of("sse", turned).words.startswith("B is faster by 0.")
     assert p50_of("websocket", compared).words == "indistinguishable"
 
 
 def test_blocks_of_different_runs_are_not_paired(runs: Path) -> None:
-    itself = p50_of("sse", contrasts.between(runs / "a", runs / "a")).difference
+    itself = p50_of("sse", comparison.between(runs / "a", runs / "a")).difference
     assert itself is not None
     assert itself.value_ms == 0
     assert itself.low_ms < 0 < itself.high_ms, "paired with itself it would have no width"
@@ -64,10 +64,10 @@ def test_blocks_of_different_runs_are_not_paired(runs: Path) -> None:
 def test_what_one_run_lacks_or_has_spoilt_is_said(runs: Path, tmp_path: Path) -> None:
     spoilt = {f"{block}-websocket-50x10": "it was spoilt" for block in range(3)}
     synthetic.make_run(tmp_path, replace(PLAN, truths={"websocket": PLAN.truths["websocket"]}, invalid=spoilt))
-    compared = contrasts.between(runs / "a", tmp_path)
+    compared = comparison.between(runs / "a", tmp_path)
     assert p50_of("sse", compared).words == "only in A"
     assert p50_of("websocket", compared).words == "invalid in B"
-    assert p50_of("sse", contrasts.between(tmp_path, runs / "a")).words == "only in B"
+    assert p50_of("sse", comparison.between(tmp_path, runs / "a")).words == "only in B"
 
 
 def test_the_command_shows_both_runs_and_every_condition(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from loadtests.evidence.calibration import links as command
 from loadtests.records.schema import Cell, LinkCheck, Validity
-from loadtests.report import link_claims
-from loadtests.report.link_quality import link_qualities
+from loadtests.report import links
+from loadtests.report.links import link_qualities
 from loadtests.report.study import Study, study
 from tests.loadtests.report.synthetic import Plan, Truth, make_run
 
@@ -63,7 +63,7 @@ def poisson(cell: Cell) -> Cell:
 
 @pytest.mark.parametrize(("latency_ms", "holds"), [(25.3, True), (27.5, False), (22.0, False)])
 def test_a_push_takes_one_transit(linked: Callable[..., Study], latency_ms: float, holds: bool) -> None:
-    (promise,) = link_claims.promises(linked(websocket=latency_ms))
+    (promise,) = links.promises(linked(websocket=latency_ms))
 
     assert promise.expected_ms == 25.0
     assert promise.holds is holds
@@ -73,31 +73,31 @@ def test_what_the_link_itself_is_too_long_is_taken_off(linked: Callable[..., Stu
     made = linked(websocket=26.6)
     late = with_cells(made, lambda cell: msgspec.structs.replace(cell, link_check=check(52.0)))
 
-    assert not link_claims.promises(made)[0].holds
-    (promise,) = link_claims.promises(late)
+    assert not links.promises(made)[0].holds
+    (promise,) = links.promises(late)
     assert promise.holds
-    assert link_claims.link_error_ms(late.results[0]) == pytest.approx(1.0)
+    assert links.link_error_ms(late.results[0]) == pytest.approx(1.0)
 
 
 def test_a_long_poll_is_held_to_its_mean_only_where_arrivals_are_random(linked: Callable[..., Study]) -> None:
     made = linked(longpoll=36.0)
 
-    assert [promise.words for promise in link_claims.promises(made)] == ["slowest: three transits at most"]
-    mean, slowest = link_claims.promises(with_cells(made, poisson))
+    assert [promise.words for promise in links.promises(made)] == ["slowest: three transits at most"]
+    mean, slowest = links.promises(with_cells(made, poisson))
     assert mean.expected_ms == pytest.approx(36.3, abs=0.05)
     assert mean.holds
     assert slowest.holds
 
 
 def test_a_long_poll_that_waits_longer_than_three_transits_breaks_its_promise(linked: Callable[..., Study]) -> None:
-    mean, slowest = link_claims.promises(with_cells(linked(longpoll=82.0), poisson))
+    mean, slowest = links.promises(with_cells(linked(longpoll=82.0), poisson))
 
     assert not mean.holds
     assert not slowest.holds
 
 
 def test_a_short_poll_takes_a_transit_and_half_its_grid(linked: Callable[..., Study]) -> None:
-    (promise,) = link_claims.promises(linked(shortpoll=25.0))
+    (promise,) = links.promises(linked(shortpoll=25.0))
 
     assert promise.expected_ms == 525.0
     assert promise.holds
@@ -106,15 +106,15 @@ def test_a_short_poll_takes_a_transit_and_half_its_grid(linked: Callable[..., St
 def test_a_lossy_link_must_show_a_tail_of_at_least_a_round_trip(linked: Callable[..., Study]) -> None:
     link = "rtt=50ms,loss=2%"
 
-    assert not link_claims.promises(linked(link=link, websocket=26.0))[0].holds
-    assert link_claims.promises(linked(link=link, websocket=80.0))[0].holds
+    assert not links.promises(linked(link=link, websocket=26.0))[0].holds
+    assert links.promises(linked(link=link, websocket=80.0))[0].holds
 
 
 def test_an_invalid_condition_proves_nothing(linked: Callable[..., Study]) -> None:
     made = linked(websocket=25.3)
     spoilt = replace(made, results=tuple(replace(result, validity=Validity.INVALID) for result in made.results))
 
-    (promise,) = link_claims.promises(spoilt)
+    (promise,) = links.promises(spoilt)
 
     assert promise.measured_ms is None
     assert not promise.holds
@@ -123,7 +123,7 @@ def test_an_invalid_condition_proves_nothing(linked: Callable[..., Study]) -> No
 def test_the_loopback_promises_nothing(linked: Callable[..., Study]) -> None:
     made = linked(link="loopback", websocket=0.5)
 
-    assert not link_claims.promises(made)
+    assert not links.promises(made)
     assert not command.holds(made), "nothing measured is nothing shown"
 
 

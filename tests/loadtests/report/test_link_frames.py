@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from loadtests.records.schema import LinkCheck
-from loadtests.report import frontier, link_frames
+from loadtests.report import frontier, tables
 from loadtests.report.study import Study, study
 from tests.loadtests.report.sweep import RATES_PER_S, RTTS_MS, make_sweep
 
@@ -27,7 +27,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def test_a_link_has_a_row_over_all_its_cells(swept: Study) -> None:
-    frame = link_frames.links(swept)
+    frame = tables.links(swept)
 
     assert list(frame.index) == ["rtt=20ms"]
     cells = 2 * len(RATES_PER_S)
@@ -38,19 +38,19 @@ def test_a_link_has_a_row_over_all_its_cells(swept: Study) -> None:
 def test_every_condition_over_a_link_has_its_promise_but_those_of_a_sweep(swept: Study) -> None:
     as_latency = [replace(result, condition=replace(result.condition, kind="latency")) for result in swept.results]
 
-    promised = link_frames.promises(replace(swept, results=tuple(as_latency)))
+    promised = tables.promises(replace(swept, results=tuple(as_latency)))
 
     assert len(promised) == len(RATES_PER_S) * (len(RTTS_MS) - 1) * 2
     assert set(promised["holds"]) <= {True, False}
-    assert link_frames.promises(swept).empty
+    assert tables.promises(swept).empty
 
 
 def test_every_condition_has_its_residual(swept: Study) -> None:
-    assert len(link_frames.residual_causes(swept)) == len(RATES_PER_S) * len(RTTS_MS) * 2
+    assert len(tables.residual_causes(swept)) == len(RATES_PER_S) * len(RTTS_MS) * 2
 
 
 def test_the_map_has_a_row_for_each_budget_and_round_trip(swept: Study) -> None:
-    frame = link_frames.cheapest(swept)
+    frame = tables.cheapest(swept)
 
     assert frame.shape == (len(frontier.BUDGETS_MS) * len(RTTS_MS), len(RATES_PER_S))
     assert frame.loc[(1200.0, 0.0), 10.0] == "Short polling"
@@ -60,5 +60,5 @@ def test_the_map_has_a_row_for_each_budget_and_round_trip(swept: Study) -> None:
 def test_a_run_without_any_of_it_gives_empty_frames(swept: Study) -> None:
     bare = replace(swept, results=(), run=msgspec.structs.replace(swept.run, cells=()))
 
-    for frame in (link_frames.links, link_frames.promises, link_frames.residual_causes, link_frames.cheapest):
+    for frame in (tables.links, tables.promises, tables.residual_causes, tables.cheapest):
         assert frame(bare).empty

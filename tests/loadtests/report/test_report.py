@@ -13,13 +13,13 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from loadtests.report import palette, report, vector
-from loadtests.report.charts.cost import costs
-from loadtests.report.charts.ecdf import latency_ecdf
-from loadtests.report.charts.fan_out import latency_by_fan_out
+from loadtests.report import page as report
+from loadtests.report import palette
+from loadtests.report.charts import output
+from loadtests.report.charts.costs import costs, timeline
+from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
 from loadtests.report.charts.layout import NARROW, WIDE, Layout, house_style
-from loadtests.report.charts.picture import picture
-from loadtests.report.charts.timeline import timeline
+from loadtests.report.charts.output import picture
 from loadtests.report.study import Study, study
 from tests.loadtests.report.pages import page_of
 from tests.loadtests.report.synthetic import TRUTHS, Plan, Truth, make_run
@@ -172,7 +172,7 @@ def test_charts_name_the_run_and_have_units(
     with house_style():
         figure = draw(worked_out, layout)
         assert figure is not None
-        text = vector.svg(figure, "x", "label")
+        text = output.svg(figure, "x", "label")
     assert worked_out.run.run_id in text
     assert re.search(r", ms|µs per|%", text)
 
@@ -227,7 +227,7 @@ def test_a_million_points_make_no_large_drawing(tmp_path: Path) -> None:
     with house_style():
         figure = latency_ecdf(study(tmp_path), WIDE)
         assert figure is not None
-        assert len(vector.svg(figure, "x", "label")) < 100_000
+        assert len(output.svg(figure, "x", "label")) < 100_000
 
 
 def test_the_command_writes_it_or_says_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from loadtests.records.schema import Cell, LinkCheck
-from loadtests.report import residuals
+from loadtests.report import links
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.condition import Condition, Result
 from loadtests.report.latency import Ecdf
-from loadtests.report.residuals import Residual
+from loadtests.report.links import Residual
 from loadtests.report.study import Study, study
 from tests.loadtests.report.synthetic import Plan, Truth, make_run
 
@@ -31,7 +31,7 @@ def made(folder: Path, median_ms: float, link: str, *, subscribers: int = 2, cpu
 
 
 def only(found: Study) -> Residual:
-    (residual,) = residuals.residuals(found)
+    (residual,) = links.residuals(found)
     return residual
 
 
@@ -46,14 +46,14 @@ def test_a_median_as_the_model_has_it_leaves_nothing_to_name(tmp_path: Path) -> 
     residual = only(made(tmp_path, 25.05, "rtt=50ms"))
 
     assert residual.model_ms == 25.0
-    assert residual.cause == residuals.NONE
+    assert residual.cause == links.NO_CAUSE
 
 
 def test_a_link_that_is_too_long_accounts_for_what_is_late(tmp_path: Path) -> None:
     late = made(tmp_path, 28.0, "rtt=50ms")
 
-    assert only(late).cause == residuals.UNEXPLAINED
-    assert only(probed(late, 56.0)).cause == residuals.LINK
+    assert only(late).cause == links.UNEXPLAINED
+    assert only(probed(late, 56.0)).cause == links.LINK_ERROR
     assert only(probed(late, 56.0)).left_ms == pytest.approx(0.0, abs=0.5)
 
 
@@ -61,18 +61,18 @@ def test_a_large_room_accounts_for_what_its_median_receiver_waits(tmp_path: Path
     residual = only(made(tmp_path, 28.0, "rtt=50ms", subscribers=100, cpu_us=60.0))
 
     assert residual.serving_ms == pytest.approx(3.0, rel=0.1)
-    assert residual.cause == residuals.SERVING
+    assert residual.cause == links.SERVING
 
 
 def test_on_a_lossy_link_retransmissions_account_for_the_rest(tmp_path: Path) -> None:
-    assert only(made(tmp_path, 40.0, "rtt=50ms,loss=2%")).cause == residuals.RETRANSMITTED
+    assert only(made(tmp_path, 40.0, "rtt=50ms,loss=2%")).cause == links.RETRANSMITTED
 
 
 def test_on_loopback_what_is_left_is_the_stacks_work(tmp_path: Path) -> None:
     residual = only(made(tmp_path, 2.0, "loopback"))
 
     assert residual.model_ms == 0.0
-    assert residual.cause == residuals.STACK
+    assert residual.cause == links.STACK
 
 
 def test_what_is_too_early_is_no_work_of_the_stack(tmp_path: Path) -> None:
@@ -81,14 +81,14 @@ def test_what_is_too_early_is_no_work_of_the_stack(tmp_path: Path) -> None:
     early = replace(early, results=tuple(replace(result, model=as_if) for result in early.results))
 
     assert only(early).residual_ms == pytest.approx(-58.0)
-    assert only(early).cause == residuals.UNEXPLAINED
+    assert only(early).cause == links.UNEXPLAINED
 
 
 @pytest.mark.parametrize("spoil", [lambda r: replace(r, p50=None), lambda r: replace(r, condition=pigeon(r))])
 def test_without_a_median_or_a_model_there_is_no_residual(tmp_path: Path, spoil: Callable[[Result], Result]) -> None:
     found = made(tmp_path, 2.0, "loopback")
 
-    assert not residuals.residuals(replace(found, results=tuple(map(spoil, found.results))))
+    assert not links.residuals(replace(found, results=tuple(map(spoil, found.results))))
 
 
 def pigeon(result: Result) -> Condition:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.records.schema import Validity
-from loadtests.report import table
+from loadtests.report import guide_table
 from loadtests.report.claims import Ruling
 from loadtests.report.condition import Result
 from loadtests.report.study import Study, study
@@ -68,9 +68,9 @@ def test_an_invalid_cell_is_left_out_of_the_figures_and_said_to_be(tmp_path: Pat
     sse = _result(found, "sse")
     assert [cell.block for cell in sse.used] == [0, 2]
     assert sse.validity is Validity.VALID
-    row = next(row for row in table.of(found) if row.transport == "sse")
+    row = next(row for row in guide_table.of(found) if row.transport == "sse")
     assert (row.left_out, row.cells) == (1, 3)
-    assert "1 of 3 measurements left out: the publisher was late" in table.render_text(table.of(found))
+    assert "1 of 3 measurements left out: the publisher was late" in guide_table.render_text(guide_table.of(found))
 
 
 def test_a_condition_whose_cells_are_all_invalid_gets_no_verdict(tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_one_doubtful_cell_makes_its_condition_doubtful(tmp_path: Path) -> None:
 
 def test_losses_show_in_the_reach(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(truths=SMALL, loads=LOADS, fan_out=(), lose={"0-sse-20x10": 3}))
-    row = next(row for row in table.rows(tmp_path) if row.transport == "sse")
+    row = next(row for row in guide_table.rows(tmp_path) if row.transport == "sse")
     assert (row.lost, row.received, row.expected) == (3, 1797, 1800)
-    assert "99.83 %" in table.render_text([row])
+    assert "99.83 %" in guide_table.render_text([row])
 
 
 def test_user_stamps_are_used_and_said_so_where_there_are_no_kernel_stamps(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_link_brings_the_model_of_the_schedule_that_ran(tmp_path: Path) -> Non
 def test_rows_stand_by_load_then_in_the_fixed_order(tmp_path: Path) -> None:
     loads = (("40x10", 40, 10.0), ("20x10", 20, 10.0))
     make_run(tmp_path, Plan(truths={"zebra": Truth(), "sse": Truth(), "websocket": Truth()}, loads=loads, fan_out=()))
-    found = [(row.load, row.transport) for row in table.rows(tmp_path)]
+    found = [(row.load, row.transport) for row in guide_table.rows(tmp_path)]
     assert found == [(load, t) for load in ("20x10", "40x10") for t in ("websocket", "sse", "zebra")]
 
 
@@ -132,7 +132,7 @@ def test_what_happened_to_connections_stands_on_the_row_also_of_a_valid_one(tmp_
         truths={"websocket": TRUTHS["websocket"], "sse": TRUTHS["sse"]}, loads=LOADS, fan_out=(), blocks=2,
         errors={"0-websocket-20x10": cut, "1-websocket-20x10": {"a": 2}},
     )  # fmt: skip
-    text = table.render_text(table.of(_study(tmp_path, plan)))
+    text = guide_table.render_text(guide_table.of(_study(tmp_path, plan)))
     *_, note = text.splitlines()
     assert note == (
         "● websocket 20x10 is valid: 5 x publication refused: 503; 3 x a; "
@@ -143,8 +143,8 @@ def test_what_happened_to_connections_stands_on_the_row_also_of_a_valid_one(tmp_
 
 def test_a_run_of_idle_connections_alone_has_a_table_of_its_own(tmp_path: Path) -> None:
     found = _study(tmp_path, Plan(truths=SMALL, loads=(), fan_out=(), blocks=1))
-    assert table.of(found) == ()
-    heading, *lines = table.render_memory(found).splitlines()
+    assert guide_table.of(found) == ()
+    heading, *lines = guide_table.render_memory(found).splitlines()
     assert heading.split() == ["transport", "KiB/conn", "lowest", "highest", "cells"]
     assert [line.split()[:2] for line in lines] == [["●", "websocket"], ["●", "sse"]]
     assert all(float(line.split()[2]) == pytest.approx(found.memory[line.split()[1]].value, rel=0.01) for line in lines)
@@ -152,7 +152,7 @@ def test_a_run_of_idle_connections_alone_has_a_table_of_its_own(tmp_path: Path) 
 
 def test_the_terminal_table_is_aligned_and_free_of_control_characters(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(truths={"\x1b[31mred": Truth(), "websocket": Truth()}, loads=LOADS, fan_out=()))
-    text = table.render_text(table.rows(tmp_path))
+    text = guide_table.render_text(guide_table.rows(tmp_path))
     assert "\x1b" not in text
     heading, first, *_ = text.splitlines()
     assert heading.index("claimed") + len("claimed") == first.index("~0 ms") + len("~0 ms")

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from loadtests.report import report
+from loadtests.report import page, tables
 from loadtests.report.quantity import UNKNOWN
 from loadtests.report.study import Study
-from loadtests.report.verdicts import frames, guide, page
+from loadtests.report.verdicts import guide
 from loadtests.report.verdicts.evidence import REFERENCE, Evidence
 from tests.loadtests.report.verdicts import made
 
@@ -34,7 +34,7 @@ class _Text(HTMLParser):
 
 
 def _page(evidence: Evidence) -> str:
-    return report.render(evidence.study, (), evidence)
+    return page.render(evidence.study, (), evidence)
 
 
 def test_every_sentence_stands_there_with_verdict_and_source(worked_out: Study) -> None:
@@ -70,7 +70,7 @@ def test_words_from_evidence_are_text_never_markup(worked_out: Study) -> None:
 @pytest.mark.parametrize(("started", "old"), [("2026-12-01T00:00:00Z", False), ("2039-01-01T00:00:00Z", True)])
 def test_facts_that_were_old_on_the_runs_day_are_called_old(worked_out: Study, started: str, old: bool) -> None:
     run = msgspec.structs.replace(worked_out.run, started_utc=started)
-    note = page.support_note(made.evidence(replace(worked_out, run=run)))
+    note = guide.support_note(made.evidence(replace(worked_out, run=run)))
     assert ("days old" in note) is old
     assert "CC BY 4.0" in note
 
@@ -78,13 +78,13 @@ def test_facts_that_were_old_on_the_runs_day_are_called_old(worked_out: Study, s
 def test_frames_hold_the_same_words_as_the_page(worked_out: Study) -> None:
     evidence = made.evidence(worked_out)
     judged = guide.judged(evidence)
-    assert list(frames.verdicts(judged)["verdict"]) == [str(one.finding.verdict) for one in judged]
-    assert list(frames.reasons(judged)["source"]) == [one.finding.source for one in judged]
+    assert list(tables.verdicts(judged)["verdict"]) == [str(one.finding.verdict) for one in judged]
+    assert list(tables.reasons(judged)["source"]) == [one.finding.source for one in judged]
     size = f"{10 * made.BRANCHES['websocket']} lines with {made.BRANCHES['websocket']} branches (medium)"
-    assert frames.columns(evidence).loc["Complexity", "WebSocket"] == size
+    assert tables.columns(evidence).loc["Complexity", "WebSocket"] == size
     assert evidence.support is not None
-    assert list(frames.support(evidence)["full"]) == [api.share.full for api in evidence.support.apis]
-    assert frames.sources(Evidence(worked_out)).loc["foil.json", "which"] == UNKNOWN
+    assert list(tables.support(evidence)["full"]) == [api.share.full for api in evidence.support.apis]
+    assert tables.sources(Evidence(worked_out)).loc["foil.json", "which"] == UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ async def browser(chromium_path: str) -> AsyncIterator[Browser]:
 async def test_nothing_runs_over_and_nothing_complains(
     worked_out: Study, browser: Browser, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    file = tmp_path / "report.html"
+    file = tmp_path / "guide.html"
     file.write_text(_page(made.evidence(worked_out)), encoding="utf-8")
     opened = await browser.new_page(
         viewport={"width": width, "height": 800}, color_scheme="dark" if scheme == "dark" else "light"
@@ -122,7 +122,7 @@ async def test_nothing_runs_over_and_nothing_complains(
 @pytest.mark.parametrize("width", [1280, 1000, 800, 360])
 async def test_no_card_of_the_committed_report_is_too_narrow_for_what_it_holds(browser: Browser, width: int) -> None:
     opened = await browser.new_page(viewport={"width": width, "height": 800})
-    await opened.goto((REFERENCE / "report.html").as_uri())
+    await opened.goto((REFERENCE / "guide.html").as_uri())
     await opened.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     beyond = """[...document.querySelectorAll("section")]
         .filter(card => card.scrollWidth > card.clientWidth).map(card => card.querySelector("h2")?.textContent)"""

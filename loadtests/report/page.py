@@ -1,6 +1,6 @@
 """Write a run's report: one HTML file that needs nothing else, and the charts as SVG files beside it.
 
-`python -m loadtests.report.report RUN_DIR` does the same from a shell.
+`python -m loadtests.report.page RUN_DIR` does the same from a shell.
 """
 
 from __future__ import annotations
@@ -19,29 +19,25 @@ from loadtests.records import notes, repeats
 from loadtests.records.errors import RunError
 from loadtests.records.schema import Cell, Validity
 from loadtests.report import (
-    ablation,
     calibration,
     capacity,
     claims,
     frontier,
-    link_quality,
+    guide_table,
+    links,
     palette,
     quantity,
-    residuals,
     sentences,
-    table,
     variants,
-    vector,
 )
+from loadtests.report.charts import output
 from loadtests.report.charts.budget import latency_budget
-from loadtests.report.charts.cost import costs
-from loadtests.report.charts.ecdf import latency_ecdf
-from loadtests.report.charts.fan_out import latency_by_fan_out
+from loadtests.report.charts.costs import costs, timeline
 from loadtests.report.charts.frontier import cheapest_in_time
+from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
 from loadtests.report.charts.layout import LAYOUTS, Layout, house_style
-from loadtests.report.charts.timeline import timeline
 from loadtests.report.study import Study, study
-from loadtests.report.verdicts import page
+from loadtests.report.verdicts import guide
 from loadtests.report.verdicts.evidence import Evidence, gather
 
 _NAME = "report.html"
@@ -124,7 +120,7 @@ def write(run_dir: Path, worked_out: Study | None = None) -> Path:
     for chart in charts:
         for layout, drawing in chart.drawings:
             name = chart.slug if layout == LAYOUTS[0].name else f"{chart.slug}-{layout}"
-            (folder / f"{name}.svg").write_text(vector.standalone(str(drawing)), encoding="utf-8")
+            (folder / f"{name}.svg").write_text(output.standalone(str(drawing)), encoding="utf-8")
     path = run_dir / _NAME
     path.write_text(render(worked_out, charts, gather(worked_out, run_dir)), encoding="utf-8")
     return path
@@ -133,7 +129,7 @@ def write(run_dir: Path, worked_out: Study | None = None) -> Path:
 def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> str:
     """Return the page. Every value from the run is escaped; only our own drawings are not."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -144,31 +140,31 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         "title": claims.title,
         "look": lambda transport: palette.look(transport).name,
         "interval": lambda estimate: quantity.span(estimate.low_ms, estimate.high_ms),
-        "claimed": table.claimed,
-        "happened": table.happened,
+        "claimed": guide_table.claimed,
+        "happened": guide_table.happened,
         "in_words": notes.in_words,
         "contrast": sentences.contrast,
         "shares": variants.shares,
     }
-    rows = table.of(worked_out)
+    rows = guide_table.of(worked_out)
     stacks, scaled = variants.stacks(worked_out), variants.scaled(worked_out)
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("page.html.j2").render(
         study=worked_out,
         run=worked_out.run,
         groups=_by_load(rows),
         alarm=not worked_out.run.complete or Validity.INVALID in repeats.outcomes(worked_out.run.cells).values(),
         noted=sorted(filter(_noted, worked_out.run.cells), key=lambda cell: cell.order),
         charts=charts,
-        marks=table.MARKS,
+        marks=guide_table.MARKS,
         state=sentences.state(worked_out),
         headline=sentences.headline(worked_out),
-        residuals=residuals.residuals(worked_out),
-        slack_ms=residuals.SLACK_MS,
-        links=link_quality.link_qualities(worked_out.run),
+        residuals=links.residuals(worked_out),
+        slack_ms=links.SLACK_MS,
+        links=links.link_qualities(worked_out.run),
         five_hundred=sentences.five_hundred(worked_out),
         share=quantity.share,
         calibration=calibration,
-        ablation=ablation,
+        variants=variants,
         capacity=capacity,
         stacks=stacks,
         writes_note=variants.writes_note(stacks),
@@ -178,7 +174,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         guide=[(name, claims.GUIDE_LATENCY_MS[name], *words) for name, words in claims.GUIDE_COLUMNS.items()],
         light=Markup(palette.css_variables(dark=False)),  # noqa: S704  # our own constants
         dark=Markup(palette.css_variables(dark=True)),  # noqa: S704
-        **page.context(evidence),
+        **guide.context(evidence),
     )
 
 
@@ -186,11 +182,11 @@ def _noted(cell: Cell) -> bool:
     return cell.verdict.validity is not Validity.VALID or bool(cell.errors)
 
 
-def _by_load(rows: tuple[table.Row, ...]) -> list[tuple[str, list[table.Row]]]:
+def _by_load(rows: tuple[guide_table.Row, ...]) -> list[tuple[str, list[guide_table.Row]]]:
     loads: dict[str, set[str]] = {}
     for row in rows:
         loads.setdefault(_heading(row), set()).add(row.load)
-    groups: dict[str, list[table.Row]] = {}
+    groups: dict[str, list[guide_table.Row]] = {}
     for row in rows:
         heading = _heading(row)
         # Loads may differ in what the heading leaves out: then their names tell them apart.
@@ -198,7 +194,7 @@ def _by_load(rows: tuple[table.Row, ...]) -> list[tuple[str, list[table.Row]]]:
     return list(groups.items())
 
 
-def _heading(row: table.Row) -> str:
+def _heading(row: guide_table.Row) -> str:
     heading = f"{quantity.count(row.subscribers, 'receiver')}, {row.rate_per_s:g} messages a second"
     return heading if row.link == "loopback" else f"{heading}, link {row.link}"
 
@@ -214,7 +210,7 @@ def _draw(worked_out: Study) -> tuple[Chart, ...]:
             for layout in LAYOUTS:
                 figure = draw(worked_out, layout)
                 if figure is not None:
-                    element = vector.svg(figure, f"{slug}-{layout.name}", f"{heading}. {sentence}")
+                    element = output.svg(figure, f"{slug}-{layout.name}", f"{heading}. {sentence}")
                     drawings.append((layout.name, Markup(element)))  # noqa: S704  # matplotlib escaped the texts
             charts.append(Chart(slug, heading, sentence, reading, tuple(drawings)))
     return tuple(charts)
@@ -222,7 +218,7 @@ def _draw(worked_out: Study) -> tuple[Chart, ...]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the report of the run folder named on the command line; 0, or 1 with a sentence on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.report.report", description=write.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m loadtests.report.page", description=write.__doc__)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     try:
         path = write(parser.parse_args(arguments).run_dir)

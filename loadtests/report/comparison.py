@@ -1,20 +1,70 @@
-"""One run against another, condition by condition: differences of p50 and p99 with their intervals, in words.
+"""One run against another: whether they may be compared, and how p50 and p99 differ, condition by condition.
 
-Whether the two may be compared at all is `loadtests.report.comparable`'s question.
+Two runs may be compared where their protected fields agree, and loads that bear the same name are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtests.records.schema import Validity
+from loadtests.records.errors import RunError
+from loadtests.records.schema import Cell, Run, Validity
 from loadtests.report import bootstrap
 from loadtests.report.bootstrap import BlockedLatency, Difference
 from loadtests.report.condition import Condition, Result
 from loadtests.report.quantity import UNKNOWN, digits, printable, span
 from loadtests.report.study import Study, study
+
+_ABSENT = "nothing"
+
+# Of cells of one name; how long they were measured moves the intervals and not what is measured.
+_LOAD_FIELDS = (
+    "kind", "subscribers", "publishers", "rooms", "rate_per_s", "payload_bytes", "arrivals", "direction", "link",
+    "variant", "poll_interval_s", "poll_wait_s",
+)  # fmt: skip
+
+
+def require_comparable(a: Run, b: Run, despite: Set[str] = frozenset()) -> tuple[str, ...]:
+    """Return in words the differences that `despite` accepts; RunError names each other field in which they differ.
+
+    RunError too for a name in `despite` that is no protected field of either run.
+    """
+    protected = dict.fromkeys((*a.protected, *b.protected))
+    if unknown := sorted(despite - set(protected)):
+        raise RunError(f"--despite {', '.join(unknown)}: allowed are the protected fields: {', '.join(protected)}")
+    differing = {field: words for field in protected if (words := _differing(field, a, b))}
+    refused = [words for field, words in differing.items() if field not in despite]
+    refused += _different_loads(a, b)
+    if refused:
+        raise RunError(f"{a.run_id} and {b.run_id} can't be compared: {'; '.join(refused)}")
+    return tuple(differing.values())
+
+
+def _differing(field: str, a: Run, b: Run) -> str:
+    left, right = _protected_value(a, field), _protected_value(b, field)
+    return "" if left == right else f"{field} is {left} in A and {right} in B"
+
+
+def _protected_value(run: Run, field: str) -> object:
+    section, _, key = field.partition(".")
+    return run.manifest.get(section, {}).get(key, _ABSENT)
+
+
+def _different_loads(a: Run, b: Run) -> Iterator[str]:
+    ours, theirs = _by_name(a), _by_name(b)
+    for name in ours.keys() & theirs.keys():
+        for field in _LOAD_FIELDS:
+            left, right = getattr(ours[name], field), getattr(theirs[name], field)
+            # None: written before there was the field; the setting of the run, which is protected, stands for it.
+            if left != right and None not in (left, right):
+                yield f"{field} of {' '.join(name)} is {left} in A and {right} in B"
+
+
+def _by_name(run: Run) -> Mapping[tuple[str, str], Cell]:
+    return {(cell.transport, cell.load): cell for cell in run.cells}
+
 
 PERCENTS = (50.0, 99.0)
 _HEADINGS = ("transport", "load", "", "A ms", "B ms", "B - A ms [95 %]", "in words", "would have shown")

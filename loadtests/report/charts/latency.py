@@ -1,0 +1,186 @@
+"""Latency, drawn: its distribution, its growth with the room, what a closed loop hides, a transport against itself."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from loadtests.records.calibration import Omission, SelfTest
+from loadtests.records.schema import Validity
+from loadtests.report import model, palette
+from loadtests.report.charts.layout import Layout, legend, mark, plain_log, sign
+from loadtests.report.condition import Result
+from loadtests.report.quantity import count
+from loadtests.report.study import Study
+
+
+def latency_ecdf(study: Study, layout: Layout) -> Figure | None:
+    """Draw, per load and link, the share of deliveries within a time; the model as a dotted line."""
+    results = [r for r in study.tabled if r.percentiles.n]
+    panels = list(dict.fromkeys((r.condition.load, r.condition.link) for r in results))
+    if not panels:
+        return None
+    columns = min(layout.columns, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(layout.width_in, 0.75 + 2.7 * lines))
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    axes = list(grid.flat)
+    for axis, panel in zip(axes, panels, strict=False):
+        here = [r for r in results if (r.condition.load, r.condition.link) == panel]
+        for result in here:
+            _draw_ecdf(axis, result)
+            _draw_model(axis, result)
+        axis.set_title(_panel_title(here))
+        axis.set_xlabel("delivery latency, ms (log)")
+        axis.tick_params(labelbottom=True)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    for row in grid:
+        row[0].set_ylabel("share of deliveries")
+    first = axes[0]
+    first.set_xscale("log")
+    first.set_ylim(-0.02, 1.04)
+    first.set_xlim(left=min(float(r.ecdf.latency_ms[r.ecdf.latency_ms > 0].min(initial=1e3)) for r in results) * 0.9)
+    plain_log(first, "x")
+    first.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
+    legend(figure, results, layout, modelled=True)
+    sign(figure, study)
+    return figure
+
+
+def _draw_ecdf(axis: Axes, result: Result) -> None:
+    look = palette.look(result.condition.transport)
+    hollow = result.validity is Validity.INVALID
+    axis.step(
+        result.ecdf.latency_ms,
+        result.ecdf.fraction,
+        where="post",
+        color=look.light,
+        ls="--" if hollow else "-",
+        alpha=0.6 if hollow else 1,
+    )
+    for estimate, level in ((result.p50, 0.5), (result.p99, 0.99)):
+        if estimate:
+            mark(axis, estimate.value_ms, level, result)
+
+
+def _draw_model(axis: Axes, result: Result) -> None:
+    if result.model:
+        x, y = result.model.latency_ms, result.model.fraction
+        axis.plot(x, y, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
+
+
+def _panel_title(results: list[Result]) -> str:
+    condition = results[0].condition
+    counts = sorted({r.percentiles.n for r in results})
+    n = f"n = {counts[0]:,}" if len(counts) == 1 else f"n = {counts[0]:,} to {counts[-1]:,}"
+    link = "" if condition.link == "loopback" else f", {condition.link}"
+    return f"{count(condition.subscribers, 'receiver')}, {condition.rate_per_s:g}/s{link}; {n}"
+
+
+def latency_by_fan_out(study: Study, layout: Layout) -> Figure | None:
+    """Draw median (with its interval) and p99 against the number of receivers, one line per transport."""
+    results = fan_out_results(study)
+    if len({r.condition.subscribers for r in results}) < 2:
+        return None
+    figure = Figure(figsize=(layout.width_in, 3.7))
+    axis = figure.subplots()
+    for transport in dict.fromkeys(r.condition.transport for r in results):
+        _draw_fan_out(axis, [r for r in results if r.condition.transport == transport])
+    if any(r.condition.transport == "shortpoll" for r in results):
+        one_way_ms = model.link_one_way_ms(results[0].condition.link) or 0.0
+        grid_ms = next(r.poll_interval_ms for r in results if r.condition.transport == "shortpoll")
+        mean = model.short_poll_mean_ms(one_way_ms, grid_ms)
+        axis.axhline(mean, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    sizes = sorted({r.condition.subscribers for r in results})
+    axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    plain_log(axis, "y")
+    axis.set_xlabel(f"subscribers of the room (log), {results[0].condition.rate_per_s:g} messages a second")
+    axis.set_ylabel("delivery latency, ms (log)")
+    legend(figure, results, layout, modelled=True)
+    sign(figure, study)
+    return figure
+
+
+def fan_out_results(study: Study) -> list[Result]:
+    """Results over one link, at the most common rate, whose median can be stated: one per transport and size.
+
+    Short polls are those of the most common grid: another grid is another latency, whatever the size.
+    """
+    usable = [r for r in study.of_kind("latency", "fan-out") if r.p50]
+    if not usable:
+        return []
+    rates = [r.condition.rate_per_s for r in usable]
+    rate, link = max(rates, key=rates.count), usable[0].condition.link
+    usable = [r for r in usable if r.condition.rate_per_s == rate and r.condition.link == link]
+    grids = [r.poll_interval_ms for r in usable if r.condition.transport == "shortpoll"]
+    chosen: dict[tuple[str, int], Result] = {}
+    for result in usable:
+        if result.condition.transport != "shortpoll" or result.poll_interval_ms == max(grids, key=grids.count):
+            chosen.setdefault((result.condition.transport, result.condition.subscribers), result)
+    return sorted(chosen.values(), key=lambda r: (palette.rank(r.condition.transport), r.condition.subscribers))
+
+
+def _draw_fan_out(axis: Axes, results: list[Result]) -> None:
+    look = palette.look(results[0].condition.transport)
+    points = [(r.condition.subscribers, r.p50) for r in results if r.p50]
+    x = [size for size, _ in points]
+    y = [p50.value_ms for _, p50 in points]
+    below = [p50.value_ms - p50.low_ms for _, p50 in points]
+    above = [p50.high_ms - p50.value_ms for _, p50 in points]
+    axis.errorbar(x, y, yerr=[below, above], color=look.light, capsize=2.5, elinewidth=1)
+    tails = [(r.condition.subscribers, r.p99.value_ms) for r in results if r.p99]
+    axis.plot([size for size, _ in tails], [p99 for _, p99 in tails], color=look.light, ls="--", lw=0.9)
+    for result in results:
+        for estimate, size in ((result.p50, 5.5), (result.p99, 3.5)):
+            if estimate:
+                mark(axis, result.condition.subscribers, estimate.value_ms, result, size)
+
+
+def coordinated_omission(found: Omission, layout: Layout) -> Figure:
+    """Draw the share of messages within a time, measured from the schedule and by a closed loop."""
+    figure = Figure(figsize=(layout.width_in, 3.0))
+    axis = figure.subplots()
+    look = palette.look(found.transport)
+    for name, shown, line in (
+        ("from the schedule", found.from_schedule, "-"),
+        ("closed loop: the next waits for the last", found.closed_loop, "--"),
+    ):
+        axis.step(
+            shown.latency_ms,
+            shown.fraction,
+            where="post",
+            color=look.light,
+            ls=line,
+            label=f"{name}, n = {shown.messages}",
+        )
+    axis.set_xscale("log")
+    plain_log(axis, "x")
+    axis.set_ylim(0.7, 1.01)
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
+    axis.set_xlabel(f"latency, ms (log); a stall of {found.stall_s:g} s in {found.measured_s:.0f} s")
+    axis.set_ylabel("share of messages")
+    axis.legend(loc="lower right")
+    return figure
+
+
+def against_itself(found: SelfTest, layout: Layout) -> Figure:
+    """Draw each repeat's difference of medians with its 95 % interval; hollow where it was called different."""
+    shown = (*found.repeats, *found.between)
+    figure = Figure(figsize=(layout.width_in, 1.0 + 0.2 * len(shown)))
+    axis = figure.subplots()
+    axis.axvline(0, color=palette.ink("ink"), lw=0.8)
+    for place, each in enumerate(shown):
+        colour = palette.look(found.transport if place < len(found.repeats) else "other").light
+        axis.plot([each.low_ms, each.high_ms], [place, place], color=colour, lw=1.2, marker="|", ms=5)
+        face = colour if each.indistinguishable else palette.ink("paper")
+        axis.plot([each.difference_ms], [place], ls="none", marker="o", ms=5, mec=colour, mfc=face)
+    axis.set_yticks(range(len(shown)), [each.name for each in shown])
+    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.grid(visible=False, axis="y")
+    axis.set_xlabel(f"difference of medians with its 95 % interval, ms; run {found.run_id}")
+    return figure
