@@ -16,7 +16,7 @@ def test_document_shows_the_reference_bench() -> None:
 
 
 def test_a_bench_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    assert render(tmp_path / "bench").startswith("No reference run is kept")
+    assert render(tmp_path / "bench").startswith("This repository keeps no reference run yet")
 
 
 def test_a_bench_is_shown_with_its_origin_and_memory_where_there_is_one(tmp_path: Path) -> None:
