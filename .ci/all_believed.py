@@ -13,7 +13,7 @@ from pathlib import Path
 from loadtests.records import store
 from loadtests.records.repeats import original
 from loadtests.records.schema import Run, Validity
-from loadtests.run.again import is_spoilt
+from loadtests.run.passes import spoilt_by_environment
 
 
 def faults(runs: Sequence[Run]) -> list[str]:
@@ -21,7 +21,7 @@ def faults(runs: Sequence[Run]) -> list[str]:
     found = [f"{run.run_id}: not complete" for run in runs if not run.complete]
     cells = [cell for run in runs for cell in run.cells]
     believed = {original(cell.id) for cell in cells if cell.verdict.validity is not Validity.INVALID}
-    wrong = [each for each in cells if each.verdict.validity is Validity.INVALID and not is_spoilt(each)]
+    wrong = [each for each in cells if each.verdict.validity is Validity.INVALID and not spoilt_by_environment(each)]
     found += [f"{cell.id}: {'; '.join(cell.verdict.reasons)}" for cell in wrong]
     never = sorted({original(cell.id) for cell in cells} - believed)
     return found + [f"{cell_id}: invalid each time" for cell_id in never]

@@ -11,7 +11,7 @@ import pytest
 from coverage import Coverage
 from coverage.config import CoverageConfig
 
-from loadtests.run.zygote import ZYGOTE
+from loadtests.run.fork_server import FORK_SERVER
 
 CONFIG = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage reaches the processes that tests start."""
@@ -51,7 +51,7 @@ class Tracing:
     def __init__(self) -> None:
         self._coverage = Coverage.current()
         self._on = self._coverage is not None
-        self._zygotes: str | None = None  # what the zygote was started with
+        self._follows: str | None = None  # what the fork server was started with
 
     def set_for(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Follow what the tests of a file are to show."""
@@ -63,9 +63,9 @@ class Tracing:
             minding = CoverageConfig.deserialize(config)
             minding.concurrency = ["thread", "greenlet"]
             monkeypatch.setenv(CONFIG, minding.serialize())
-        if os.environ.get(CONFIG) != self._zygotes:
-            ZYGOTE.close()  # what it forks is followed as it is itself
-            self._zygotes = os.environ.get(CONFIG)
+        if os.environ.get(CONFIG) != self._follows:
+            FORK_SERVER.close()  # what it forks is followed as it is itself
+            self._follows = os.environ.get(CONFIG)
         if self._coverage is not None and self._on is name.startswith(_TESTS_UNSEEN):
             self._on = not self._on
             (self._coverage.start if self._on else self._coverage.stop)()

@@ -22,7 +22,7 @@ from loadtests.records.repeats import SEARCHED
 from loadtests.records.schema import Cell, Run, Validity, Value
 from loadtests.records.store import RunStore
 from loadtests.report.quantity import AtLeast, greatest
-from loadtests.run import again
+from loadtests.run import passes
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scenario import Scenario
 
@@ -169,7 +169,10 @@ class SearchPasses:
         reason = against(cell, p99_ms(cell, folder / "cells" / cell.id), self._slo)
         self._searches[cell.transport].note(cell.rate_per_s, met=not reason)
         if reason:
-            self._reasons[cell.transport], self._server_missed[cell.transport] = reason, not again.is_spoilt(cell)
+            self._reasons[cell.transport], self._server_missed[cell.transport] = (
+                reason,
+                not passes.spoilt_by_environment(cell),
+            )
 
     def _found(self) -> Iterator[tuple[str, Value]]:
         yield "slo_p99_ms", self._slo.p99_ms
@@ -187,7 +190,7 @@ class SearchPasses:
 
 def against(cell: Cell, p99: float | None, slo: Slo) -> str:
     """Return what speaks against a cell having met the objective; empty when it has."""
-    if again.is_spoilt(cell):
+    if passes.spoilt_by_environment(cell):
         return "; ".join(cell.verdict.reasons)
     if cell.counts is None:
         return "; ".join(cell.verdict.reasons)

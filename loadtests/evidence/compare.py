@@ -17,7 +17,7 @@ from loadtests.records.errors import LabError, UsageError
 from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
 from loadtests.run import experiment, foreign, progress, scaling, targets
 from loadtests.run import scenario as scenarios
-from loadtests.run.experiment import Experiment, Outcome
+from loadtests.run.experiment import Experiment, RunOutcome
 from loadtests.run.links import route as routes
 from loadtests.run.plan import PlannedCell
 from loadtests.run.progress import Display
@@ -127,7 +127,7 @@ def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
     return (*targets.select(names), *map(targets.of_foreign, foreign_targets))
 
 
-def _concluded(outcome: Outcome, thresholds: Sequence[Threshold] = ()) -> int:
+def _concluded(outcome: RunOutcome, thresholds: Sequence[Threshold] = ()) -> int:
     from loadtests.report.conclude import INTERRUPTED, conclude
 
     if not outcome.interrupted:

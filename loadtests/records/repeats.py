@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from loadtests.records.schema import Cell, Validity
+from loadtests.records.schema import FROM_THE_BEST, Cell, Validity
 
 SUFFIX = "-again"
 SEARCHED = "capacity"
 """The kind of the cells of a capacity search."""
-
-_FROM_THE_BEST = (Validity.VALID, Validity.DOUBTFUL, Validity.INVALID)
 
 
 def original(cell_id: str) -> str:
@@ -49,7 +47,7 @@ def outcomes(measured: Iterable[Cell]) -> dict[str, Validity]:
     for cell in measured:
         if cell.kind != SEARCHED:
             found, known = cell.verdict.validity, best.get(original(cell.id), Validity.INVALID)
-            best[original(cell.id)] = min(found, known, key=_FROM_THE_BEST.index)
+            best[original(cell.id)] = min(found, known, key=FROM_THE_BEST.index)
     return best
 
 

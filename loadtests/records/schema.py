@@ -109,11 +109,14 @@ class Phase:
 
 
 class Validity(StrEnum):
-    """How far a cell can be believed; the rules are in `loadtests.run.validity`."""
+    """How far a cell can be believed, from the best to the worst; the rules are in `loadtests.run.validity`."""
 
     VALID = "valid"
     DOUBTFUL = "doubtful"
     INVALID = "invalid"
+
+
+FROM_THE_BEST = tuple(Validity)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -152,15 +155,15 @@ class Counts(msgspec.Struct, frozen=True):
 class Costs(msgspec.Struct, frozen=True):
     """What the cell cost; None where it could not be measured here."""
 
-    server_cpu_us_per_delivery: float | None
-    generator_cpu_us_per_delivery: float | None
-    wire_bytes_down_per_delivery: float | None  # TCP_INFO of subscribers: bytes received / deliveries
-    wire_bytes_up_per_delivery: float | None
-    packets_per_delivery: float | None  # segments in and out / deliveries
-    server_kib_per_connection: float | None  # RSS grown / connections (memory cells only)
-    kernel_kib_per_connection: float | None
-    connect_ms_p50: float | None  # TCP connect to `welcome` / first poll answer
-    connect_ms_p99: float | None
+    server_cpu_us_per_delivery: float | None = None
+    generator_cpu_us_per_delivery: float | None = None
+    wire_bytes_down_per_delivery: float | None = None  # TCP_INFO of subscribers: bytes received / deliveries
+    wire_bytes_up_per_delivery: float | None = None
+    packets_per_delivery: float | None = None  # segments in and out / deliveries
+    server_kib_per_connection: float | None = None  # RSS grown / connections (memory cells only)
+    kernel_kib_per_connection: float | None = None
+    connect_ms_p50: float | None = None  # TCP connect to `welcome` / first poll answer
+    connect_ms_p99: float | None = None
 
 
 class Instrument(msgspec.Struct, frozen=True):

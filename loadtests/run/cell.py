@@ -21,7 +21,7 @@ from loadtests.run.generators import Deadline, Generator
 from loadtests.run.links import probe
 from loadtests.run.links import route as routes
 from loadtests.run.links.route import Route
-from loadtests.run.outcome import Memory, Outcome, cell_of, judged
+from loadtests.run.outcome import CellOutcome, Memory, cell_of, judged
 from loadtests.run.plan import PlannedCell
 from loadtests.run.process import Cores
 from loadtests.run.sampler import Sampler
@@ -82,7 +82,7 @@ class _Measurement:
     check: Callable[[], None]
     told: Callable[[Progress], None]
 
-    def run(self) -> Outcome:
+    def run(self) -> CellOutcome:
         """Start a server and measure it; another one if its port was taken before it could listen."""
         attempts_left = _PORT_ATTEMPTS
         while True:
@@ -124,7 +124,7 @@ class _Measurement:
             module=self.bench.generator_module,
         )
 
-    def _measure(self, server: Server | ForeignServer, route: Route) -> Outcome:
+    def _measure(self, server: Server | ForeignServer, route: Route) -> CellOutcome:
         link = self.planned.link
         # Who connects before the server listens tries again later; of several instances all would take the first.
         server.wait_ready(self.check)
@@ -142,7 +142,7 @@ class _Measurement:
         if self.planned.kind == SCALED:
             told = instances.deliveries(HOST, server.port, server.instances, tls=self.planned.target.tls)
             description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
-        outcome = Outcome(result, sampler.readings, description, before, held, found)
+        outcome = CellOutcome(result, sampler.readings, description, before, held, found)
         if isinstance(server, ForeignServer):
             return replace(outcome, forwards=server.forwards, remarks=server.remarks())
         return outcome

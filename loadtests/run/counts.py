@@ -14,10 +14,13 @@ import pyarrow.compute as pc
 
 from loadtests.records.cell_spec import GeneratorResult, Load
 from loadtests.records.schema import ABSENT_NS, Costs, Counts, Instrument, Phase
-from loadtests.run import timeline
+from loadtests.run import sampler
 from loadtests.run.sampler import Reading
 
 Integers = npt.NDArray[np.int64]
+
+TOGETHER_NS = 1_000_000
+"""How late a read may be before its cell is doubtful (`run.validity`, p99 from kernel receive to read)."""
 
 
 def measured(table: pa.Table) -> pa.Table:
@@ -105,7 +108,7 @@ def costs(
     that were due in the phase are one message more or less, 2.5 % of forty.
     """
     deliveries = measured(samples).num_rows
-    server_cpu_ns = timeline.server_cpu_ns(readings, result.measured_from_ns, result.measured_to_ns)
+    server_cpu_ns = sampler.server_cpu_ns(readings, result.measured_from_ns, result.measured_to_ns)
     sockets = result.sockets
     segments = None
     if sockets is not None and sockets.segments_in is not None and sockets.segments_out is not None:
@@ -117,8 +120,6 @@ def costs(
         wire_bytes_down_per_delivery=_per(sockets.bytes_received if sockets else None, result.looked_at),
         wire_bytes_up_per_delivery=_per(sockets.bytes_sent if sockets else None, result.looked_at),
         packets_per_delivery=_per(segments, result.looked_at),
-        server_kib_per_connection=None,
-        kernel_kib_per_connection=None,
         connect_ms_p50=connect_p50,
         connect_ms_p99=connect_p99,
     )
@@ -143,11 +144,6 @@ def memory_costs(
         kernel = objects_kib + max(0.0, held - before) / 2 / connections
     connect_p50, connect_p99 = _connect(result)
     return Costs(
-        server_cpu_us_per_delivery=None,
-        generator_cpu_us_per_delivery=None,
-        wire_bytes_down_per_delivery=None,
-        wire_bytes_up_per_delivery=None,
-        packets_per_delivery=None,
         server_kib_per_connection=_per(server_kib[1] - server_kib[0], connections),
         kernel_kib_per_connection=kernel,
         connect_ms_p50=connect_p50,
@@ -174,12 +170,46 @@ def instrument(
         publish_lateness_ms_p99=_p99((_column(sent, "sent_ns") - _column(sent, "scheduled_ns")) / 1e6),
         hub_lag_ms_p99=result.hub_lag_ms_p99,
         cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else None,
-        foreign_cpu_percent=timeline.foreign_cpu_percent(readings, result.measured_from_ns, result.measured_to_ns),
+        foreign_cpu_percent=sampler.foreign_cpu_percent(readings, result.measured_from_ns, result.measured_to_ns),
         rx_gap_ms_min=_least(gaps_ms),
         transit_ms_min=_least(transit_ms),
         clock_steps=result.clock_steps,
         strangers=int(np.count_nonzero(~ours)),
     )
+
+
+def late_fraction(samples: pa.Table) -> float | None:
+    """Return the fraction of deliveries that shared a read because the reader was late; None without deliveries.
+
+    Of deliveries that share a read only the last one's stamp is known. Random arrivals put some messages closer
+    together than any reader could separate; their stamps are off by no more than their distance. Deliveries that were
+    due more than `TOGETHER_NS` apart and still came in one read waited for the reader.
+    """
+    samples = samples.filter(pc.not_equal(samples["scheduled_ns"], ABSENT_NS))
+    if not samples.num_rows:
+        return None
+    subscriber, read_ns, due_ns, size = (
+        _column(samples, name) for name in ("subscriber", "user_rx_ns", "scheduled_ns", "batch_size")
+    )
+    _, read = np.unique(np.stack([subscriber, read_ns]), axis=1, return_inverse=True)
+    first_ns = np.full(read.max() + 1, np.iinfo(np.int64).max)
+    last_ns = np.full(read.max() + 1, np.iinfo(np.int64).min)
+    np.minimum.at(first_ns, read, due_ns)
+    np.maximum.at(last_ns, read, due_ns)
+    late = (size > 1) & ((last_ns - first_ns)[read] > TOGETHER_NS)
+    return float(late.mean())
+
+
+def drop_batch_stamps(samples: pa.Table) -> pa.Table:
+    """Return `samples` (`SAMPLES`) without the kernel stamps of reads that held several deliveries, for lossy links.
+
+    Behind a lost packet the kernel keeps what follows and hands all of it over when the gap is filled. The read's stamp
+    is then its last packet's, which came before the gap was filled: earlier than anything in the read could be
+    delivered. Python's stamp of the read, late by a fraction of a millisecond, stands for them instead.
+    """
+    stamps = pc.if_else(pc.greater(samples["batch_size"], 1), pa.scalar(ABSENT_NS, pa.int64()), samples["kernel_rx_ns"])
+    index = samples.schema.get_field_index("kernel_rx_ns")
+    return samples.set_column(index, samples.schema.field(index), stamps)
 
 
 def _column(table: pa.Table, name: str) -> Integers:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from loadtests.load.clients import sockets
 from loadtests.records.calibration import Check
 from loadtests.records.errors import Interrupted, LabError
 from loadtests.records.schema import SCHEMA_VERSION, Manifest, Run, Value
 from loadtests.records.store import RunStore
-from loadtests.run import again, manifest, plan
 from loadtests.run import cell as cells
+from loadtests.run import manifest, plan
 from loadtests.run.cell import Bench
+from loadtests.run.passes import REPEATS, Passes, RepeatPasses
 from loadtests.run.plan import PlannedCell
 from loadtests.run.process import available_cores, divide_cores, interruptible, running_on
 from loadtests.run.progress import Display
@@ -37,7 +37,7 @@ class Experiment:
     seed: int
     runs_folder: Path
     bench: Bench = field(default_factory=Bench)
-    passes: int = again.PASSES  # how often cells that only the circumstances spoilt are measured again
+    passes: int = REPEATS  # how often cells that only the environment spoilt are measured again
     checks: Sequence[Check] = ()  # what a calibration before the run found
     sections: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)  # of the manifest, beside its own
 
@@ -47,7 +47,7 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """What came of an experiment."""
 
     folder: Path
@@ -55,29 +55,15 @@ class Outcome:
     interrupted: bool
 
 
-class Rounds(Protocol):
-    """What a run measures: cells by rounds, each drawn from what the rounds before have shown."""
-
-    @property
-    def first(self) -> Sequence[PlannedCell]:
-        """The cells that make the run complete; there may be more."""
-
-    def next(self, store: RunStore) -> Sequence[PlannedCell]:
-        """Return the cells of the next round; none when the run is done."""
-
-    def reached(self, run: Run) -> str:
-        """Say how far the run got, if it ends now: `after 3 of 8 cells; …`."""
-
-
 def conduct(
-    experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Display], rounds: Rounds | None = None
-) -> Outcome:
+    experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Display], passes: Passes | None = None
+) -> RunOutcome:
     """Run the experiment; LabError if it can't start, Ctrl-C ends it early with the finished cells kept.
 
-    Without `rounds` it is the experiment's cells, then those measured again that the circumstances spoilt.
+    Without `passes` these are the experiment's cells, then those of them that the environment spoilt.
     """
-    rounds = again.OnceMore(experiment.cells(), experiment.passes) if rounds is None else rounds
-    planned = rounds.first
+    passes = RepeatPasses(experiment.cells(), experiment.passes) if passes is None else passes
+    planned = passes.first
     _raise_open_files(max(cell.load.subscribers for cell in planned))
     started = time.monotonic()
     environment = manifest.collect(_settings(experiment), experiment.seed)
@@ -87,15 +73,15 @@ def conduct(
     # The lab itself stays off the server's core.
     with interruptible() as check, running_on(experiment.bench.cores.generator):
         try:
-            while todo := rounds.next(store):
+            while todo := passes.next(store):
                 _measure(todo, experiment.bench, store, check, show, started)
         except Interrupted as reason:
             interrupted = True
-            store.update(elapsed_s=time.monotonic() - started, note=f"{reason} {rounds.reached(store.run)}")
+            store.update(elapsed_s=time.monotonic() - started, note=f"{reason} {passes.reached(store.run)}")
         finally:
             store.describe("servers", _servers(store.run))
             run = store.finish()
-    return Outcome(store.folder, run, interrupted)
+    return RunOutcome(store.folder, run, interrupted)
 
 
 def _measure(

@@ -14,7 +14,7 @@ import msgspec
 
 from loadtests.records.cell_spec import GeneratorResult, Progress
 from loadtests.records.errors import GeneratorError
-from loadtests.run.zygote import ZYGOTE
+from loadtests.run.fork_server import FORK_SERVER
 
 MODULE = ("loadtests.load.users.generator",)
 """A module with `main`, and the arguments that precede the spec and the folder."""
@@ -42,7 +42,7 @@ class Generator:
         spec_file = folder / "spec.json"
         spec_file.write_bytes(msgspec.json.encode(spec))
         name, *arguments = module
-        self._child = ZYGOTE.fork(name, [*arguments, str(spec_file), str(folder)], log=log, on_cores=on_cores)
+        self._child = FORK_SERVER.fork(name, [*arguments, str(spec_file), str(folder)], log=log, on_cores=on_cores)
         self._lines = b""
         self._ended = False
         os.set_blocking(self._child.output.fileno(), False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +11,30 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loadtests.records.cell_spec import GeneratorResult
-from loadtests.records.errors import GeneratorError
+from loadtests.records.cell_spec import CellSpec, GeneratorResult
+from loadtests.records.errors import GeneratorError, ServerError
 from loadtests.records.link_spec import LOOPBACK
-from loadtests.records.schema import PUBLISHES, SAMPLES, Cell, Costs, Counts, Instrument, LinkCheck, Verdict
-from loadtests.run import batches, counts, held_back, link_validity, procfs, stamps, timeline, validity
+from loadtests.records.schema import (
+    ABSENT_NS,
+    PUBLISHES,
+    SAMPLES,
+    STAMPS,
+    Cell,
+    Costs,
+    Counts,
+    Instrument,
+    LinkCheck,
+    Verdict,
+)
+from loadtests.run import counts, procfs, validity
 from loadtests.run.plan import PlannedCell
-from loadtests.run.sampler import Reading
+from loadtests.run.sampler import Reading, timeline
 
+_STEPS = ("accepted_ns", "appended_ns", "heard_ns", "writing_ns", "written_ns")
 _OF_THE_SERVER = ("server_cpu_us_per_delivery", "server_kib_per_connection", "kernel_kib_per_connection")
+
+
+_Event = tuple[int, int]  # room, offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +46,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CellOutcome:
     """What a cell that got through left behind."""
 
     result: GeneratorResult
@@ -43,12 +59,14 @@ class Outcome:
     remarks: tuple[str, ...] = ()  # each makes the cell doubtful
 
 
-def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: str) -> tuple[Cell, dict[str, pa.Table]]:
+def judged(
+    planned: PlannedCell, outcome: CellOutcome, folder: Path, started_utc: str
+) -> tuple[Cell, dict[str, pa.Table]]:
     """Return the cell with its verdict, and its tables; `folder` holds what the generator left. GeneratorError."""
     result, readings = outcome.result, outcome.readings
     lossy = planned.link is not None and planned.link.loss_percent > 0
     samples = _table(folder / "samples.parquet", SAMPLES)
-    samples = held_back.unstamped(samples) if lossy else samples
+    samples = counts.drop_batch_stamps(samples) if lossy else samples
     publishes = _table(folder / "publishes.parquet", PUBLISHES)
     if outcome.held is not None:
         found, health = None, None
@@ -62,23 +80,22 @@ def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: st
         found = counts.count(samples, publishes, planned.load, result)
         health = counts.instrument(samples, publishes, result, readings)
         if planned.load.arrivals == "poisson":
-            together = batches.late_fraction(counts.measured(samples))
+            together = counts.late_fraction(counts.measured(samples))
             health = msgspec.structs.replace(health, batched_fraction=together)
         spent = counts.costs(samples, result, readings)
     verdict = validity.judge(
         found,
         health,
-        # What TCP held back comes in one read; so does what the server was told to collect.
+        # TCP hands over what followed a lost packet in one read; so does a server that coalesces.
         pushes=planned.target.pushes and not lossy and not planned.coalesce_ms,
         connected=result.subscribers_connected,
         subscribers=planned.load.subscribers,
         idle=outcome.held is not None,
+        remarks=outcome.remarks,
+        link=outcome.link_check,
     )
     if outcome.forwards:
         spent = msgspec.structs.replace(spent, **dict.fromkeys(_OF_THE_SERVER))
-    verdict = validity.doubted(verdict, outcome.remarks)
-    if outcome.link_check is not None:
-        verdict = link_validity.judged(verdict, outcome.link_check)
     cell = cell_of(
         planned,
         verdict,
@@ -93,10 +110,10 @@ def judged(planned: PlannedCell, outcome: Outcome, folder: Path, started_utc: st
     tables = {
         "samples": samples,
         "publishes": publishes,
-        "timeline": timeline.table(planned.id, readings, result),
+        "timeline": timeline(planned.id, readings, result),
     }
     if planned.stamps:
-        tables["stamps"] = stamps.table(planned.id, folder)
+        tables["stamps"] = stamp_table(planned.id, folder)
     return cell, tables
 
 
@@ -151,3 +168,46 @@ def cell_of(
         poll_wait_s=load.poll_wait_s,
         errors=dict(errors or {}),
     )
+
+
+def stamp_table(cell: str, folder: Path) -> pa.Table:
+    """Return the rows (`STAMPS`) of `folder/stamps-*.csv`; rooms are known by `folder/spec.json`.
+
+    Of several instances each step is that of the one that took it first, the last write that of the last. Raises
+    ServerError where there is no such file, or it is none.
+    """
+    rooms = msgspec.json.decode((folder / "spec.json").read_bytes(), type=CellSpec).room_names
+    files = sorted(folder.glob("stamps-*.csv"))
+    if not files:
+        raise ServerError("the server was told to stamp, and left no stamps")
+    joined: dict[_Event, dict[str, int]] = {}
+    for file in files:
+        try:
+            for event, steps in _rows(file, rooms):
+                joined[event] = _first(joined[event], steps) if event in joined else steps
+        except (KeyError, ValueError) as error:
+            raise ServerError(f"{file.name} holds no stamps: {error}") from None
+    events = sorted(joined)
+    columns = {
+        "cell": [cell] * len(events),
+        "room": [room for room, _ in events],
+        "offset": [offset for _, offset in events],
+        **{step: [joined[event][step] for event in events] for step in _STEPS},
+    }
+    return pa.table(columns, schema=STAMPS)
+
+
+def _rows(file: Path, rooms: tuple[str, ...]) -> Iterator[tuple[_Event, dict[str, int]]]:
+    with file.open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            if row["room"] in rooms:
+                event = rooms.index(row["room"]), int(row["offset"])
+                yield event, {step: int(row[step]) for step in _STEPS}
+
+
+def _first(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    joined = {}
+    for step in _STEPS:
+        taken = [steps[step] for steps in (one, other) if steps[step] != ABSENT_NS]
+        joined[step] = (max if step == "written_ns" else min)(taken, default=ABSENT_NS)
+    return joined

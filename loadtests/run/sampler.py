@@ -1,18 +1,23 @@
-"""Samples server, generator and machine while a cell runs, in a thread of the lab."""
+"""Samples server, generator and machine while a cell runs, in a thread; the timeline and CPU per phase from that."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
 
+import numpy as np
+import pyarrow as pa
+
+from loadtests.records.cell_spec import GeneratorResult, GeneratorSecond
+from loadtests.records.schema import TIMELINE, Phase
 from loadtests.run import procfs
 
+_SECOND_NS = 1_000_000_000
 _TICK_S = 0.25
 TICKS_PER_SCRAPE = 4
 """Only CPU clocks are read at each tick. /metrics costs the server about a millisecond, and each file of /proc a tenth
@@ -33,7 +38,7 @@ class Reading:
     server_outbox_bytes: int = -1  # likewise
 
 
-class Sampler:
+class Sampler(AbstractContextManager["Sampler"]):
     """A thread that takes a `Reading` every quarter of a second until it is left."""
 
     def __init__(
@@ -55,13 +60,11 @@ class Sampler:
         """What was read so far, in order of time."""
         return tuple(self._readings)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Sampler:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(10.0)
 
@@ -104,3 +107,75 @@ def _stand_back() -> None:
     if hasattr(os, "SCHED_IDLE"):
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def timeline(cell: str, readings: Sequence[Reading], result: GeneratorResult) -> pa.Table:
+    """Return one row per second (`TIMELINE`): rates between readings a second apart, memory at its end."""
+    rows: list[dict[str, object]] = []
+    for before, after in itertools.pairwise(_each_second(readings)):
+        second_ns = after.t_ns - before.t_ns
+        server = _percent(after.server_cpu_ns - before.server_cpu_ns, second_ns)
+        generator = _percent(after.generator_cpu_ns - before.generator_cpu_ns, second_ns)
+        busy = _percent(after.machine_busy_ns - before.machine_busy_ns, second_ns)
+        row = {
+            "cell": cell,
+            "t_ns": after.t_ns,
+            "phase": _phase(after.t_ns, result),
+            "server_cpu_percent": server,
+            "server_rss_kib": after.server_rss_kib,
+            "server_connections": after.server_connections,
+            "server_outbox_bytes": after.server_outbox_bytes,
+            "generator_cpu_percent": generator,
+            "generator_rss_kib": after.generator_rss_kib,
+            "generator_lag_ms": _lag_ms(before.t_ns, after.t_ns, result.seconds),
+            "foreign_cpu_percent": max(0.0, busy - server - generator),
+        }
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=TIMELINE)
+
+
+def _each_second(readings: Sequence[Reading]) -> list[Reading]:
+    """Keep the readings a second apart: those with a scrape, or as many if /metrics never answered."""
+    scraped = [reading for reading in readings if reading.server_connections >= 0]
+    return scraped if len(scraped) > 1 else list(readings[::TICKS_PER_SCRAPE])
+
+
+def _percent(used_ns: int, of_ns: int) -> float:
+    return 100.0 * max(0, used_ns) / of_ns if of_ns > 0 else 0.0
+
+
+def _phase(t_ns: int, result: GeneratorResult) -> int:
+    measured = result.measured_from_ns < t_ns <= result.measured_to_ns
+    return Phase.MEASURED if measured else Phase.WARM_UP
+
+
+def _lag_ms(from_ns: int, to_ns: int, seconds: Sequence[GeneratorSecond]) -> float:
+    """Return the worst lag the generator told within the second; NaN if it told none."""
+    return max((second.lag_ms for second in seconds if from_ns < second.t_ns <= to_ns), default=float("nan"))
+
+
+def server_cpu_ns(readings: Sequence[Reading], from_ns: int, to_ns: int) -> float | None:
+    """Return the server's CPU between two instants, interpolated between readings.
+
+    None without readings around, and where no process of the server could be seen.
+    """
+    if not any(reading.server_cpu_ns for reading in readings):
+        return None
+    return _between(readings, from_ns, to_ns, [float(reading.server_cpu_ns) for reading in readings])
+
+
+def foreign_cpu_percent(readings: Sequence[Reading], from_ns: int, to_ns: int) -> float | None:
+    """Return what neither server nor generator used between two instants, of one core; None without readings."""
+    whole = [reading for reading in readings if reading.machine_busy_ns >= 0]
+    foreign = [float(reading.machine_busy_ns - reading.server_cpu_ns - reading.generator_cpu_ns) for reading in whole]
+    used = _between(whole, from_ns, to_ns, foreign)
+    return None if used is None else max(0.0, 100.0 * used / (to_ns - from_ns))
+
+
+def _between(readings: Sequence[Reading], from_ns: int, to_ns: int, cumulative: Sequence[float]) -> float | None:
+    times = [reading.t_ns for reading in readings]
+    # A reading is up to a second from the next: as much may lie outside.
+    if len(times) < 2 or to_ns <= from_ns or times[0] > from_ns or times[-1] < to_ns - _SECOND_NS:
+        return None
+    at_from, at_to = np.interp([from_ns, to_ns], times, cumulative)
+    return float(at_to - at_from)

@@ -10,37 +10,32 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtests.records.schema import Counts, Instrument, Validity, Verdict
+from loadtests.records.schema import FROM_THE_BEST, Counts, Instrument, LinkCheck, Validity, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A bound on one figure of the instrument's health."""
+    """Limits of one figure of the instrument's health."""
 
-    figure: str  # key of `_figures`
+    figure: str  # attribute of `Instrument`
     words: str
     unit: str
     doubtful_above: float
     invalid_above: float = math.inf
     pushes_only: bool = False  # polls answer with batches by design
-
-    def judge(self, value: float) -> tuple[Validity, str]:
-        """Return the validity that `value` allows, and the reason in words (empty when valid)."""
-        for validity, limit in ((Validity.INVALID, self.invalid_above), (Validity.DOUBTFUL, self.doubtful_above)):
-            if value > limit:
-                return validity, f"{self.words} is {value:.3g}{self.unit}, more than {limit:g}{self.unit}"
-        return Validity.VALID, ""
+    scale: float = 1.0  # from the attribute to `unit`
 
 
 THRESHOLDS: tuple[Threshold, ...] = (
     Threshold("rx_gap_ms_p99", "p99 from kernel receive to read", " ms", doubtful_above=1, invalid_above=5),
     Threshold(
-        "batched_percent",
+        "batched_fraction",
         "the share of deliveries read together with another of their socket",
         " %",
         doubtful_above=1,
         invalid_above=1,
         pushes_only=True,
+        scale=100.0,
     ),
     Threshold("publish_lateness_ms_p99", "publisher lateness p99", " ms", doubtful_above=1, invalid_above=1),
     Threshold("hub_lag_ms_p99", "generator hub lag p99", " ms", doubtful_above=2),
@@ -54,7 +49,14 @@ UNANSWERED_PERCENT = 1.0
 CLOCK_ERROR_MS = 0.01
 """How far a later stamp may lie before an earlier one: the lab's own resolution. Beyond, a clock was wrong."""
 
-_WORSE = {Validity.VALID: 0, Validity.DOUBTFUL: 1, Validity.INVALID: 2}
+LINK_DOUBTFUL_MS, LINK_DOUBTFUL_SHARE = 1.0, 0.02
+LINK_INVALID_MS, LINK_INVALID_SHARE = 5.0, 0.1
+LINK_JITTER_SHARE = 0.5
+"""How far a link's median round trip may be off: absolute, plus a share of it, plus a share of the link's own jitter,
+of which a short probe sees only a part."""
+
+LINK_STANDARD_ERRORS = 4.0
+"""How far the probes' losses may be off what the asked loss gives over both directions."""
 
 
 def judge(
@@ -64,16 +66,15 @@ def judge(
     pushes: bool,
     connected: int,
     subscribers: int,
-    failure: str = "",
     idle: bool = False,
+    remarks: Sequence[str] = (),
+    link: LinkCheck | None = None,
 ) -> Verdict:
-    """Return the verdict over one cell.
+    """Return the verdict over one cell: the worst that one rule gives, and the reasons of all of them.
 
-    `failure` says why the cell never got through; `idle` marks cells in which nothing is published on purpose: what
-    they measure is memory, which neither a busy neighbour nor a late reader moves.
+    `idle` marks cells in which nothing is published on purpose: what they measure is memory, which neither a busy
+    neighbour nor a late reader moves. Each of the `remarks` makes a cell doubtful. `link` is None on the loopback.
     """
-    if failure:
-        return Verdict(Validity.INVALID, (failure,))
     reasons: list[tuple[Validity, str]] = []
     if connected < subscribers:
         reasons.append((Validity.INVALID, f"only {connected} of {subscribers} subscribers connected"))
@@ -82,16 +83,11 @@ def judge(
         if instrument is not None:
             reasons += _judge_instrument(instrument, pushes=pushes)
             reasons += _judge_clocks(instrument, received=0 if counts is None else counts.received)
-    worst = max((validity for validity, _ in reasons), key=_WORSE.__getitem__, default=Validity.VALID)
+    reasons += ((Validity.DOUBTFUL, remark) for remark in remarks)
+    if link is not None:
+        reasons += _judge_link(link)
+    worst = max((validity for validity, _ in reasons), key=FROM_THE_BEST.index, default=Validity.VALID)
     return Verdict(worst, tuple(reason for _, reason in reasons))
-
-
-def doubted(verdict: Verdict, remarks: Sequence[str]) -> Verdict:
-    """Return the verdict with further reasons, each of which makes a cell doubtful at least."""
-    if not remarks:
-        return verdict
-    worst = max(verdict.validity, Validity.DOUBTFUL, key=_WORSE.__getitem__)
-    return Verdict(worst, (*verdict.reasons, *remarks))
 
 
 def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
@@ -130,16 +126,18 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
 def _judge_instrument(instrument: Instrument, *, pushes: bool) -> Iterator[tuple[Validity, str]]:
     if instrument.clock != "kernel":
         yield Validity.DOUBTFUL, "no kernel receive stamps here: latencies hold Python's own wake-up"
-    figures = _figures(instrument)
     for threshold in THRESHOLDS:
-        if threshold.pushes_only and not pushes:
+        value, unit = getattr(instrument, threshold.figure), threshold.unit
+        if value is None or (threshold.pushes_only and not pushes):
             continue
-        value = figures[threshold.figure]
-        if value is None:
-            continue
-        validity, reason = threshold.judge(value)
-        if validity is not Validity.VALID:
-            yield validity, reason
+        value *= threshold.scale
+        for validity, limit in (
+            (Validity.INVALID, threshold.invalid_above),
+            (Validity.DOUBTFUL, threshold.doubtful_above),
+        ):
+            if value > limit:
+                yield validity, f"{threshold.words} is {value:.3g}{unit}, more than {limit:g}{unit}"
+                break
 
 
 def _judge_clocks(instrument: Instrument, received: int) -> Iterator[tuple[Validity, str]]:
@@ -159,14 +157,25 @@ def _judge_clocks(instrument: Instrument, received: int) -> Iterator[tuple[Valid
         yield validity, f"{instrument.strangers} deliveries have no latency: another clock stamped their publication"
 
 
-def _figures(instrument: Instrument) -> dict[str, float | None]:
-    """Return the figures that the thresholds are put on; None where a figure could not be had."""
-    batched = instrument.batched_fraction
-    return {
-        "rx_gap_ms_p99": instrument.rx_gap_ms_p99,
-        "batched_percent": None if batched is None else 100.0 * batched,
-        "publish_lateness_ms_p99": instrument.publish_lateness_ms_p99,
-        "hub_lag_ms_p99": instrument.hub_lag_ms_p99,
-        "cpu_percent": instrument.cpu_percent,
-        "foreign_cpu_percent": instrument.foreign_cpu_percent,
-    }
+def _judge_link(check: LinkCheck) -> Iterator[tuple[Validity, str]]:
+    if check.rtt_ms_p50 is None:
+        yield Validity.INVALID, f"none of {check.probes} probes came back over the link"
+        return
+    asked_ms, off_ms = check.asked_rtt_ms, abs(check.rtt_ms_p50 - check.asked_rtt_ms)
+    spread_ms = LINK_JITTER_SHARE * check.asked_jitter_ms
+    for validity, limit_ms in (
+        (Validity.INVALID, LINK_INVALID_MS + LINK_INVALID_SHARE * asked_ms + 2 * spread_ms),
+        (Validity.DOUBTFUL, LINK_DOUBTFUL_MS + LINK_DOUBTFUL_SHARE * asked_ms + spread_ms),
+    ):
+        if off_ms > limit_ms:
+            yield (
+                validity,
+                f"the link's median round trip is {check.rtt_ms_p50:.3g} ms instead of {asked_ms:g} ms, "
+                f"more than {limit_ms:.3g} ms off",
+            )
+            break
+    lost = check.probes - check.answered
+    chance = 1 - (1 - check.asked_loss_percent / 100) ** 2
+    expected = check.probes * chance
+    if abs(lost - expected) > LINK_STANDARD_ERRORS * math.sqrt(expected * (1 - chance)):
+        yield Validity.DOUBTFUL, f"{lost} of {check.probes} probes were lost on the link, where {expected:.3g} were due"

@@ -22,11 +22,11 @@ from typing import Self
 import psutil
 
 from loadtests.records.errors import LinkError
+from loadtests.records.link_spec import QUEUE_PACKETS, Link
 
 PROGRAMS = ("ip", "nsenter", "setpriv", "unshare")
 MOST = 200  # namespaces at a time, of all labs on this machine
 DIES_WITH_LAB = ("setpriv", "--pdeathsig", "KILL")
-_QUEUE_PACKETS = 10_000
 _TIMEOUT_S = 10.0
 _DEVICES = Path("/sys/class/net")
 _STEM = "rtlab"
@@ -149,4 +149,30 @@ def run(command: Sequence[str], stdin: str = "") -> None:
 
 
 def _addressed(device: str, ours: str, theirs: str) -> str:
-    return f"addr add {ours} peer {theirs} dev {device}\nlink set {device} txqueuelen {_QUEUE_PACKETS} up\n"
+    return f"addr add {ours} peer {theirs} dev {device}\nlink set {device} txqueuelen {QUEUE_PACKETS} up\n"
+
+
+def lay_netem(namespace: Namespace, link: Link) -> None:
+    """Make the far way of `namespace` a pair of devices with netem on both; LinkError where the kernel has none.
+
+    netem is the kernel's own emulation. Delay, loss and rate are put on each end's way out. Unlike the lab's own
+    directions its jitter is drawn per packet, and reorders packets that lie closer together than that.
+    """
+    device = namespace.far_device
+    run(("ip", "link", "add", device, "type", "veth", "peer", "name", device, "netns", str(namespace.holder)))
+    # One packet at a time: netem delays and drops what it is given, and an unsplit burst would count as one.
+    whole = ("ip", "link", "set", device, "gso_max_segs", "1")
+    run(whole)
+    namespace.inside(*whole)
+    namespace.address_far()
+    discipline = ("tc", "qdisc", "add", "dev", device, "root", "netem", *netem_arguments(link))
+    run(discipline)
+    namespace.inside(*discipline)
+
+
+def netem_arguments(link: Link) -> tuple[str, ...]:
+    """Return netem's parameters for one direction of `link`."""
+    jitter = (f"{link.jitter_ms / 2:g}ms",) if link.jitter_ms else ()
+    loss = ("loss", f"{link.loss_percent:g}%") if link.loss_percent else ()
+    rate = ("rate", f"{round(link.rate_mbit * 1000)}kbit") if link.rate_mbit else ()
+    return ("limit", str(QUEUE_PACKETS), "delay", f"{link.one_way_ms:g}ms", *jitter, *loss, *rate)

@@ -19,16 +19,16 @@ from collections.abc import Callable
 
 from loadtests.load.users.kernel_calls import HAS_TIMERFD, TimerFd
 from loadtests.records.link_spec import parse
-from loadtests.run.links.lane import Lane
+from loadtests.run.links.direction import Direction
 
 HOST = "127.0.0.1"
 
 
 class Delayed:
-    """Runs what it is given after the lane's delay, in order; wakes by a timerfd, since asyncio rounds up to 1 ms."""
+    """Runs calls after the direction's delay, in order; wakes by a timerfd, since asyncio rounds up to 1 ms."""
 
-    def __init__(self, lane: Lane, loop: asyncio.AbstractEventLoop) -> None:
-        self._lane = lane
+    def __init__(self, direction: Direction, loop: asyncio.AbstractEventLoop) -> None:
+        self._direction = direction
         self._loop = loop
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()  # due_ns, ascending
         self._timer = TimerFd() if HAS_TIMERFD else None
@@ -37,7 +37,7 @@ class Delayed:
 
     def put(self, size_bytes: int, act: Callable[[], None]) -> None:
         """Run `act` when `size_bytes` that enter now come out."""
-        due_ns = self._lane.admit(time.monotonic_ns(), size_bytes)
+        due_ns = self._direction.admit(time.monotonic_ns(), size_bytes)
         if due_ns is None:
             raise ValueError("a relay cannot lose what TCP carries: loss must be 0")
         self._waiting.append((due_ns, act))
@@ -164,7 +164,7 @@ async def relay(text: str, host: str, port: int, seed: str) -> None:
     if link is None:
         raise SystemExit(f"{text} needs no relay")
     loop = asyncio.get_running_loop()
-    there, back = (Delayed(Lane(link, random.Random(f"{seed}/{way}")), loop) for way in ("there", "back"))
+    there, back = (Delayed(Direction(link, random.Random(f"{seed}/{way}")), loop) for way in ("there", "back"))
     echo = await loop.create_server(_Echo, HOST, 0)
     front = await listen(there, back, host, port)
     probe = await listen(there, back, HOST, port_of(echo))

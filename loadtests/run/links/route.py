@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 
 from loadtests.records.errors import LinkError
 from loadtests.records.link_spec import Link, parse
-from loadtests.run.links import netem
-from loadtests.run.links.namespace import Namespace
+from loadtests.run.links.namespace import Namespace, lay_netem
 from loadtests.run.process import end_with_us, running_on
 
 LOOPBACK_HOST = "127.0.0.1"
@@ -104,7 +103,7 @@ def _spaced(link: Link, port: int, seed: int, mechanism: str, on_cores: frozense
             probe=(namespace.far, 0),
         )
         if mechanism == "netem":
-            netem.lay(namespace, link)
+            lay_netem(namespace, link)
             yield route
             return
         arguments = (str(link), str(namespace.holder), namespace.far_device, str(seed))

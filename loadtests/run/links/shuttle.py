@@ -9,38 +9,44 @@ acknowledgements and retransmissions are the kernels' own.
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import gc
 import os
 import random
 import select
+import struct
 import sys
 import time
 from collections import deque
 from contextlib import suppress
+from pathlib import Path
 
 from loadtests.records.link_spec import QUEUE_PACKETS, parse
-from loadtests.run.links.lane import Lane
-from loadtests.run.links.syscalls import join_network_of, open_tun
+from loadtests.run.links.direction import Direction
 
 _PACKET_BYTES = 65_536
 _BATCH = 64  # packets read from one side before the other one's turn: what is due must not wait for a flood
 _IDLE_S = 3600.0
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+_TUNSETIFF = 0x400454CA  # linux/if_tun.h
+_IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 
 
-class Direction:
+class Shuttle:
     """From one device to the other."""
 
-    __slots__ = ("lane", "sink", "source", "waiting")
+    __slots__ = ("direction", "sink", "source", "waiting")
 
-    def __init__(self, source: int, sink: int, lane: Lane) -> None:
+    def __init__(self, source: int, sink: int, direction: Direction) -> None:
         self.source = source
         self.sink = sink
-        self.lane = lane
+        self.direction = direction
         self.waiting: deque[tuple[int, bytes]] = deque()  # due_ns, packet; ascending
 
     def take(self) -> None:
         """Read what has come and note when each packet is due."""
-        waiting, admit = self.waiting, self.lane.admit
+        waiting, admit = self.waiting, self.direction.admit
         for _ in range(_BATCH):
             try:
                 packet = os.read(self.source, _PACKET_BYTES)
@@ -59,7 +65,7 @@ class Direction:
                 os.write(self.sink, waiting.popleft()[1])
 
 
-def carry(directions: tuple[Direction, Direction]) -> None:
+def carry(directions: tuple[Shuttle, Shuttle]) -> None:
     """Carry for ever."""
     by_source = {direction.source: direction for direction in directions}
     sources = list(by_source)
@@ -72,6 +78,32 @@ def carry(directions: tuple[Direction, Direction]) -> None:
             way.give()
 
 
+def join_network_of(pid: int) -> None:
+    """Move this thread into the network namespace of process `pid`; OSError. Python 3.11 does not bind setns(2)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    namespace = os.open(Path("/proc") / str(pid) / "ns" / "net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(namespace, _CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise OSError(number, f"setns: {os.strerror(number)}")
+    finally:
+        os.close(namespace)
+
+
+def open_tun(name: str) -> int:
+    """Create the TUN device `name` in the present namespace; return its file descriptor, non-blocking.
+
+    The device lives as long as the descriptor. Each read is one IP packet, each write too. OSError.
+    """
+    tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(tun, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
+    except BaseException:
+        os.close(tun)
+        raise
+    return tun
+
+
 def main(arguments: list[str]) -> int:
     """Open both devices and carry until killed."""
     text, holder, device, seed = arguments
@@ -81,7 +113,7 @@ def main(arguments: list[str]) -> int:
     near = open_tun(device)
     join_network_of(int(holder))
     far = open_tun(device)
-    there, back = (Lane(link, random.Random(f"{seed}/{way}")) for way in ("there", "back"))
+    there, back = (Direction(link, random.Random(f"{seed}/{way}")) for way in ("there", "back"))
     # Ahead of whatever shares the core: a late shuttle is a longer link. Its work per packet is microseconds.
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
@@ -89,7 +121,7 @@ def main(arguments: list[str]) -> int:
     gc.disable()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    carry((Direction(near, far, there), Direction(far, near, back)))
+    carry((Shuttle(near, far, there), Shuttle(far, near, back)))
     return 0
 
 

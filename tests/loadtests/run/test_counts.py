@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtests.records.cell_spec import CellSpec, Load
-from loadtests.records.schema import ABSENT_NS, Phase
+from loadtests.records.schema import ABSENT_NS, SAMPLES, Phase
 from loadtests.run import counts
 from loadtests.run.sampler import Reading
 from tests.loadtests.run.synthetic import MS, CellTables, cell_tables
@@ -243,3 +243,50 @@ def test_without_kernel_stamps_there_is_no_gap() -> None:
     cell = perfect()
     samples = replaced(cell.samples, "kernel_rx_ns", [ABSENT_NS] * 40)
     assert counts.instrument(samples, cell.publishes, cell.result, ()).rx_gap_ms_p99 is None
+
+
+def read_together(*due_ns: int, subscribers: int = 2) -> pa.Table:
+    """Four messages to each subscriber; the first one hears those due at `due_ns` in one read."""
+    rows = cell_tables(spec(subscribers), from_ns=0, to_ns=10**9, messages=4).samples.to_pylist()
+    for row, due in zip([row for row in rows if row["subscriber"] == 0], due_ns, strict=False):
+        row |= {"scheduled_ns": due, "user_rx_ns": 10**9, "batch_size": len(due_ns)}
+    return pa.Table.from_pylist(rows, schema=SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("due_ns", "fraction"),
+    [
+        ((), 0.0),
+        ((0, counts.TOGETHER_NS), 0.0),
+        ((0, counts.TOGETHER_NS + 1), 2 / 8),
+        ((0, 10, counts.TOGETHER_NS + 1), 3 / 8),
+    ],
+)
+def test_only_what_was_due_further_apart_counts(due_ns: tuple[int, ...], fraction: float) -> None:
+    assert counts.late_fraction(read_together(*due_ns)) == pytest.approx(fraction)
+
+
+def test_reads_of_two_subscribers_at_one_instant_are_two_reads() -> None:
+    samples = read_together(0, 10)
+    rows = samples.to_pylist()
+    for row in rows:
+        row["user_rx_ns"] = 10**9
+    assert counts.late_fraction(pa.Table.from_pylist(rows, schema=SAMPLES).slice(0, 2)) == 0.0
+
+
+def test_of_nothing_there_is_no_share() -> None:
+    assert counts.late_fraction(SAMPLES.empty_table()) is None
+
+
+def test_only_reads_of_several_deliveries_lose_their_kernel_stamp() -> None:
+    tables = cell_tables(spec(subscribers=1), from_ns=0, to_ns=10**9, messages=3)
+    rows = tables.samples.to_pylist()
+    rows[1]["batch_size"] = 2
+    samples = pa.Table.from_pylist(rows, schema=SAMPLES)
+
+    left = counts.drop_batch_stamps(samples)
+
+    assert left.schema == SAMPLES
+    stamps = samples["kernel_rx_ns"].to_pylist()
+    assert left["kernel_rx_ns"].to_pylist() == [stamps[0], ABSENT_NS, stamps[2]]
+    assert left.drop_columns(["kernel_rx_ns"]) == samples.drop_columns(["kernel_rx_ns"])

@@ -19,12 +19,12 @@ from loadtests.records.errors import ServerError
 from loadtests.records.schema import TIMELINE, Cell, Validity
 from loadtests.run import experiment, servers, targets
 from loadtests.run.cell import Bench, spec_of
-from loadtests.run.experiment import Experiment, Outcome
+from loadtests.run.experiment import Experiment, RunOutcome
+from loadtests.run.fork_server import FORK_SERVER
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import CellPlan, Scenario, scaled_out
 from loadtests.run.servers import Server, ServerSettings
-from loadtests.run.zygote import ZYGOTE
 
 SERVER = (sys.executable, "-m", "tests.loadtests.run.stand_in_server")
 
@@ -81,17 +81,17 @@ def make(
     )
 
 
-def conduct(made: Experiment, display: Quiet | None = None) -> Outcome:
+def conduct(made: Experiment, display: Quiet | None = None) -> RunOutcome:
     shown = display or Quiet()
     return experiment.conduct(made, lambda _: shown)
 
 
 def children() -> set[int]:
-    # The zygote stays for the next run of this process; what it forked does not.
-    return {child.pid for child in psutil.Process().children(recursive=True)} - {ZYGOTE.pid}
+    # The fork server stays for the next run of this process; what it forked does not.
+    return {child.pid for child in psutil.Process().children(recursive=True)} - {FORK_SERVER.pid}
 
 
-def reasons(outcome: Outcome) -> str:
+def reasons(outcome: RunOutcome) -> str:
     (cell,) = outcome.run.cells
     assert cell.verdict.validity is Validity.INVALID
     return " ".join(cell.verdict.reasons)

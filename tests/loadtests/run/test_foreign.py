@@ -23,7 +23,7 @@ from loadtests.records.schema import Validity
 from loadtests.run import foreign, listeners, plan, targets
 from loadtests.run.cell import spec_of
 from loadtests.run.foreign import TOKEN_VARIABLE, Foreign, ForeignServer
-from loadtests.run.outcome import Memory, Outcome, judged
+from loadtests.run.outcome import CellOutcome, Memory, judged
 from loadtests.run.sampler import Reading
 from loadtests.run.scenario import CellPlan, Scenario
 from tests.loadtests.run import synthetic
@@ -227,7 +227,7 @@ def test_what_a_proxy_costs_is_not_given_for_the_servers(tmp_path: Path) -> None
     pq.write_table(made.samples, tmp_path / "samples.parquet")
     pq.write_table(made.publishes, tmp_path / "publishes.parquet")
     readings = tuple(Reading(second * 10**9, second * 10**8, 0) for second in range(3))
-    direct = Outcome(made.result, readings, {}, Memory(0, 0), None, None)
+    direct = CellOutcome(made.result, readings, {}, Memory(0, 0), None, None)
     through = replace(direct, forwards=True, remarks=(foreign.FORWARDS,))
     cells = [judged(planned, outcome, tmp_path, "")[0] for outcome in (direct, through)]
     assert [cell.costs and cell.costs.server_cpu_us_per_delivery for cell in cells] == [pytest.approx(5000), None]

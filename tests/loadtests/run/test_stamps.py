@@ -10,7 +10,7 @@ import pytest
 from loadtests.records.cell_spec import CellSpec, Load
 from loadtests.records.errors import ServerError
 from loadtests.records.schema import STAMPS
-from loadtests.run import stamps
+from loadtests.run.outcome import stamp_table
 
 HEADER = "room,offset,accepted_ns,appended_ns,heard_ns,writing_ns,written_ns"
 
@@ -36,7 +36,7 @@ def _write(folder: Path, instance: str, *rows: str) -> None:
 
 def test_rooms_are_numbered_and_rows_sorted(folder: Path) -> None:
     _write(folder, "a", "blue,2,1,2,3,4,5", "red,7,10,20,30,-1,-1", "elsewhere,1,1,1,1,1,1")
-    table = stamps.table("0-a", folder)
+    table = stamp_table("0-a", folder)
     assert table.schema == STAMPS
     assert table.column("room").to_pylist() == [0, 1]
     assert table.column("offset").to_pylist() == [7, 2]
@@ -47,17 +47,17 @@ def test_rooms_are_numbered_and_rows_sorted(folder: Path) -> None:
 def test_of_several_instances_who_took_a_step_first_counts_and_the_last_write(folder: Path) -> None:
     _write(folder, "a", "red,1,100,200,350,400,500")
     _write(folder, "b", "red,1,-1,-1,300,450,900")
-    (row,) = stamps.table("0-a", folder).to_pylist()
+    (row,) = stamp_table("0-a", folder).to_pylist()
     assert [row[step] for step in HEADER.split(",")[2:]] == [100, 200, 300, 400, 900]
 
 
 def test_no_stamps_where_they_were_asked_for_is_an_error(folder: Path) -> None:
     with pytest.raises(ServerError, match="left no stamps"):
-        stamps.table("0-a", folder)
+        stamp_table("0-a", folder)
 
 
 @pytest.mark.parametrize("text", ["room,offset\nred,1\n", f"{HEADER}\nred,one,1,1,1,1,1\n"])
 def test_what_is_no_stamps_is_an_error_with_the_file_s_name(folder: Path, text: str) -> None:
     (folder / "stamps-x.csv").write_text(text)
     with pytest.raises(ServerError, match=r"stamps-x\.csv holds no stamps"):
-        stamps.table("0-a", folder)
+        stamp_table("0-a", folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from loadtests.records.schema import Counts, Instrument, Validity, Verdict
+from loadtests.records.schema import Counts, Instrument, LinkCheck, Validity, Verdict
 from loadtests.run import validity
 
 VALID, DOUBTFUL, INVALID = Validity.VALID, Validity.DOUBTFUL, Validity.INVALID
@@ -115,10 +115,6 @@ def test_an_idle_cell_is_judged_by_its_connections_alone() -> None:
     assert judge(None, busy, idle=True, connected=0).validity is INVALID
 
 
-def test_a_failure_is_the_only_reason() -> None:
-    assert judge(None, None, failure="the sse server died") == Verdict(INVALID, ("the sse server died",))
-
-
 def test_the_worst_rule_decides_and_every_reason_is_told() -> None:
     verdict = judge(msgspec.structs.replace(COUNTS, duplicates=2), msgspec.structs.replace(HEALTHY, cpu_percent=90.0))
     assert verdict.validity is INVALID
@@ -126,3 +122,41 @@ def test_the_worst_rule_decides_and_every_reason_is_told() -> None:
         "2 deliveries came twice",
         "generator CPU is 90 % of a core, more than 60 % of a core",
     )
+
+
+LINK = LinkCheck("tun", 50.0, 0.0, 0.0, 150, 150, 50.05, 50.2, 51.0)
+
+
+def test_a_link_as_asked_for_leaves_the_verdict_alone() -> None:
+    assert judge(link=LINK) == Verdict(VALID, ())
+    assert judge(link=LINK, remarks=("something else",)) == Verdict(DOUBTFUL, ("something else",))
+    assert LINK.one_way_error_ms == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "validity", "words"),
+    [
+        ({"rtt_ms_p50": 52.1}, DOUBTFUL, "52.1 ms instead of 50 ms"),
+        ({"rtt_ms_p50": 47.5}, DOUBTFUL, "47.5 ms instead of 50 ms"),
+        ({"rtt_ms_p50": 61.0}, INVALID, "more than 10 ms off"),
+        ({"rtt_ms_p50": None, "answered": 0}, INVALID, "none of 150 probes"),
+        ({"answered": 149}, DOUBTFUL, "1 of 150 probes"),
+        ({"asked_loss_percent": 2.0}, VALID, ""),
+        ({"asked_loss_percent": 2.0, "answered": 120}, DOUBTFUL, "30 of 150 probes"),
+        ({"asked_jitter_ms": 5.0, "rtt_ms_p50": 52.1}, VALID, ""),
+    ],
+)
+def test_a_link_that_is_off_spoils_the_cell(change: dict[str, float], validity: Validity, words: str) -> None:
+    verdict = judge(link=msgspec.structs.replace(LINK, **change))
+
+    assert verdict.validity is validity
+    assert words in "; ".join(verdict.reasons)
+
+
+def test_the_worst_verdict_stands_and_every_reason_is_kept() -> None:
+    off = msgspec.structs.replace(LINK, rtt_ms_p50=52.1)
+
+    verdict = judge(connected=3, link=off)
+
+    assert verdict.validity is INVALID
+    assert len(verdict.reasons) == 2

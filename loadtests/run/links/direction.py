@@ -15,7 +15,7 @@ _NS_PER_MS = 1e6
 _SHORTEST_STRETCH_NS = 10 * _NS_PER_MS
 
 
-class Lane:
+class Direction:
     """Delay, jitter, loss and rate of one direction of `link`."""
 
     __slots__ = ("_delay_ns", "_free_ns", "_last_due_ns", "_loss", "_ns_per_byte", "_random", "_wander")

@@ -1,6 +1,6 @@
 """Generators are forked from a process that has imported their modules: starting each anew costs a second of two cores.
 
-One such process (a zygote) serves all generators of this one; it is started for the first and ends with us.
+One such process (a fork server) serves all generators of this one; it is started for the first and ends with us.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _MODULE = "loadtests.load.users.fork_server"
 _START_S = 60.0  # for its imports, on a machine that does much else
 _STOP_S = 5.0
 _LINE_BYTES = 64
-_UNKNOWN = 255  # the exit code of a process whose zygote has died: nobody can tell
+_UNKNOWN = 255  # the exit code of a process whose fork server has died: nobody can tell
 
 
 class Fork(Running):
-    """A process that the zygote forked: not our child, so its end is heard of, not waited for."""
+    """A process that the fork server forked: not our child, so its end is heard of, not waited for."""
 
     def __init__(self, keeper: socket.socket, output: IO[bytes], log: Path) -> None:
-        """Take what the zygote tells of the process by `keeper`; GeneratorError if it could not start."""
+        """Take what the fork server tells of the process by `keeper`; GeneratorError if it could not start."""
         super().__init__(log)
         self.output = output
         self._keeper = keeper
@@ -83,7 +83,7 @@ class Fork(Running):
         return int(line)
 
 
-class Zygote:
+class ForkServer:
     """The process, started when it is first needed, or needed again after it died."""
 
     def __init__(self) -> None:
@@ -150,5 +150,5 @@ class Zygote:
         return self._orders
 
 
-ZYGOTE = Zygote()
-atexit.register(ZYGOTE.close)
+FORK_SERVER = ForkServer()
+atexit.register(FORK_SERVER.close)
