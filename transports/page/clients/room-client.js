@@ -203,7 +203,7 @@ export class RoomClient {
 
   #listen() {
     const silentMs = Date.now() - this.#heard;
-    if (silentMs > 2 * this.heartbeatMs) this.drop(failure("silent", `nothing heard for ${silentMs} ms`));
+    if (silentMs > 2 * this.heartbeatMs) this.drop(failure("silent", `nothing received for ${silentMs} ms`));
     else if (silentMs > this.heartbeatMs && this.state === "open") this.probe();
   }
 
