@@ -12,7 +12,7 @@ import pytest
 
 from loadtests.evidence.browser import apis
 from loadtests.evidence.browser.engines import ENGINES, Engine
-from loadtests.evidence.support.mdn import number
+from loadtests.evidence.support.packages import number
 from loadtests.records.facts import load
 from tests.conftest import missing
 

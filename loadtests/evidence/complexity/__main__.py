@@ -15,9 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.catalogue import records
-from loadtests.evidence.complexity.counts import UnreadableSourceError
-from loadtests.evidence.complexity.inventory import Part, parts
-from loadtests.evidence.complexity.needs import Need, need
+from loadtests.evidence.complexity.inventory import Need, Part, need, parts
+from loadtests.evidence.complexity.python_source import UnreadableSourceError
 from loadtests.run import manifest
 
 SCHEMA = 1

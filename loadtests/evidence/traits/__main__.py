@@ -17,8 +17,8 @@ import msgspec
 
 from core.auth import sign
 from loadtests.evidence.traits import proxy
-from loadtests.evidence.traits.speakers import MULTIPLEXED, SPEAKERS
-from loadtests.evidence.traits.trial import Door, duplex, passage
+from loadtests.evidence.traits.probe import ProbedServer, duplex, passage
+from loadtests.evidence.traits.wire_clients import MULTIPLEXED, WIRE_CLIENTS
 from loadtests.records.errors import LabError
 from loadtests.records.facts import Trait, Traits
 from loadtests.run import manifest, targets
@@ -30,33 +30,33 @@ _TOKEN_S = 600.0
 
 def examine(folder: Path) -> Traits:
     """Start the servers (and nginx before one) and ask every transport. Raises LabError and ProxyError."""
-    with _served("all", ServerSettings(), folder) as door:
-        able = {speaker.transport: duplex(speaker, door) for speaker in SPEAKERS}
-        passages = _passages(door, folder) if (version := proxy.version()) else {}
-    for speaker in MULTIPLEXED:
-        target = targets.target(speaker.transport)
-        with _served(target.server_name, ServerSettings().of_target(target), folder) as door:
-            able[speaker.transport] = duplex(speaker, door)
+    with _served("all", ServerSettings(), folder) as server:
+        able = {wire_client.transport: duplex(wire_client, server) for wire_client in WIRE_CLIENTS}
+        passages = _passages(server, folder) if (version := proxy.version()) else {}
+    for wire_client in MULTIPLEXED:
+        target = targets.target(wire_client.transport)
+        with _served(target.server_name, ServerSettings().of_target(target), folder) as server:
+            able[wire_client.transport] = duplex(wire_client, server)
     rows = [Trait(name, able[name], *passages.get(name, ("", ""))) for name in able]
     commit = manifest.git(Path(__file__).parents[3])["commit"]
     return Traits(_SCHEMA, str(commit)[:7] if commit else "not in git", version, tuple(rows))
 
 
 @contextmanager
-def _served(name: str, settings: ServerSettings, folder: Path) -> Iterator[Door]:
+def _served(name: str, settings: ServerSettings, folder: Path) -> Iterator[ProbedServer]:
     with Server(name, settings, log=folder / f"{name}.log") as server:
         server.wait_ready(lambda: None)
-        yield Door(server.port, sign(server.secret.encode(), "trial", ["*"], time.time() + _TOKEN_S))
+        yield ProbedServer(server.port, sign(server.secret.encode(), "trial", ["*"], time.time() + _TOKEN_S))
 
 
-def _passages(door: Door, folder: Path) -> dict[str, tuple[str, str]]:
-    with proxy.proxies(door.port, folder) as ports:
+def _passages(server: ProbedServer, folder: Path) -> dict[str, tuple[str, str]]:
+    with proxy.proxies(server.port, folder) as ports:
         return {
-            speaker.transport: (
-                str(passage(speaker, door, ports.plain_port)),
-                str(passage(speaker, door, ports.told_port)),
+            wire_client.transport: (
+                str(passage(wire_client, server, ports.plain_port)),
+                str(passage(wire_client, server, ports.told_port)),
             )
-            for speaker in SPEAKERS
+            for wire_client in WIRE_CLIENTS
         }
 
 

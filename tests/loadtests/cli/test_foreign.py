@@ -77,7 +77,11 @@ def nchan(tmp_path: Path) -> Iterator[str]:
     if not Path(nginx).exists() or not NCHAN_MODULE.exists():
         missing("nginx with libnginx-mod-nchan")
     port = free_port()
-    config = (Path(adapter.__file__).parent / "nchan.conf").read_text().replace("127.0.0.1:8090", f"127.0.0.1:{port}")
+    config = (
+        (Path(adapter.__file__).parent / "adapters" / "nchan.conf")
+        .read_text()
+        .replace("127.0.0.1:8090", f"127.0.0.1:{port}")
+    )
     folder = tmp_path / "nginx"
     folder.mkdir()
     user = "user root;\n" if os.geteuid() == 0 else ""  # its worker must reach the folder of this test

@@ -8,10 +8,8 @@ import pytest
 
 from core.catalogue import records
 from loadtests.evidence.complexity.__main__ import main
-from loadtests.evidence.complexity.counts import UnreadableSourceError
-from loadtests.evidence.complexity.inventory import Part, parts
-from loadtests.evidence.complexity.modules import Imports
-from loadtests.evidence.complexity.needs import need
+from loadtests.evidence.complexity.inventory import Part, need, parts
+from loadtests.evidence.complexity.python_source import Imports, UnreadableSourceError
 from loadtests.run.targets import TARGETS
 
 ROOT = Path(__file__).parents[4]

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.evidence.complexity.counts import UnreadableSourceError
-from loadtests.evidence.complexity.javascript_source import count
-from loadtests.evidence.complexity.tokens import tokens
+from loadtests.evidence.complexity.javascript_source import count, tokens
+from loadtests.evidence.complexity.python_source import UnreadableSourceError
 
 PAGE = Path(__file__).parents[4] / "transports" / "page"
 

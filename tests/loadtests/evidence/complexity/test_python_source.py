@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.evidence.complexity.counts import Counts, UnreadableSourceError
-from loadtests.evidence.complexity.python_source import count
+from loadtests.evidence.complexity.python_source import Counts, UnreadableSourceError, count
 
 
 def branches(source: str) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from loadtests.evidence.support.mdn import Mdn
-from loadtests.evidence.support.packages import Browser, Caniuse
+from loadtests.evidence.support.packages import Caniuse, Mdn, Usage
 
 CANIUSE = Caniuse(
     browsers={
-        "chrome": Browser({"100": 10.0, "110": 40.0, "120": 0.0}, {"100": 1, "110": 1_700_000_000, "120": None}),
-        "safari": Browser({"15.2-15.3": 20.0, "TP": 0.0}, {"15.2-15.3": 1_600_000_000, "TP": None}),
-        "and_uc": Browser({"15.5": 10.0}, {"15.5": 1_650_000_000}),
+        "chrome": Usage({"100": 10.0, "110": 40.0, "120": 0.0}, {"100": 1, "110": 1_700_000_000, "120": None}),
+        "safari": Usage({"15.2-15.3": 20.0, "TP": 0.0}, {"15.2-15.3": 1_600_000_000, "TP": None}),
+        "and_uc": Usage({"15.5": 10.0}, {"15.5": 1_650_000_000}),
     },
     stats={
         "websockets": {"chrome": {"100": "y", "110": "y"}, "safari": {"15.2-15.3": "a #1"}, "and_uc": {"15.5": "n"}},

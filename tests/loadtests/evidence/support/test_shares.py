@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.evidence.support import shares
-from loadtests.evidence.support.mdn import number
+from loadtests.evidence.support import published
+from loadtests.evidence.support.packages import number
 from loadtests.records.errors import SupportError
 from loadtests.records.facts import Removal, Share
 from tests.loadtests.evidence.support.published import CANIUSE, mdn
@@ -16,29 +16,29 @@ REMOVED = (Removal("Blink", 106, "2022-08-18", "https://example.org/"),)
 
 
 def test_caniuse_alone_tells_full_partial_and_none() -> None:
-    found = shares.share(CANIUSE, shares.by_caniuse(CANIUSE, "websockets"))
+    found = published.share(CANIUSE, published.by_caniuse(CANIUSE, "websockets"))
     assert found == Share(full=62.5, partial=25.0, none=12.5, unknown=0.0)
-    assert shares.attributed_percent(CANIUSE) == 80.0
+    assert published.attributed_percent(CANIUSE) == 80.0
 
 
 def test_mdn_decides_where_it_speaks_and_caniuse_elsewhere() -> None:
-    judge = shares.by_mdn({"chrome": "105", "safari": "15"}, shares.by_caniuse(CANIUSE, "http2"))
-    assert shares.share(CANIUSE, judge) == Share(full=87.5, partial=0.0, none=12.5, unknown=0.0)
+    judge = published.by_mdn({"chrome": "105", "safari": "15"}, published.by_caniuse(CANIUSE, "http2"))
+    assert published.share(CANIUSE, judge) == Share(full=87.5, partial=0.0, none=12.5, unknown=0.0)
 
 
 def test_a_version_nobody_speaks_of_is_unknown() -> None:
-    assert shares.by_caniuse(CANIUSE, "http2")("chrome", "999") is shares.Support.UNKNOWN
-    assert shares.by_mdn({}, shares.by_caniuse(CANIUSE, "http2"))("safari", "TP") is shares.Support.UNKNOWN
+    assert published.by_caniuse(CANIUSE, "http2")("chrome", "999") is published.Support.UNKNOWN
+    assert published.by_mdn({}, published.by_caniuse(CANIUSE, "http2"))("safari", "TP") is published.Support.UNKNOWN
 
 
 def test_what_an_engine_took_away_is_gone_from_that_version_on(tmp_path: Path) -> None:
-    judge = shares.after_removals(mdn(tmp_path, {}), REMOVED, shares.by_caniuse(CANIUSE, "http2"))
-    assert judge("chrome", "100") is shares.Support.FULL
-    assert judge("chrome", "110") is shares.Support.NONE
-    assert judge("chrome", "120") is shares.Support.NONE
-    assert judge("safari", "15.2-15.3") is shares.Support.UNKNOWN  # nothing published on WebKit
-    assert judge("and_uc", "15.5") is shares.Support.UNKNOWN  # engine not known
-    assert shares.share(CANIUSE, judge) == Share(full=12.5, partial=0.0, none=50.0, unknown=37.5)
+    judge = published.after_removals(mdn(tmp_path, {}), REMOVED, published.by_caniuse(CANIUSE, "http2"))
+    assert judge("chrome", "100") is published.Support.FULL
+    assert judge("chrome", "110") is published.Support.NONE
+    assert judge("chrome", "120") is published.Support.NONE
+    assert judge("safari", "15.2-15.3") is published.Support.UNKNOWN  # nothing published on WebKit
+    assert judge("and_uc", "15.5") is published.Support.UNKNOWN  # engine not known
+    assert published.share(CANIUSE, judge) == Share(full=12.5, partial=0.0, none=50.0, unknown=37.5)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 
 from loadtests.evidence.traits import __main__ as command
 from loadtests.evidence.traits import proxy
-from loadtests.evidence.traits.speakers import MULTIPLEXED, SPEAKERS, Speaker
-from loadtests.evidence.traits.trial import Door, Passage, duplex, passage
+from loadtests.evidence.traits.probe import Passage, ProbedServer, duplex, passage
+from loadtests.evidence.traits.wire_clients import MULTIPLEXED, WIRE_CLIENTS, WireClient
 from loadtests.records.facts import Traits
 from tests.conftest import missing
 
@@ -48,26 +48,26 @@ def answering(answer: bytes) -> Iterator[int]:
                 connection.close()
 
 
-@pytest.mark.parametrize("speaker", SPEAKERS, ids=lambda speaker: speaker.transport)
+@pytest.mark.parametrize("wire_client", WIRE_CLIENTS, ids=lambda each: each.transport)
 @pytest.mark.parametrize(("answer", "outcome"), [(REFUSAL, Passage.REFUSED), (b"", Passage.HELD_BACK)])
 def test_a_proxy_that_refuses_is_told_from_one_that_keeps_silent(
-    speaker: Speaker, answer: bytes, outcome: Passage
+    wire_client: WireClient, answer: bytes, outcome: Passage
 ) -> None:
     with answering(answer) as port:
-        assert passage(speaker, Door(port, "token"), port, BRIEF_S) is outcome
+        assert passage(wire_client, ProbedServer(port, "token"), port, BRIEF_S) is outcome
 
 
-@pytest.mark.parametrize("speaker", [SPEAKERS[0], MULTIPLEXED[0]], ids=lambda speaker: speaker.transport)
+@pytest.mark.parametrize("wire_client", [WIRE_CLIENTS[0], MULTIPLEXED[0]], ids=lambda each: each.transport)
 @pytest.mark.parametrize("answer", [REFUSAL, b"", b"no HTTP at all\r\n\r\n"])
-def test_who_is_not_let_in_is_not_duplex(speaker: Speaker, answer: bytes) -> None:
+def test_a_client_that_is_refused_is_not_duplex(wire_client: WireClient, answer: bytes) -> None:
     with answering(answer) as port:
-        assert duplex(speaker, Door(port, "token"), BRIEF_S) is False
+        assert duplex(wire_client, ProbedServer(port, "token"), BRIEF_S) is False
 
 
 def test_nobody_there_is_a_refusal() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert passage(SPEAKERS[0], Door(port, "token"), port, BRIEF_S) is Passage.REFUSED
+    assert passage(WIRE_CLIENTS[0], ProbedServer(port, "token"), port, BRIEF_S) is Passage.REFUSED
 
 
 def test_our_servers_are_asked_and_the_answers_are_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +90,7 @@ def test_without_nginx_the_rest_is_still_answered(
 
     monkeypatch.setattr(proxy, "version", lambda: "")
     monkeypatch.setattr(proxy, "proxies", no_proxies)
-    monkeypatch.setattr(command, "SPEAKERS", SPEAKERS[:1])
+    monkeypatch.setattr(command, "WIRE_CLIENTS", WIRE_CLIENTS[:1])
     monkeypatch.setattr(command, "MULTIPLEXED", ())
     assert command.main([]) == 0
     said = capsys.readouterr()
