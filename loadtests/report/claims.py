@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.catalogue import records
 from loadtests.report import model
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.quantity import digits, greatest, listed
@@ -19,29 +20,15 @@ from loadtests.report.quantity import digits, greatest, listed
 RESOLUTION_MS = 100.0
 """The guide's figures are whole multiples of this."""
 
-GUIDE_LATENCY_MS: Mapping[str, float] = {"websocket": 0.0, "sse": 100.0, "longpoll": 500.0, "h2push": 0.0}
+_GUIDE = {name: record.guide for name, record in records().items() if record.guide is not None}
+
+GUIDE_LATENCY_MS: Mapping[str, float] = {name: row.latency_ms for name, row in _GUIDE.items()}
 """The guide's latency column."""
 
 GUIDE_COLUMNS: Mapping[str, tuple[str, str]] = {
-    "websocket": ("excellent", "medium"),
-    "sse": ("excellent", "low"),
-    "longpoll": ("universal", "low"),
-    "h2push": ("limited", "medium"),
+    name: (row.browser_support, row.complexity) for name, row in _GUIDE.items()
 }
 """The guide's columns that no run of this kind measures: browser support and complexity, in its words."""
-
-TITLES: Mapping[str, str] = {
-    "websocket": "WebSocket",
-    "sse": "Server-Sent Events",
-    "longpoll": "Long polling",
-    "shortpoll": "Short polling",
-    "h2push": "HTTP/2 push",
-    "socketio": "Socket.IO",
-    "sse-h2": "SSE over HTTP/2",
-}
-
-
-_COMMON_NOUNS = ("longpoll", "shortpoll")
 
 
 class Ruling(StrEnum):
@@ -64,12 +51,14 @@ class ClaimVerdict:
 
 def title(transport: str) -> str:
     """Return a transport's name as a heading; unknown ones keep their own."""
-    return TITLES.get(transport, transport)
+    record = records().get(transport)
+    return transport if record is None else record.title
 
 
 def in_prose(transport: str) -> str:
     """Return a transport's name inside a sentence: `long polling`, but `WebSocket`."""
-    return title(transport).lower() if transport in _COMMON_NOUNS else title(transport)
+    record = records().get(transport)
+    return record.prose if record is not None and record.prose else title(transport)
 
 
 def rule(claimed_ms: float, low_ms: float, high_ms: float) -> Ruling:
@@ -115,9 +104,10 @@ def _true_if(transport: str, claimed_ms: float) -> str:
     """Say by the model where the claim would be true: publisher's and receiver's transits make one round trip."""
     if not claimed_ms:
         return ""
-    if transport == "longpoll":
+    form = model.kind(transport)
+    if form == "long poll":
         busy = model.five_hundred(claimed_ms).long_poll_round_trip_ms
         return f"; would take a round trip of {digits(busy)} ms (busy room) to {claimed_ms:g} ms (quiet room)"
-    if transport in model.PUSHING:
+    if form == "push":
         return f"; would take a round trip of {claimed_ms:g} ms, and every push transport would show it"
     return ""

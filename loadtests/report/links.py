@@ -132,23 +132,24 @@ def _promises_of(result: Result) -> Iterator[Promise]:
     grid_ms = result.poll_interval_ms
     one_way_ms = model.link_one_way_ms(result.condition.link) or 0.0
     transport, rate_per_s, found = result.condition.transport, result.condition.rate_per_s, result.percentiles
-    longest_ms = {"longpoll": model.long_poll_max_ms(one_way_ms), "shortpoll": one_way_ms + grid_ms}
+    form = model.kind(transport)
+    longest_ms = {"long poll": model.long_poll_max_ms(one_way_ms), "short poll": one_way_ms + grid_ms}
     if lossy(result):
         # A lost packet is noticed a round trip later at the earliest: so far beyond the rest the tail must reach.
-        tail_ms = longest_ms.get(transport, one_way_ms) + 2 * one_way_ms
+        tail_ms = longest_ms.get(form or "", one_way_ms) + 2 * one_way_ms
         yield _promise(result, "slowest, with retransmissions", tail_ms, found.max_ms, above=math.inf)
-    elif transport in model.PUSHING:
+    elif form == "push":
         median_ms = model.push_ms(one_way_ms)
         yield _promise(result, "median: one transit", median_ms, found.p50_ms, below=PUSH_MS, above=PUSH_MS)
-    elif transport == "longpoll":
+    elif form == "long poll":
         if all(cell.arrivals == "poisson" for cell in result.used):
             mean_ms = model.long_poll_mean_ms(one_way_ms, rate_per_s)
             share_ms = LONG_POLL_MEAN_SHARE * mean_ms
             yield _promise(result, "mean: closed form", mean_ms, found.mean_ms, below=share_ms, above=share_ms)
-        most_ms = longest_ms[transport]
+        most_ms = longest_ms[form]
         words = "slowest: three transits at most"
         yield _promise(result, words, most_ms, found.max_ms, transits=3, below=most_ms, above=LONG_POLL_MAX_MS)
-    elif transport == "shortpoll":
+    elif form == "short poll":
         mean_ms = model.short_poll_mean_ms(one_way_ms, grid_ms)
         share_ms = SHORT_POLL_SHARE * mean_ms
         yield _promise(
@@ -266,7 +267,7 @@ def _model_ms(result: Result) -> float | None:
     """Return the model's median: the drawn line's, and 0 for a push or a long poll on a link without delay."""
     if result.model is not None:
         return float(np.interp(0.5, result.model.fraction, result.model.latency_ms))
-    knows = result.condition.transport in (*model.PUSHING, "longpoll")
+    knows = model.kind(result.condition.transport) in ("push", "long poll")
     return 0.0 if knows and model.link_one_way_ms(result.condition.link) == 0 else None
 
 

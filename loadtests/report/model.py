@@ -15,9 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.catalogue import Model, records
 from loadtests.report.latency import Ecdf, FloatArray, ecdf
 
-PUSHING = ("websocket", "sse", "h2push", "socketio", "sse-h2")
+
+def kind(transport: str) -> Model | None:
+    """Return which closed form holds for a transport; None for what the catalogue does not know."""
+    record = records().get(transport)
+    return None if record is None else record.model
 
 
 def push_ms(one_way_ms: float) -> float:
@@ -47,12 +52,13 @@ def long_poll_percentile_ms(one_way_ms: float, rate_per_s: float, percent: float
 
 def percentile_ms(transport: str, one_way_ms: float, rate_per_s: float, interval_ms: float, percent: float) -> float:
     """Percentile that the link, the polling grid and random arrivals would give by themselves; NaN without a model."""
-    if transport in PUSHING:
-        return push_ms(one_way_ms)
-    if transport == "longpoll":
-        return long_poll_percentile_ms(one_way_ms, rate_per_s, percent)
-    if transport == "shortpoll":
-        return one_way_ms + interval_ms * percent / 100
+    match kind(transport):
+        case "push":
+            return push_ms(one_way_ms)
+        case "long poll":
+            return long_poll_percentile_ms(one_way_ms, rate_per_s, percent)
+        case "short poll":
+            return one_way_ms + interval_ms * percent / 100
     return math.nan
 
 
@@ -63,7 +69,7 @@ def longest_rtt_ms(transport: str, budget_ms: float, rate_per_s: float, interval
     """
     low_ms, high_ms = 0.0, 2 * budget_ms
     if not percentile_ms(transport, 0.0, rate_per_s, interval_ms, percent) <= budget_ms:
-        return math.nan if transport not in (*PUSHING, "longpoll", "shortpoll") else 0.0
+        return math.nan if kind(transport) is None else 0.0
     while high_ms - low_ms > budget_ms / 1000:
         middle_ms = (low_ms + high_ms) / 2
         within = percentile_ms(transport, middle_ms / 2, rate_per_s, interval_ms, percent) <= budget_ms
@@ -136,21 +142,22 @@ def expected(
     the room's subscribers asks. None where theory has nothing to draw: pushes and long polls on a link without delay
     are at 0 ms, other transports have no model.
     """
-    if transport == "shortpoll" and rooms_ms and phases:
+    form = kind(transport)
+    if form == "short poll" and rooms_ms and phases:
         played = (
             short_poll_latencies_ms(published_ms, _thinned(room, published_ms), one_way_ms, interval_ms)
             for published_ms, room in zip(rooms_ms, phases, strict=True)
         )
         return ecdf(np.sort(np.concatenate(list(played))))
-    if transport == "shortpoll":
+    if form == "short poll":
         fraction = np.concatenate([np.geomspace(1e-4, 0.05, 20), np.linspace(0.06, 1, 60)])
         return Ecdf(one_way_ms + interval_ms * fraction, fraction, 0)
     if not one_way_ms:
         return None
-    if transport == "longpoll" and rooms_ms:
+    if form == "long poll" and rooms_ms:
         latencies = [long_poll_latencies_ms(published_ms, one_way_ms) for published_ms in rooms_ms]
         return ecdf(np.sort(np.concatenate(latencies)))
-    if transport in PUSHING:
+    if form == "push":
         return Ecdf(np.full(2, push_ms(one_way_ms)), np.array([0.0, 1.0]), 0)
     return None
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from core import catalogue
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -19,15 +21,10 @@ class Look:
     marker: str  # matplotlib's
 
 
-LOOKS: dict[str, Look] = {
-    "websocket": Look("websocket", "#0072b2", "#4aa8e0", "o"),
-    "sse": Look("sse", "#d55e00", "#e8752a", "s"),
-    "longpoll": Look("longpoll", "#008f68", "#1fb58c", "D"),
-    "shortpoll": Look("shortpoll", "#b4578f", "#d98cb9", "^"),
-    "h2push": Look("h2push", "#a87900", "#e0a92e", "v"),
-    "socketio": Look("socketio", "#5b5bb8", "#9d9df0", "P"),
-    "sse-h2": Look("sse-h2", "#a4243b", "#f07a8a", "h"),
-}
+_DRAWN = {name: record.look for name, record in catalogue.records().items()}
+_DRAWN |= {name: drawn for name, (_, drawn) in catalogue.lanes().items() if name not in _DRAWN}
+LOOKS = {name: Look(name, drawn.light, drawn.dark, drawn.mark) for name, drawn in _DRAWN.items()}
+"""Of the transports, and of the page's further lanes, which are drawn with their browser's mark."""
 
 OTHER = Look("other", "#56606b", "#a3adb8", "X")
 """Targets that are not ours."""

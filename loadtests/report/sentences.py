@@ -152,10 +152,10 @@ def five_hundred(study: Study) -> tuple[str, ...]:
     ]
     for result in heaviest(study):
         transport, p = result.condition.transport, result.percentiles
-        if transport in ("shortpoll", "longpoll") and result.p50:
+        if model.kind(transport) in ("short poll", "long poll") and result.p50:
             one_way_ms = model.link_one_way_ms(result.condition.link) or 0.0
             mean_ms = model.short_poll_mean_ms(one_way_ms, result.poll_interval_ms)
-            asked = transport == "shortpoll"
+            asked = model.kind(transport) == "short poll"
             every = f" every {result.poll_interval_ms / 1e3:g} s" if asked else ""
             by_model = f", against {digits(mean_ms)} ms by the model" if asked else ""
             paragraphs.append(

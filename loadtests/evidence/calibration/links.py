@@ -19,7 +19,7 @@ from loadtests.records.errors import LabError, RunError
 from loadtests.report import links
 from loadtests.report.conclude import FAILED, INTERRUPTED, OK, SOME_INVALID
 from loadtests.report.links import Promise, link_qualities
-from loadtests.report.model import PUSHING
+from loadtests.report.model import kind
 from loadtests.report.quantity import digits
 from loadtests.report.study import Study, study
 
@@ -55,7 +55,7 @@ def holds(worked_out: Study) -> bool:
 
 def _is_spoken_for(promise: Promise, shown: Collection[tuple[str, str]]) -> bool:
     unmeasured = promise.measured_ms is None
-    return unmeasured and promise.transport in PUSHING and (promise.transport, promise.link) in shown
+    return unmeasured and kind(promise.transport) == "push" and (promise.transport, promise.link) in shown
 
 
 def _probed(worked_out: Study) -> list[str]:

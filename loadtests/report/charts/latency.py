@@ -88,9 +88,10 @@ def latency_by_fan_out(study: Study, layout: Layout) -> Figure | None:
     axis = figure.subplots()
     for transport in dict.fromkeys(r.condition.transport for r in results):
         _draw_fan_out(axis, [r for r in results if r.condition.transport == transport])
-    if any(r.condition.transport == "shortpoll" for r in results):
+    polled = [r for r in results if model.kind(r.condition.transport) == "short poll"]
+    if polled:
         one_way_ms = model.link_one_way_ms(results[0].condition.link) or 0.0
-        grid_ms = next(r.poll_interval_ms for r in results if r.condition.transport == "shortpoll")
+        grid_ms = polled[0].poll_interval_ms
         mean = model.short_poll_mean_ms(one_way_ms, grid_ms)
         axis.axhline(mean, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
     axis.set_xscale("log")
@@ -117,10 +118,11 @@ def fan_out_results(study: Study) -> list[Result]:
     rates = [r.condition.rate_per_s for r in usable]
     rate, link = max(rates, key=rates.count), usable[0].condition.link
     usable = [r for r in usable if r.condition.rate_per_s == rate and r.condition.link == link]
-    grids = [r.poll_interval_ms for r in usable if r.condition.transport == "shortpoll"]
+    grids = [r.poll_interval_ms for r in usable if model.kind(r.condition.transport) == "short poll"]
     chosen: dict[tuple[str, int], Result] = {}
     for result in usable:
-        if result.condition.transport != "shortpoll" or result.poll_interval_ms == max(grids, key=grids.count):
+        on_a_grid = model.kind(result.condition.transport) == "short poll"
+        if not on_a_grid or result.poll_interval_ms == max(grids, key=grids.count):
             chosen.setdefault((result.condition.transport, result.condition.subscribers), result)
     return sorted(chosen.values(), key=lambda r: (palette.rank(r.condition.transport), r.condition.subscribers))
 

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
+from core.catalogue import records
 from loadtests.records.facts import Api, Facts
 from loadtests.report.quantity import listed
 from loadtests.report.verdicts.evidence import Browser, Evidence
 from loadtests.report.verdicts.ruling import SUPPORT_PERCENT, Finding, Rule, Verdict, not_tested
-
-APIS = {
-    "websocket": "websocket",
-    "sse": "eventsource",
-    "longpoll": "xhr",
-    "shortpoll": "xhr",
-    "h2push": "h2push",
-    "socketio": "websocket",
-    "sse-h2": "eventsource",
-}
-"""Transport -> the API it needs of a browser: polling needs no more than XMLHttpRequest."""
 
 _ENGINES = {"Blink": "Chrome and its kin", "Gecko": "Firefox"}
 
@@ -30,7 +20,7 @@ def support(transport: str, word: str) -> Rule:
 
     def rule(evidence: Evidence) -> Finding:
         facts = evidence.support
-        api = facts.api(APIS[transport]) if facts else None
+        api = api_of(facts, transport) if facts else None
         if facts is None or api is None:
             return not_tested("There are no published facts on it beside this run.")
         verdict = fits(word, api.share.full, api.share.full + api.share.partial + api.share.unknown)
@@ -46,6 +36,12 @@ def support(transport: str, word: str) -> Rule:
         )
 
     return rule
+
+
+def api_of(facts: Facts, transport: str) -> Api | None:
+    """Return what is published of the API that a transport needs of a browser."""
+    record = records().get(transport)
+    return facts.api(record.needs.api) if record is not None else None
 
 
 def fits(word: str, low_percent: float, high_percent: float) -> Verdict:

@@ -11,13 +11,10 @@ from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS
 from loadtests.report.condition import Cost, Result
 from loadtests.report.palette import LOOKS, rank
 from loadtests.report.quantity import UNKNOWN, AtLeast, count, digits
-from loadtests.report.verdicts.browsers import APIS, percent
+from loadtests.report.verdicts.browsers import api_of, percent
 from loadtests.report.verdicts.delay import EXAMPLE_ONE_WAY_MS, modelled_ms, usable
 from loadtests.report.verdicts.effort import branches, size
 from loadtests.report.verdicts.evidence import Browser, Evidence, Need
-
-_LANES = {"websocket": "websocket", "sse": "sse", "longpoll": "longpoll", "shortpoll": "shortpoll"}
-"""Transport -> the lane of the browser page that speaks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ _BELIEVED = (Validity.VALID, Validity.DOUBTFUL)
 
 
 def _browsers(evidence: Evidence, transport: str) -> str:
-    api = evidence.support.api(APIS[transport]) if evidence.support else None
+    api = api_of(evidence.support, transport) if evidence.support else None
     if api is None:
         return ""
     most = api.share.full + api.share.partial + api.share.unknown
@@ -159,10 +156,9 @@ def _need(evidence: Evidence, transport: str) -> Need | None:
 
 
 def _resume(evidence: Evidence, transport: str) -> str:
-    lane = _LANES.get(transport, "")
     said = []
     for browser in evidence.browsers:
-        lost, back_ms = (browser.found.get(f"{lane}.{what}") for what in ("lost_in_outage", "resume_ms"))
+        lost, back_ms = (browser.found.get(f"{transport}.{what}") for what in ("lost_in_outage", "resume_ms"))
         if isinstance(lost, int):
             back = f", back after {digits(back_ms)} ms" if isinstance(back_ms, int | float) else ""
             said.append(f"{lost} lost{back} ({browser.name.capitalize()})")

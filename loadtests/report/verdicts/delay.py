@@ -74,10 +74,10 @@ def _measured(results: Sequence[Result]) -> str:
 
 def modelled_ms(here: Result) -> float | None:
     """Return the median that the model expects over the example line, from what was measured without one."""
-    transport, d = here.condition.transport, EXAMPLE_ONE_WAY_MS
-    if here.p50 is None or transport not in (*model.PUSHING, "longpoll"):
+    form, d = model.kind(here.condition.transport), EXAMPLE_ONE_WAY_MS
+    if here.p50 is None or form not in ("push", "long poll"):
         return None
-    added = model.long_poll_mean_ms(d, here.condition.rate_per_s) if transport == "longpoll" else model.push_ms(d)
+    added = model.long_poll_mean_ms(d, here.condition.rate_per_s) if form == "long poll" else model.push_ms(d)
     return plus(here.p50.value_ms, added)
 
 
