@@ -12,9 +12,9 @@ from pathlib import Path
 from loadtests.records.errors import RunError
 from loadtests.records.schema import Cell, Run, Validity
 from loadtests.report import bootstrap
-from loadtests.report.bootstrap import BlockedLatency, Difference
+from loadtests.report.bootstrap import Difference
 from loadtests.report.condition import Condition, Result
-from loadtests.report.quantity import UNKNOWN, digits, printable, span
+from loadtests.report.quantity import UNKNOWN, digits, laid_out, printable, span
 from loadtests.report.study import Study, study
 
 _ABSENT = "nothing"
@@ -111,18 +111,17 @@ def of(a: Study, b: Study) -> tuple[Comparison, ...]:
 
 
 def _compared(condition: Condition, a: Result | None, b: Result | None, percent: float) -> Comparison:
-    if a is None or b is None:
-        only = "A" if b is None else "B"
-        return Comparison(condition, percent, _value(a, percent), _value(b, percent), None, f"only in {only}")
     a_ms, b_ms = _value(a, percent), _value(b, percent)
-    invalid = [name for name, result in (("A", a), ("B", b)) if result.validity is Validity.INVALID]
-    if invalid:
-        return Comparison(condition, percent, a_ms, b_ms, None, f"invalid in {' and '.join(invalid)}")
-    if a_ms is None or b_ms is None or a.blocks is None or b.blocks is None:
-        return Comparison(condition, percent, a_ms, b_ms, None, "too few deliveries")
-    # Run blocks pair within a run, where they share arrivals and the minute; never across runs.
-    difference = bootstrap.difference(_apart(b.blocks, a.blocks), a.blocks, percent)
-    return Comparison(condition, percent, a_ms, b_ms, difference, "")
+    difference, reason = None, "too few deliveries"
+    if a is None or b is None:
+        reason = f"only in {'A' if b is None else 'B'}"
+    elif invalid := [name for name, result in (("A", a), ("B", b)) if result.validity is Validity.INVALID]:
+        reason = f"invalid in {' and '.join(invalid)}"
+    elif a_ms is not None and b_ms is not None and a.blocks is not None and b.blocks is not None:
+        # Run blocks pair within a run, where they share arrivals and the minute; never across runs.
+        apart = replace(b.blocks, run_block=b.blocks.run_block + a.blocks.run_block.max() + 1)
+        difference, reason = bootstrap.difference(apart, a.blocks, percent), ""
+    return Comparison(condition, percent, a_ms, b_ms, difference, reason)
 
 
 def _value(result: Result | None, percent: float) -> float | None:
@@ -131,30 +130,21 @@ def _value(result: Result | None, percent: float) -> float | None:
     return result.percentiles.p50_ms if percent == 50.0 else result.percentiles.p99_ms
 
 
-def _apart(blocks: BlockedLatency, other: BlockedLatency) -> BlockedLatency:
-    return replace(blocks, run_block=blocks.run_block + other.run_block.max() + 1)
-
-
 def render_text(compared: Sequence[Comparison]) -> str:
     """Lay the comparisons out for a terminal; ends without a newline."""
-    lines = [_HEADINGS, *map(_line, compared)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join(laid_out([_HEADINGS, *map(_line, compared)], range(len(_HEADINGS))))
 
 
 def _line(found: Comparison) -> tuple[str, ...]:
-    condition, difference = found.condition, found.difference
-    load = condition.load if condition.link == "loopback" else f"{condition.load} {condition.link}"
+    difference = found.difference
     shown = (
         UNKNOWN
         if difference is None
         else f"{digits(difference.value_ms)} [{span(difference.low_ms, difference.high_ms)}]"
     )
     return (
-        printable(condition.transport),
-        printable(load),
+        printable(found.condition.transport),
+        printable(found.condition.over_link),
         f"p{found.percent:g}",
         digits(found.a_ms),
         digits(found.b_ms),

@@ -47,6 +47,11 @@ class Cost:
     cells: int
 
 
+def value_of(cost: Cost | None) -> float | None:
+    """Return a cost's figure; None where it could not be measured."""
+    return None if cost is None else cost.value
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryCosts:
     """Costs per delivery of one condition; None where nothing could be measured."""
@@ -112,6 +117,11 @@ class Condition:
     kind: str
     subscribers: int
     rate_per_s: float
+
+    @property
+    def over_link(self) -> str:
+        """The load, and the link unless it is the loopback."""
+        return self.load if self.link == "loopback" else f"{self.load} {self.link}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from loadtests.records import notes
 from loadtests.records.schema import Validity
-from loadtests.report import claims
 from loadtests.report.bootstrap import Estimate
-from loadtests.report.condition import Result
-from loadtests.report.quantity import UNKNOWN, digits, printable, share, span
-from loadtests.report.study import Study, study
+from loadtests.report.condition import Result, value_of
+from loadtests.report.quantity import UNKNOWN, digits, laid_out, printable, share, span
+from loadtests.report.study import Study
 
 MARKS = {Validity.VALID: "●", Validity.DOUBTFUL: "◐", Validity.INVALID: "○"}
 """Full, half, hollow: how far a row can be believed."""
@@ -20,31 +18,16 @@ MARKS = {Validity.VALID: "●", Validity.DOUBTFUL: "◐", Validity.INVALID: "○
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of figures, unrounded; None where nothing can be stated."""
+    """One condition's figures with what the guide and the transport's memory cells add to them; None: not stated."""
 
-    transport: str
-    load: str
-    link: str
-    subscribers: int
-    rate_per_s: float
+    result: Result
     claimed_ms: float | None
-    deliveries: int
-    p50: Estimate | None
-    p99: Estimate | None
-    wire_bytes: float | None  # down, per delivery
-    server_cpu_us: float | None  # per delivery
     kib_per_connection: float | None
-    cells: int
-    left_out: int  # of them, as invalid, or doubtful and measured again
-    received: int
-    expected: int
-    lost: int
-    duplicates: int
-    out_of_order: int
-    validity: Validity
-    reasons: tuple[str, ...]
-    errors: Mapping[str, int]  # why connections were cut or refused and publications not taken, with counts
-    verdict: claims.ClaimVerdict
+
+    @property
+    def left_out(self) -> int:
+        """How many of its cells are not used: invalid, or doubtful and measured again."""
+        return len(self.result.cells) - len(self.result.used)
 
 
 SHOWN_ERRORS = 3
@@ -53,46 +36,18 @@ HEADINGS = (
     "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "B/delivery", "CPU us", "KiB/conn", "reach",
     "verdict",
 )  # fmt: skip
-
-
-def rows(run_dir: Path) -> tuple[Row, ...]:
-    """Work out a run's rows: its latency conditions, by load, then in the fixed order. Raises `RunError`."""
-    return of(study(run_dir))
+_WORDS = [HEADINGS.index(heading) for heading in ("", "transport", "load", "verdict")]
 
 
 def of(worked_out: Study) -> tuple[Row, ...]:
     """Return the rows of a study: its cells of the kinds `latency` and `link`, else whatever was measured."""
-    return tuple(_row(result, worked_out) for result in worked_out.tabled)
-
-
-def _row(result: Result, worked_out: Study) -> Row:
-    transport = result.condition.transport
-    memory = worked_out.memory.get(transport)
-    costs = result.costs
-    return Row(
-        transport=transport,
-        load=result.condition.load,
-        link=result.condition.link,
-        subscribers=result.condition.subscribers,
-        rate_per_s=result.condition.rate_per_s,
-        claimed_ms=(worked_out.run.claims or claims.GUIDE_LATENCY_MS).get(transport),
-        deliveries=result.percentiles.received,
-        p50=result.p50,
-        p99=result.p99,
-        wire_bytes=costs.bytes_down.value if costs.bytes_down else None,
-        server_cpu_us=costs.server_cpu_us.value if costs.server_cpu_us else None,
-        kib_per_connection=memory.value if memory else None,
-        cells=len(result.cells),
-        left_out=len(result.cells) - len(result.used),
-        received=result.total("received"),
-        expected=result.total("expected"),
-        lost=result.total("lost"),
-        duplicates=result.total("duplicates"),
-        out_of_order=result.total("out_of_order"),
-        validity=result.validity,
-        reasons=result.reasons,
-        errors=result.errors,
-        verdict=result.claim,
+    return tuple(
+        Row(
+            result,
+            worked_out.guide.get(result.condition.transport),
+            value_of(worked_out.memory.get(result.condition.transport)),
+        )
+        for result in worked_out.tabled
     )
 
 
@@ -113,16 +68,13 @@ def render_text(table: Sequence[Row]) -> str:
 
     Reasons against rows that are not valid, and what happened to their connections, follow below the table.
     """
-    lines = [HEADINGS, *(_cells(row) for row in table)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    out: list[str] = [_laid_out(HEADINGS, widths)]
-    previous: Row | None = None
-    for row, line in zip(table, lines[1:], strict=True):
-        if previous and (row.load, row.link) != (previous.load, previous.link):
+    heading, *lines = laid_out([HEADINGS, *map(_cells, table)], _WORDS)
+    out = [heading]
+    for before, row, line in zip((None, *table), table, lines, strict=False):
+        if before and _place(before) != _place(row):
             out.append("")
-        out.append(_laid_out(line, widths))
-        previous = row
-    notes = [_note(row) for row in table if row.reasons or row.errors]
+        out.append(line)
+    notes = [_note(row) for row in table if row.result.reasons or row.result.errors]
     return "\n".join([*out, *(["", *notes] if notes else [])])
 
 
@@ -132,53 +84,37 @@ def render_memory(worked_out: Study) -> str:
     for transport, memory in worked_out.memory.items():
         figures = (digits(memory.value), digits(memory.low), digits(memory.high), str(memory.cells))
         lines.append((MARKS[worked_out.memory_validity[transport]], printable(transport), *figures))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if column > 1 else text.ljust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return "\n".join(laid_out(lines, (0, 1)))
+
+
+def _place(row: Row) -> tuple[str, str]:
+    return row.result.condition.load, row.result.condition.link
 
 
 def _note(row: Row) -> str:
-    left_out = f", {row.left_out} of {row.cells} measurements left out" if row.left_out else ""
-    against = "; ".join(filter(None, (*row.reasons, happened(row))))
-    return printable(f"{MARKS[row.validity]} {_name(row)} is {row.validity}{left_out}: {against}")
+    left_out = f", {row.left_out} of {len(row.result.cells)} measurements left out" if row.left_out else ""
+    against = "; ".join(filter(None, (*row.result.reasons, happened(row.result))))
+    name = f"{row.result.condition.transport} {row.result.condition.over_link}"
+    return printable(f"{MARKS[row.result.validity]} {name} is {row.result.validity}{left_out}: {against}")
 
 
-def happened(row: Row) -> str:
-    """Return what happened to the row's connections and publications, the most frequent first; empty for nothing."""
-    return notes.in_words(row.errors, show=SHOWN_ERRORS)
-
-
-def _name(row: Row) -> str:
-    return printable(f"{row.transport} {row.load}" + ("" if row.link == "loopback" else f" {row.link}"))
-
-
-def _laid_out(line: Sequence[str], widths: Sequence[int]) -> str:
-    """Words to the left, figures to the right."""
-    words = {HEADINGS.index(heading) for heading in ("", "transport", "load", "verdict")}
-    aligned = [
-        text.ljust(width) if column in words else text.rjust(width)
-        for column, (text, width) in enumerate(zip(line, widths, strict=True))
-    ]
-    return "  ".join(aligned).rstrip()
+def happened(result: Result) -> str:
+    """Return what happened to connections and publications, the most frequent first; empty for nothing."""
+    return notes.in_words(result.errors, show=SHOWN_ERRORS)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    load = row.load if row.link == "loopback" else f"{row.load} {row.link}"
+    result, costs = row.result, row.result.costs
     return (
-        MARKS[row.validity],
-        printable(row.transport),
-        printable(load),
+        MARKS[result.validity],
+        printable(result.condition.transport),
+        printable(result.condition.over_link),
         claimed(row),
-        with_interval(row.p50),
-        with_interval(row.p99),
-        digits(row.wire_bytes),
-        digits(row.server_cpu_us),
+        with_interval(result.p50),
+        with_interval(result.p99),
+        digits(value_of(costs.bytes_down)),
+        digits(value_of(costs.server_cpu_us)),
         digits(row.kib_per_connection),
-        share(row.received, row.expected),
-        str(row.verdict.ruling),
+        share(result.total("received"), result.total("expected")),
+        str(result.claim.ruling),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ from loadtests.report.charts.costs import costs, timeline
 from loadtests.report.charts.frontier import cheapest_in_time
 from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
 from loadtests.report.charts.layout import LAYOUTS, Layout, house_style
+from loadtests.report.condition import value_of
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts import guide
 from loadtests.report.verdicts.evidence import Evidence, gather
@@ -137,6 +139,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
     )
     environment.filters |= {
         "digits": quantity.digits,
+        "value": value_of,
         "title": claims.title,
         "look": lambda transport: palette.look(transport).name,
         "interval": lambda estimate: quantity.span(estimate.low_ms, estimate.high_ms),
@@ -183,20 +186,20 @@ def _noted(cell: Cell) -> bool:
 
 
 def _by_load(rows: tuple[guide_table.Row, ...]) -> list[tuple[str, list[guide_table.Row]]]:
-    loads: dict[str, set[str]] = {}
+    groups: dict[tuple[str, str], list[guide_table.Row]] = {}
     for row in rows:
-        loads.setdefault(_heading(row), set()).add(row.load)
-    groups: dict[str, list[guide_table.Row]] = {}
-    for row in rows:
-        heading = _heading(row)
-        # Loads may differ in what the heading leaves out: then their names tell them apart.
-        groups.setdefault(heading if len(loads[heading]) == 1 else f"{heading} ({row.load})", []).append(row)
-    return list(groups.items())
+        groups.setdefault((_heading(row), row.result.condition.load), []).append(row)
+    loads = Counter(heading for heading, _ in groups)
+    # Loads may differ in what the heading leaves out: then their names distinguish them.
+    return [
+        (heading if loads[heading] == 1 else f"{heading} ({load})", found) for (heading, load), found in groups.items()
+    ]
 
 
 def _heading(row: guide_table.Row) -> str:
-    heading = f"{quantity.count(row.subscribers, 'receiver')}, {row.rate_per_s:g} messages a second"
-    return heading if row.link == "loopback" else f"{heading}, link {row.link}"
+    c = row.result.condition
+    heading = f"{quantity.count(c.subscribers, 'receiver')}, {c.rate_per_s:g} messages a second"
+    return heading if c.link == "loopback" else f"{heading}, link {c.link}"
 
 
 def _draw(worked_out: Study) -> tuple[Chart, ...]:

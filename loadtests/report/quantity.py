@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Collection, Sequence
 
 
 class AtLeast(float):
@@ -87,3 +88,15 @@ def listed(words: list[str]) -> str:
 def printable(text: str) -> str:
     """Replace control and invisible format characters: names come from files and go to terminals."""
     return "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text)
+
+
+def laid_out(lines: Sequence[Sequence[str]], words: Collection[int]) -> list[str]:
+    """Align lines of equal length for a terminal: the columns `words` to the left, all others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            text.ljust(width) if column in words else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from loadtests.records import repeats
 from loadtests.records.schema import Validity
-from loadtests.report import budget, claims, model
+from loadtests.report import budget, model
 from loadtests.report.bootstrap import Difference
 from loadtests.report.charts.costs import heaviest
 from loadtests.report.charts.latency import fan_out_results
@@ -48,7 +48,7 @@ def state(study: Study) -> str:
 
 def headline(study: Study) -> str:
     """Sum up the guide's latency column."""
-    guide = study.run.claims or claims.GUIDE_LATENCY_MS
+    guide = study.guide
     by_ruling: dict[str, list[str]] = {}
     for transport in guide:
         found = {r.claim.ruling for r in study.tabled if r.condition.transport == transport}
@@ -139,7 +139,7 @@ def contrast(found: Contrast) -> str:
 
 def five_hundred(study: Study) -> tuple[str, ...]:
     """Explain where a mean of 500 ms comes from, by the model and by what was measured; one string a paragraph."""
-    guide = study.run.claims or claims.GUIDE_LATENCY_MS
+    guide = study.guide
     claimed = guide.get("longpoll", 500.0)
     needs = model.five_hundred(claimed)
     paragraphs = [

@@ -64,6 +64,11 @@ class Study:
         return any(cell.instrument is not None and cell.instrument.clock == "user" for cell in self.run.cells)
 
     @property
+    def guide(self) -> Mapping[str, float]:
+        """The latencies in ms, by transport, that the run was held against."""
+        return self.run.claims or claims.GUIDE_LATENCY_MS
+
+    @property
     def tabled(self) -> tuple[Result, ...]:
         """Results of the kinds in `TABLE_KINDS`; where there are none, all."""
         return self.of_kind(*TABLE_KINDS) or self.results

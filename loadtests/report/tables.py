@@ -9,6 +9,7 @@ import pandas as pd
 from loadtests.records.calibration import Calibration, Comparison
 from loadtests.report import frontier, guide_table
 from loadtests.report.claims import title
+from loadtests.report.condition import value_of
 from loadtests.report.links import link_qualities, residuals
 from loadtests.report.links import promises as promises_of
 from loadtests.report.quantity import UNKNOWN, AtLeast, digits, share, span
@@ -24,17 +25,17 @@ def guide(study: Study) -> pd.DataFrame:
     """The guide's table: index (load, transport), texts as the report shows them, `verdict` last."""
     rows = [
         {
-            "load": row.load,
-            "transport": title(row.transport),
+            "load": row.result.condition.load,
+            "transport": title(row.result.condition.transport),
             "guide": guide_table.claimed(row),
-            "p50 ms": guide_table.with_interval(row.p50),
-            "p99 ms": guide_table.with_interval(row.p99),
-            "bytes": digits(row.wire_bytes),
-            "CPU us": digits(row.server_cpu_us),
+            "p50 ms": guide_table.with_interval(row.result.p50),
+            "p99 ms": guide_table.with_interval(row.result.p99),
+            "bytes": digits(value_of(row.result.costs.bytes_down)),
+            "CPU us": digits(value_of(row.result.costs.server_cpu_us)),
             "KiB": digits(row.kib_per_connection),
-            "reach": share(row.received, row.expected),
-            "validity": str(row.validity),
-            "verdict": row.verdict.words,
+            "reach": share(row.result.total("received"), row.result.total("expected")),
+            "validity": str(row.result.validity),
+            "verdict": row.result.claim.words,
         }
         for row in guide_table.of(study)
     ]
@@ -85,30 +86,26 @@ def contrasts(study: Study) -> pd.DataFrame:
 
 def costs(study: Study) -> pd.DataFrame:
     """Costs per delivery and connection, NaN where not measured: index (load, transport)."""
-    rows = []
-    for result in study.results:
-        memory = study.memory.get(result.condition.transport)
-        found = result.costs
-        rows.append(
-            {
-                "load": result.condition.load,
-                "transport": title(result.condition.transport),
-                "server CPU us": found.server_cpu_us.value if found.server_cpu_us else None,
-                "generator CPU us": found.generator_cpu_us.value if found.generator_cpu_us else None,
-                "bytes down": found.bytes_down.value if found.bytes_down else None,
-                "bytes up": found.bytes_up.value if found.bytes_up else None,
-                "packets": found.packets.value if found.packets else None,
-                "connect p50 ms": found.connect_ms_p50.value if found.connect_ms_p50 else None,
-                "KiB per connection": memory.value if memory else None,
-            }
-        )
+    rows = [
+        {
+            "load": result.condition.load,
+            "transport": title(result.condition.transport),
+            "server CPU us": value_of(result.costs.server_cpu_us),
+            "generator CPU us": value_of(result.costs.generator_cpu_us),
+            "bytes down": value_of(result.costs.bytes_down),
+            "bytes up": value_of(result.costs.bytes_up),
+            "packets": value_of(result.costs.packets),
+            "connect p50 ms": value_of(result.costs.connect_ms_p50),
+            "KiB per connection": value_of(study.memory.get(result.condition.transport)),
+        }
+        for result in study.results
+    ]
     return _indexed(rows)
 
 
-def _indexed(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    if not rows:
-        return pd.DataFrame()
-    return pd.DataFrame(rows).set_index(["load", "transport"])
+def _indexed(rows: Sequence[Mapping[str, object]], *index: str) -> pd.DataFrame:
+    """Return rows under their index, load and transport where none is named; an empty frame without any."""
+    return pd.DataFrame(rows).set_index(list(index) or ["load", "transport"]) if rows else pd.DataFrame()
 
 
 def links(study: Study) -> pd.DataFrame:
@@ -126,7 +123,7 @@ def links(study: Study) -> pd.DataFrame:
         }
         for found in link_qualities(study.run)
     ]
-    return pd.DataFrame(rows).set_index("link") if rows else pd.DataFrame()
+    return _indexed(rows, "link")
 
 
 def promises(study: Study) -> pd.DataFrame:
@@ -164,7 +161,7 @@ def residual_causes(study: Study) -> pd.DataFrame:
         }
         for found in residuals(study)
     ]
-    return pd.DataFrame(rows).set_index(["load", "transport"]) if rows else pd.DataFrame()
+    return _indexed(rows)
 
 
 def cheapest(study: Study) -> pd.DataFrame:
@@ -220,7 +217,7 @@ def comparisons(found: Sequence[Comparison]) -> pd.DataFrame:
         }
         for each in found
     ]
-    return pd.DataFrame(rows).set_index("compared") if rows else pd.DataFrame()
+    return _indexed(rows, "compared")
 
 
 def budgets(study: Study) -> pd.DataFrame:
@@ -235,7 +232,7 @@ def budgets(study: Study) -> pd.DataFrame:
         for each in study.budgets
         for part in each.slices
     ]
-    return pd.DataFrame(rows).set_index(["transport", "percentile"]) if rows else pd.DataFrame()
+    return _indexed(rows, "transport", "percentile")
 
 
 def verdicts(judged: Iterable[Judged]) -> pd.DataFrame:
@@ -289,29 +286,18 @@ def support(evidence: Evidence) -> pd.DataFrame:
 
 def sources(evidence: Evidence) -> pd.DataFrame:
     """Which evidence lies beside the run, a dash where none does: index `evidence`, columns `what it is`, `which`."""
-    reports = (
+    commits = (
         ("faults.json", "servers and Redis killed, peers stalled and cut", evidence.faults),
         ("foil.json", "the guide's own server and ours, looked at for the same faults", evidence.foil),
         ("complexity.json", "our code, counted", evidence.complexity),
         ("traits.json", "what a connection can do, tried out", evidence.traits),
     )
-    rows = [{"evidence": "run.json", "what it is": "this run", "which": evidence.study.run.run_id}]
-    rows += [
-        {"evidence": name, "what it is": what, "which": f"commit {report.commit}" if report else UNKNOWN}
-        for name, what, report in reports
-    ]
-    browsers = evidence.browser_run
-    rows.append(
-        {
-            "evidence": "browser.json",
-            "what it is": "browsers examined",
-            "which": browsers.run_id if browsers else UNKNOWN,
-        }
+    browsers, links = evidence.browser_run, evidence.links
+    rows = (
+        ("run.json", "this run", evidence.study.run.run_id),
+        *((name, what, f"commit {report.commit}" if report else UNKNOWN) for name, what, report in commits),
+        ("browser.json", "browsers examined", browsers.run_id if browsers else UNKNOWN),
+        ("links.json", "a run over links", links.run_id if links else UNKNOWN),
+        ("facts.json", "published browser facts", publications(evidence.support) if evidence.support else UNKNOWN),
     )
-    links = evidence.links
-    rows.append(
-        {"evidence": "links.json", "what it is": "a run over links", "which": links.run_id if links else UNKNOWN}
-    )
-    facts = publications(evidence.support) if evidence.support else UNKNOWN
-    rows.append({"evidence": "facts.json", "what it is": "published browser facts", "which": facts})
-    return pd.DataFrame(rows).set_index("evidence")
+    return pd.DataFrame(rows, columns=["evidence", "what it is", "which"]).set_index("evidence")

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from loadtests.records.schema import Validity
 from loadtests.report import palette
 from loadtests.report.budget import READ, STEPS, Budget, Slice
-from loadtests.report.charts.layout import Layout, short_title, sign
+from loadtests.report.charts.layout import Layout, name_bars, panels, short_title, sign
 from loadtests.report.quantity import count, digits
 from loadtests.report.study import Study
 
@@ -22,14 +22,9 @@ def latency_budget(study: Study, layout: Layout) -> Figure | None:
     found = study.budgets
     if not found:
         return None
-    columns = min(layout.columns, len(found))
-    lines = -(-len(found) // columns)
-    figure = Figure(figsize=(layout.width_in, 1.1 + 1.45 * lines))
-    axes = list(figure.subplots(lines, columns, squeeze=False).flat)
-    for axis, budget in zip(axes, found, strict=False):
+    figure, axes = panels(layout, len(found), head_in=1.1, panel_in=1.45)
+    for axis, budget in zip(axes, found, strict=True):
         _draw(axis, budget)
-    for axis in axes[len(found) :]:
-        axis.set_visible(False)
     taken = {name for budget in found for part in budget.slices for name, ms in part.step_ms.items() if ms > 0}
     ink = palette.ink("ink")
     handles = [
@@ -47,13 +42,10 @@ def _draw(axis: Axes, budget: Budget) -> None:
     colour = palette.look(condition.transport).light
     for place, part in enumerate(budget.slices):
         _draw_bar(axis, place, part, colour)
-    axis.set_yticks(range(len(budget.slices)), [f"p{part.percent:g}" for part in budget.slices])
-    axis.tick_params(axis="y", length=0, labelcolor=palette.ink("ink"))
-    axis.set_ylim(len(budget.slices) - 0.45, -0.55)
-    axis.grid(visible=False, axis="y")
-    axis.set_xlim(0, max(part.latency_ms + part.step_ms[READ] for part in budget.slices) * 1.15)
+    name_bars(axis, [f"p{part.percent:g}" for part in budget.slices])
+    longest_ms = max(part.latency_ms + part.step_ms[READ] for part in budget.slices)
+    axis.set(ylim=(len(budget.slices) - 0.45, -0.55), xlim=(0, longest_ms * 1.15), xlabel="ms since it was due")
     axis.locator_params(axis="x", nbins=5)
-    axis.set_xlabel("ms since it was due")
     mark = "" if budget.result.validity is Validity.VALID else f", {budget.result.validity}"
     kind = "" if condition.kind == "budget" else f", {condition.kind}"
     n = f"{count(condition.subscribers, 'receiver')}, {condition.rate_per_s:g}/s; n = {budget.result.percentiles.n:,}"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from loadtests.records.schema import Cell, Validity
 from loadtests.report import palette
-from loadtests.report.charts.layout import WIDE, Layout, legend, short_title, sign
+from loadtests.report.charts.layout import WIDE, Layout, legend, name_bars, short_title, sign
 from loadtests.report.condition import Result
 from loadtests.report.latency import FloatArray
 from loadtests.report.quantity import digits
@@ -32,12 +32,9 @@ def costs(study: Study, layout: Layout) -> Figure | None:
     for axis, (heading, bars) in zip(axes.flat, panels, strict=True):
         for position, bar in enumerate(bars):
             _draw_bar(axis, position, bar)
-        axis.set_title(heading)
-        axis.set_yticks(range(len(bars)), [short_title(bar.transport) for bar in bars])
-        axis.tick_params(axis="y", length=0, labelcolor=palette.ink("ink"))
+        name_bars(axis, [short_title(bar.transport) for bar in bars])
         axis.invert_yaxis()
-        axis.grid(visible=False, axis="y")
-        axis.set_xlim(0, max(bar.high for bar in bars) * 1.25 or 1)
+        axis.set(title=heading, xlim=(0, max(bar.high for bar in bars) * 1.25 or 1))
         axis.locator_params(axis="x", nbins=4)
     sign(figure, study)
     return figure
@@ -74,10 +71,8 @@ def _cost_panels(study: Study, results: list[Result]) -> Iterator[tuple[str, lis
 
 def _draw_bar(axis: Axes, position: int, bar: _Bar) -> None:
     colour = palette.look(bar.transport).light
-    hollow = bar.validity is Validity.INVALID
-    axis.barh(
-        position, bar.value, height=0.62, color=palette.ink("paper") if hollow else colour, edgecolor=colour, lw=1.2
-    )
+    face = palette.ink("paper") if bar.validity is Validity.INVALID else colour
+    axis.barh(position, bar.value, height=0.62, color=face, edgecolor=colour, lw=1.2)
     if bar.high > bar.low:
         axis.plot([bar.low, bar.high], [position, position], color=palette.ink("ink"), lw=1, marker="|", ms=5)
     axis.annotate(
@@ -109,14 +104,11 @@ def timeline(study: Study, layout: Layout) -> Figure | None:
         ):
             shown = None if index else label
             upper.plot(seconds, part[column], color=palette.ink("ink"), ls=dash, lw=1, label=shown)
-    upper.set_ylabel("CPU, % of one core")
-    upper.set_ylim(bottom=0)
+    upper.set(ylabel="CPU, % of one core", ylim=(0, None))
     upper.legend(loc="upper right", ncols=2, borderaxespad=0, bbox_to_anchor=(1, 1.12))
-    lower.set_yticks([])
-    lower.set_ylim(0, 1)
+    lower.set(yticks=[], ylim=(0, 1), xlabel="seconds since the first one recorded")
     lower.grid(visible=False)
     lower.spines["left"].set_visible(False)
-    lower.set_xlabel("seconds since the first one recorded")
     legend(figure, study.results, layout, modelled=False)
     sign(figure, study)
     return figure
@@ -124,6 +116,5 @@ def timeline(study: Study, layout: Layout) -> Figure | None:
 
 def _filled(axis: Axes, cell: Cell, heights: FloatArray, edges: FloatArray) -> None:
     colour = palette.look(cell.transport).light
-    hollow = cell.verdict.validity is Validity.INVALID
-    face = palette.ink("paper") if hollow else colour
+    face = palette.ink("paper") if cell.verdict.validity is Validity.INVALID else colour
     axis.stairs(heights, edges, fill=True, facecolor=face, edgecolor=colour, lw=0.8)

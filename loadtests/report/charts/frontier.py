@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
 from loadtests.report import frontier, model, palette
-from loadtests.report.charts.layout import Layout, legend, sign
+from loadtests.report.charts.layout import Layout, legend, model_line, panels, sign
 from loadtests.report.frontier import Point
 from loadtests.report.latency import FloatArray
 from loadtests.report.quantity import digits
@@ -29,14 +29,12 @@ def cheapest_in_time(study: Study, layout: Layout) -> Figure | None:
     rates = sorted({candidate.rate_per_s for candidate in found})
     if len(rtts) < 2 or len(rates) < 2:
         return None
-    lines = -(-len(frontier.BUDGETS_MS) // layout.columns)
-    figure = Figure(figsize=(layout.width_in, 0.9 + 2.6 * lines))
-    grid = figure.subplots(lines, layout.columns, squeeze=False)
+    figure, axes = panels(layout, len(frontier.BUDGETS_MS), head_in=0.9, panel_in=2.6)
     y = np.array([rtt for rtt in rtts if rtt])
     if not rtts[0]:
         y = np.concatenate([[y[0] / _LOOPBACK_BELOW], y])
     grids_ms = sorted({r.poll_interval_ms for r in study.of_kind(frontier.KIND)})
-    for axis, budget_ms in zip(grid.flat, frontier.BUDGETS_MS, strict=False):
+    for axis, budget_ms in zip(axes, frontier.BUDGETS_MS, strict=True):
         x_edges, y_edges = _scaled(axis, rates, rtts, y)
         for point in frontier.points(found, budget_ms):
             column, row = rates.index(point.rate_per_s), rtts.index(point.rtt_ms)
@@ -52,16 +50,18 @@ def _scaled(axis: Axes, rates: list[float], rtts: list[float], y: FloatArray) ->
     """Put the sweep's values on log axes (`y`: where each of `rtts` stands); return the borders of the tiles."""
     x = np.array(rates)
     x_edges, y_edges = _edges(x), _edges(y)
-    axis.set_xscale("log")
-    axis.set_yscale("log")
-    axis.set_xlim(x_edges[0], x_edges[-1])
-    axis.set_ylim(y_edges[0], y_edges[-1])
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlim=(x_edges[0], x_edges[-1]),
+        ylim=(y_edges[0], y_edges[-1]),
+        xlabel="messages a second (log)",
+        ylabel="round trip, ms (log)",
+    )
     axis.set_xticks(x, [f"{rate:g}" for rate in rates])
     axis.set_yticks(y, [f"{rtt:g}" if rtt else "none" for rtt in rtts])
     for ruler in (axis.xaxis, axis.yaxis):
         ruler.set_minor_locator(NullLocator())
-    axis.set_xlabel("messages a second (log)")
-    axis.set_ylabel("round trip, ms (log)")
     axis.grid(visible=False)
     return x_edges, y_edges
 
@@ -111,4 +111,4 @@ def _limits(axis: Axes, budget_ms: float, grids_ms: Sequence[float], x: FloatArr
         limit = [model.longest_rtt_ms(transport, budget_ms, rate, interval_ms, frontier.PERCENT) for rate in rates]
         inside = np.where(np.array(limit) > 0, limit, np.nan)
         axis.plot(rates, inside, color=palette.look(transport).light, lw=3.2, zorder=2.8)
-        axis.plot(rates, inside, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
+        model_line(axis, rates, inside)

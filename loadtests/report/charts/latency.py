@@ -9,41 +9,35 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from loadtests.records.calibration import Omission, SelfTest
 from loadtests.records.schema import Validity
 from loadtests.report import model, palette
-from loadtests.report.charts.layout import Layout, legend, mark, plain_log, sign
+from loadtests.report.charts.layout import Layout, legend, mark, model_line, panels, plain_log, sign
 from loadtests.report.condition import Result
 from loadtests.report.quantity import count
 from loadtests.report.study import Study
+
+_PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
 
 
 def latency_ecdf(study: Study, layout: Layout) -> Figure | None:
     """Draw, per load and link, the share of deliveries within a time; the model as a dotted line."""
     results = [r for r in study.tabled if r.percentiles.n]
-    panels = list(dict.fromkeys((r.condition.load, r.condition.link) for r in results))
-    if not panels:
+    if not results:
         return None
-    columns = min(layout.columns, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(layout.width_in, 0.75 + 2.7 * lines))
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-    axes = list(grid.flat)
-    for axis, panel in zip(axes, panels, strict=False):
-        here = [r for r in results if (r.condition.load, r.condition.link) == panel]
+    by_panel: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        by_panel.setdefault((result.condition.load, result.condition.link), []).append(result)
+    figure, axes = panels(layout, len(by_panel), head_in=0.75, panel_in=2.7, shared=True)
+    for axis, here in zip(axes, by_panel.values(), strict=True):
         for result in here:
             _draw_ecdf(axis, result)
-            _draw_model(axis, result)
-        axis.set_title(_panel_title(here))
-        axis.set_xlabel("delivery latency, ms (log)")
+        axis.set(title=_panel_title(here), xlabel="delivery latency, ms (log)")
         axis.tick_params(labelbottom=True)
-    for axis in axes[len(panels) :]:
-        axis.set_visible(False)
-    for row in grid:
-        row[0].set_ylabel("share of deliveries")
+    for axis in axes[:: min(layout.columns, len(axes))]:
+        axis.set_ylabel("share of deliveries")
     first = axes[0]
-    first.set_xscale("log")
-    first.set_ylim(-0.02, 1.04)
-    first.set_xlim(left=min(float(r.ecdf.latency_ms[r.ecdf.latency_ms > 0].min(initial=1e3)) for r in results) * 0.9)
+    least_ms = min(float(r.ecdf.latency_ms[r.ecdf.latency_ms > 0].min(initial=1e3)) for r in results)
+    first.set(xscale="log", ylim=(-0.02, 1.04), xlim=(least_ms * 0.9, None))
     plain_log(first, "x")
-    first.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
+    first.yaxis.set_major_formatter(_PERCENT)
     legend(figure, results, layout, modelled=True)
     sign(figure, study)
     return figure
@@ -63,12 +57,8 @@ def _draw_ecdf(axis: Axes, result: Result) -> None:
     for estimate, level in ((result.p50, 0.5), (result.p99, 0.99)):
         if estimate:
             mark(axis, estimate.value_ms, level, result)
-
-
-def _draw_model(axis: Axes, result: Result) -> None:
     if result.model:
-        x, y = result.model.latency_ms, result.model.fraction
-        axis.plot(x, y, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
+        model_line(axis, result.model.latency_ms, result.model.fraction)
 
 
 def _panel_title(results: list[Result]) -> str:
@@ -94,14 +84,16 @@ def latency_by_fan_out(study: Study, layout: Layout) -> Figure | None:
         grid_ms = polled[0].poll_interval_ms
         mean = model.short_poll_mean_ms(one_way_ms, grid_ms)
         axis.axhline(mean, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
-    axis.set_xscale("log")
-    axis.set_yscale("log")
     sizes = sorted({r.condition.subscribers for r in results})
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel=f"subscribers of the room (log), {results[0].condition.rate_per_s:g} messages a second",
+        ylabel="delivery latency, ms (log)",
+    )
     axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axis.xaxis.set_minor_formatter(NullFormatter())
     plain_log(axis, "y")
-    axis.set_xlabel(f"subscribers of the room (log), {results[0].condition.rate_per_s:g} messages a second")
-    axis.set_ylabel("delivery latency, ms (log)")
     legend(figure, results, layout, modelled=True)
     sign(figure, study)
     return figure
@@ -130,11 +122,9 @@ def fan_out_results(study: Study) -> list[Result]:
 def _draw_fan_out(axis: Axes, results: list[Result]) -> None:
     look = palette.look(results[0].condition.transport)
     points = [(r.condition.subscribers, r.p50) for r in results if r.p50]
-    x = [size for size, _ in points]
-    y = [p50.value_ms for _, p50 in points]
-    below = [p50.value_ms - p50.low_ms for _, p50 in points]
-    above = [p50.high_ms - p50.value_ms for _, p50 in points]
-    axis.errorbar(x, y, yerr=[below, above], color=look.light, capsize=2.5, elinewidth=1)
+    interval = [[p50.value_ms - p50.low_ms for _, p50 in points], [p50.high_ms - p50.value_ms for _, p50 in points]]
+    medians = [size for size, _ in points], [p50.value_ms for _, p50 in points]
+    axis.errorbar(*medians, yerr=interval, color=look.light, capsize=2.5, elinewidth=1)
     tails = [(r.condition.subscribers, r.p99.value_ms) for r in results if r.p99]
     axis.plot([size for size, _ in tails], [p99 for _, p99 in tails], color=look.light, ls="--", lw=0.9)
     for result in results:
@@ -160,12 +150,14 @@ def coordinated_omission(found: Omission, layout: Layout) -> Figure:
             ls=line,
             label=f"{name}, n = {shown.messages}",
         )
-    axis.set_xscale("log")
+    axis.set(
+        xscale="log",
+        ylim=(0.7, 1.01),
+        xlabel=f"latency, ms (log); a stall of {found.stall_s:g} s in {found.measured_s:.0f} s",
+        ylabel="share of messages",
+    )
     plain_log(axis, "x")
-    axis.set_ylim(0.7, 1.01)
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
-    axis.set_xlabel(f"latency, ms (log); a stall of {found.stall_s:g} s in {found.measured_s:.0f} s")
-    axis.set_ylabel("share of messages")
+    axis.yaxis.set_major_formatter(_PERCENT)
     axis.legend(loc="lower right")
     return figure
 
@@ -182,7 +174,8 @@ def against_itself(found: SelfTest, layout: Layout) -> Figure:
         face = colour if each.indistinguishable else palette.ink("paper")
         axis.plot([each.difference_ms], [place], ls="none", marker="o", ms=5, mec=colour, mfc=face)
     axis.set_yticks(range(len(shown)), [each.name for each in shown])
-    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.set(
+        ylim=(len(shown) - 0.4, -0.6), xlabel=f"difference of medians with its 95 % interval, ms; run {found.run_id}"
+    )
     axis.grid(visible=False, axis="y")
-    axis.set_xlabel(f"difference of medians with its 95 % interval, ms; run {found.run_id}")
     return figure

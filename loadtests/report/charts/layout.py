@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
+from numpy.typing import ArrayLike
 
 from loadtests.records.schema import Validity
 from loadtests.report import palette
@@ -84,6 +85,34 @@ def house_style() -> Iterator[None]:
     }
     with mpl.rc_context(style):
         yield
+
+
+def panels(
+    layout: Layout, count: int, *, head_in: float, panel_in: float, shared: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` axes, row by row in the layout's columns; `shared`: with common scales.
+
+    Heights in inches: `head_in` for what stands above the axes, `panel_in` for each row of them.
+    """
+    columns = min(layout.columns, count)
+    lines = -(-count // columns)
+    figure = Figure(figsize=(layout.width_in, head_in + panel_in * lines))
+    axes: list[Axes] = list(figure.subplots(lines, columns, sharex=shared, sharey=shared, squeeze=False).flat)
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    return figure, axes[:count]
+
+
+def name_bars(axis: Axes, names: Sequence[str]) -> None:
+    """Name horizontal bars, one at each whole number from 0; only figures have grid lines."""
+    axis.set_yticks(range(len(names)), names)
+    axis.tick_params(axis="y", length=0, labelcolor=palette.ink("ink"))
+    axis.grid(visible=False, axis="y")
+
+
+def model_line(axis: Axes, x: ArrayLike, y: ArrayLike) -> None:
+    """Draw what a model says: thin and dotted, above the measurements."""
+    axis.plot(x, y, color=palette.ink("ink"), lw=1.2, ls=":", zorder=3)
 
 
 def short_title(transport: str) -> str:

@@ -68,8 +68,8 @@ def test_an_invalid_cell_is_left_out_of_the_figures_and_said_to_be(tmp_path: Pat
     sse = _result(found, "sse")
     assert [cell.block for cell in sse.used] == [0, 2]
     assert sse.validity is Validity.VALID
-    row = next(row for row in guide_table.of(found) if row.transport == "sse")
-    assert (row.left_out, row.cells) == (1, 3)
+    row = next(row for row in guide_table.of(found) if row.result.condition.transport == "sse")
+    assert (row.left_out, len(row.result.cells)) == (1, 3)
     assert "1 of 3 measurements left out: the publisher was late" in guide_table.render_text(guide_table.of(found))
 
 
@@ -89,8 +89,8 @@ def test_one_doubtful_cell_makes_its_condition_doubtful(tmp_path: Path) -> None:
 
 def test_losses_show_in_the_reach(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(truths=SMALL, loads=LOADS, fan_out=(), lose={"0-sse-20x10": 3}))
-    row = next(row for row in guide_table.rows(tmp_path) if row.transport == "sse")
-    assert (row.lost, row.received, row.expected) == (3, 1797, 1800)
+    row = next(row for row in guide_table.of(study(tmp_path)) if row.result.condition.transport == "sse")
+    assert [row.result.total(figure) for figure in ("lost", "received", "expected")] == [3, 1797, 1800]
     assert "99.83 %" in guide_table.render_text([row])
 
 
@@ -122,8 +122,10 @@ def test_a_link_brings_the_model_of_the_schedule_that_ran(tmp_path: Path) -> Non
 def test_rows_stand_by_load_then_in_the_fixed_order(tmp_path: Path) -> None:
     loads = (("40x10", 40, 10.0), ("20x10", 20, 10.0))
     make_run(tmp_path, Plan(truths={"zebra": Truth(), "sse": Truth(), "websocket": Truth()}, loads=loads, fan_out=()))
-    found = [(row.load, row.transport) for row in guide_table.rows(tmp_path)]
-    assert found == [(load, t) for load in ("20x10", "40x10") for t in ("websocket", "sse", "zebra")]
+    conditions = (row.result.condition for row in guide_table.of(study(tmp_path)))
+    assert [(c.load, c.transport) for c in conditions] == [
+        (load, t) for load in ("20x10", "40x10") for t in ("websocket", "sse", "zebra")
+    ]
 
 
 def test_what_happened_to_connections_stands_on_the_row_also_of_a_valid_one(tmp_path: Path) -> None:
@@ -152,7 +154,7 @@ def test_a_run_of_idle_connections_alone_has_a_table_of_its_own(tmp_path: Path) 
 
 def test_the_terminal_table_is_aligned_and_free_of_control_characters(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(truths={"\x1b[31mred": Truth(), "websocket": Truth()}, loads=LOADS, fan_out=()))
-    text = guide_table.render_text(guide_table.rows(tmp_path))
+    text = guide_table.render_text(guide_table.of(study(tmp_path)))
     assert "\x1b" not in text
     heading, first, *_ = text.splitlines()
     assert heading.index("claimed") + len("claimed") == first.index("~0 ms") + len("~0 ms")
