@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from core.auth import ALL_ROOMS, sign
+from core.catalogue import lanes
 from core.errors import BadRequest, Forbidden, RateLimited
 from core.hub import Hub
 from core.model import USER_PATTERN
@@ -73,7 +74,21 @@ def _page_routes(*, demo: bool) -> list[BaseRoute]:
                 content = content.replace(b'data-demo="off"', b'data-demo="on"')
             where = "/" if path.name == "index.html" else f"/page/{path.relative_to(_FOLDER).as_posix()}"
             routes.append(_static(where, content, _TYPES[path.suffix]))
-    return routes
+    return [*routes, *_lane_routes()]
+
+
+def _lane_routes() -> list[BaseRoute]:
+    """What the catalogue says of the page's lanes: their clients, and their colours."""
+    told = [msgspec.structs.asdict(lane) for lane, _ in lanes().values()]
+    fields = ("id", "title", "note", "module", "client", "options")
+    clients = msgspec.json.encode([{name: lane[name] for name in fields} for lane in told])
+    rules = [f'.lane[data-lane="{name}"] {{ --lane: {look.light}; }}' for name, (_, look) in lanes().items()]
+    dark = [f'.lane[data-lane="{name}"] {{ --lane: {look.dark}; }}' for name, (_, look) in lanes().items()]
+    colours = "\n".join([*rules, "@media (prefers-color-scheme: dark) {", *dark, "}", ""])
+    return [
+        _static("/page/lanes.json", clients, "application/json"),
+        _static("/page/lanes.css", colours.encode(), _TYPES[".css"]),
+    ]
 
 
 def _static(where: str, content: bytes, media_type: str) -> Route:

@@ -23,6 +23,8 @@ TABLES: Mapping[str, pa.Schema] = {"samples": SAMPLES, "publishes": PUBLISHES, "
 OPTIONAL = ("stamps",)  # no file where no cell has rows
 RUN_FILE = "run.json"
 
+_RENAMED = (("api.fetch-stream", "api.response-body"), ("fetch-stream", "sse-fetch"))
+
 _CELLS = "cells"
 _SCRATCH = "scratch"
 _MAX_SAME_SECOND = 1000
@@ -141,9 +143,21 @@ def load(folder: Path) -> Run:
         version = msgspec.json.decode(raw, type=_Version).schema_version
         if version != SCHEMA_VERSION:
             raise RunError(f"{path} has schema version {version}; this lab reads {SCHEMA_VERSION}")
-        return msgspec.json.decode(raw, type=Run)
+        return with_names_of_today(msgspec.json.decode(raw, type=Run))
     except msgspec.MsgspecError as error:
         raise RunError(f"{path} is not a run: {error}") from None
+
+
+def with_names_of_today(run: Run) -> Run:
+    """Return a run with the names of today for lanes and APIs of browsers. Version 0.1 named both `fetch-stream`."""
+    for old, new in _RENAMED:
+        cells = tuple(msgspec.structs.replace(each, transport=each.transport.replace(old, new)) for each in run.cells)
+        manifest = {
+            section: {key.replace(old, new): value for key, value in found.items()}
+            for section, found in run.manifest.items()
+        }
+        run = msgspec.structs.replace(run, cells=cells, manifest=manifest)
+    return run
 
 
 class _Version(msgspec.Struct):

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
+from core.catalogue import lanes
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.targets import unique
 
-LANES = ("websocket", "sse", "fetch-stream", "longpoll", "shortpoll")
+LANES = tuple(lanes())
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 DEMO = {"DEMO": "1", "RATE": "200", "BURST": "400", "HISTORY_EVENTS": "5000", "PRESENCE_TTL_SECONDS": "2"}

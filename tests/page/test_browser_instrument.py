@@ -106,7 +106,7 @@ def test_a_run_holds_browser_and_synthetic_cells_and_a_report(tmp_path: Path) ->
         blocks=1,
         warm_up_s=0.2,
         measured_s=1.0,
-        lanes=("websocket", "fetch-stream"),
+        lanes=("websocket", "sse-fetch"),
         durations=BRIEF,
         synthetic=targets.select(["websocket", "h2push"]),
     )
@@ -117,8 +117,8 @@ def test_a_run_holds_browser_and_synthetic_cells_and_a_report(tmp_path: Path) ->
     assert run.complete
     name = measured[0].name
     by_transport = {cell.transport: cell for cell in run.cells}
-    assert {f"{name}-websocket", f"{name}-fetch-stream", "websocket", "h2push"} == set(by_transport)
-    for lane in ("websocket", "fetch-stream"):
+    assert {f"{name}-websocket", f"{name}-sse-fetch", "websocket", "h2push"} == set(by_transport)
+    for lane in ("websocket", "sse-fetch"):
         counts = by_transport[f"{name}-{lane}"].counts
         assert counts is not None
         assert (counts.published, counts.lost, counts.duplicates, counts.out_of_order) == (50, 0, 0, 0)

@@ -16,7 +16,7 @@ from loadtests.records.schema import Value
 EXPRESSIONS = {
     "websocket": "typeof WebSocket === 'function'",
     "eventsource": "typeof EventSource === 'function'",
-    "fetch-stream": "typeof ReadableStream === 'function' && new Response('x').body instanceof ReadableStream",
+    "response-body": "typeof ReadableStream === 'function' && new Response('x').body instanceof ReadableStream",
     "xhr": "typeof XMLHttpRequest === 'function'",
     "fetch": "typeof fetch === 'function'",
     "webtransport": "typeof WebTransport === 'function'",

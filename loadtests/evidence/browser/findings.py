@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core import catalogue
 from loadtests.evidence.browser import apis
 from loadtests.evidence.browser.engines import Browser
 from loadtests.evidence.browser.page import Clock, Connections, Flood, Hidden, Nothing, Outage, Sent, probe
@@ -14,7 +15,7 @@ from loadtests.records.schema import Value
 PAGE = "/?join=no"
 """The race page with its own lanes at rest: they would hold connections."""
 
-LANES = ("websocket", "sse", "fetch-stream", "longpoll", "shortpoll")
+LANES = tuple(catalogue.lanes())
 """Ids of the race page's lanes: the clients that are measured."""
 
 _STREAMS_TRIED = 8  # more than any browser gives one server over HTTP/1.1

@@ -16,9 +16,11 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from loadtests.evidence.calibration import packets
+from loadtests.evidence.calibration import packets, streamwires
 from loadtests.evidence.calibration.faults import EPOCH, Delivery, FaultRoom
+from loadtests.evidence.calibration.streamwires import StreamWire
 
+_STREAMS = streamwires.by_verb()
 REFUSED_TOKEN = "refused"  # noqa: S105 - a bearer of this token gets 401, or close 4401
 
 
@@ -47,13 +49,14 @@ class Chat(msgspec.Struct):
 class Connection:
     """One accepted connection: an HTTP/1.1 conversation that may turn into a stream or a WebSocket."""
 
-    __slots__ = ("_buffer", "_host", "_websocket", "blocked", "fed", "kind", "outgoing", "room", "since")
+    __slots__ = ("_buffer", "_host", "_stream", "_websocket", "blocked", "fed", "kind", "outgoing", "room", "since")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._buffer = b""
         self._websocket: ServerProtocol | None = None
-        self.kind: Literal["http", "websocket", "sse", "held"] = "http"
+        self._stream: StreamWire | None = None
+        self.kind: Literal["http", "websocket", "stream", "held"] = "http"
         self.room = ""
         self.since = 0  # a held poll's position
         self.outgoing = b""
@@ -80,8 +83,8 @@ class Connection:
         """Put one event of the room on the wire."""
         if self.kind == "websocket":
             self.outgoing += _text_frame(self._message(delivery.body))
-        elif self.kind == "sse":
-            self.outgoing += _sse_chunk(delivery)
+        elif self.kind == "stream" and self._stream is not None:
+            self.outgoing += _chunk(self._stream.event(delivery))
         else:
             self._answer_poll()
 
@@ -127,8 +130,8 @@ class Connection:
             self._answer(202 if accepted else 429, answer)
         elif method == "POST" and verb == "leave":
             self._answer(204, b"")
-        elif verb == "events":
-            self._stream(room, headers.get("last-event-id", ""))
+        elif verb in _STREAMS:
+            self._open(_STREAMS[verb], room, headers.get("last-event-id") or query.get("since", [""])[0])
         elif verb == "poll":
             self._poll(room, query.get("since", [""])[0], float(query.get("wait", ["25"])[0]))
         else:
@@ -146,15 +149,14 @@ class Connection:
         head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         self.outgoing += head.encode() + body
 
-    def _stream(self, room: str, since: str) -> None:
-        self.kind, self.room = "sse", room
+    def _open(self, stream: StreamWire, room: str, since: str) -> None:
+        self.kind, self.room, self._stream = "stream", room, stream
         self.outgoing += (
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n"
-        )
-        self.outgoing += _chunk(b"retry: 50\r\ndata: %b\r\n\r\n" % self._welcome(since))
+            b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nCache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ) % stream.media_type.encode()
+        self.outgoing += _chunk(stream.opening(self._welcome(since)))
         for delivery in self._missed(since):
-            self.outgoing += _sse_chunk(delivery)
+            self.outgoing += _chunk(stream.event(delivery))
 
     def _poll(self, room: str, since: str, wait_s: float) -> None:
         self.room = room
@@ -250,10 +252,6 @@ def _offset(position: str) -> int:
 
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def _sse_chunk(delivery: Delivery) -> bytes:
-    return _chunk(b"id: %b:%d\r\ndata: %b\r\n\r\n" % (EPOCH.encode(), delivery.offset, delivery.body))
 
 
 def _text_frame(payload: bytes) -> bytes:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from core.catalogue import records
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load, Progress
 from loadtests.records.errors import LabError
@@ -26,7 +27,7 @@ from loadtests.records.schema import ABSENT_NS, Phase
 from loadtests.run.generators import MODULE, Deadline, Generator
 from loadtests.run.process import available_cores, divide_cores, end_with_us, running_on
 
-RAW_USERS = ("WebSocketUser", "SseUser", "LongPollUser", "ShortPollUser", "SocketIoUser")
+RAW_USERS = tuple(record.load.user_name for record in records().values() if record.proof.wire is not None)
 _STOP_S = 5.0
 _HEAR_S = 0.5
 

@@ -37,7 +37,7 @@ PUSH_REMOVALS = (
 QUESTIONS = (
     Question("websocket", "WebSocket", "api.WebSocket", "websockets"),
     Question("eventsource", "EventSource", "api.EventSource", "eventsource"),
-    Question("fetch-stream", "fetch, body read as a stream", "api.Response.body", "streams"),
+    Question("response-body", "fetch, body read as a stream", "api.Response.body", "streams"),
     Question("xhr", "XMLHttpRequest", "api.XMLHttpRequest", "xhr2"),
     Question("fetch", "fetch", "api.fetch", "fetch"),
     Question("http2", "HTTP/2", "", "http2"),

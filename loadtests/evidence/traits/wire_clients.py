@@ -15,14 +15,12 @@ from typing import Self
 import msgspec
 from h2 import events as h2_events
 
+from core.catalogue import Record, records, resolve
 from loadtests.load.clients.base import Access, Client, Event
 from loadtests.load.clients.http import build_post
 from loadtests.load.clients.http2 import Http2Client
 from loadtests.load.clients.http2_push import Http2PushClient
 from loadtests.load.clients.http2_sse import Http2SseClient
-from loadtests.load.clients.polls import LongPollClient
-from loadtests.load.clients.socketio import SocketIoClient
-from loadtests.load.clients.sse import SseClient
 from loadtests.load.clients.tls import TlsPipe, client_context
 from loadtests.load.clients.websocket import WebSocketClient
 from loadtests.run.servers import HOST
@@ -148,16 +146,17 @@ def _post(client: Client, content: str, ref: str) -> bytes:
     return build_post(client.access, "/messages", msgspec.json.encode({"content": content, "ref": ref}))
 
 
-WIRE_CLIENTS = (
-    WireClient("websocket", WebSocketClient, _own),
-    WireClient("sse", SseClient, _post),
-    WireClient("longpoll", LongPollClient, _post),
-    WireClient("socketio", SocketIoClient, _own),
-)
-"""What `all` serves. Short polling is not among them: between two questions its connection waits for nothing."""
+def _of(record: Record) -> WireClient:
+    client = resolve(record.load.speaker or record.load.client)
+    own = record.duplex or record.load.speaker is not None
+    return WireClient(record.name, client, _own if own else _post, alpn=client.alpn if record.tls else "")
 
-MULTIPLEXED = (
-    WireClient("h2push", DuplexPushClient, _own, alpn=DuplexPushClient.alpn),
-    WireClient("sse-h2", DuplexSseClient, _own, alpn=DuplexSseClient.alpn),
-)
+
+_ASKED = [record for record in records().values() if record.model != "short poll"]
+"""Between two questions a short poll's connection waits for nothing."""
+
+WIRE_CLIENTS = tuple(_of(record) for record in _ASKED if not record.tls)
+"""What `all` serves."""
+
+MULTIPLEXED = tuple(_of(record) for record in _ASKED if record.tls)
 """On HTTP/2, each with a server of its own."""

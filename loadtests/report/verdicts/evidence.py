@@ -17,6 +17,7 @@ from loadtests.records import facts as support
 from loadtests.records.errors import RunError, SupportError
 from loadtests.records.facts import Traits
 from loadtests.records.schema import Run
+from loadtests.records.store import with_names_of_today
 from loadtests.report.study import Study
 
 T = TypeVar("T")
@@ -168,13 +169,14 @@ def gather(study: Study, run_dir: Path, reference: Path = REFERENCE) -> Evidence
         facts = support.load()
     except SupportError as error:
         raise RunError(str(error)) from error
+    browser_run = _read("browser.json", folders, Run)
     return Evidence(
         study=study,
         faults=_read("faults.json", folders, Faults),
         foil=_read("foil.json", folders, Foil),
         complexity=_read("complexity.json", folders, Complexity),
         traits=_read("traits.json", folders, Traits),
-        browser_run=study.run if _browsers(study.run) else _read("browser.json", folders, Run),
+        browser_run=study.run if _browsers(study.run) else browser_run and with_names_of_today(browser_run),
         links=_read("links.json", folders, Links),
         support=facts,
     )

@@ -161,6 +161,15 @@ def test_a_section_known_late_joins_the_manifest(tmp_path: Path) -> None:
     assert store.load(writing.folder).manifest["random"] == {"seed": 1}
 
 
+def test_a_run_of_version_0_1_is_read_with_the_lane_s_name_of_today(tmp_path: Path) -> None:
+    writing = RunStore.create(tmp_path, new_run())
+    writing.add(msgspec.structs.replace(cell("0-chromium-fetch-stream"), transport="chromium-fetch-stream"), {})
+    writing.describe("browser_chromium", {"api.fetch-stream": True, "fetch-stream.resume_ms": 3.0})
+    read = store.load(writing.folder)
+    assert [(each.id, each.transport) for each in read.cells] == [("0-chromium-fetch-stream", "chromium-sse-fetch")]
+    assert read.manifest["browser_chromium"] == {"api.response-body": True, "sse-fetch.resume_ms": 3.0}
+
+
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     store.write_atomically(path, b"old")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
-import { EventStreamParser, FetchStreamClient } from "../../../transports/page/clients/fetch-stream.js";
+import { EventStreamParser, SseFetchClient } from "../../../transports/page/clients/sse-fetch.js";
 import { LongPollClient, ShortPollClient } from "../../../transports/page/clients/polls.js";
 import { SseClient } from "../../../transports/page/clients/sse.js";
 import { FakeEventSource, at, chat, fakeFetch, feed, json, turn, watch, welcome } from "./fakes.mjs";
@@ -50,8 +50,8 @@ test("the parser gives the same events however the bytes are cut", () => {
   }
 });
 
-test("fetch-stream reads events, also where a character is cut in two", async () => {
-  const told = make(FetchStreamClient);
+test("sse-fetch reads events, also where a character is cut in two", async () => {
+  const told = make(SseFetchClient);
   const stream = feed();
   network.answers.push(stream);
   client.onevent = ({ content }) => told.events.push(content);
@@ -66,8 +66,8 @@ test("fetch-stream reads events, also where a character is cut in two", async ()
   assert.ok(client.bytes > bytes.length);
 });
 
-test("fetch-stream resumes by ?since= and honours a draining server's retry", async () => {
-  const told = make(FetchStreamClient);
+test("sse-fetch resumes by ?since= and honours a draining server's retry", async () => {
+  const told = make(SseFetchClient);
   const stream = feed();
   network.answers.push(stream);
   await connected(at(5));
@@ -85,8 +85,8 @@ test("fetch-stream resumes by ?since= and honours a draining server's retry", as
   assert.equal(network.calls.length, 2);
 });
 
-test("heartbeats of a quiet fetch-stream keep it; silence ends it", async () => {
-  const told = make(FetchStreamClient);
+test("heartbeats of a quiet sse-fetch keep it; silence ends it", async () => {
+  const told = make(SseFetchClient);
   const stream = feed();
   network.answers.push(stream);
   await connected();
@@ -104,14 +104,14 @@ test("heartbeats of a quiet fetch-stream keep it; silence ends it", async () => 
 });
 
 test("a status that refuses is told by its code", async () => {
-  const told = make(FetchStreamClient);
+  const told = make(SseFetchClient);
   network.answers.push(json({ type: "error", code: "forbidden", message: "not this room" }, 403));
   await connected();
   assert.deepEqual([client.state, ...told.errors], ["refused", "forbidden"]);
 });
 
 test("an answer that is no JSON is told by its status", async () => {
-  const told = make(FetchStreamClient);
+  const told = make(SseFetchClient);
   network.answers.push(new Response("<h1>Bad gateway</h1>", { status: 502 }));
   await connected();
   assert.deepEqual([client.state, ...told.errors], ["waiting", "http_502"]);
@@ -224,7 +224,7 @@ test("an EventSource that an intermediary holds back is blocked, however quiet t
 });
 
 test("a stream over fetch that an intermediary holds back is blocked, and silent where nothing answers", async () => {
-  const told = make(FetchStreamClient);
+  const told = make(SseFetchClient);
   for (const answers of [[json({ position: at(0), members: [] })], [new TypeError("away")]]) {
     await connected(at(0));
     network.answers.push(...answers);

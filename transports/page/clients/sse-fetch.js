@@ -30,7 +30,7 @@ export class EventStreamParser {
   }
 }
 
-export class FetchStreamClient extends RoomClient {
+export class SseFetchClient extends RoomClient {
   async stream(signal) {
     const response = await this.request("/events", { signal }, { since: this.position });
     const reader = response.body.getReader();

@@ -1,0 +1,46 @@
+"""The fault server's streams: one response each that does not end. Written apart from the load clients on purpose."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from core.catalogue import records, resolve
+from loadtests.evidence.calibration.faults import EPOCH, Delivery
+
+
+class StreamWire(Protocol):
+    """How one transport's stream looks: the type of its response, the welcome, and an event."""
+
+    media_type: ClassVar[str]
+
+    def opening(self, welcome: bytes) -> bytes:
+        """What comes first."""
+        ...
+
+    def event(self, delivery: Delivery) -> bytes:
+        """The bytes of one event, which are a chunk."""
+        ...
+
+
+class EventStreamWire:
+    """Server-sent events, with the line ends that our servers do not use."""
+
+    media_type = "text/event-stream"
+
+    def opening(self, welcome: bytes) -> bytes:
+        """The welcome behind a hint of when to come back."""
+        return b"retry: 50\r\ndata: %b\r\n\r\n" % welcome
+
+    def event(self, delivery: Delivery) -> bytes:
+        """An event with its id."""
+        return b"id: %b:%d\r\ndata: %b\r\n\r\n" % (EPOCH.encode(), delivery.offset, delivery.body)
+
+
+def by_verb() -> dict[str, StreamWire]:
+    """Return the wires of the catalogue's streams by the last part of their paths."""
+    streams = [record for record in records().values() if record.pushes and not record.duplex]
+    return {
+        record.server.endpoint.rpartition("/")[2]: resolve(record.proof.wire)()
+        for record in streams
+        if record.proof.wire is not None
+    }
