@@ -139,12 +139,12 @@ def need(record: Record, base: Path) -> Need:
 
 
 def _constant(module: str, name: str, base: Path) -> float:
-    for node in _nodes(module, base):
+    """Return what a module assigns to a name, or to a dataclass's field as its default."""
+    for node in ast.walk(ast.parse(source_path(module, base).read_text(encoding="utf-8"))):
         match node:
-            case ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value) if found == name:
+            case ast.AnnAssign(
+                target=ast.Name(id=found),
+                value=ast.Call(keywords=[ast.keyword(arg="default", value=value), *_]) | (ast.Constant() as value),
+            ) if found == name:
                 return float(ast.literal_eval(value))
     raise UnreadableSourceError(f"{module} sets no {name}")
-
-
-def _nodes(module: str, base: Path) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(source_path(module, base).read_text(encoding="utf-8")))

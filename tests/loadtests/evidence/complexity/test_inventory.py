@@ -85,7 +85,7 @@ def test_counts_do_not_change_from_one_time_to_the_next(
 def test_needs_follow_the_code(tmp_path: Path) -> None:
     for folder in ("core", "transports"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "core" / "settings.py").write_text("heartbeat_s: float = 7.0\n")
+    (tmp_path / "core" / "settings.py").write_text("heartbeat_s: float = field(default=7.0, metadata={})\n")
     (tmp_path / "transports" / "longpoll.py").write_text("DEFAULT_WAIT_S: Final = 33.0\n")
     told = need(records()["longpoll"], tmp_path)
     assert (told.resume, told.upstream) == ("?since=", "a POST beside it")
