@@ -21,8 +21,8 @@ from pathlib import Path
 from IPython.display import Markdown
 
 from loadtests.report import sentences, tables
+from loadtests.report.charts.drawing import picture
 from loadtests.report.charts.latency import latency_ecdf
-from loadtests.report.charts.output import picture
 from loadtests.report.load import load
 from loadtests.report.model import five_hundred, long_poll_max_ms, long_poll_mean_ms, push_ms, short_poll_mean_ms
 from loadtests.report.study import study

@@ -22,8 +22,8 @@ from IPython.display import Markdown
 
 from loadtests.report import sentences, tables
 from loadtests.report.charts.costs import costs, timeline
+from loadtests.report.charts.drawing import picture
 from loadtests.report.charts.latency import latency_by_fan_out
-from loadtests.report.charts.output import picture
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))

@@ -23,9 +23,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 from loadtests.report import frontier, model, sentences, tables
+from loadtests.report.charts.drawing import picture
 from loadtests.report.charts.frontier import cheapest_in_time
 from loadtests.report.charts.latency import latency_ecdf
-from loadtests.report.charts.output import picture
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/links"))

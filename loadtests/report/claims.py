@@ -31,7 +31,7 @@ GUIDE_COLUMNS: Mapping[str, tuple[str, str]] = {
 """The guide's columns that no run of this kind measures: browser support and complexity, in its words."""
 
 
-class Ruling(StrEnum):
+class Agreement(StrEnum):
     """What a measurement says about a claim."""
 
     HOLDS = "holds"
@@ -42,10 +42,10 @@ class Ruling(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimVerdict:
-    """A ruling and its reason in one sentence, made from the figures."""
+class ClaimCheck:
+    """Whether claim and measurement agree, and the reason in one sentence, made from the figures."""
 
-    ruling: Ruling
+    agreement: Agreement
     words: str
 
 
@@ -61,33 +61,33 @@ def in_prose(transport: str) -> str:
     return record.prose if record is not None and record.prose else title(transport)
 
 
-def rule(claimed_ms: float, low_ms: float, high_ms: float) -> Ruling:
+def rule(claimed_ms: float, low_ms: float, high_ms: float) -> Agreement:
     """Apply the module's rule to the interval of a measured median."""
     half = RESOLUTION_MS / 2
     high_ms = greatest(high_ms)
     if claimed_ms - half <= low_ms and high_ms < claimed_ms + half:
-        return Ruling.HOLDS
+        return Agreement.HOLDS
     if high_ms < claimed_ms - half or low_ms >= claimed_ms + half:
-        return Ruling.FAILS
-    return Ruling.UNDECIDED
+        return Agreement.FAILS
+    return Agreement.UNDECIDED
 
 
-def judge(transport: str, median: Estimate | None, claims: Mapping[str, float]) -> ClaimVerdict:
+def judge(transport: str, median: Estimate | None, claims: Mapping[str, float]) -> ClaimCheck:
     """Judge one condition's median (None: nothing valid was measured) against the claims, in ms by transport."""
     if median is None:
-        return ClaimVerdict(Ruling.NO_MEASUREMENT, "no valid measurement")
+        return ClaimCheck(Agreement.NO_MEASUREMENT, "no valid measurement")
     claimed = claims.get(transport)
     measured = f"{digits(median.value_ms)} ms"
     if claimed is None:
-        return ClaimVerdict(Ruling.NO_CLAIM, _unclaimed(transport, median, claims))
-    ruling = rule(claimed, median.low_ms, median.high_ms)
-    if ruling is Ruling.HOLDS:
+        return ClaimCheck(Agreement.NO_CLAIM, _unclaimed(transport, median, claims))
+    agreement = rule(claimed, median.low_ms, median.high_ms)
+    if agreement is Agreement.HOLDS:
         words = f"holds: {measured} is ~{claimed:g} ms to the nearest {RESOLUTION_MS:g}"
-    elif ruling is Ruling.FAILS:
+    elif agreement is Agreement.FAILS:
         words = f"does not hold: {measured}, not ~{claimed:g} ms{_true_if(transport, claimed)}"
     else:
         words = f"undecided: {digits(median.low_ms)} to {digits(median.high_ms)} ms straddles ~{claimed:g} ms"
-    return ClaimVerdict(ruling, words)
+    return ClaimCheck(agreement, words)
 
 
 def _unclaimed(transport: str, median: Estimate, claims: Mapping[str, float]) -> str:
@@ -95,7 +95,7 @@ def _unclaimed(transport: str, median: Estimate, claims: Mapping[str, float]) ->
     fits = [
         f"{in_prose(other)} (~{claimed:g} ms)"
         for other, claimed in claims.items()
-        if other != transport and claimed and rule(claimed, median.low_ms, median.high_ms) is Ruling.HOLDS
+        if other != transport and claimed and rule(claimed, median.low_ms, median.high_ms) is Agreement.HOLDS
     ]
     return f"not in the guide; fits its figure for {listed(fits)}" if fits else "not in the guide"
 

@@ -140,7 +140,7 @@ class Result:
     blocks: bootstrap.BlockedLatency | None
     model: latency.Ecdf | None  # what theory alone gives under this schedule
     costs: DeliveryCosts
-    claim: claims.ClaimVerdict
+    claim: claims.ClaimCheck
     poll_interval_ms: float = math.nan  # the grid of its cells, whatever their transport
 
     @property

@@ -116,5 +116,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         digits(value_of(costs.server_cpu_us)),
         digits(row.kib_per_connection),
         share(result.total("received"), result.total("expected")),
-        str(result.claim.ruling),
+        str(result.claim.agreement),
     )

@@ -31,12 +31,12 @@ from loadtests.report import (
     sentences,
     variants,
 )
-from loadtests.report.charts import output
+from loadtests.report.charts import drawing
 from loadtests.report.charts.budget import latency_budget
 from loadtests.report.charts.costs import costs, timeline
+from loadtests.report.charts.drawing import LAYOUTS, Layout, house_style
 from loadtests.report.charts.frontier import cheapest_in_time
 from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
-from loadtests.report.charts.layout import LAYOUTS, Layout, house_style
 from loadtests.report.condition import value_of
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts import guide
@@ -120,9 +120,9 @@ def write(run_dir: Path, worked_out: Study | None = None) -> Path:
     folder = run_dir / "charts"
     folder.mkdir(exist_ok=True)
     for chart in charts:
-        for layout, drawing in chart.drawings:
+        for layout, element in chart.drawings:
             name = chart.slug if layout == LAYOUTS[0].name else f"{chart.slug}-{layout}"
-            (folder / f"{name}.svg").write_text(output.standalone(str(drawing)), encoding="utf-8")
+            (folder / f"{name}.svg").write_text(drawing.standalone(str(element)), encoding="utf-8")
     path = run_dir / _NAME
     path.write_text(render(worked_out, charts, gather(worked_out, run_dir)), encoding="utf-8")
     return path
@@ -213,7 +213,7 @@ def _draw(worked_out: Study) -> tuple[Chart, ...]:
             for layout in LAYOUTS:
                 figure = draw(worked_out, layout)
                 if figure is not None:
-                    element = output.svg(figure, f"{slug}-{layout.name}", f"{heading}. {sentence}")
+                    element = drawing.svg(figure, f"{slug}-{layout.name}", f"{heading}. {sentence}")
                     drawings.append((layout.name, Markup(element)))  # noqa: S704  # matplotlib escaped the texts
             charts.append(Chart(slug, heading, sentence, reading, tuple(drawings)))
     return tuple(charts)

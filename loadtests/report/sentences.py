@@ -11,7 +11,7 @@ from loadtests.report import budget, model
 from loadtests.report.bootstrap import Difference
 from loadtests.report.charts.costs import heaviest
 from loadtests.report.charts.latency import fan_out_results
-from loadtests.report.claims import Ruling, in_prose
+from loadtests.report.claims import Agreement, in_prose
 from loadtests.report.condition import Cost, Result
 from loadtests.report.quantity import AtLeast, count, digits, listed, with_unit
 from loadtests.report.study import Contrast, Study
@@ -49,13 +49,15 @@ def state(study: Study) -> str:
 def headline(study: Study) -> str:
     """Sum up the guide's latency column."""
     guide = study.guide
-    by_ruling: dict[str, list[str]] = {}
+    by_agreement: dict[str, list[str]] = {}
     for transport in guide:
-        found = {r.claim.ruling for r in study.tabled if r.condition.transport == transport}
-        found -= {Ruling.NO_MEASUREMENT}
-        word = str(found.pop()) if len(found) == 1 else "depends on the load" if found else str(Ruling.NO_MEASUREMENT)
-        by_ruling.setdefault(word, []).append(f"{in_prose(transport)} ~{guide[transport]:g} ms")
-    parts = [f"{ruling}: {listed(names)}" for ruling, names in by_ruling.items()]
+        found = {r.claim.agreement for r in study.tabled if r.condition.transport == transport}
+        found -= {Agreement.NO_MEASUREMENT}
+        word = (
+            str(found.pop()) if len(found) == 1 else "depends on the load" if found else str(Agreement.NO_MEASUREMENT)
+        )
+        by_agreement.setdefault(word, []).append(f"{in_prose(transport)} ~{guide[transport]:g} ms")
+    parts = [f"{word}: {listed(names)}" for word, names in by_agreement.items()]
     return (
         f"The guide's {count(len(guide), 'latency figure')} on this machine. " + ". ".join(map(_capital, parts)) + "."
     )

@@ -16,9 +16,9 @@ from loadtests.report.quantity import UNKNOWN, AtLeast, digits, share, span
 from loadtests.report.sentences import contrast
 from loadtests.report.study import Study
 from loadtests.report.verdicts import columns as table
-from loadtests.report.verdicts.browsers import publications
 from loadtests.report.verdicts.evidence import Evidence
 from loadtests.report.verdicts.guide import Judged
+from loadtests.report.verdicts.table_rules import publications
 
 
 def guide(study: Study) -> pd.DataFrame:
@@ -241,7 +241,7 @@ def verdicts(judged: Iterable[Judged]) -> pd.DataFrame:
         {
             "topic": one.claim.topic,
             "sentence": one.claim.sentence,
-            "verdict": str(one.finding.verdict),
+            "verdict": str(one.finding.ruling),
             "condition": one.finding.conditional,
         }
         for one in judged

@@ -117,7 +117,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ThresholdResult:
     """What became of one threshold in one condition."""
 
     threshold: Threshold
@@ -159,30 +159,30 @@ def require_known(thresholds: Sequence[Threshold], transports: Collection[str], 
             )
 
 
-def judge(study: Study, thresholds: Sequence[Threshold]) -> tuple[Outcome, ...]:
+def judge(study: Study, thresholds: Sequence[Threshold]) -> tuple[ThresholdResult, ...]:
     """Judge every threshold in every condition it is about."""
     return tuple(outcome for threshold in thresholds for outcome in _judged(study, threshold))
 
 
-def _judged(study: Study, threshold: Threshold) -> Iterator[Outcome]:
+def _judged(study: Study, threshold: Threshold) -> Iterator[ThresholdResult]:
     if threshold.figure == MEMORY:
         yield from _judged_memory(study, threshold)
         return
     results = [result for result in _meant(study, threshold) if _names(threshold, result.condition.transport)]
     if not results:
-        yield Outcome(threshold, True, "nothing was measured that it could be judged by")
+        yield ThresholdResult(threshold, True, "nothing was measured that it could be judged by")
     for result in results:
         where = f"{result.condition.transport} {result.condition.load}"
         if result.validity is Validity.INVALID:
-            yield Outcome(threshold, True, f"{where} is invalid, so nothing says that it was kept")
+            yield ThresholdResult(threshold, True, f"{where} is invalid, so nothing says that it was kept")
         else:
             yield _compared(threshold, where, FIGURES[threshold.figure].of(result))
 
 
-def _judged_memory(study: Study, threshold: Threshold) -> Iterator[Outcome]:
+def _judged_memory(study: Study, threshold: Threshold) -> Iterator[ThresholdResult]:
     found = {name: cost.value for name, cost in study.memory.items() if _names(threshold, name)}
     if not found:
-        yield Outcome(threshold, True, "no memory cell was measured that it could be judged by")
+        yield ThresholdResult(threshold, True, "no memory cell was measured that it could be judged by")
     for transport, kib in found.items():
         yield _compared(threshold, transport, kib)
 
@@ -197,14 +197,14 @@ def _names(threshold: Threshold, transport: str) -> bool:
     return threshold.transport in (ANY, transport)
 
 
-def _compared(threshold: Threshold, where: str, value: float | None) -> Outcome:
+def _compared(threshold: Threshold, where: str, value: float | None) -> ThresholdResult:
     unit = FIGURES[threshold.figure].unit
     if value is None:
-        return Outcome(threshold, True, f"{where} has too little data for {threshold.figure}")
+        return ThresholdResult(threshold, True, f"{where} has too little data for {threshold.figure}")
     broken = threshold.breaks(value)
     words = _COMPARISONS[threshold.comparison][1]
     relation = f"{words} {threshold.limit:g} {unit}" if broken else f"not {words} {threshold.limit:g} {unit}"
     if broken and not threshold.breaks(float(value)):
         relation = f"so it may be {relation}"
     shown = f"{'>= ' if isinstance(value, AtLeast) else ''}{value:.4g} {unit}"
-    return Outcome(threshold, broken, f"{where}: {threshold.figure} is {shown}, {relation}".rstrip())
+    return ThresholdResult(threshold, broken, f"{where}: {threshold.figure} is {shown}, {relation}".rstrip())

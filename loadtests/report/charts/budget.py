@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from loadtests.records.schema import Validity
 from loadtests.report import palette
 from loadtests.report.budget import READ, STEPS, Budget, Slice
-from loadtests.report.charts.layout import Layout, name_bars, panels, short_title, sign
+from loadtests.report.charts.drawing import Layout, name_bars, panels, short_title, sign
 from loadtests.report.quantity import count, digits
 from loadtests.report.study import Study
 

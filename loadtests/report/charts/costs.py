@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from loadtests.records.schema import Cell, Validity
 from loadtests.report import palette
-from loadtests.report.charts.layout import WIDE, Layout, legend, name_bars, short_title, sign
+from loadtests.report.charts.drawing import WIDE, Layout, legend, name_bars, short_title, sign
 from loadtests.report.condition import Result
 from loadtests.report.latency import FloatArray
 from loadtests.report.quantity import digits

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
 from loadtests.report import frontier, model, palette
-from loadtests.report.charts.layout import Layout, legend, model_line, panels, sign
+from loadtests.report.charts.drawing import Layout, legend, model_line, panels, sign
 from loadtests.report.frontier import Point
 from loadtests.report.latency import FloatArray
 from loadtests.report.quantity import digits

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from loadtests.records.calibration import Omission, SelfTest
 from loadtests.records.schema import Validity
 from loadtests.report import model, palette
-from loadtests.report.charts.layout import Layout, legend, mark, model_line, panels, plain_log, sign
+from loadtests.report.charts.drawing import Layout, legend, mark, model_line, panels, plain_log, sign
 from loadtests.report.condition import Result
 from loadtests.report.quantity import count
 from loadtests.report.study import Study

@@ -11,10 +11,16 @@ from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS
 from loadtests.report.condition import Cost, Result
 from loadtests.report.palette import LOOKS, rank
 from loadtests.report.quantity import UNKNOWN, AtLeast, count, digits
-from loadtests.report.verdicts.browsers import api_of, percent
-from loadtests.report.verdicts.delay import EXAMPLE_ONE_WAY_MS, modelled_ms, usable
-from loadtests.report.verdicts.effort import branches, size
 from loadtests.report.verdicts.evidence import Browser, Evidence, Need
+from loadtests.report.verdicts.table_rules import (
+    EXAMPLE_ONE_WAY_MS,
+    api_of,
+    branches,
+    modelled_ms,
+    percent,
+    size,
+    usable,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from datetime import date
 from loadtests.records.facts import stale
 from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS, title
 from loadtests.report.quantity import count, digits, listed
-from loadtests.report.verdicts import browsers, columns, delay, effort, rules, scale
-from loadtests.report.verdicts.browsers import publications
+from loadtests.report.verdicts import advice_rules, columns, table_rules
 from loadtests.report.verdicts.evidence import Evidence
-from loadtests.report.verdicts.ruling import Claim, Finding, Verdict
+from loadtests.report.verdicts.ruling import Claim, Finding, Ruling
+from loadtests.report.verdicts.table_rules import publications
 
 _COMPLEXITY = {transport: complexity for transport, (_, complexity) in GUIDE_COLUMNS.items()}
 
@@ -41,7 +41,7 @@ class Judged:
 
 CLAIMS: tuple[Claim, ...] = (
     *(
-        Claim(f"latency-{t}", "Latency", f"{title(t)}: latency ~{ms:g} ms", _LATENCY, delay.latency(t))
+        Claim(f"latency-{t}", "Latency", f"{title(t)}: latency ~{ms:g} ms", _LATENCY, table_rules.latency(t))
         for t, ms in GUIDE_LATENCY_MS.items()
     ),
     *(
@@ -50,7 +50,7 @@ CLAIMS: tuple[Claim, ...] = (
             "Browser support",
             f"{title(t)}: browser support {word}",
             _SUPPORT,
-            browsers.support(t, word),
+            table_rules.support(t, word),
         )
         for t, (word, _) in GUIDE_COLUMNS.items()
     ),
@@ -60,7 +60,7 @@ CLAIMS: tuple[Claim, ...] = (
             "Complexity",
             f"{title(t)}: complexity {word}",
             _COMPLEX,
-            effort.complexity(t, _COMPLEXITY),
+            table_rules.complexity(t, _COMPLEXITY),
         )
         for t, word in _COMPLEXITY.items()
     ),
@@ -69,44 +69,47 @@ CLAIMS: tuple[Claim, ...] = (
         "What it can do",
         "WebSocket is full-duplex",
         "A message is sent on the very connection on which messages arrive, without a second one.",
-        rules.full_duplex,
+        advice_rules.full_duplex,
     ),
     Claim(
         "request-response",
         "What it can do",
         "HTTP request-response is dead",
         "Long polling is measured beside the rest: does everything arrive, and fast enough to feel instant?",
-        rules.request_response,
+        advice_rules.request_response,
     ),
     Claim(
         "ease",
         "What it can do",
         "Socket.IO for ease of use",
         "The same room over both: how much code is left to write, and what each message costs.",
-        effort.ease,
+        table_rules.ease,
     ),
     Claim(
         "one-server",
         "Many users",
         "A single WebSocket server won't scale",
         "One server process gets the heaviest load of this run; its limit follows from the processor time it took.",
-        scale.single_server,
+        advice_rules.single_server,
     ),
     Claim(
         "redis",
         "Many users",
         "Redis pub/sub lets servers scale out",
         "Two servers on one Redis under load, their connections to it cut; and the guide's own code the same way.",
-        scale.redis,
+        advice_rules.redis,
     ),
     Claim(
         "heartbeat",
         "Many users",
         "A heartbeat finds dead peers",
         "Clients vanish without a word: their packets are dropped. When does the room say that they left?",
-        rules.heartbeat,
+        advice_rules.heartbeat,
     ),
-    *(Claim(slug, "Security", sentence, tested, rules.habit(fault)) for slug, sentence, fault, tested in _HABITS),
+    *(
+        Claim(slug, "Security", sentence, tested, advice_rules.habit(fault))
+        for slug, sentence, fault, tested in _HABITS
+    ),
 )
 
 
@@ -137,15 +140,15 @@ def topics(found: Iterable[Judged]) -> tuple[Topic, ...]:
 
 def summary(found: Iterable[Judged]) -> str:
     """Count the verdicts in one sentence."""
-    verdicts = [one.finding.verdict for one in found]
+    verdicts = [one.finding.ruling for one in found]
     words = {
-        Verdict.TRUE: "true",
-        Verdict.TRUE_IF: "true under a condition",
-        Verdict.FALSE: "false",
-        Verdict.NOT_TESTABLE: "not testable here",
-        Verdict.NOT_TESTED: "not tested in this run",
+        Ruling.TRUE: "true",
+        Ruling.TRUE_IF: "true under a condition",
+        Ruling.FALSE: "false",
+        Ruling.NOT_TESTABLE: "not testable here",
+        Ruling.NOT_TESTED: "not tested in this run",
     }
-    parts = [f"{number} {word}" for verdict, word in words.items() if (number := verdicts.count(verdict))]
+    parts = [f"{number} {word}" for ruling, word in words.items() if (number := verdicts.count(ruling))]
     return f"Of {count(len(verdicts), 'sentence')} of the guide that can be tested: {listed(parts)}."
 
 

@@ -1,6 +1,6 @@
-"""What a rule says: a verdict, what was measured, under which condition, and where that can be looked up.
+"""What a rule says: a ruling, what was measured, under which condition, and where that can be looked up.
 
-Every limit that a verdict depends on stands here with its reason; latency figures have their rule in `report.claims`.
+Every limit that a ruling depends on stands here with its reason; latency figures have their rule in `report.claims`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CORE_US = 1e6
 """Microseconds of one core in a second."""
 
 
-class Verdict(StrEnum):
+class Ruling(StrEnum):
     """How a sentence of the guide fares against the data."""
 
     TRUE = "true"
@@ -50,15 +50,15 @@ class Finding:
     where it would be true; empty where there is none. `source`: run id or evidence file with its commit.
     """
 
-    verdict: Verdict
+    ruling: Ruling
     measured: str
     condition: str = ""
     source: str = ""
 
     @property
     def conditional(self) -> str:
-        """The condition as it is said after the verdict's own word; empty where there is none."""
-        lead = {Verdict.TRUE: "as long as ", Verdict.FALSE: "would be true if "}.get(self.verdict, "")
+        """The condition as it is said after the ruling's own word; empty where there is none."""
+        lead = {Ruling.TRUE: "as long as ", Ruling.FALSE: "would be true if "}.get(self.ruling, "")
         return f"{lead}{self.condition}" if self.condition else ""
 
 
@@ -78,4 +78,4 @@ class Claim:
 
 def not_tested(missing: str) -> Finding:
     """Return the finding where there is no data; `missing` says which, and how it is made."""
-    return Finding(Verdict.NOT_TESTED, missing)
+    return Finding(Ruling.NOT_TESTED, missing)

@@ -12,8 +12,8 @@ from loadtests.records.errors import RunError
 from loadtests.report import calibration as words
 from loadtests.report import tables
 from loadtests.report.budget import stamped_run
+from loadtests.report.charts.drawing import png
 from loadtests.report.charts.latency import against_itself, coordinated_omission
-from loadtests.report.charts.output import png
 from tests.loadtests.report.synthetic import Plan, make_run
 from tests.loadtests.report.test_calibration import calibration, check, comparison
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.report import bootstrap, comparison, export, guide_table, latency, sentences, tables, thresholds
+from loadtests.report.charts.drawing import WIDE, house_style
 from loadtests.report.charts.latency import latency_ecdf
-from loadtests.report.charts.layout import WIDE, house_style
-from loadtests.report.claims import Ruling, rule
+from loadtests.report.claims import Agreement, rule
 from loadtests.report.latency import FloatArray
 from loadtests.report.page import write
 from loadtests.report.quantity import AtLeast, digits, greatest, plus, span
@@ -125,9 +125,9 @@ def test_a_difference_from_what_is_only_known_from_below_is_open() -> None:
 
 
 def test_a_claim_is_not_held_up_by_a_lower_bound() -> None:
-    assert rule(0.0, 1.0, 2.0) is Ruling.HOLDS
-    assert rule(0.0, 1.0, AtLeast(2.0)) is Ruling.UNDECIDED
-    assert rule(0.0, AtLeast(60.0), AtLeast(60.0)) is Ruling.FAILS
+    assert rule(0.0, 1.0, 2.0) is Agreement.HOLDS
+    assert rule(0.0, 1.0, AtLeast(2.0)) is Agreement.UNDECIDED
+    assert rule(0.0, AtLeast(60.0), AtLeast(60.0)) is Agreement.FAILS
 
 
 def test_a_frozen_server_looks_frozen_in_every_figure(frozen: Study) -> None:

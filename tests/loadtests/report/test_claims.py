@@ -6,33 +6,33 @@ import pytest
 
 from loadtests.report import claims
 from loadtests.report.bootstrap import Estimate
-from loadtests.report.claims import GUIDE_LATENCY_MS, Ruling
+from loadtests.report.claims import GUIDE_LATENCY_MS, Agreement
 
 
 @pytest.mark.parametrize(
     ("claimed", "low", "high", "ruling"),
     [
-        (0, 0.2, 49.9, Ruling.HOLDS),
-        (0, 0.2, 50.0, Ruling.UNDECIDED),
-        (0, 50.0, 60.0, Ruling.FAILS),
-        (100, 50.0, 149.9, Ruling.HOLDS),
-        (100, 49.9, 149.9, Ruling.UNDECIDED),
-        (100, 0.2, 49.9, Ruling.FAILS),
-        (100, 150.0, 151.0, Ruling.FAILS),
-        (500, 490.0, 510.0, Ruling.HOLDS),
-        (500, 1.0, 2.0, Ruling.FAILS),
-        (500, 540.0, 560.0, Ruling.UNDECIDED),
+        (0, 0.2, 49.9, Agreement.HOLDS),
+        (0, 0.2, 50.0, Agreement.UNDECIDED),
+        (0, 50.0, 60.0, Agreement.FAILS),
+        (100, 50.0, 149.9, Agreement.HOLDS),
+        (100, 49.9, 149.9, Agreement.UNDECIDED),
+        (100, 0.2, 49.9, Agreement.FAILS),
+        (100, 150.0, 151.0, Agreement.FAILS),
+        (500, 490.0, 510.0, Agreement.HOLDS),
+        (500, 1.0, 2.0, Agreement.FAILS),
+        (500, 540.0, 560.0, Agreement.UNDECIDED),
     ],
 )
-def test_the_rule(claimed: float, low: float, high: float, ruling: Ruling) -> None:
+def test_the_rule(claimed: float, low: float, high: float, ruling: Agreement) -> None:
     assert claims.rule(claimed, low, high) is ruling
 
 
 def test_the_same_claim_holds_or_fails_with_the_data() -> None:
-    assert claims.judge("sse", Estimate(0.3, 0.2, 0.4, 3), GUIDE_LATENCY_MS).ruling is Ruling.FAILS
-    assert claims.judge("sse", Estimate(101.0, 99.0, 103.0, 3), GUIDE_LATENCY_MS).ruling is Ruling.HOLDS
-    assert claims.judge("websocket", Estimate(0.3, 0.2, 0.4, 3), GUIDE_LATENCY_MS).ruling is Ruling.HOLDS
-    assert claims.judge("websocket", Estimate(180.0, 170.0, 190.0, 3), GUIDE_LATENCY_MS).ruling is Ruling.FAILS
+    assert claims.judge("sse", Estimate(0.3, 0.2, 0.4, 3), GUIDE_LATENCY_MS).agreement is Agreement.FAILS
+    assert claims.judge("sse", Estimate(101.0, 99.0, 103.0, 3), GUIDE_LATENCY_MS).agreement is Agreement.HOLDS
+    assert claims.judge("websocket", Estimate(0.3, 0.2, 0.4, 3), GUIDE_LATENCY_MS).agreement is Agreement.HOLDS
+    assert claims.judge("websocket", Estimate(180.0, 170.0, 190.0, 3), GUIDE_LATENCY_MS).agreement is Agreement.FAILS
 
 
 def test_a_failed_claim_says_where_it_would_be_true() -> None:
@@ -46,4 +46,4 @@ def test_short_polling_is_said_to_fit_the_long_polling_claim_only_if_it_does() -
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
-    assert claims.judge("sse", None, GUIDE_LATENCY_MS).ruling is Ruling.NO_MEASUREMENT
+    assert claims.judge("sse", None, GUIDE_LATENCY_MS).agreement is Agreement.NO_MEASUREMENT

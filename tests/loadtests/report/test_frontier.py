@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from loadtests.report import frontier
+from loadtests.report.charts.drawing import LAYOUTS, Layout, house_style
 from loadtests.report.charts.frontier import cheapest_in_time
-from loadtests.report.charts.layout import LAYOUTS, Layout, house_style
 from loadtests.report.frontier import Candidate
 from loadtests.report.study import Study, study
 from tests.loadtests.report.sweep import RATES_PER_S, RTTS_MS, make_sweep

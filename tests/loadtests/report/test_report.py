@@ -15,11 +15,10 @@ from matplotlib.lines import Line2D
 
 from loadtests.report import page as report
 from loadtests.report import palette
-from loadtests.report.charts import output
+from loadtests.report.charts import drawing
 from loadtests.report.charts.costs import costs, timeline
+from loadtests.report.charts.drawing import NARROW, WIDE, Layout, house_style, picture
 from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
-from loadtests.report.charts.layout import NARROW, WIDE, Layout, house_style
-from loadtests.report.charts.output import picture
 from loadtests.report.study import Study, study
 from tests.loadtests.report.pages import page_of
 from tests.loadtests.report.synthetic import TRUTHS, Plan, Truth, make_run
@@ -172,7 +171,7 @@ def test_charts_name_the_run_and_have_units(
     with house_style():
         figure = draw(worked_out, layout)
         assert figure is not None
-        text = output.svg(figure, "x", "label")
+        text = drawing.svg(figure, "x", "label")
     assert worked_out.run.run_id in text
     assert re.search(r", ms|µs per|%", text)
 
@@ -227,7 +226,7 @@ def test_a_million_points_make_no_large_drawing(tmp_path: Path) -> None:
     with house_style():
         figure = latency_ecdf(study(tmp_path), WIDE)
         assert figure is not None
-        assert len(output.svg(figure, "x", "label")) < 100_000
+        assert len(drawing.svg(figure, "x", "label")) < 100_000
 
 
 def test_the_command_writes_it_or_says_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

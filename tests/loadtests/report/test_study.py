@@ -8,7 +8,7 @@ import pytest
 
 from loadtests.records.schema import Validity
 from loadtests.report import guide_table
-from loadtests.report.claims import Ruling
+from loadtests.report.claims import Agreement
 from loadtests.report.condition import Result
 from loadtests.report.study import Study, study
 from tests.loadtests.report.synthetic import TRUTHS, Plan, Truth, make_run
@@ -78,7 +78,7 @@ def test_a_condition_whose_cells_are_all_invalid_gets_no_verdict(tmp_path: Path)
     found = _study(tmp_path, Plan(truths=SMALL, loads=LOADS, fan_out=(), invalid=invalid))
     sse = _result(found, "sse")
     assert sse.validity is Validity.INVALID
-    assert sse.claim.ruling is Ruling.NO_MEASUREMENT
+    assert sse.claim.agreement is Agreement.NO_MEASUREMENT
     assert found.contrasts == ()
 
 
@@ -107,7 +107,7 @@ def test_too_few_deliveries_state_no_percentile(tmp_path: Path) -> None:
     websocket = _result(found, "websocket")
     assert websocket.percentiles.n == 12
     assert websocket.p50 is None
-    assert websocket.claim.ruling is Ruling.NO_MEASUREMENT
+    assert websocket.claim.agreement is Agreement.NO_MEASUREMENT
 
 
 def test_a_link_brings_the_model_of_the_schedule_that_ran(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_every_sentence_stands_there_with_verdict_and_source(worked_out: Study) 
     evidence = made.evidence(worked_out)
     text = " ".join("".join(_Text(_page(evidence)).parts).split())
     for one in guide.judged(evidence):
-        for part in (one.claim.sentence, str(one.finding.verdict), one.finding.measured, one.finding.source):
+        for part in (one.claim.sentence, str(one.finding.ruling), one.finding.measured, one.finding.source):
             assert " ".join(part.split()) in text
     assert guide.summary(guide.judged(evidence)) in text
 
@@ -78,7 +78,7 @@ def test_facts_that_were_old_on_the_runs_day_are_called_old(worked_out: Study, s
 def test_frames_hold_the_same_words_as_the_page(worked_out: Study) -> None:
     evidence = made.evidence(worked_out)
     judged = guide.judged(evidence)
-    assert list(tables.verdicts(judged)["verdict"]) == [str(one.finding.verdict) for one in judged]
+    assert list(tables.verdicts(judged)["verdict"]) == [str(one.finding.ruling) for one in judged]
     assert list(tables.reasons(judged)["source"]) == [one.finding.source for one in judged]
     size = f"{10 * made.BRANCHES['websocket']} lines with {made.BRANCHES['websocket']} branches (medium)"
     assert tables.columns(evidence).loc["Complexity", "WebSocket"] == size
@@ -100,7 +100,7 @@ async def browser(chromium_path: str) -> AsyncIterator[Browser]:
 async def test_nothing_runs_over_and_nothing_complains(
     worked_out: Study, browser: Browser, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    file = tmp_path / "guide.html"
+    file = tmp_path / "report.html"
     file.write_text(_page(made.evidence(worked_out)), encoding="utf-8")
     opened = await browser.new_page(
         viewport={"width": width, "height": 800}, color_scheme="dark" if scheme == "dark" else "light"
@@ -122,7 +122,7 @@ async def test_nothing_runs_over_and_nothing_complains(
 @pytest.mark.parametrize("width", [1280, 1000, 800, 360])
 async def test_no_card_of_the_committed_report_is_too_narrow_for_what_it_holds(browser: Browser, width: int) -> None:
     opened = await browser.new_page(viewport={"width": width, "height": 800})
-    await opened.goto((REFERENCE / "guide.html").as_uri())
+    await opened.goto((REFERENCE / "report.html").as_uri())
     await opened.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     beyond = """[...document.querySelectorAll("section")]
         .filter(card => card.scrollWidth > card.clientWidth).map(card => card.querySelector("h2")?.textContent)"""

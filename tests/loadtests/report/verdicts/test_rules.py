@@ -15,11 +15,11 @@ from loadtests.report.condition import Result
 from loadtests.report.study import Study
 from loadtests.report.verdicts.evidence import Browser, Evidence
 from loadtests.report.verdicts.guide import CLAIMS
-from loadtests.report.verdicts.ruling import Finding, Verdict
+from loadtests.report.verdicts.ruling import Finding, Ruling
 from tests.loadtests.report.verdicts import made
 
 Change = Callable[[Evidence], Evidence]
-TRUE, TRUE_IF, FALSE = Verdict.TRUE, Verdict.TRUE_IF, Verdict.FALSE
+TRUE, TRUE_IF, FALSE = Ruling.TRUE, Ruling.TRUE_IF, Ruling.FALSE
 FAR = ("loopback", "rtt=50ms")
 
 
@@ -83,7 +83,7 @@ def _both(*changes: Change) -> Change:
     return change
 
 
-TURNS: list[tuple[str, Change, Verdict]] = [
+TURNS: list[tuple[str, Change, Ruling]] = [
     ("latency-websocket", _medians("websocket", 1.0, 26.0), TRUE),
     ("latency-websocket", _medians("websocket", 1.0, 76.0), TRUE_IF),
     ("latency-websocket", _medians("websocket", 60.0, 76.0), FALSE),
@@ -150,9 +150,9 @@ TURNS: list[tuple[str, Change, Verdict]] = [
 
 
 @pytest.mark.parametrize(("slug", "change", "verdict"), TURNS, ids=[f"{slug}-{v.name}" for slug, _, v in TURNS])
-def test_changed_data_turn_the_verdict(worked_out: Study, slug: str, change: Change, verdict: Verdict) -> None:
+def test_changed_data_turn_the_verdict(worked_out: Study, slug: str, change: Change, verdict: Ruling) -> None:
     found = _rule(slug, change(made.evidence(worked_out)))
-    assert found.verdict is verdict, found
+    assert found.ruling is verdict, found
     assert found.measured
     assert found.source
     assert verdict is not TRUE_IF or found.condition
@@ -167,7 +167,7 @@ def test_what_was_not_measured_is_not_judged(worked_out: Study) -> None:
     bare = Evidence(replace(worked_out, results=()))
     for claim in CLAIMS:
         found = claim.rule(bare)
-        assert (claim.slug, found.verdict) == (claim.slug, Verdict.NOT_TESTED)
+        assert (claim.slug, found.ruling) == (claim.slug, Ruling.NOT_TESTED)
         assert found.measured
         assert not found.conditional
 
@@ -175,7 +175,7 @@ def test_what_was_not_measured_is_not_judged(worked_out: Study) -> None:
 def test_invalid_measurements_decide_nothing(worked_out: Study) -> None:
     spoilt = _results(lambda result: replace(result, validity=Validity.INVALID))(made.evidence(worked_out))
     for slug in ("latency-websocket", "latency-longpoll", "request-response", "one-server"):
-        assert _rule(slug, spoilt).verdict is Verdict.NOT_TESTED
+        assert _rule(slug, spoilt).ruling is Ruling.NOT_TESTED
 
 
 def test_a_median_on_the_limit_is_not_testable(worked_out: Study) -> None:
@@ -186,7 +186,7 @@ def test_a_median_on_the_limit_is_not_testable(worked_out: Study) -> None:
     undecided = replace(result, p50=wide, claim=claims.judge("sse", wide, claims.GUIDE_LATENCY_MS))
     others = tuple(r for r in edge.results if r is not result)
     found = _rule("latency-sse", made.evidence(replace(edge, results=(*others, undecided))))
-    assert found.verdict is Verdict.NOT_TESTABLE
+    assert found.ruling is Ruling.NOT_TESTABLE
 
 
 def test_words_hold_the_figures_that_decided(worked_out: Study) -> None:

@@ -1,0 +1,190 @@
+"""Rules for the guide's sentences of advice: duplex, requests, one server, Redis, heartbeats, security habits."""
+
+from __future__ import annotations
+
+from loadtests.records.schema import Validity
+from loadtests.report import variants
+from loadtests.report.claims import in_prose
+from loadtests.report.condition import Result
+from loadtests.report.quantity import count, digits, listed, share, span
+from loadtests.report.verdicts.evidence import Evidence, Fault
+from loadtests.report.verdicts.ruling import CORE_US, DISTRACTING_MS, INSTANT_MS, Finding, Rule, Ruling, not_tested
+from loadtests.report.verdicts.table_rules import usable
+
+
+def full_duplex(evidence: Evidence) -> Finding:
+    """Judge by what was tried on one connection of each transport: to send on it while events arrive on it."""
+    traits = evidence.traits
+    own = traits.row("websocket") if traits else None
+    if traits is None or own is None:
+        return not_tested("Sending on the receiving connection was not tried beside this run.")
+    able = [in_prose(row.transport) for row in traits.rows if row.duplex]
+    unable = [in_prose(row.transport) for row in traits.rows if not row.duplex]
+    parts = [f"worked over {listed(able)}" if able else "", f"did not over {listed(unable)}" if unable else ""]
+    return Finding(
+        Ruling.TRUE if own.duplex else Ruling.FALSE,
+        f"Sending on the connection on which messages arrive {', and '.join(part for part in parts if part)}.",
+        source=f"traits.json, commit {traits.commit}",
+    )
+
+
+def request_response(evidence: Evidence) -> Finding:
+    """Judge by long polling, the best that requests can do: everything arrives, and soon enough to feel instant."""
+    results = usable(evidence, "longpoll")
+    if not results:
+        return not_tested("This run has no valid measurement of long polling.")
+    medians = [result.p50.value_ms for result in results if result.p50]
+    received = sum(result.total("received") for result in results)
+    expected = sum(result.total("expected") for result in results)
+    slowest = max(medians)
+    if received < expected or slowest > DISTRACTING_MS:
+        ruling = Ruling.TRUE
+    else:
+        ruling = Ruling.FALSE if slowest <= INSTANT_MS else Ruling.TRUE_IF
+    measured = (
+        f"Long polling, which is nothing but requests and responses: {share(received, expected)} of its messages "
+        f"arrived, half of them within {span(min(medians), slowest)} ms. Up to {INSTANT_MS:g} ms feels instant."
+    )
+    condition = f"{digits(slowest)} ms is too slow for you" if ruling is Ruling.TRUE_IF else ""
+    return Finding(ruling, measured, condition, evidence.run)
+
+
+_LEFT, _AFTER = "vanishing-", "_left_after_s"
+
+
+def heartbeat(evidence: Evidence) -> Finding:
+    """Judge by peers whose packets were dropped: each must be told to have left within its bound."""
+    rows = evidence.faults.rows_of("half-open") if evidence.faults else ()
+    found = {transport: (after_s, bound_s) for row in rows for transport, after_s, bound_s in _vanished(row)}
+    if evidence.faults is None or not found:
+        return not_tested("No fault run with vanished peers lies beside this run (make faults).")
+    late = [in_prose(transport) for transport, (after_s, bound_s) in found.items() if not 0 <= after_s <= bound_s]
+    ruling = Ruling.TRUE if not late else Ruling.FALSE if len(late) == len(found) else Ruling.TRUE_IF
+    said = [f"{in_prose(transport)} after {digits(after_s)} s" for transport, (after_s, _) in found.items()]
+    bound_s = max(bound_s for _, bound_s in found.values())
+    return Finding(
+        ruling,
+        f"Clients cut off without a goodbye were noticed: {listed(said)} (promised: {digits(bound_s)} s).",
+        f"the connection is not {listed(late)}" if ruling is Ruling.TRUE_IF else "",
+        f"faults.json, commit {evidence.faults.commit}",
+    )
+
+
+def _vanished(row: Fault) -> list[tuple[str, float, float]]:
+    bound_s = float(row.measured.get("bound_s", 0.0))
+    return [
+        (name.removeprefix(_LEFT).removesuffix(_AFTER), float(value), bound_s)
+        for name, value in row.measured.items()
+        if name.startswith(_LEFT) and name.endswith(_AFTER)
+    ]
+
+
+def habit(fault: str) -> Rule:
+    """Make the rule for the habit that prevents one fault of the guide's server.
+
+    A habit is borne out where the guide's own server, which lacks it, comes to harm, and ours, which has it, does not.
+    """
+
+    def rule(evidence: Evidence) -> Finding:
+        row = evidence.foil.row(fault) if evidence.foil else None
+        if evidence.foil is None or row is None:
+            return not_tested("The guide's own server was not tried for it.")
+        ruling = Ruling.TRUE if row.foil_faulty and not row.ours_faulty else Ruling.FALSE
+        return Finding(
+            ruling,
+            f"Without it, the guide's own server: {row.foil}. With it, ours: {row.ours}.",
+            source=f"foil.json, commit {evidence.foil.commit}",
+        )
+
+    return rule
+
+
+def single_server(evidence: Evidence) -> Finding:
+    """Judge "a single WebSocket server won't scale": it has a limit; below it, one server is enough.
+
+    True outright only where one process lost something under the heaviest load of the run. Otherwise the limit follows
+    from the processor time per delivery, which is stated for one core.
+    """
+    heaviest = _heaviest(evidence)
+    cpu_us = heaviest.costs.server_cpu_us if heaviest else None
+    if heaviest is None or cpu_us is None:
+        return not_tested("This run has no valid measurement of one WebSocket server with its processor time.")
+    c, received, expected = heaviest.condition, heaviest.total("received"), heaviest.total("expected")
+    per_s = c.subscribers * c.rate_per_s
+    measured = (
+        f"One process on one core brought {received:,} of {expected:,} messages to {c.subscribers:,} receivers "
+        f"({per_s:,.0f} deliveries a second), at {digits(cpu_us.value)} µs of processor time each."
+    )
+    if received < expected:
+        return Finding(Ruling.TRUE, measured, source=evidence.run)
+    most = CORE_US / cpu_us.value
+    condition = f"you need more than about {digits(most, 2)} deliveries a second from one core{_or_survive(evidence)}"
+    return Finding(Ruling.TRUE_IF, measured, condition, evidence.run)
+
+
+def redis(evidence: Evidence) -> Finding:
+    """Judge Redis pub/sub as the way to several servers: by order and loss over two, and by the guide's own form."""
+    rows = _over_instances(evidence)
+    if evidence.faults is None or not rows:
+        return not_tested("No fault run over several servers lies beside this run (make faults).")
+    lost = sum(int(row.measured.get("lost", 0)) for row in rows)
+    held = all(row.passed for row in rows) and lost == 0
+    twice = evidence.foil.row("delivered_twice") if evidence.foil else None
+    heard = sum(int(row.measured.get("heard", row.measured.get("deliveries", 0))) for row in rows)
+    measured = f"Two servers that share their rooms in Redis: {lost:,} of {heard:,} deliveries lost, the order kept."
+    if not held:
+        measured = f"Two servers that share their rooms in Redis lost {lost:,} of {heard:,} deliveries, or their order."
+    if twice:
+        measured += f" The guide's own form, publish and also broadcast locally: {twice.foil}."
+    conditions = ["each server delivers only what comes back from Redis"] if twice and twice.foil_faulty else []
+    if _survived(evidence):
+        conditions.append("what was missed is read from a stored history, since pub/sub alone forgets")
+    ruling = Ruling.FALSE if not held else Ruling.TRUE_IF if conditions else Ruling.TRUE
+    source = f"faults.json, commit {evidence.faults.commit}" + (
+        f"; foil.json, commit {evidence.foil.commit}" if evidence.foil and twice else ""
+    )
+    return Finding(
+        ruling,
+        f"{measured} {_hop(evidence)}".rstrip(),
+        ", and ".join(conditions) if ruling is Ruling.TRUE_IF else "",
+        source,
+    )
+
+
+def _heaviest(evidence: Evidence) -> Result | None:
+    """The WebSocket condition with the most deliveries a second, on one process over loopback, that can be believed."""
+    found = [
+        result
+        for result in evidence.study.of_kind("latency", "fan-out")
+        if result.condition.transport == "websocket"
+        and result.condition.link == "loopback"
+        and result.validity is not Validity.INVALID
+        and result.costs.server_cpu_us
+    ]
+    return max(found, key=lambda r: r.condition.subscribers * r.condition.rate_per_s, default=None)
+
+
+def _or_survive(evidence: Evidence) -> str:
+    """One server is also one thing that can die: said where the fault run killed servers and lost nothing."""
+    kills = sum(
+        int(row.measured.get("kills", 0))
+        for row in (evidence.faults.rows_of("server-kill") if evidence.faults else ())
+        if row.passed and not row.measured.get("lost")
+    )
+    return f", or to outlive its death (two lost nothing when killed {count(kills, 'time')})" if kills else ""
+
+
+def _over_instances(evidence: Evidence) -> tuple[Fault, ...]:
+    faults = evidence.faults
+    return (*faults.rows_of("order"), *faults.rows_of("load")) if faults else ()
+
+
+def _survived(evidence: Evidence) -> bool:
+    """Whether Redis connections were cut and nothing was lost: what the stored history is for."""
+    rows = evidence.faults.rows_of("redis-client-kill") if evidence.faults else ()
+    return any(row.passed and row.measured.get("kills") and not row.measured.get("lost") for row in rows)
+
+
+def _hop(evidence: Evidence) -> str:
+    """What the way through Redis adds, where this run measured it."""
+    return variants.scaled_sentence([pair for pair in variants.scaled(evidence.study) if pair.transport == "websocket"])
