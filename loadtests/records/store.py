@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests.records.errors import RunError
-from loadtests.records.schema import PUBLISHES, SAMPLES, SCHEMA_VERSION, STAMPS, TIMELINE, Cell, Run
+from loadtests.records.schema import PUBLISHES, SAMPLES, SCHEMA_VERSION, STAMPS, TIMELINE, Cell, Run, Value
 
 TABLES: Mapping[str, pa.Schema] = {"samples": SAMPLES, "publishes": PUBLISHES, "timeline": TIMELINE, "stamps": STAMPS}
 OPTIONAL = ("stamps",)  # no file where no cell has rows
@@ -59,8 +59,8 @@ class RunStore:
                 raise RunError(f"can't make a run folder in {runs_folder}: {error.strerror}") from None
             (folder / _CELLS).mkdir()
             (folder / _SCRATCH).mkdir()
-            store = cls(folder, msgspec.structs.replace(run, run_id=run_id, complete=False))
-            store._write_run()
+            store = cls(folder, msgspec.structs.replace(run, run_id=run_id))
+            store._set(complete=False)
             return store
         raise RunError(f"{runs_folder} holds {_MAX_SAME_SECOND} runs named {run.run_id}")
 
@@ -89,19 +89,15 @@ class RunStore:
             for name, table in tables.items():
                 _write_table(table.cast(TABLES[name]), staged / f"{name}.parquet")
             staged.rename(self.folder / _CELLS / cell.id)
-        self._run = msgspec.structs.replace(self._run, cells=(*self._run.cells, cell))
-        self._write_run()
+        self._set(cells=(*self._run.cells, cell))
 
     def update(self, *, elapsed_s: float, note: str = "") -> None:
         """Record how long the run has taken and, if something is missing, why."""
-        self._run = msgspec.structs.replace(self._run, elapsed_s=elapsed_s, note=note)
-        self._write_run()
+        self._set(elapsed_s=elapsed_s, note=note)
 
-    def describe(self, section: str, values: Mapping[str, str | int | float | bool | None]) -> None:
+    def describe(self, section: str, values: Mapping[str, Value]) -> None:
         """Add a section to the manifest that is only known once cells have run."""
-        manifest = {**self._run.manifest, section: dict(values)}
-        self._run = msgspec.structs.replace(self._run, manifest=manifest)
-        self._write_run()
+        self._set(manifest={**self._run.manifest, section: dict(values)})
 
     def finish(self) -> Run:
         """Merge the cells' tables into the run's, drop what is scratch, and mark the run complete if it is."""
@@ -112,8 +108,7 @@ class RunStore:
         shutil.rmtree(self.folder / _SCRATCH)
         # More than planned: some were measured again.
         complete = len(self._run.cells) >= self._run.planned_cells and not self._run.note
-        self._run = msgspec.structs.replace(self._run, complete=complete)
-        self._write_run()
+        self._set(complete=complete)
         return self._run
 
     def _merge(self, name: str, schema: pa.Schema) -> None:
@@ -128,7 +123,9 @@ class RunStore:
                     writer.write_table(_read_table(path, schema))
         staged.rename(target)
 
-    def _write_run(self) -> None:
+    def _set(self, **changed: object) -> None:
+        """Replace `run.json` by one with these fields changed."""
+        self._run = msgspec.structs.replace(self._run, **changed)
         write_atomically(self.folder / RUN_FILE, msgspec.json.format(msgspec.json.encode(self._run), indent=1))
 
 

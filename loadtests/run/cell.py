@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from loadtests.records.schema import Cell, Validity, Verdict
 from loadtests.records.store import RunStore
 from loadtests.run import generators, instances, procfs
 from loadtests.run.foreign import ForeignServer
-from loadtests.run.generators import Deadline, Generator
+from loadtests.run.generators import Generator
 from loadtests.run.links import probe
 from loadtests.run.links import route as routes
 from loadtests.run.links.route import Route
@@ -30,7 +31,6 @@ from loadtests.run.scenario import SCALED
 from loadtests.run.servers import HOST, Server, ServerSettings, free_port
 
 _PORT_ATTEMPTS = 3
-_HEAR_S = 0.1
 _SETTLED_SHARE = 0.6  # of a memory cell's hold: joins are delivered by then, and nobody has left yet
 _CONNECT_TIMEOUT_S = 10.0
 _SLOWEST_CONNECTS_PER_S = 50.0
@@ -53,7 +53,7 @@ def run(
     store: RunStore,
     *,
     check: Callable[[], None],
-    told: Callable[[Progress], None],
+    on_progress: Callable[[Progress], None],
 ) -> Cell:
     """Run the cell and add it to the store; a server or generator that fails makes it invalid.
 
@@ -62,7 +62,7 @@ def run(
     folder = store.scratch(planned.id)
     started_utc = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        outcome = _Measurement(planned, bench, store, folder, check, told).run()
+        outcome = _Measurement(planned, bench, store, folder, check, on_progress).run()
         cell, tables = judged(planned, outcome, folder, started_utc)
     except (ServerError, GeneratorError, LinkError) as error:
         verdict = Verdict(Validity.INVALID, (str(error),))
@@ -80,7 +80,7 @@ class _Measurement:
     store: RunStore
     folder: Path
     check: Callable[[], None]
-    told: Callable[[Progress], None]
+    on_progress: Callable[[Progress], None]
 
     def run(self) -> CellOutcome:
         """Start a server and measure it; another one if its port was taken before it could listen."""
@@ -148,25 +148,22 @@ class _Measurement:
         return outcome
 
     def _listen(self, server: Server | ForeignServer, generator: Generator) -> Memory | None:
-        """Hear the generator until it ends, watching the server; return the memory held, in a memory cell."""
-        deadline = Deadline(_limit_s(self.planned))
-        settled: Deadline | None = None
+        """Follow the generator until it ends, watching the server; return the memory held, in a memory cell."""
+        settled_s = math.inf
         held: Memory | None = None
-        while not generator.ended:
+        for reported in generator.progress(_limit_s(self.planned)):
             self.check()
-            for progress in generator.hear(_HEAR_S):
+            for progress in reported:
                 if progress.event == "failed":
-                    raise generator.failure(told=progress.message)
+                    raise generator.failure(said=progress.message)
                 if progress.event == "connected" and isinstance(server, ForeignServer):
                     server.all_connected(progress.connected)
                 if progress.event == "connected" and self.planned.kind == "memory":
-                    settled = Deadline(_SETTLED_SHARE * self.planned.hold_s)
-                self.told(progress)
-            if held is None and settled is not None and settled.passed:
+                    settled_s = time.monotonic() + _SETTLED_SHARE * self.planned.hold_s
+                self.on_progress(progress)
+            if held is None and time.monotonic() > settled_s:
                 held = _memory(server)
             server.check_alive()
-            if deadline.passed:
-                raise GeneratorError(f"the load generator did not end within {deadline.timeout_s:.0f} s")
         return held
 
 

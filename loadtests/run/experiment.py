@@ -96,7 +96,7 @@ def _measure(
     try:
         for cell in planned:
             display.begin(cell)
-            display.end(cells.run(cell, bench, store, check=check, told=display.told))
+            display.end(cells.run(cell, bench, store, check=check, on_progress=display.on_progress))
             store.update(elapsed_s=time.monotonic() - started)
     finally:
         display.close()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import psutil
@@ -51,7 +49,13 @@ class Foreign:
     @property
     def is_here(self) -> bool:
         """Whether the server has an address of this machine."""
-        return not _own_addresses().isdisjoint(listeners.addresses(self.host, self.port))
+        own = {
+            entry.address
+            for entries in psutil.net_if_addrs().values()
+            for entry in entries
+            if entry.family in (socket.AF_INET, socket.AF_INET6)
+        }
+        return not own.isdisjoint(listeners.addresses(self.host, self.port))
 
     def processes(self) -> tuple[int, ...]:
         """Return the pids of the server's processes, if it is on this machine and they can be seen.
@@ -111,7 +115,7 @@ def require_measurable(scenario: Scenario, servers: Sequence[Foreign]) -> None:
             raise UsageError(f"{load} measures memory, and no process of this machine is seen to listen on the target")
 
 
-class ForeignServer:
+class ForeignServer(AbstractContextManager["ForeignServer"]):
     """A server that runs already, with the surface of `servers.Server` that a cell needs."""
 
     def __init__(self, foreign: Foreign) -> None:
@@ -165,14 +169,12 @@ class ForeignServer:
 
     def describe(self) -> dict[str, str | int | float | bool]:
         """Return what it says of itself in a `Server` header, and how many of its processes are watched."""
-        connection = http.client.HTTPConnection(self.foreign.host, self.port, timeout=_TIMEOUT_S)
-        try:
-            connection.request("HEAD", "/")
-            said = connection.getresponse().getheader("Server") or ""
-        except (OSError, http.client.HTTPException):
-            said = ""
-        finally:
-            connection.close()
+        with closing(http.client.HTTPConnection(self.foreign.host, self.port, timeout=_TIMEOUT_S)) as connection:
+            try:
+                connection.request("HEAD", "/")
+                said = connection.getresponse().getheader("Server") or ""
+            except (OSError, http.client.HTTPException):
+                said = ""
         told: dict[str, str | int | float | bool] = {"processes_watched": len(self._pids)}
         return told | ({"software": said[:100]} if said.isprintable() and said else {})
 
@@ -184,12 +186,7 @@ class ForeignServer:
         """Return the pids of its processes; empty where none can be seen."""
         return self._pids
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave it running."""
 
 
@@ -202,16 +199,3 @@ def _split(url: str) -> tuple[str, int]:
     if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc or parts.query:
         raise UsageError(f"--target {url!r}: http://HOST[:PORT] is allowed; paths are the adapter's")
     return parts.hostname, port
-
-
-def _own_addresses() -> frozenset[str]:
-    own = {entry.address for entries in psutil.net_if_addrs().values() for entry in entries}
-    return frozenset(address for address in own if _is_ip(address))
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

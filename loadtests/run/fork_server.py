@@ -48,10 +48,6 @@ class Fork(Running):
             raise GeneratorError("the load generator could not be started; what was wrong stands above, if anything")
         self.pid = pid
 
-    def exit_code(self) -> int | None:
-        """Return the exit code, or None while the process lives."""
-        return self.wait(0.0)
-
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the end; None when it has not come within `timeout_s`."""
         if self._code is None:

@@ -1,14 +1,13 @@
-"""The load generator: its own process, told what to do by a file, heard line by line."""
+"""The load generator: a process of its own, which reads a file of what to do and reports line by line."""
 
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
@@ -20,9 +19,10 @@ MODULE = ("loadtests.load.users.generator",)
 """A module with `main`, and the arguments that precede the spec and the folder."""
 
 _STOP_S = 5.0
+_TICK_S = 0.1
 
 
-class Generator:
+class Generator(AbstractContextManager["Generator"]):
     """One generator process. A context manager: leaving it ends the process."""
 
     def __init__(
@@ -43,30 +43,25 @@ class Generator:
         spec_file.write_bytes(msgspec.json.encode(spec))
         name, *arguments = module
         self._child = FORK_SERVER.fork(name, [*arguments, str(spec_file), str(folder)], log=log, on_cores=on_cores)
-        self._lines = b""
-        self._ended = False
-        os.set_blocking(self._child.output.fileno(), False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._child.output, selectors.EVENT_READ)
+        self.pid = self._child.pid
 
-    @property
-    def pid(self) -> int:
-        """The generator's process id."""
-        return self._child.pid
+    def progress(self, limit_s: float) -> Iterator[list[Progress]]:
+        """Yield what the generator reports, every 0.1 s at least, until it closes its output.
 
-    @property
-    def ended(self) -> bool:
-        """Whether the generator has closed its output: nothing more will be heard."""
-        return self._ended
-
-    def hear(self, timeout_s: float) -> list[Progress]:
-        """Return the progress told since the last call, waiting at most `timeout_s` for something."""
-        if self._ended or not self._selector.select(timeout_s):
-            return []
-        chunk = os.read(self._child.output.fileno(), 65536)
-        self._ended = not chunk
-        *lines, self._lines = (self._lines + chunk).split(b"\n")
-        return [progress for line in lines if (progress := _progress(line)) is not None]
+        Raises GeneratorError when it has not by `limit_s`.
+        """
+        output, rest = self._child.output, b""
+        until_s = time.monotonic() + limit_s
+        while True:
+            lines: list[bytes] = []
+            if select.select([output], [], [], _TICK_S)[0]:
+                chunk = os.read(output.fileno(), 65536)
+                if not chunk:
+                    return
+                *lines, rest = (rest + chunk).split(b"\n")
+            yield [progress for line in lines if (progress := _progress(line)) is not None]
+            if time.monotonic() > until_s:
+                raise GeneratorError(f"the load generator did not end within {limit_s:.0f} s")
 
     def exit_code(self, timeout_s: float) -> int | None:
         """Wait for the end and return the exit code; None when it has not come in time."""
@@ -85,24 +80,18 @@ class Generator:
         except (OSError, msgspec.MsgspecError) as error:
             raise GeneratorError(f"the load generator left no readable result: {error}") from None
 
-    def failure(self, code: int | None = None, told: str = "") -> GeneratorError:
+    def failure(self, code: int | None = None, said: str = "") -> GeneratorError:
         """Return the error that says how the generator failed, in its own last words."""
         if code is None:
             code = self._child.wait(_STOP_S)
-        said = told or self._child.last_line()
+        said = said or self._child.last_line()
         return GeneratorError(f"the load generator failed (exit code {code})" + (f": {said}" if said else ""))
 
     def stop(self) -> None:
         """End the generator within bounds."""
-        self._selector.close()
         self._child.stop(_STOP_S)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -112,17 +101,3 @@ def _progress(line: bytes) -> Progress | None:
         return msgspec.json.decode(line, type=Progress)
     except msgspec.MsgspecError:
         return None
-
-
-class Deadline:
-    """A point in time by which something must have been heard."""
-
-    def __init__(self, timeout_s: float) -> None:
-        """Start counting now."""
-        self.timeout_s = timeout_s
-        self._at = time.monotonic() + timeout_s
-
-    @property
-    def passed(self) -> bool:
-        """Whether it is over."""
-        return time.monotonic() > self._at

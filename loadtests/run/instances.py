@@ -1,7 +1,7 @@
-"""Asking each process of a server that is several: which one answers is the kernel's choice, connection by connection.
+"""Questions to servers by HTTP, also to each process of a server that has several.
 
-So a question goes out on fresh connections until everybody has been met. What belongs together is asked on one
-connection, which stays with one process as long as it lives.
+For each connection the kernel chooses the process that answers. So a question goes out on fresh connections until every
+process has answered; questions that belong together go over one connection, which stays with its process.
 """
 
 from __future__ import annotations
@@ -35,12 +35,29 @@ def name(health: bytes) -> str:
         return ""
 
 
-def connection(host: str, port: int, timeout_s: float, *, tls: bool) -> http.client.HTTPConnection:
-    """Return a connection, not yet open, to a server that the lab started; with `tls` its certificate is its own."""
-    if tls:
-        context = client_context(host, "http/1.1")
-        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
-    return http.client.HTTPConnection(host, port, timeout=timeout_s)
+def answers(host: str, port: int, *paths: str, tls: bool = False) -> list[tuple[int, bytes]]:
+    """Return status and body of a GET of each path; OSError when the server can't be reached.
+
+    All of them go over one connection, hence to one process. With `tls` the server's certificate is its own.
+    """
+    context = client_context(host, "http/1.1") if tls else None
+    opened = (
+        http.client.HTTPConnection(host, port, timeout=_HTTP_TIMEOUT_S)
+        if context is None
+        else http.client.HTTPSConnection(host, port, timeout=_HTTP_TIMEOUT_S, context=context)
+    )
+    found: list[tuple[int, bytes]] = []
+    with contextlib.closing(opened):
+        try:
+            opened.connect()
+            opened.auto_open = 0  # connecting once more by itself could reach another process
+            for path in paths:
+                opened.request("GET", path)
+                response = opened.getresponse()
+                found.append((response.status, response.read()))
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"no HTTP answer: {error!r}") from error
+    return found
 
 
 def deliveries(
@@ -69,24 +86,12 @@ def deliveries(
 
 
 def _ask(host: str, port: int, *, tls: bool) -> tuple[str, int] | None:
-    """Return id and deliveries of whoever answers; None when nobody does, or not both questions."""
-    with contextlib.closing(connection(host, port, _HTTP_TIMEOUT_S, tls=tls)) as asked:
-        try:
-            asked.connect()
-            # Connecting again by itself could reach another instance for the second question.
-            asked.auto_open = 0
-            instance = name(_body(asked, "/health"))
-            text = _body(asked, "/metrics").decode("utf-8", errors="replace")
-        except (OSError, http.client.HTTPException):
-            return None
+    """Return id and deliveries of the instance that answers; None when none does, or not both questions."""
+    try:
+        (healthy, health), (readable, metrics) = answers(host, port, "/health", "/metrics", tls=tls)
+    except OSError:
+        return None
+    if (healthy, readable) != (http.client.OK, http.client.OK):
+        return None
     # A labelled metric has no line until its first value: absent is nought.
-    return instance, int(procfs.metric_total(text, _DELIVERIES) or 0)
-
-
-def _body(connection: http.client.HTTPConnection, path: str) -> bytes:
-    connection.request("GET", path)
-    response = connection.getresponse()
-    body = response.read()
-    if response.status != http.client.OK:
-        raise http.client.HTTPException(f"{path} answered {response.status}")
-    return body
+    return name(health), int(procfs.metric_total(metrics.decode("utf-8", errors="replace"), _DELIVERIES) or 0)

@@ -1,6 +1,6 @@
-"""What the operating system tells of processes, the machine and its TCP: CPU, memory.
+"""CPU and memory of processes, of the machine and of its TCP, from the operating system.
 
-Cumulative values; who wants rates subtracts. CPU in nanoseconds, memory in KiB.
+CPU is cumulative, in nanoseconds; the caller subtracts. Memory is in KiB.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -41,10 +42,8 @@ def rss_kib(pids: Iterable[int]) -> float:
     """Return the resident memory of the processes that still live; shared pages count once per process."""
     total = 0
     for pid in pids:
-        try:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             total += psutil.Process(pid).memory_info().rss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
     return total / 1024
 
 
@@ -64,26 +63,22 @@ def connection_objects_kib(slabinfo: Path = Path("/proc/slabinfo")) -> float | N
     Sizes, not counts: freed objects stay in per-core lists that the counts hold for used. None where /proc does not
     tell (not Linux, or no right to read it).
     """
-    try:
-        text = slabinfo.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        return None
-    rows = [line.split() for line in text.splitlines()]
-    sizes = [int(row[3]) for row in rows if len(row) > 3 and row[0] in _CONNECTION_CACHES]
+    sizes = [int(row[3]) for row in _rows(slabinfo) if len(row) > 3 and row[0] in _CONNECTION_CACHES]
     return sum(sizes) / 1024 if len(sizes) == len(_CONNECTION_CACHES) else None
 
 
 def tcp_buffers_kib(sockstat: Path = Path("/proc/net/sockstat")) -> float | None:
     """Return the memory of all TCP buffers of this machine, from sockstat's line `TCP: inuse 1 … mem 259` (pages)."""
+    pages = [row[row.index("mem") + 1] for row in _rows(sockstat) if row[:1] == ["TCP:"] and "mem" in row]
+    return int(pages[0]) * os.sysconf("SC_PAGE_SIZE") / 1024 if pages else None
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Return the words of each line of a file of /proc; none where it can't be read."""
     try:
-        text = sockstat.read_text(encoding="ascii")
+        return [line.split() for line in path.read_text(encoding="ascii").splitlines()]
     except (OSError, UnicodeDecodeError):
-        return None
-    for line in text.splitlines():
-        fields = line.split()
-        if fields[:1] == ["TCP:"] and "mem" in fields:
-            return int(fields[fields.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE") / 1024
-    return None
+        return []
 
 
 def metric_total(text: str, name: str) -> float | None:

@@ -42,8 +42,8 @@ class Display(Protocol):
     def begin(self, cell: PlannedCell) -> None:
         """A cell starts."""
 
-    def told(self, progress: spec.Progress) -> None:
-        """The generator said something."""
+    def on_progress(self, progress: spec.Progress) -> None:
+        """The generator reported something."""
 
     def end(self, cell: Cell) -> None:
         """The cell that began last has its verdict."""
@@ -64,42 +64,48 @@ class PlainDisplay:
         self._remaining = Remaining(cells)
         self._total = len(cells)
         self._count = 0
-        self._began = time.monotonic()
+        self._began_s = time.monotonic()
+
+    def open(self) -> None:
+        """Say what is to come."""
         self.say(f"{self._total} cells, about {minutes(self._remaining.seconds())}")
 
     def begin(self, cell: PlannedCell) -> None:
         """Start the clock; the line comes at the end."""
-        self._began = time.monotonic()
+        self._began_s = time.monotonic()
 
-    def told(self, progress: spec.Progress) -> None:
+    def on_progress(self, progress: spec.Progress) -> None:
         """Say nothing: a log wants results."""
 
     def end(self, cell: Cell) -> None:
         """Print the cell's line."""
-        took_s = time.monotonic() - self._began
-        self._remaining.finished(took_s)
-        self._count += 1
+        took_s = self._finished()
         self.say(
             f"[{self._count:{len(str(self._total))}}/{self._total}] {outcome(cell)}, {took_s:.1f} s; "
             f"{minutes(self._remaining.seconds())} left"
         )
 
+    def _finished(self) -> float:
+        """Count the cell that began last; return how long it took, in seconds."""
+        took_s = time.monotonic() - self._began_s
+        self._remaining.finished(took_s)
+        self._count += 1
+        return took_s
+
     def say(self, line: str) -> None:
-        """Print one line."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        """Print one line; on a terminal above the bar."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=not self._console.is_terminal)
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-class LiveDisplay:
+class LiveDisplay(PlainDisplay):
     """A bar with the present cell and the time left, under a line for each cell that was not valid."""
 
-    def __init__(self, console: Console, cells: Sequence[PlannedCell]) -> None:
-        """Start the bar on `console`."""
-        self._remaining = Remaining(cells)
-        self._began = time.monotonic()
-        self._deadline = self._began + self._remaining.seconds()
+    def open(self) -> None:
+        """Start the bar."""
+        self._deadline_s = self._began_s + self._remaining.seconds()
         # Two redraws a second: the generator's core is also the lab's.
         self._bar = Progress(
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
@@ -107,44 +113,38 @@ class LiveDisplay:
             TextColumn("{task.fields[left]} left"),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
-            console=console,
+            console=self._console,
             refresh_per_second=2,
             transient=True,
         )
-        self._task: TaskID = self._bar.add_task("starting", total=len(cells), left=self._left())
+        self._task: TaskID = self._bar.add_task("starting", total=self._total, left=self._left())
         self._cell = ""
         self._bar.start()
 
     def _left(self) -> str:
-        return minutes(max(0.0, self._deadline - time.monotonic()))
+        return minutes(max(0.0, self._deadline_s - time.monotonic()))
 
     def begin(self, cell: PlannedCell) -> None:
         """Show the cell's name."""
-        self._began = time.monotonic()
-        self._deadline = self._began + self._remaining.seconds()
+        super().begin(cell)
+        self._deadline_s = self._began_s + self._remaining.seconds()
         self._cell = cell.id
         self._bar.update(self._task, description=f"{cell.id}: starting", left=self._left())
 
-    def told(self, progress: spec.Progress) -> None:
+    def on_progress(self, progress: spec.Progress) -> None:
         """Show how far the cell is."""
-        parts = [f"{self._cell}: {progress.event}"]
-        if progress.connected:
-            parts.append(f"{progress.connected} connected")
-        if progress.delivered:
-            parts.append(f"{progress.delivered} deliveries")
-        self._bar.update(self._task, description=", ".join(parts), left=self._left())
+        connected = f", {progress.connected} connected" if progress.connected else ""
+        delivered = f", {progress.delivered} deliveries" if progress.delivered else ""
+        description = f"{self._cell}: {progress.event}{connected}{delivered}"
+        self._bar.update(self._task, description=description, left=self._left())
 
     def end(self, cell: Cell) -> None:
         """Advance the bar; print the cell's line if there is something against it."""
-        self._remaining.finished(time.monotonic() - self._began)
-        self._deadline = time.monotonic() + self._remaining.seconds()
+        self._finished()
+        self._deadline_s = time.monotonic() + self._remaining.seconds()
         self._bar.update(self._task, advance=1, left=self._left())
         if cell.verdict.validity is not Validity.VALID:
             self.say(outcome(cell))
-
-    def say(self, line: str) -> None:
-        """Print one line above the bar."""
-        self._bar.console.print(line, highlight=False, markup=False)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -164,5 +164,7 @@ def minutes(seconds: float) -> str:
 
 
 def display(console: Console, cells: Sequence[PlannedCell]) -> Display:
-    """Return the display that fits the console."""
-    return LiveDisplay(console, cells) if console.is_terminal else PlainDisplay(console, cells)
+    """Return the display that fits the console, open."""
+    fitting = LiveDisplay(console, cells) if console.is_terminal else PlainDisplay(console, cells)
+    fitting.open()
+    return fitting

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import secrets
 import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 import psutil
@@ -29,7 +27,6 @@ HOST = "127.0.0.1"
 READY_TIMEOUT_S = 20.0
 _READY_S_PER_INSTANCE = 2.0  # beyond the first: they may all start on one core
 _POLL_S = 0.02
-_HTTP_TIMEOUT_S = 2.0
 _ADDRESS_TAKEN = "address already in use"
 
 
@@ -89,7 +86,7 @@ def free_port(host: str = HOST) -> int:
         return port
 
 
-class Server:
+class Server(AbstractContextManager["Server"]):
     """One server process. A context manager: leaving it ends the process."""
 
     def __init__(
@@ -132,7 +129,8 @@ class Server:
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Return status and body of a GET beside the link; OSError when the server can't be reached."""
-        return get(self.port, path, self._route.near, tls=self._settings.tls)
+        (found,) = instances.answers(self._route.near, self.port, path, tls=self._settings.tls)
+        return found
 
     @property
     def _scheme(self) -> str:
@@ -173,7 +171,7 @@ class Server:
 
     def port_was_taken(self) -> bool:
         """Whether the process ended because somebody else took the port first."""
-        return self._child.exit_code() is not None and _ADDRESS_TAKEN in _read(self._child.log).lower()
+        return self._child.exit_code() is not None and _ADDRESS_TAKEN in self._child.log_text().lower()
 
     def describe(self) -> dict[str, str | int | float | bool]:
         """Return what `/health` says of the server besides its status, in snake case; empty if it says nothing."""
@@ -208,30 +206,5 @@ class Server:
         """End the server, bounded by its drain time and a little more; return its exit code."""
         return self._child.stop(self._settings.drain_s + 2.0)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def get(port: int, path: str, host: str = HOST, *, tls: bool = False) -> tuple[int, bytes]:
-    """Return status and body of a GET on a server of this machine; OSError when it can't be reached."""
-    connection = instances.connection(host, port, _HTTP_TIMEOUT_S, tls=tls)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read()
-    except http.client.HTTPException as error:
-        raise ConnectionError(f"no HTTP answer: {error!r}") from error
-    finally:
-        connection.close()
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -113,7 +113,7 @@ def measure(planned: Plan) -> int:
                 if isinstance(cell, PageCell):
                     done = _page_cell(cell, number, planned, bench, store)
                 else:
-                    done = cells.run(cell, bench, store, check=check, told=lambda progress: None)
+                    done = cells.run(cell, bench, store, check=check, on_progress=lambda progress: None)
                 print(f"{number + 1}/{len(order)} {done.id}: {done.verdict.validity}", flush=True)
             for engine in planned.engines:
                 check()

@@ -11,6 +11,7 @@ from pathlib import Path
 from loadtests.evidence.calibration import suite
 from loadtests.evidence.calibration.trial import TrialError
 from loadtests.records.calibration import Check
+from loadtests.records.errors import GeneratorError
 from loadtests.records.schema import Value
 from loadtests.run.targets import Target
 
@@ -63,6 +64,6 @@ def preflight(targets: Sequence[Target]) -> Preflight:
     try:
         with tempfile.TemporaryDirectory() as folder:
             checks = tuple(suite.short(spoken, Path(folder)))
-    except TrialError as error:
+    except (TrialError, GeneratorError) as error:
         failure = str(error)
     return Preflight(checks, left_out, time.monotonic() - started, failure)

@@ -24,12 +24,11 @@ from loadtests.evidence.calibration.faults import Faults
 from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load, Progress
 from loadtests.records.errors import LabError
 from loadtests.records.schema import ABSENT_NS, Phase
-from loadtests.run.generators import MODULE, Deadline, Generator
+from loadtests.run.generators import MODULE, Generator
 from loadtests.run.process import available_cores, divide_cores, end_with_us, running_on
 
 RAW_USERS = tuple(record.load.user_name for record in records().values() if record.proof.wire is not None)
 _STOP_S = 5.0
-_HEAR_S = 0.5
 
 Column = npt.NDArray[np.int64]
 
@@ -107,14 +106,12 @@ def run_process(told: msgspec.Struct, spec: CellSpec, folder: Path, module: Sequ
     """Run a generator process that is `told` what to do, which is `spec` or holds it; raises TrialError."""
     folder.mkdir(parents=True, exist_ok=True)
     progress: list[Progress] = []
-    deadline = Deadline(60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s)
+    limit_s = 60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s
     log = folder / "generator.log"
     ours = divide_cores(available_cores()).generator
     with Generator(told, folder, log=log, on_cores=ours, module=module) as generator:
-        while not generator.ended:
-            progress += generator.hear(_HEAR_S)
-            if deadline.passed:
-                raise TrialError(f"the generator did not end within {deadline.timeout_s:.0f} s")
+        for reported in generator.progress(limit_s):
+            progress += reported
         exit_code = generator.exit_code(_STOP_S)
     if exit_code is None or not (folder / "generator.json").exists():
         said = log.read_text(encoding="utf-8", errors="replace")[-2000:]

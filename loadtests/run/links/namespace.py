@@ -14,10 +14,8 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psutil
 
@@ -32,7 +30,7 @@ _DEVICES = Path("/sys/class/net")
 _STEM = "rtlab"
 
 
-class Namespace:
+class Namespace(AbstractContextManager["Namespace"]):
     """One namespace with its near way. A context manager: leaving it ends the holder."""
 
     def __init__(self) -> None:
@@ -109,17 +107,9 @@ class Namespace:
     def close(self) -> None:
         """End the holder; the namespace and both ways go when the server in it has ended too."""
         self._holder.kill()
-        self._holder.wait(_TIMEOUT_S)
-        for pipe in (self._holder.stdout, self._holder.stderr):
-            if pipe is not None:
-                pipe.close()
+        self._holder.communicate(timeout=_TIMEOUT_S)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

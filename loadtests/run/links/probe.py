@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 import time
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def _round_trips_ms(echo: _IcmpEcho | _TcpEcho, probes: int, gap_s: float, wait_
     return found_ms
 
 
-class _Socket:
+class _Socket(AbstractContextManager["_Socket"]):
     """A probe's socket with kernel receive stamps where there are any."""
 
     def __init__(self, opened: socket.socket) -> None:
@@ -101,9 +102,6 @@ class _Socket:
             if not data:
                 raise ConnectionError("the link's echo ended")
         return found
-
-    def __enter__(self) -> _Socket:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()

@@ -22,7 +22,6 @@ from loadtests.run.process import end_with_us, running_on
 LOOPBACK_HOST = "127.0.0.1"
 MECHANISMS = ("netem", "tun", "relay")
 _READY_S = 20.0
-_END_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +130,11 @@ def _carrier(module: str, arguments: Sequence[str], on_cores: frozenset[int]) ->
             start_new_session=True,
             preexec_fn=end_with_us(),
         )
-    try:
-        yield process.pid, _first_line(module, process)
-    finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.communicate(timeout=_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
+    with process:
+        try:
+            yield process.pid, _first_line(module, process)
+        finally:
+            process.kill()  # its devices and connections go with it: there is nothing to put in order
 
 
 def _first_line(module: str, process: subprocess.Popen[bytes]) -> str:

@@ -45,7 +45,7 @@ class Quiet:
     def begin(self, cell: PlannedCell) -> None:
         self._now = cell.id
 
-    def told(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         if progress.event == "connected" and self._now == self._interrupt_in:
             os.kill(os.getpid(), signal.SIGINT)
 

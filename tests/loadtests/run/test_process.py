@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from loadtests.records.errors import ServerError
+from loadtests.run import instances
 from loadtests.run.process import Child
-from loadtests.run.servers import Server, ServerSettings, get
+from loadtests.run.servers import HOST, Server, ServerSettings
 
 STUBBORN = """
 import signal, subprocess, sys, time
@@ -100,7 +101,7 @@ def test_a_server_that_answers_no_http_describes_nothing(tmp_path: Path) -> None
         with pytest.raises(ServerError, match="not ready"):
             odd.wait_ready(lambda: None, timeout_s=1.0)
         with pytest.raises(ConnectionError, match="no HTTP answer"):
-            get(odd.port, "/health")
+            instances.answers(HOST, odd.port, "/health")
         assert odd.describe() == {}
 
 
