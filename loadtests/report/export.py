@@ -16,7 +16,7 @@ import msgspec
 from loadtests.records import notes, store
 from loadtests.records.schema import Cell
 from loadtests.report.bootstrap import Estimate
-from loadtests.report.condition import Cost, Result
+from loadtests.report.condition import Result, value_of
 from loadtests.report.quantity import AtLeast
 from loadtests.report.study import Study
 
@@ -141,12 +141,12 @@ def _record(result: Result) -> Record:
         "out_of_order": result.total("out_of_order"),
         "refused": result.total("refused"),
         "unanswered": result.total("unanswered"),
-        "server_cpu_us": _value(costs.server_cpu_us),
-        "generator_cpu_us": _value(costs.generator_cpu_us),
-        "bytes_down": _value(costs.bytes_down),
-        "bytes_up": _value(costs.bytes_up),
-        "packets": _value(costs.packets),
-        "connect_ms_p50": _value(costs.connect_ms_p50),
+        "server_cpu_us": value_of(costs.server_cpu_us),
+        "generator_cpu_us": value_of(costs.generator_cpu_us),
+        "bytes_down": value_of(costs.bytes_down),
+        "bytes_up": value_of(costs.bytes_up),
+        "packets": value_of(costs.packets),
+        "connect_ms_p50": value_of(costs.connect_ms_p50),
     }
 
 
@@ -187,7 +187,3 @@ def _latency(name: str, value: float | None) -> Record:
     if value is None:
         return {name: None, f"{name}{_AT_LEAST}": None}
     return {name: float(value), f"{name}{_AT_LEAST}": isinstance(value, AtLeast)}
-
-
-def _value(cost: Cost | None) -> float | None:
-    return None if cost is None else cost.value

@@ -23,7 +23,8 @@ import numpy as np
 from loadtests.records.link_spec import parse, profile_of
 from loadtests.records.schema import LinkCheck, Run, Validity
 from loadtests.report import model
-from loadtests.report.condition import Result
+from loadtests.report.bootstrap import Estimate
+from loadtests.report.condition import Condition, Result
 from loadtests.report.quantity import AtLeast, greatest, plus
 from loadtests.report.study import Study
 
@@ -85,9 +86,7 @@ SHORT_POLL_SHARE = 0.05
 class Promise:
     """One promise of theory for one condition: `measured_ms` lies between `least_ms` and `most_ms`, or does not."""
 
-    transport: str
-    load: str
-    link: str
+    condition: Condition
     words: str
     expected_ms: float
     measured_ms: float | None  # None: nothing usable was measured
@@ -168,11 +167,8 @@ def _promise(
     above: float = 0.0,
 ) -> Promise:
     usable = found_ms is not None and result.validity is not Validity.INVALID
-    condition = result.condition
     return Promise(
-        transport=condition.transport,
-        load=condition.load,
-        link=condition.link,
+        condition=result.condition,
         words=words,
         expected_ms=expected_ms,
         measured_ms=plus(found_ms, -transits * link_error_ms(result)) if usable and found_ms is not None else None,
@@ -206,13 +202,9 @@ UNEXPLAINED = "unexplained"
 class Residual:
     """One condition's median beside the model's, in ms. `left_ms`: what the named contributions do not account for."""
 
-    transport: str
-    load: str
-    link: str
+    condition: Condition
     model_ms: float
-    measured_ms: float
-    low_ms: float
-    high_ms: float
+    measured: Estimate
     link_ms: float
     serving_ms: float
     left_ms: float
@@ -221,7 +213,7 @@ class Residual:
     @property
     def residual_ms(self) -> float:
         """Measured minus model."""
-        return self.measured_ms - self.model_ms
+        return self.measured.value_ms - self.model_ms
 
 
 def residuals(study: Study) -> tuple[Residual, ...]:
@@ -249,13 +241,9 @@ def _residual(result: Result) -> Residual | None:
     elif lossy(result) and left_ms > 0:
         cause = RETRANSMITTED
     return Residual(
-        transport=condition.transport,
-        load=condition.load,
-        link=condition.link,
+        condition=condition,
         model_ms=model_ms,
-        measured_ms=p50.value_ms,
-        low_ms=p50.low_ms,
-        high_ms=p50.high_ms,
+        measured=p50,
         link_ms=link_ms,
         serving_ms=serving_ms,
         left_ms=left_ms,

@@ -82,12 +82,6 @@ def long_poll_max_ms(one_way_ms: float, turnaround_ms: float = 0.0) -> float:
     return 3 * one_way_ms + turnaround_ms
 
 
-def long_poll_requests_per_message(one_way_ms: float, rate_per_s: float, turnaround_ms: float = 0.0) -> float:
-    """Requests a long-polling client makes per message: 1 / (r w + e^(-r w))."""
-    arrivals = rate_per_s * (2 * one_way_ms + turnaround_ms) / 1e3
-    return 1 / (arrivals + math.exp(-arrivals))
-
-
 def long_poll_latencies_ms(published_ms: FloatArray, one_way_ms: float, turnaround_ms: float = 0.0) -> FloatArray:
     """Latency of each of a room's publications (ascending instants, in ms) to a long poll: the cycle played through.
 
@@ -108,11 +102,6 @@ def long_poll_latencies_ms(published_ms: FloatArray, one_way_ms: float, turnarou
 def short_poll_mean_ms(one_way_ms: float, interval_ms: float) -> float:
     """Mean of short polling on a fixed grid: d + T/2, whatever the rate."""
     return one_way_ms + interval_ms / 2
-
-
-def short_poll_after_answer_mean_ms(one_way_ms: float, interval_ms: float) -> float:
-    """Mean of short polling that waits T after each answer: d + (T + 2d)/2."""
-    return one_way_ms + (interval_ms + 2 * one_way_ms) / 2
 
 
 def short_poll_latencies_ms(

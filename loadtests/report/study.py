@@ -5,7 +5,7 @@ Here figures are computed and nothing is drawn. What table, charts, sentences an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,18 +121,18 @@ def _by_transport(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     return grouped
 
 
-def _contrasts(results: Sequence[Result]) -> list[Contrast]:
-    """Difference of medians to the baseline, for results that are not invalid and whose median can be stated."""
-    usable = [r for r in results if r.blocks is not None and r.p50 and r.validity is not Validity.INVALID]
-    found: list[Contrast] = []
-    for load_name, link in dict.fromkeys((r.condition.load, r.condition.link) for r in usable):
-        peers = [r for r in usable if (r.condition.load, r.condition.link) == (load_name, link)]
-        base = next((r for r in peers if r.condition.transport == BASELINE), peers[0])
-        for other in peers:
-            if other is not base and other.blocks is not None and base.blocks is not None:
-                difference = bootstrap.difference(other.blocks, base.blocks, 50.0)
-                found.append(Contrast(other.condition.transport, base.condition.transport, load_name, link, difference))
-    return found
+def _contrasts(results: Sequence[Result]) -> Iterator[Contrast]:
+    """Yield differences of medians to the baseline, of results that are not invalid and whose median can be stated."""
+    peers: dict[tuple[str, str], list[tuple[Condition, bootstrap.BlockedLatency]]] = {}
+    for r in results:
+        if r.blocks is not None and r.p50 and r.validity is not Validity.INVALID:
+            peers.setdefault((r.condition.load, r.condition.link), []).append((r.condition, r.blocks))
+    for (load_name, link), usable in peers.items():
+        base, base_blocks = next((peer for peer in usable if peer[0].transport == BASELINE), usable[0])
+        for other, blocks in usable:
+            if other is not base:
+                difference = bootstrap.difference(blocks, base_blocks, 50.0)
+                yield Contrast(other.transport, base.transport, load_name, link, difference)
 
 
 def _timeline(tables: load.RunTables) -> pd.DataFrame:

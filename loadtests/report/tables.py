@@ -130,8 +130,8 @@ def promises(study: Study) -> pd.DataFrame:
     """What theory promises, in ms: index (load, transport), columns promise, theory, measured, least, most, holds."""
     rows = [
         (
-            found.load,
-            title(found.transport),
+            found.condition.load,
+            title(found.condition.transport),
             found.words,
             found.expected_ms,
             found.measured_ms,
@@ -149,10 +149,10 @@ def residual_causes(study: Study) -> pd.DataFrame:
     """Medians beside the model, in ms: index (load, transport), columns as the fields of `links.Residual`."""
     rows = [
         {
-            "load": found.load,
-            "transport": title(found.transport),
+            "load": found.condition.load,
+            "transport": title(found.condition.transport),
             "model": found.model_ms,
-            "measured": found.measured_ms,
+            "measured": found.measured.value_ms,
             "residual": found.residual_ms,
             "link": found.link_ms,
             "serving": found.serving_ms,

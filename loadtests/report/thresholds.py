@@ -19,7 +19,7 @@ from loadtests.report.quantity import AtLeast
 
 if TYPE_CHECKING:
     from loadtests.records.cell_spec import Slo
-    from loadtests.report.condition import Cost, Result
+    from loadtests.report.condition import Result
     from loadtests.report.study import Study
 
 
@@ -46,17 +46,18 @@ class Figure:
     of: Callable[[Result], float | None]  # None where it cannot be stated
 
 
-def _value(cost: Cost | None) -> float | None:
-    return None if cost is None else cost.value
-
-
 def _reach_percent(result: Result) -> float | None:
     expected = result.total("expected")
     return 100.0 * result.total("received") / expected if expected else None
 
 
-def _connect_ms(result: Result) -> float | None:
-    return _value(result.costs.connect_ms_p50)
+def _cost(name: str) -> Callable[[Result], float | None]:
+    # No import of pandas, which `value_of` would cost.
+    return lambda result: getattr(getattr(result.costs, name), "value", None)
+
+
+def _total(name: str) -> Callable[[Result], float | None]:
+    return lambda result: float(result.total(name))
 
 
 FIGURES: Mapping[str, Figure] = {
@@ -66,14 +67,14 @@ FIGURES: Mapping[str, Figure] = {
     "p99.9": Figure("ms", "99.9th percentile of delivery latency", lambda result: result.percentiles.p999_ms),
     "max": Figure("ms", "greatest delivery latency", lambda result: result.percentiles.max_ms),
     "reach": Figure("%", "deliveries received of those promised", _reach_percent),
-    "lost": Figure("", "deliveries lost", lambda result: float(result.total("lost"))),
-    "refused": Figure("", "publications answered by an error", lambda result: float(result.total("refused"))),
-    "unanswered": Figure("", "publications never answered", lambda result: float(result.total("unanswered"))),
-    "duplicates": Figure("", "deliveries that came twice", lambda result: float(result.total("duplicates"))),
-    "out_of_order": Figure("", "deliveries out of order", lambda result: float(result.total("out_of_order"))),
-    "cpu": Figure("us", "server CPU per delivery", lambda result: _value(result.costs.server_cpu_us)),
-    "bytes": Figure("B", "bytes received per delivery", lambda result: _value(result.costs.bytes_down)),
-    "connect": Figure("ms", "median time to connect", _connect_ms),
+    "lost": Figure("", "deliveries lost", _total("lost")),
+    "refused": Figure("", "publications answered by an error", _total("refused")),
+    "unanswered": Figure("", "publications never answered", _total("unanswered")),
+    "duplicates": Figure("", "deliveries that came twice", _total("duplicates")),
+    "out_of_order": Figure("", "deliveries out of order", _total("out_of_order")),
+    "cpu": Figure("us", "server CPU per delivery", _cost("server_cpu_us")),
+    "bytes": Figure("B", "bytes received per delivery", _cost("bytes_down")),
+    "connect": Figure("ms", "median time to connect", _cost("connect_ms_p50")),
     MEMORY: Figure("KiB", "memory per idle connection", lambda result: None),
 }
 

@@ -15,12 +15,13 @@ from itertools import groupby
 from loadtests.records.schema import Validity
 from loadtests.report import bootstrap
 from loadtests.report.claims import in_prose
-from loadtests.report.condition import Result
+from loadtests.report.condition import Result, value_of
 from loadtests.report.quantity import AtLeast, count, digits, listed, span
 from loadtests.report.study import TABLE_KINDS, Study
 
-STACK, SCALED, BUDGET = "stack", "scaled", "budget"
+STACK, SCALED, BUDGET, ABLATION = "stack", "scaled", "budget", "ablation"
 
+_COLLECTING = "coalesce="
 _DELIVERIES = "deliveries_instance_"
 _SHOWN_EACH = 4  # instances of a cell whose figures are shown one by one
 
@@ -41,12 +42,12 @@ class Pair:
     @property
     def plain_cpu_us(self) -> float | None:
         """Server CPU per delivery in microseconds."""
-        return _cpu_us(self.plain)
+        return value_of(self.plain.costs.server_cpu_us)
 
     @property
     def other_cpu_us(self) -> float | None:
         """Server CPU per delivery in microseconds."""
-        return _cpu_us(self.other)
+        return value_of(self.other.costs.server_cpu_us)
 
     @property
     def cpu_ratio(self) -> float | None:
@@ -58,9 +59,7 @@ class Pair:
     def added_ms(self) -> float | None:
         """Median of the other minus the ordinary one's; None where one is not known, only from below, or invalid."""
         plain, other = self.plain.percentiles.p50_ms, self.other.percentiles.p50_ms
-        if plain is None or other is None or not self.comparable:
-            return None
-        if isinstance(plain, AtLeast) or isinstance(other, AtLeast):
+        if plain is None or other is None or AtLeast in (type(plain), type(other)) or not self.comparable:
             return None
         return other - plain
 
@@ -68,9 +67,7 @@ class Pair:
     def added(self) -> bootstrap.Difference | None:
         """`added_ms` with its interval; None where one time block is all there is to resample."""
         plain, other = self.plain.blocks, self.other.blocks
-        if self.added_ms is None or plain is None or other is None:
-            return None
-        if min(len(plain.run_block), len(other.run_block)) < 2:
+        if self.added_ms is None or not (plain and other) or min(len(plain.run_block), len(other.run_block)) < 2:
             return None
         return bootstrap.difference(other, plain, 50.0)
 
@@ -92,10 +89,8 @@ def stacks(study: Study) -> list[Pair]:
     A transport whose server said the same sink in both is left out: there is nothing to compare.
     """
 
-    def belong(plain: Result, other: Result) -> bool:
-        return _sinks(plain) == {"direct"} and _sinks(other) == {"portable"}
-
-    return list(_pairs(study, STACK, belong))
+    sinks = ({"direct"}, {"portable"})
+    return list(_pairs(study, STACK, lambda plain, other: (_sinks(plain), _sinks(other)) == sinks))
 
 
 def writes_note(found: list[Pair]) -> str:
@@ -107,10 +102,7 @@ def writes_note(found: list[Pair]) -> str:
 def scaled(study: Study) -> list[Pair]:
     """Return the pairs of one process and several: cells of kind `scaled`, each with the condition it was made from."""
 
-    def belong(plain: Result, other: Result) -> bool:
-        return other.condition.load == f"{plain.condition.load}-redis"
-
-    return list(_pairs(study, SCALED, belong))
+    return list(_pairs(study, SCALED, lambda plain, other: other.condition.load == f"{plain.condition.load}-redis"))
 
 
 def stamped(study: Study) -> list[Pair]:
@@ -189,39 +181,20 @@ def _sinks(result: Result) -> set[object]:
     return {cell.server.get("sink") for cell in result.cells}
 
 
-def _cpu_us(result: Result) -> float | None:
-    return result.costs.server_cpu_us.value if result.costs.server_cpu_us else None
-
-
-ABLATION = "ablation"
-_COLLECTING = "coalesce="
-
-
 def ablations(study: Study) -> list[Pair]:
     """Return each ablation with the condition that it changes one thing of, in the table's order."""
     plain = {(r.condition.transport, r.condition.load): r for r in study.results if r.condition.kind != ABLATION}
-    found: list[Pair] = []
-    for other in study.of_kind(ABLATION):
-        base = plain.get((other.condition.transport, other.cells[0].against))
-        if base is not None:
-            found.append(Pair(other.condition.transport, base, other))
-    return found
+    return [
+        Pair(other.condition.transport, base, other)
+        for other in study.of_kind(ABLATION)
+        if (base := plain.get((other.condition.transport, other.cells[0].against)))
+    ]
 
 
 def changed(pair: Pair) -> str:
     """Name what was changed: the parts of the variant that the plain server did not have."""
     before = pair.plain.cells[0].variant.split(",")
     return ", ".join(part for part in pair.other.cells[0].variant.split(",") if part not in before)
-
-
-def packets(result: Result) -> float | None:
-    """Segments in and out per delivery."""
-    return result.costs.packets.value if result.costs.packets else None
-
-
-def bytes_down(result: Result) -> float | None:
-    """Bytes received per delivery."""
-    return result.costs.bytes_down.value if result.costs.bytes_down else None
 
 
 def ablation_sentences(found: Sequence[Pair]) -> tuple[str, ...]:
@@ -259,7 +232,7 @@ def _costs(by_transport: Mapping[str, float]) -> str:
 
 
 def _compressed(pair: Pair) -> str:
-    before, after = bytes_down(pair.plain), bytes_down(pair.other)
+    before, after = value_of(pair.plain.costs.bytes_down), value_of(pair.other.costs.bytes_down)
     if pair.cpu_ratio is None or not before or not after:
         return ""
     return (

@@ -45,7 +45,7 @@ def holds(worked_out: Study) -> bool:
     second some come in one read, which makes the cell invalid), the others speak for it.
     """
     found = links.promises(worked_out)
-    shown = {(promise.transport, promise.link) for promise in found if promise.holds}
+    shown = {(promise.condition.transport, promise.condition.link) for promise in found if promise.holds}
     return (
         bool(found)
         and all(promise.holds or _is_spoken_for(promise, shown) for promise in found)
@@ -54,8 +54,8 @@ def holds(worked_out: Study) -> bool:
 
 
 def _is_spoken_for(promise: Promise, shown: Collection[tuple[str, str]]) -> bool:
-    unmeasured = promise.measured_ms is None
-    return unmeasured and kind(promise.transport) == "push" and (promise.transport, promise.link) in shown
+    transport, link = promise.condition.transport, promise.condition.link
+    return promise.measured_ms is None and kind(transport) == "push" and (transport, link) in shown
 
 
 def _probed(worked_out: Study) -> list[str]:
@@ -71,8 +71,9 @@ def _line(promise: Promise) -> str:
     if promise.most_ms == float("inf"):
         allowed = f"at least {digits(promise.least_ms)}"
     verdict = "holds" if promise.holds else "DOES NOT HOLD" if promise.measured_ms is not None else "NOT MEASURED"
+    where = f"{promise.condition.transport:10} {promise.condition.load:15}"
     return (
-        f"{promise.transport:10} {promise.load:15} {promise.words:32} theory {digits(promise.expected_ms):>5} ms, "
+        f"{where} {promise.words:32} theory {digits(promise.expected_ms):>5} ms, "
         f"measured {digits(promise.measured_ms):>5} ms, allowed {allowed} ms: {verdict}"
     )
 

@@ -74,9 +74,16 @@ def _here(evidence: Evidence, transport: str) -> Result | None:
     return max(near, key=lambda r: r.condition.subscribers * r.condition.rate_per_s, default=None)
 
 
-def _latency(evidence: Evidence, transport: str) -> str:
-    found = _here(evidence, transport)
-    return f"{digits(found.p50.value_ms)} ms" if found and found.p50 else ""
+def _median(here: Result) -> str:
+    return f"{digits(here.p50.value_ms)} ms" if here.p50 else ""
+
+
+def _of_here(say: Callable[[Result], str]) -> Find:
+    def find(evidence: Evidence, transport: str) -> str:
+        found = _here(evidence, transport)
+        return say(found) if found else ""
+
+    return find
 
 
 def _far(evidence: Evidence, transport: str) -> str:
@@ -121,20 +128,6 @@ def _effort(evidence: Evidence, transport: str) -> str:
     return size(counted, transport) if counted and branches(counted, transport) else ""
 
 
-def _bytes(evidence: Evidence, transport: str) -> str:
-    found = _here(evidence, transport)
-    return _cost(found.costs.bytes_down if found else None, "")
-
-
-def _cpu(evidence: Evidence, transport: str) -> str:
-    found = _here(evidence, transport)
-    return _cost(found.costs.server_cpu_us if found else None, " µs")
-
-
-def _memory(evidence: Evidence, transport: str) -> str:
-    return _cost(evidence.study.memory.get(transport), " KiB")
-
-
 def _cost(cost: Cost | None, unit: str) -> str:
     return f"{digits(cost.value)}{unit}" if cost else ""
 
@@ -142,23 +135,15 @@ def _cost(cost: Cost | None, unit: str) -> str:
 def _upstream(evidence: Evidence, transport: str) -> str:
     row = evidence.traits.row(transport) if evidence.traits else None
     if row is None:
-        need = _need(evidence, transport)
-        return need.upstream if need else ""
+        return _need(evidence, transport).upstream
     return "on the connection it receives on" if row.duplex else "a request on another connection"
 
 
-def _reconnect(evidence: Evidence, transport: str) -> str:
-    need = _need(evidence, transport)
-    return need.reconnect if need else ""
+def _need(evidence: Evidence, transport: str) -> Need:
+    return (evidence.complexity.need(transport) if evidence.complexity else None) or _NO_NEED
 
 
-def _proxy_needs(evidence: Evidence, transport: str) -> str:
-    need = _need(evidence, transport)
-    return need.proxy if need else ""
-
-
-def _need(evidence: Evidence, transport: str) -> Need | None:
-    return evidence.complexity.need(transport) if evidence.complexity else None
+_NO_NEED = Need("", "", "", "", "")
 
 
 def _resume(evidence: Evidence, transport: str) -> str:
@@ -200,18 +185,22 @@ _STREAMS = {"sse": ("h1_event_streams_",), "sse-h2": ("h2_event_streams_",)}
 """Transport -> how the browser findings begin that say how many of its streams one server may have."""
 
 _ROWS: tuple[tuple[str, str, Find], ...] = (
-    ("Latency", "half of all messages are faster, on this machine itself", _latency),
+    (
+        "Latency",
+        "half of all messages are faster, on this machine itself",
+        _of_here(_median),
+    ),
     ("Latency, far away", "the same over a longer line", _far),
     ("Browser support", "share of usage whose browser has what it takes", _browsers),
     ("Complexity", "our server and client together", _effort),
-    ("Bytes", "on the wire per message received", _bytes),
-    ("Processor time", "of the server per message delivered", _cpu),
-    ("Memory", "of the server per idle connection", _memory),
+    ("Bytes", "on the wire per message received", _of_here(lambda r: _cost(r.costs.bytes_down, ""))),
+    ("Processor time", "of the server per message delivered", _of_here(lambda r: _cost(r.costs.server_cpu_us, " µs"))),
+    ("Memory", "of the server per idle connection", lambda evidence, t: _cost(evidence.study.memory.get(t), " KiB")),
     ("Sending", "how a client sends while it receives", _upstream),
-    ("Reconnecting", "who does it", _reconnect),
+    ("Reconnecting", "who does it", lambda evidence, t: _need(evidence, t).reconnect),
     ("After a cut", "what the page missed when its connection broke", _resume),
     ("Through a proxy", "nginx as it comes; and set up for it", _proxy),
-    ("The proxy's settings", "what it must be told", _proxy_needs),
+    ("The proxy's settings", "what it must be told", lambda evidence, t: _need(evidence, t).proxy),
     ("A lost packet", "the slowest hundredth, when what is behind it must wait", _loss),
     ("Connections", "streams that a browser opens to one server", _limit),
 )

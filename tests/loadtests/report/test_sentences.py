@@ -33,7 +33,9 @@ def worked_out(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_each_load_is_held_to_its_own_polling_grid(worked_out: Study) -> None:
     polls = {r.condition.load: r for r in worked_out.tabled if r.condition.transport == "shortpoll"}
     assert {load: poll.poll_interval_ms for load, poll in polls.items()} == {"20x10": 100.0, "40x10": 400.0}
-    modelled = {r.load: r.model_ms for r in links.residuals(worked_out) if r.transport == "shortpoll"}
+    modelled = {
+        r.condition.load: r.model_ms for r in links.residuals(worked_out) if r.condition.transport == "shortpoll"
+    }
     assert modelled["20x10"] == pytest.approx(50.0, abs=10.0)
     assert modelled["40x10"] == pytest.approx(200.0, abs=20.0)
     *_, said = sentences.five_hundred(worked_out)
