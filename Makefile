@@ -74,6 +74,23 @@ tls: $(STAMP) ## the contract suite with its fuzz, and the quick faults, over ht
 	@$(OVER_TLS) -m alone --junitxml=$(JUNIT)/tls/3-alone.xml $(ARGS)
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)/tls
 
+# In a copy without the fast path, so that no process of the run can import it.
+PORTABLE_TREE := $(CURDIR)/.portable
+WITHOUT_DIRECT := cd $(PORTABLE_TREE) && PYTHONPATH=$(PORTABLE_TREE)
+PORTABLE := $(WITHOUT_DIRECT) $(CURDIR)/$(PYTHON_RUN) pytest --fanouts=portable tests/contracts
+PORTABLE_JUNIT := $(CURDIR)/$(JUNIT)/portable
+
+.PHONY: portable
+portable: $(STAMP) ## the contract suite and a quick comparison in a copy without transports/direct: all works, slower
+	@.ci/install-test-programs
+	@.ci/portable-tree $(PORTABLE_TREE)
+	@rm -rf $(JUNIT)/portable
+	@$(PORTABLE) --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder \
+		--junitxml=$(PORTABLE_JUNIT)/1-together.xml $(ARGS) \
+		|| { [[ $$? == 1 ]] && $(PORTABLE) --last-failed --junitxml=$(PORTABLE_JUNIT)/2-again.xml $(ARGS); }
+	@$(BIN)/python .ci/count_tests.py $(JUNIT)/portable
+	@$(WITHOUT_DIRECT) $(CURDIR)/.ci/compare-quick $(CURDIR)/$(BIN)
+
 .PHONY: check
 check: $(STAMP) ## lint, format, types, and the floors between packages
 	@$(BIN)/ruff check

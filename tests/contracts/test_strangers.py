@@ -14,7 +14,6 @@ from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tls import TLS
 from tests.contracts.targets import Connect, Target
-from tests.transports.direct.rings import new_ring
 
 ROUNDS = 8
 LEAVERS = 4
@@ -25,13 +24,21 @@ pytestmark = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(params=["write", "io_uring"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    portable = metafunc.config.getoption("--fanouts") == "portable"
+    metafunc.parametrize("server", ["portable"] if portable else ["write", "io_uring"], indirect=True)
+
+
+@pytest.fixture
 def server(servers: ServerPool, target: Target, request: pytest.FixtureRequest) -> ServerProcess:
     if request.param == "io_uring":
+        from tests.transports.direct.rings import new_ring  # a portable run has none of this
+
         new_ring()  # skips where the kernel has none
-    started = servers.shared(target.server, {"RATE": "0", "WRITES": request.param})
+    way = {} if request.param == "portable" else {"WRITES": request.param}
+    started = servers.shared(target.server, {"RATE": "0", **way})
     writes = httpx.get(f"{started.base_url}/health", verify=TLS).json()["writes"]
-    assert writes == (None if started.spec.tls else request.param)  # by TLS its transport writes
+    assert writes == (None if started.spec.tls else way.get("WRITES"))  # by TLS its transport writes
     return started
 
 
