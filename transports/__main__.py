@@ -17,6 +17,7 @@ from core.errors import RoomError
 from core.model import room_id
 from core.settings import DECLARED, SettingError, Settings
 from transports.instances import Instances, commands, end_with_parent, prepare_environment, share_port
+from transports.logs import log_from
 from transports.registry import SERVED, TRANSPORTS
 from transports.visit import authority, open_when_ready
 
@@ -114,6 +115,7 @@ def _serve(options: argparse.Namespace) -> None:
     name = "all" if options.name == "race" else options.name
     _check_tls(options.certfile, options.keyfile)
     end_with_parent()
+    log_from(options.log_level)
     if options.instances != 1:
         sys.exit(_serve_instances(name, options))
     app = _app(name)

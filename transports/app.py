@@ -38,7 +38,7 @@ from transports.session import Door, get_route
 from transports.shutdown import drained_at_shutdown
 from transports.workers import refuse_split_rooms
 
-_log = logging.getLogger("uvicorn.error")  # the one logger that is shown under plain `uvicorn` too
+_log = logging.getLogger("rtlab.app")
 
 
 def create_app(name: str, settings: Settings | None = None) -> Starlette:
@@ -46,6 +46,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
 
     Raises UnknownTransportError, SettingError.
     """
+    join_server_log()  # before the first warning; again in the lifespan, for an app that was made before its server
     transport = load(name)
     settings = settings or Settings.from_environ(os.environ)
     hub = _hub(settings)

@@ -16,7 +16,7 @@ LEAST: Final = 128  # listeners, event loop, Redis, and some clients
 _LEFT: Final = 8  # so few are as good as none: whoever comes next may be closed
 _PAUSE_S: Final = 60.0  # between two warnings
 
-_log: Final = logging.getLogger("uvicorn.error")
+_log: Final = logging.getLogger("rtlab.descriptors")
 
 
 def refuse_too_few() -> None:

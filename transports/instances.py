@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import signal
@@ -19,6 +20,8 @@ _SETTLED_S: Final = 5.0  # who lives that long was well
 _PAUSE_S: Final = (0.2, 5.0)  # before a dead instance is started again, growing while it does not settle
 _GRACE_S: Final = 2.0  # beyond the drain, before an instance is killed
 _LEASH: Final = "RTLAB_LEASH_FD"
+
+_log: Final = logging.getLogger("rtlab.instances")
 
 
 class Instances:
@@ -87,7 +90,7 @@ class _Slot:
             settled = now_s - self._started_s >= _SETTLED_S
             self._early_deaths = 0 if settled else self._early_deaths + 1
             self._pause_s = _PAUSE_S[0] if settled else min(2 * self._pause_s, _PAUSE_S[1])
-            print(f"rtlab: an instance ended with {code}; starting it again", file=sys.stderr, flush=True)
+            _log.error("an instance ended with %d; starting it again", code)
             self._process, self._due_s = None, now_s + self._pause_s
         elif now_s - self._started_s >= _SETTLED_S:
             self._early_deaths = 0
@@ -118,7 +121,7 @@ def commands(name: str, arguments: Sequence[str], host: str, ports: Sequence[int
 def prepare_environment() -> None:
     """Give all instances one key when the caller gave none: a token must be good at each of them."""
     if not os.environ.get("RTLAB_SECRET"):
-        print("RTLAB_SECRET is not set: using a random key, so only these instances' tokens are good", file=sys.stderr)
+        _log.warning("RTLAB_SECRET is not set: using a random key, so only these instances' tokens are good")
         os.environ["RTLAB_SECRET"] = secrets.token_hex(32)
 
 

@@ -22,7 +22,7 @@ from core.errors import NOT_ENTERED, Unavailable
 from core.settings import SettingError
 from transports.errors import deny, http_response
 
-_log: Final = logging.getLogger("uvicorn.error")  # the one logger that is shown under plain `uvicorn` too
+_log: Final = logging.getLogger("rtlab.app")
 _START_FAILED: Final = 3  # the exit code that uvicorn and gunicorn have for it
 
 

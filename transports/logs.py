@@ -1,19 +1,33 @@
-"""Where the log of rooms and backplanes goes: where the server's own goes, from the server's level on."""
+"""Where the log of rooms, backplanes and servers goes: where the server's own goes, from the level that was asked."""
 
 from __future__ import annotations
 
 import logging
 from typing import Final
 
+from uvicorn.logging import DefaultFormatter
+
 _OURS: Final = "rtlab"
 _SERVERS: Final = ("uvicorn.error", "hypercorn.error", "gunicorn.error")
+
+
+def log_from(level: str) -> None:
+    """Write the loggers `rtlab.*` to standard error from this level on, in uvicorn's format: for `rtlab serve`.
+
+    Needed before there is a server: Python itself would show warnings whatever the level, and nothing below them.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(DefaultFormatter("%(levelprefix)s %(message)s"))
+    ours = logging.getLogger(_OURS)
+    ours.handlers = [handler]
+    ours.setLevel(level.upper())
 
 
 def join_server_log() -> None:
     """Give the loggers `rtlab.*` the handlers and the level of the server that runs the app.
 
-    Where they have handlers already, by a logging configuration, nothing is changed. Under a server whose log has
-    another name Python shows their warnings.
+    Where they have handlers already, by `log_from` or a logging configuration, nothing is changed. Under a server whose
+    log has another name Python shows their warnings.
     """
     ours = logging.getLogger(_OURS)
     if ours.hasHandlers():
