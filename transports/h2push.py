@@ -27,20 +27,15 @@ from transports.http2.pushing import Pusher, PushRefusedError
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
 from transports.session import Door, get_route, since_query
-from transports.stream import StreamFormat
-
-
-def line(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
-    """What is said on the stream itself."""
-    return body + b"\n"
+from transports.stream import StreamFormat, ndjson_line
 
 
 def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes | tuple[int, bytes]:
     """An event's offset and body, which is promised; else a line."""
-    return line(body) if position is None or kind in ("notice", "resync") else (position.offset, body)
+    return ndjson_line(body) if position is None or kind in ("notice", "resync") else (position.offset, body)
 
 
-FORMAT: Final = StreamFormat("h2push", "/rooms/{room}/push", "application/x-ndjson", line, heartbeat=b"\n")
+FORMAT: Final = StreamFormat("h2push", "/rooms/{room}/push", "application/x-ndjson", ndjson_line, heartbeat=b"\n")
 """Of the stream that promises."""
 
 

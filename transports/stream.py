@@ -48,6 +48,11 @@ class StreamFormat:
         return self.frame(wire.error(reason)) if self.farewell is None else self.farewell(reason)
 
 
+def ndjson_line(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
+    """One body a line: JSON escapes every line break."""
+    return body + b"\n"
+
+
 def opening(hub: Hub, subscription: Subscription) -> list[Any]:
     """The frames that every stream starts with: the welcome, then a resync where `since` could not be honoured."""
     start, lease, frame = subscription.start, subscription.lease, subscription.framing

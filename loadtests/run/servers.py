@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from core.catalogue import VARIABLE as CATALOGUE
 from loadtests.records.errors import ServerError
 from loadtests.run import instances
 from loadtests.run.links.route import LOOPBACK_ROUTE, Route
@@ -46,9 +47,11 @@ class ServerSettings:
         """Return the server's whole environment.
 
         RTLAB_* variables of the caller's shell are left out: a measured server has the settings of the manifest
-        and no others.
+        and no others. That of the catalogue is no setting.
         """
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("RTLAB_")}
+        inherited = {
+            key: value for key, value in os.environ.items() if key == CATALOGUE or not key.startswith("RTLAB_")
+        }
         return inherited | self.recorded() | {"RTLAB_SECRET": secret}
 
     @property

@@ -78,7 +78,7 @@ async def test_enter_races_one_message_down_every_lane(race: Watched) -> None:
     for lane in LANES:
         result = race.page.locator(f'.lane[data-lane="{lane}"] .result')
         await expect(result).to_contain_text("ms", timeout=PATIENCE_MS)
-        said = re.match(r"(tied )?(1st|2nd|3rd|4th|5th): ", await result.inner_text())
+        said = re.match(r"(tied )?(1st|2nd|3rd|[4-9]th): ", await result.inner_text())
         assert said is not None
         places.append(said.group(1, 2))
     assert "1st" in [place for _, place in places]

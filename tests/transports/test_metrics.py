@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.transports.access import bearer
 from tests.transports.conftest import Open
-from transports.registry import TRANSPORTS
+from transports.registry import TRANSPORTS, parts
 
 FAMILIES = {
     "rtlab_connections": ("gauge", "transport"),
@@ -22,9 +22,7 @@ FAMILIES = {
 }
 
 
-TRANSPORTS_OF: dict[str, set[str]] = {name: {name} for name in TRANSPORTS} | {
-    "all": {"websocket", "sse", "longpoll", "socketio"}
-}
+TRANSPORTS_OF: dict[str, set[str]] = {name: set(parts(name)) for name in TRANSPORTS}
 CODES = {
     "bad_request", "unauthorized", "forbidden", "not_found", "method_not_allowed", "too_large", "rate_limited",
     "slow_consumer", "shutting_down", "unavailable", "upgrade_required",

@@ -1,21 +1,22 @@
-"""The Server-Sent Events client: one streamed GET, decoded from its chunks; publishing goes by POST elsewhere."""
+"""The Server-Sent Events client; publishing goes by POST elsewhere."""
 
 from __future__ import annotations
 
-from loadtests.load.clients.base import Access, Arrival, Client, Closed, ProtocolError, decode_event
+from loadtests.load.clients.base import Access
 from loadtests.load.clients.eventstream import EventStreamParser
-from loadtests.load.clients.http import ChunkDecoder, Head, build_get, split_head
+from loadtests.load.clients.http import build_get
+from loadtests.load.clients.stream import StreamClient
 
 
-class SseClient(Client):
+class SseClient(StreamClient):
     """Receives only. It resumes as an EventSource does, by `Last-Event-ID`."""
 
-    __slots__ = ("_chunks", "_head", "_parser")
+    __slots__ = ("_parser",)
+
+    media_type = b"text/event-stream"
 
     def __init__(self, access: Access, since: str = "") -> None:
         super().__init__(access, since)
-        self._head: bytes | None = b""  # None once it is read
-        self._chunks: ChunkDecoder | None = None  # None: the body ends with the connection
         self._parser = EventStreamParser()
 
     def opening(self) -> bytes:
@@ -23,46 +24,9 @@ class SseClient(Client):
         resume = f"Last-Event-ID: {self.position}\r\n" if self.position else ""
         return build_get(self.access, "/events", f"Accept: text/event-stream\r\nCache-Control: no-store\r\n{resume}")
 
-    def feed(self, data: bytes) -> list[Arrival]:
-        """Take received bytes; return the events completed by them. Raises ProtocolError."""
-        if self._head is not None:
-            data = self._read_head(self._head + data)
-        if not data:
-            return []
-        arrivals: list[Arrival] = []
-        chunks = self._chunks
-        for payload, overhead in chunks.feed(data) if chunks is not None else ((data, 0),):
-            for _, event_data, _, wire_bytes in self._parser.feed(payload, overhead):
-                self._take(event_data, wire_bytes, arrivals)
+    def parse(self, payload: bytes, overhead: int) -> list[tuple[bytes, int]]:
+        """See `StreamClient`."""
+        events = [(event.data, event.wire_bytes) for event in self._parser.feed(payload, overhead)]
         if self._parser.retry_ms:
             self.retry_ms = self._parser.retry_ms
-        if chunks is not None and chunks.done:
-            self.closed = Closed(0, "stream ended by the server")
-        return arrivals
-
-    def _take(self, data: bytes, wire_bytes: int, arrivals: list[Arrival]) -> None:
-        """Read one event of the stream. Raises ProtocolError."""
-        event = decode_event(data)
-        self.follow(event)
-        arrivals.append((event, wire_bytes))
-
-    def _read_head(self, received: bytes) -> bytes:
-        """Take all that has come so far; return the stream's bytes in it."""
-        head = split_head(received)
-        self._head = received if head is None else None
-        if head is None:
-            return b""
-        if head.status != 200:
-            self.closed = Closed(head.status, "stream refused")
-            self.retry_ms = head.retry_after_ms
-            return b""
-        self._accept(head)
-        return received[head.size :]
-
-    def _accept(self, head: Head) -> None:
-        content_type = head.headers.get(b"content-type", b"")
-        if not content_type.startswith(b"text/event-stream"):
-            raise ProtocolError(f"Content-Type {content_type!r}; expected text/event-stream")
-        if b"content-encoding" in head.headers:
-            raise ProtocolError("the stream is compressed, which was not asked for")
-        self._chunks = ChunkDecoder() if head.chunked else None
+        return events

@@ -13,7 +13,7 @@ const STATES = {
   refused: "✕ refused",
   closed: "■ off",
 };
-const ORDINALS = ["1st", "2nd", "3rd", "4th", "5th"];
+const ORDINALS = ["1st", "2nd", "3rd"]; // the others end in "th"
 const FIGURES = [
   ["Last", (lane) => milliseconds(lane.lastMs)],
   ["p50", (lane, summary) => milliseconds(summary.p50)],
@@ -119,7 +119,7 @@ export class Lane {
   }
 
   finish({ place, tied }, ms, share) {
-    this.result.textContent = `${tied ? "tied " : ""}${ORDINALS[place - 1]}: ${milliseconds(ms)}`;
+    this.result.textContent = `${tied ? "tied " : ""}${ORDINALS[place - 1] ?? `${place}th`}: ${milliseconds(ms)}`;
     this.runner.hidden = false;
     this.runner.style.left = `${(share * 100).toFixed(2)}%`;
   }
