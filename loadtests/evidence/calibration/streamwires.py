@@ -36,6 +36,20 @@ class EventStreamWire:
         return b"id: %b:%d\r\ndata: %b\r\n\r\n" % (EPOCH.encode(), delivery.offset, delivery.body)
 
 
+class NdjsonWire:
+    """One event a line; a heartbeat before the welcome, which no client may take for an event."""
+
+    media_type = "application/x-ndjson"
+
+    def opening(self, welcome: bytes) -> bytes:
+        """An empty line, and the welcome."""
+        return b"\n%b\n" % welcome
+
+    def event(self, delivery: Delivery) -> bytes:
+        """A line."""
+        return b"%b\n" % delivery.body
+
+
 def by_verb() -> dict[str, StreamWire]:
     """Return the wires of the catalogue's streams by the last part of their paths."""
     streams = [record for record in records().values() if record.pushes and not record.duplex]

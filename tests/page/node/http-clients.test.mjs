@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
+import { FetchStreamClient } from "../../../transports/page/clients/fetchstream.js";
 import { EventStreamParser, SseFetchClient } from "../../../transports/page/clients/sse-fetch.js";
 import { LongPollClient, ShortPollClient } from "../../../transports/page/clients/polls.js";
 import { SseClient } from "../../../transports/page/clients/sse.js";
@@ -101,6 +102,26 @@ test("heartbeats of a quiet sse-fetch keep it; silence ends it", async () => {
   mock.timers.tick(3000);
   await turn();
   assert.deepEqual(told.errors, ["silent"]);
+});
+
+test("fetchstream reads a line an event, also where one is cut in two, and passes over heartbeats", async () => {
+  const told = make(FetchStreamClient);
+  const stream = feed();
+  network.answers.push(stream);
+  client.onevent = ({ content }) => told.events.push(content);
+  await connected(at(5));
+  assert.equal(network.calls[0].url, `http://host/rooms/r/stream?since=${encodeURIComponent(at(5))}`);
+  stream.push(`${JSON.stringify(welcome(5, true))}\n\n`);
+  const bytes = new TextEncoder().encode(`${JSON.stringify(chat(6, "grüße 🐘"))}\n`);
+  for (const byte of bytes) stream.push(Uint8Array.of(byte));
+  await turn(bytes.length * 2);
+  assert.deepEqual(told.events, ["grüße 🐘"]);
+  stream.push(`${JSON.stringify({ type: "error", code: "shutting_down", message: "bye", retryAfterMs: 2000 })}\n`);
+  await turn();
+  assert.deepEqual(told.errors, ["shutting_down"]);
+  mock.timers.tick(1999);
+  await turn();
+  assert.equal(network.calls.length, 1);
 });
 
 test("a status that refuses is told by its code", async () => {

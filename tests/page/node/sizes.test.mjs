@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 
 const LIMIT = 3 * 1024;
 const FOLDER = new URL("../../../transports/page/clients/", import.meta.url);
-const CLIENTS = ["websocket.js", "sse.js", "sse-fetch.js", "polls.js"];
+const CLIENTS = ["websocket.js", "sse.js", "sse-fetch.js", "fetchstream.js", "polls.js"];
 
 const read = (name) => readFile(new URL(name, FOLDER), "utf8");
 const zipped = (text) => gzipSync(text, { level: 9 }).length;

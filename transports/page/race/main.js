@@ -17,8 +17,8 @@ const HISTORY_EVENTS = 50;
 const DRAW_MS = 250;
 const MEMBERS_MS = 300;
 const FREEZE_MS = 3000;
-// Over HTTP/1.1 a browser keeps six connections to a server for requests without cookies. A tab with all lanes holds two
-// (a stream by fetch, a held poll): a third such tab would leave none until a held poll is answered.
+// Over HTTP/1.1 a browser keeps six connections to a server for requests without cookies. A tab with all lanes holds
+// three (two streams by fetch, a held poll): a second such tab would leave none until a held poll is answered.
 const LIGHT_LANES = ["websocket"];
 const asked = new URLSearchParams(location.search);
 
@@ -216,7 +216,7 @@ if (demo && asked.get("join") !== "no") await join();
 if (light) {
   notice(
     "The race is open in another tab of this browser. Over HTTP/1.1 a browser keeps six connections to a server for " +
-      "requests without cookies, and each tab with all lanes holds two of them. This tab starts with WebSocket alone. " +
-      "Start the others if you like: with a third full tab, requests wait until a held poll is answered.",
+      "requests without cookies, and each tab with all lanes holds three of them. This tab starts with WebSocket alone. " +
+      "Start the others if you like: with a second full tab, requests wait until a held poll is answered.",
   );
 }
