@@ -1,4 +1,4 @@
-"""The one door for what clients send: size, then decode, validate, sanitise. Any failure is a RoomError.
+"""The one way in for what clients send: size, then decode, validate, sanitise. Any failure is a RoomError.
 
 The limit per user comes after it, in the backplane, since it is shared by all instances.
 """

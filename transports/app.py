@@ -26,6 +26,7 @@ from transports.base import EDGES, FastPath
 from transports.caching import UNSTORED
 from transports.descriptors import refuse_too_few
 from transports.edges import Edges, keep_to_paths
+from transports.guard import RequestGuard, get_route
 from transports.health import health_route
 from transports.hosting import adopt, hosting_server
 from transports.lifespan import LabApp
@@ -34,7 +35,6 @@ from transports.metrics import Exposition
 from transports.plug import fast_path
 from transports.race import with_page
 from transports.registry import load, parts
-from transports.session import Door, get_route
 from transports.shutdown import drained_at_shutdown
 from transports.workers import refuse_split_rooms
 
@@ -105,13 +105,13 @@ def _backplane(settings: Settings) -> Backplane:
 
 
 def _common_routes(name: str, hub: Hub, fast: FastPath | None) -> list[Route]:
-    door, exposition = Door(hub), Exposition(hub, parts(name))
+    guard, exposition = RequestGuard(hub), Exposition(hub, parts(name))
 
     async def metrics(request: Request) -> Response:
         return Response(exposition.text(), headers=UNSTORED, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def room_state(request: Request) -> Response:
-        _, room = door.enter(request)
+        _, room = guard.enter(request)
         position, members = await hub.members(room)
         listed = [{"userId": member.user_id, "connections": member.connections} for member in members]
         body = {"room": room, "position": str(position), "members": listed}

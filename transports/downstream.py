@@ -15,19 +15,19 @@ from core.hub import Hub
 from core.subscription import Subscription
 from transports.base import FastPath
 from transports.caching import UNTOUCHED
+from transports.guard import RequestGuard, get_route
 from transports.publish import upstream_routes
-from transports.session import Door, get_route
 from transports.stream import StreamFormat, opening, served
 from transports.uvicorn_edges.bounds import cut_off_later
 
 
 def stream_routes(hub: Hub, wire_format: StreamFormat, fast: FastPath | None) -> list[BaseRoute]:
     """Serve a room's events as an endless response of this format."""
-    door = Door(hub)
+    guard = RequestGuard(hub)
     streams = None if fast is None else fast.streams(wire_format)
 
     async def stream(request: Request) -> Response:
-        principal, room = door.enter(request)
+        principal, room = guard.enter(request)
         since = wire_format.since(request)
         response = None if streams is None else await streams.respond(request, principal, room, since)
         if response is not None:
@@ -35,7 +35,7 @@ def stream_routes(hub: Hub, wire_format: StreamFormat, fast: FastPath | None) ->
         subscription = await hub.attach(principal, room, wire_format.transport, wire_format.frame, since=since)
         return StreamResponse(hub, subscription, wire_format)
 
-    return [get_route(wire_format.path, stream), *upstream_routes(hub, door, fast)]
+    return [get_route(wire_format.path, stream), *upstream_routes(hub, guard, fast)]
 
 
 class StreamResponse(EventSourceResponse):

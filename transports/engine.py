@@ -2,7 +2,7 @@
 
 Its queues are unbounded, it logs a traceback for packets that no client should send, and it trusts forwarded headers.
 So what comes in is checked here before it sees it, a connection that leaves too much unread is not read from, and our
-own door decides on origins. It relies on inner names of engineio; `tests/transports/test_engine.py` says which.
+own guard decides on origins. It relies on inner names of engineio; `tests/transports/test_engine.py` says which.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from core.errors import BadRequest, RoomError
 from core.hub import Hub
 from transports.caching import UNTOUCHED_FIELD
 from transports.errors import deny, no_upgrade
-from transports.session import Door
+from transports.guard import RequestGuard
 
 QUEUED_PACKETS: Final = 64  # unread by a client, before what it sends is left unread too
 MALFORMED: Final = "42"  # a Socket.IO event without its array: answered like any other bad command
@@ -113,11 +113,11 @@ def ping_times(heartbeat_s: float) -> dict[str, Any]:
 
 
 class EngineEndpoint:
-    """The ASGI app at `/socket.io/`: our door first, then engineio."""
+    """The ASGI app at `/socket.io/`: our guard first, then engineio."""
 
     def __init__(self, hub: Hub, server: Any) -> None:
         self._hub = hub
-        self._door = Door(hub)
+        self._guard = RequestGuard(hub)
         self._server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,13 +159,13 @@ class EngineEndpoint:
             polling.result()
 
     def _check(self, connection: WebSocket | Request) -> None:
-        self._door.check_origin(connection)
+        self._guard.check_origin(connection)
         self._hub.refuse_while_draining()
         if "j" in connection.query_params:
             raise BadRequest("JSONP is not served")
 
     async def _posted(self, request: Request) -> bytes:
-        body = await self._door.body(request)
+        body = await self._guard.body(request)
         try:
             packets = body.decode().split(_SEPARATOR)
         except UnicodeDecodeError:

@@ -22,11 +22,11 @@ from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import FastPath
 from transports.downstream import StreamResponse
+from transports.guard import RequestGuard, get_route, since_query
 from transports.http2.layer import PUSHER, with_http2
 from transports.http2.pushing import Pusher, PushRefusedError
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
-from transports.session import Door, get_route, since_query
 from transports.stream import StreamFormat, ndjson_line
 
 
@@ -44,10 +44,10 @@ class PushTransport:
 
     def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The stream that promises, and the upstream half."""
-        door = Door(hub)
+        guard = RequestGuard(hub)
 
         async def push(request: Request) -> Response:
-            principal, room = door.enter(request)
+            principal, room = guard.enter(request)
             since = since_query(request)
             pusher: Pusher | None = request.scope.get("extensions", {}).get(PUSHER)
             if pusher is None:
@@ -58,7 +58,7 @@ class PushTransport:
             subscription = await hub.attach(principal, room, FORMAT.transport, frame, since=since)
             return _PushStream(hub, subscription, pusher)
 
-        return [get_route(FORMAT.path, push), *upstream_routes(hub, door, fast)]
+        return [get_route(FORMAT.path, push), *upstream_routes(hub, guard, fast)]
 
 
 class _PushStream(StreamResponse):

@@ -18,9 +18,9 @@ from core.subscription import Start, Subscription
 from transports.app import create_app
 from transports.base import FastPath
 from transports.caching import UNTOUCHED_FIELD
+from transports.guard import RequestGuard, get_route, query_of, since_query
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
-from transports.session import Door, get_route, query_of, since_query
 
 MAX_WAIT_S: Final = 55.0
 DEFAULT_WAIT_S: Final = 25.0
@@ -41,11 +41,11 @@ class LongPollTransport:
 
     def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The poll, and the upstream half."""
-        door = Door(hub)
+        guard = RequestGuard(hub)
         polls = None if fast is None else fast.polls(self.name, LongPollAnswer)
 
         async def answer(request: Request) -> Response:
-            principal, room = door.enter(request)
+            principal, room = guard.enter(request)
             given_s, since = _wait_s(request), since_query(request)
             wait_s = given_s if self.holds else 0.0
             if polls is not None and wait_s:
@@ -60,7 +60,7 @@ class LongPollTransport:
             finally:
                 await hub.detach(subscription)
 
-        return [get_route("/rooms/{room}/poll", answer), *upstream_routes(hub, door, fast)]
+        return [get_route("/rooms/{room}/poll", answer), *upstream_routes(hub, guard, fast)]
 
 
 async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[_Frame]:

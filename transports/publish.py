@@ -10,32 +10,32 @@ from core.hub import Hub
 from core.model import RoomId
 from transports.base import FastPath
 from transports.caching import UNSTORED
-from transports.session import Door
+from transports.guard import RequestGuard
 
 
-def upstream_routes(hub: Hub, door: Door, fast: FastPath | None) -> list[Route]:
+def upstream_routes(hub: Hub, guard: RequestGuard, fast: FastPath | None) -> list[Route]:
     """`POST /rooms/{room}/messages` and `POST /rooms/{room}/leave`, with `POST /session`."""
 
     async def messages(request: Request) -> Response:
-        _, room = door.enter(request)
-        token = door.token(request)
+        _, room = guard.enter(request)
+        token = guard.token(request)
 
         async def publish(room: RoomId, body: bytes) -> Response:
             accepted = await hub.post(hub.admit(token, room), room, body)
             return Response(accepted, 202, UNSTORED, "application/json")
 
-        response = await publish(room, await door.body(request))
+        response = await publish(room, await guard.body(request))
         response.background = None if fast is None else fast.expect_posts(request, publish)
         return response
 
     async def leave(request: Request) -> Response:
-        principal, room = door.enter(request)
-        await door.body(request)  # means nothing here, but has the same limit as everywhere
+        principal, room = guard.enter(request)
+        await guard.body(request)  # means nothing here, but has the same limit as everywhere
         await hub.leave(principal, room)
         return Response(status_code=204, headers=UNSTORED)
 
     return [
-        *door.routes(),
+        *guard.routes(),
         Route("/rooms/{room}/messages", messages, methods=["POST"]),
         Route("/rooms/{room}/leave", leave, methods=["POST"]),
     ]

@@ -24,8 +24,8 @@ from core.model import USER_PATTERN
 from core.ratelimit import RateLimiter
 from core.settings import SettingError
 from transports.caching import UNSTORED
+from transports.guard import RequestGuard
 from transports.link import MAX_OUTAGE_S, Cords, LinkedApp, abort, check_tab
-from transports.session import Door
 
 DEMO_VARIABLE: Final = "RTLAB_DEMO"
 TOKEN_LIFETIME_S: Final = 3600
@@ -121,7 +121,7 @@ class Demo:
         if hub.settings.secret is None:
             raise SettingError(f"{DEMO_VARIABLE}=1 needs RTLAB_SECRET: the demo signs tokens with it")
         self._secret = hub.settings.secret
-        self._door = Door(hub)
+        self._guard = RequestGuard(hub)
         self._limiter = RateLimiter(TOKENS_PER_S, TOKENS_BURST)
         self._cords = Cords(time.monotonic)
         self._issued = 0
@@ -137,12 +137,12 @@ class Demo:
 
         async def token(request: Request) -> Response:
             self._check_caller(request)
-            wanted = _decode(_TokenRequest, await self._door.body(request))
+            wanted = _decode(_TokenRequest, await self._guard.body(request))
             return JSONResponse(self._issue(wanted.user), headers=UNSTORED)
 
         async def cut(request: Request) -> Response:
             self._check_caller(request)
-            wanted = _decode(_CutRequest, await self._door.body(request))
+            wanted = _decode(_CutRequest, await self._guard.body(request))
             dropped = self._cords.cut(check_tab(wanted.tab), wanted.outage_s)
             count = abort(request.app.state.server, dropped)
             return JSONResponse({"dropped": count}, headers=UNSTORED)
@@ -160,7 +160,7 @@ class Demo:
 
     def _check_caller(self, request: Request) -> None:
         """Raise Forbidden for foreign pages and other machines: whoever gets a token may enter every room."""
-        self._door.check_origin(request)
+        self._guard.check_origin(request)
         try:
             local = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
         except ValueError:

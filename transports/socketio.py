@@ -37,7 +37,7 @@ _DEFAULT: Final = "/"  # the namespace
 _COMMAND: Final = "command"
 _COME_AGAIN: Final = (SlowConsumer, ShuttingDown, Unavailable)
 
-# Packet type, namespace, acknowledgement id, and the rest, which stays text: its JSON is decoded at the core's door.
+# Packet type, namespace, acknowledgement id, and the rest, which stays text: its JSON is decoded by the core.
 _PACKET: Final = re.compile(r"([0-3])(?:(/[^,]*),)?([0-9]{1,15})?(.*)", re.DOTALL)
 _EVENT: Final[msgspec.json.Decoder[tuple[str, msgspec.Raw]]] = msgspec.json.Decoder(tuple[str, msgspec.Raw])
 

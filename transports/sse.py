@@ -15,8 +15,8 @@ from core.model import FrameKind, Position
 from transports.app import create_app
 from transports.base import FastPath
 from transports.downstream import stream_routes
+from transports.guard import since_query
 from transports.lifespan import LazyApp
-from transports.session import since_query
 from transports.stream import StreamFormat
 
 _RETRY_MS: Final = 1000  # what an EventSource waits before it reconnects, as long as the server is well

@@ -17,7 +17,7 @@ from core.errors import RoomError
 from core.hub import Hub
 from core.model import FrameKind, Position
 from core.subscription import Subscription
-from transports.session import since_query
+from transports.guard import since_query
 
 
 class StreamFrame(Protocol):

@@ -20,8 +20,8 @@ from transports.app import create_app
 from transports.base import FastPath
 from transports.conversation import Conversation
 from transports.errors import close_code, close_reason, deny, no_upgrade
+from transports.guard import RequestGuard, get_route
 from transports.lifespan import LazyApp
-from transports.session import Door, get_route
 from transports.stream import opening, served
 from transports.uvicorn_edges.bounds import cut_off_later
 
@@ -36,11 +36,11 @@ class WebSocketTransport:
 
     def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The one endpoint."""
-        door = Door(hub)
+        guard = RequestGuard(hub)
 
         async def endpoint(websocket: WebSocket) -> None:
             try:
-                room = door.room(websocket)
+                room = guard.room(websocket)
             except RoomError as refusal:
                 hub.stats.rejected[refusal.code] += 1
                 await deny(websocket, refusal)

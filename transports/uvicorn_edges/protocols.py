@@ -1,4 +1,4 @@
-"""The protocol classes that uvicorn is given: bounds that it leaves out, and the door to the connection for the app.
+"""The protocol classes that uvicorn is given: bounds that it leaves out, and the access to the connection for the app.
 
 httptools limits neither the size of a request's head nor the time it takes to arrive; websockets answers every ping.
 """

@@ -97,7 +97,7 @@ def test_a_fork_leaves_the_ring_to_its_parent(monkeypatch: pytest.MonkeyPatch, e
     assert [pairs.heard(place) for place in range(3)] == [2 * DATA] * 3
 
 
-def test_results_are_expect_return_though_sends_end_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_belong_to_their_sockets_though_sends_end_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = new_ring()
 
     def backwards(number: int, *arguments: int) -> int:

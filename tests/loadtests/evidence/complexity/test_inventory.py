@@ -63,7 +63,7 @@ def test_a_transports_own_files_are_its_own_and_what_all_share_is_apart(counted:
     assert {"transports/websocket.py", "loadtests/load/clients/websocket.py"} <= own["websocket"]
     assert {"transports/socketio.py", "transports/engine.py"} <= own["socketio"]
     shared = {row.file for row in others if not row.transport and row.part in ("server", "client")}
-    assert {"transports/app.py", "transports/session.py", "loadtests/load/clients/base.py"} <= shared
+    assert {"transports/app.py", "transports/guard.py", "loadtests/load/clients/base.py"} <= shared
     for files in own.values():
         assert not files & shared
         assert not any(file.startswith("transports/direct/") for file in files), "the direct sink is apart"

@@ -25,8 +25,8 @@ COOKIE: Final = "rtlab_session"
 _BODY_S: Final = 10.0  # a body that trickles in longer is given up
 
 
-class Door:
-    """Lets requests in, for one hub."""
+class RequestGuard:
+    """Checks the origin and the token of requests, for one hub."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
