@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,42 @@ from loadtests.records.cell_spec import Load, Progress
 from loadtests.records.schema import ABSENT_NS
 
 LOAD = Load(name="4x20", subscribers=4, rate_per_s=20.0, rooms=2, publishers=2, poll_interval_s=0.1, payload_bytes=200)
+CHAT = Load(name="chat", subscribers=4, rate_per_s=10.0, rooms=2, publishers=2, direction="chat")
 SPOKEN = [name for name in USER_CLASSES if not name.startswith("Http2")]
 """Those that the server with faults speaks to; HTTP/2 is tested against the real servers (`test_http2_cells`)."""
+CUT = [*RAW_USERS[:3], "SocketIoUser", "StockWebSocketUser"]
+TALKING = ["WebSocketUser", "LongPollUser"]
 TIMES = {"warm_up_s": 0.3, "measured_s": 1.0, "grace_s": 0.6}
+AT_ONCE = 4  # trials: they sleep most of the time, and no test here looks at a latency
+
+Trials = dict[str, "Future[Trial]"]
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
+    """Every trial of this file, some side by side; those without faults in rooms of their own of one server."""
+    five, eight = Load(name="5x20", subscribers=5, rate_per_s=20.0), Load(name="8x20", subscribers=8, rate_per_s=20.0)
+    three = Load(name="3x40", subscribers=3, rate_per_s=40.0)
+    planned: dict[str, tuple[str, Load, dict[str, float]]] = {
+        **{f"plain-{name}": (name, LOAD, TIMES) for name in SPOKEN},
+        **{f"chat-{name}": (name, CHAT, TIMES) for name in TALKING},
+        "looks": ("WebSocketUser", five, {"warm_up_s": 0.5, "measured_s": 0.5, "grace_s": 0.2}),
+        "grid": ("ShortPollUser", eight, {"warm_up_s": 0.0, "measured_s": 0.5, "grace_s": 0.0}),
+        "memory": ("WebSocketUser", LOAD, {"hold_s": 0.5}),
+    }
+    folder = tmp_path_factory.mktemp("trials")
+    found: Trials = {}
+    with fault_server(Faults()) as port, ThreadPoolExecutor(AT_ONCE) as pool:
+        for name, (user_class, load, times) in planned.items():
+            spec = describe_cell(user_class, port, load, **times)
+            spec = msgspec.structs.replace(spec, room_names=tuple(f"{name}-{room}" for room in range(load.rooms)))
+            found[name] = pool.submit(run_generator, spec, folder / name)
+            if len(found) == 1:
+                wait(found.values())  # it starts the process that all generators are forked from
+        for name in CUT:
+            times = TIMES | {"grace_s": 1.5}
+            found[f"cut-{name}"] = pool.submit(run_trial, name, three, Faults(cut_after=30), folder / name, **times)
+        yield found
 
 
 def _received(trial: Trial) -> dict[int, list[int]]:
@@ -41,8 +76,8 @@ def _expected(trial: Trial, room: int) -> list[int]:
 
 
 @pytest.mark.parametrize("user_class", SPOKEN)
-def test_every_subscriber_receives_every_publication_of_its_room_once(user_class: str, tmp_path: Path) -> None:
-    trial = run_trial(user_class, LOAD, Faults(), tmp_path, **TIMES)
+def test_every_subscriber_receives_every_publication_of_its_room_once(user_class: str, trials: Trials) -> None:
+    trial = trials[f"plain-{user_class}"].result()
     assert trial.exit_code == 0
     assert [line.event for line in trial.progress if line.event != "second"] == [
         "connecting",
@@ -71,10 +106,9 @@ def test_every_subscriber_receives_every_publication_of_its_room_once(user_class
         assert set(samples["kernel_rx_ns"].tolist()) == {ABSENT_NS}
 
 
-@pytest.mark.parametrize("user_class", ["WebSocketUser", "LongPollUser"])
-def test_where_everybody_talks_all_hear_all_of_their_room(user_class: str, tmp_path: Path) -> None:
-    load = Load(name="chat", subscribers=4, rate_per_s=10.0, rooms=2, publishers=2, direction="chat")
-    trial = run_trial(user_class, load, Faults(), tmp_path, **TIMES)
+@pytest.mark.parametrize("user_class", TALKING)
+def test_where_all_publish_all_receive_what_was_published_in_their_room(user_class: str, trials: Trials) -> None:
+    trial = trials[f"chat-{user_class}"].result()
     assert trial.exit_code == 0
     assert trial.result.subscribers_connected == 4
     assert np.unique(trial.publishes["publisher"]).tolist() == [0, 1, 2, 3]
@@ -83,9 +117,8 @@ def test_where_everybody_talks_all_hear_all_of_their_room(user_class: str, tmp_p
 
 
 @pytest.mark.skipif(not HAS_KERNEL_STAMPS, reason="TCP_INFO as read here is Linux's")
-def test_bytes_between_two_looks_are_those_of_the_deliveries_between_them(tmp_path: Path) -> None:
-    load = Load(name="5x20", subscribers=5, rate_per_s=20.0)
-    trial = run_trial("WebSocketUser", load, Faults(), tmp_path, warm_up_s=0.5, measured_s=0.5, grace_s=0.2)
+def test_bytes_between_two_looks_are_those_of_the_deliveries_between_them(trials: Trials) -> None:
+    trial = trials["looks"].result()
     sizes = trial.samples["wire_bytes"]
     assert trial.result.sockets is not None
     assert trial.result.sockets.bytes_received is not None
@@ -115,10 +148,9 @@ def _check_kernel_stamps(trial: Trial) -> None:
     assert trial.result.seconds
 
 
-@pytest.mark.parametrize("user_class", [*RAW_USERS[:3], "SocketIoUser", "StockWebSocketUser"])
-def test_a_cut_connection_is_resumed_without_loss_or_repeat(user_class: str, tmp_path: Path) -> None:
-    load = Load(name="3x40", subscribers=3, rate_per_s=40.0)
-    trial = run_trial(user_class, load, Faults(cut_after=30), tmp_path, **(TIMES | {"grace_s": 1.5}))
+@pytest.mark.parametrize("user_class", CUT)
+def test_a_cut_connection_is_resumed_without_loss_or_repeat(user_class: str, trials: Trials) -> None:
+    trial = trials[f"cut-{user_class}"].result()
     assert trial.result.reconnects >= 3, "a talking WebSocket user is cut too"
     assert trial.result.errors
     offsets = _received(trial)
@@ -130,13 +162,12 @@ def test_a_cut_connection_is_resumed_without_loss_or_repeat(user_class: str, tmp
         assert set(accepted) <= set(received)
 
 
-def test_short_polls_are_awaited_for_a_whole_interval_whatever_the_grace(tmp_path: Path) -> None:
-    load = Load(name="8x20", subscribers=8, rate_per_s=20.0, poll_interval_s=1.0)
-    trial = run_trial("ShortPollUser", load, Faults(), tmp_path, warm_up_s=0.0, measured_s=0.5, grace_s=0.0)
+def test_short_polls_are_awaited_for_a_whole_interval_whatever_the_grace(trials: Trials) -> None:
+    trial = trials["grid"].result()
     assert len(trial.samples["offset"]) == 8 * 10
 
 
-def test_refusals_are_told_at_once(tmp_path: Path) -> None:
+def test_refusals_are_reported_at_once(tmp_path: Path) -> None:
     with fault_server(Faults()) as port:
         spec = msgspec.structs.replace(describe_cell("SseUser", port, LOAD), tokens=("refused",))
         trial = run_generator(spec, tmp_path)
@@ -145,7 +176,7 @@ def test_refusals_are_told_at_once(tmp_path: Path) -> None:
     assert "401" in trial.progress[-1].message
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     trial = run_generator(describe_cell("LongPollUser", port, LOAD, connect_timeout_s=0.5), tmp_path)
@@ -154,7 +185,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert trial.progress[-1].message
 
 
-def test_a_server_that_never_welcomes_is_told(tmp_path: Path) -> None:
+def test_a_server_that_never_welcomes_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         spec = describe_cell("WebSocketUser", silent.getsockname()[1], LOAD, connect_timeout_s=0.5)
         trial = run_generator(spec, tmp_path)
@@ -182,8 +213,8 @@ def test_an_interrupted_generator_writes_what_it_has(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "generator.json").read_bytes())["subscribers_connected"] == 4
 
 
-def test_a_memory_cell_holds_and_publishes_nothing(tmp_path: Path) -> None:
-    trial = run_trial("WebSocketUser", LOAD, Faults(), tmp_path, hold_s=0.5)
+def test_a_memory_cell_holds_and_publishes_nothing(trials: Trials) -> None:
+    trial = trials["memory"].result()
     assert trial.exit_code == 0
     assert "held" in [line.event for line in trial.progress]
     assert (len(trial.samples["offset"]), len(trial.publishes["offset"])) == (0, 0)

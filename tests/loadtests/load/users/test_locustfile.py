@@ -13,8 +13,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
@@ -32,87 +33,13 @@ LIMIT_S = 60
 STRANGER_EVERY = 5  # of the server's messages have a stamp of another clock
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
-    with fault_server(Faults(stranger_every=STRANGER_EVERY)) as port:
-        yield port
-
-
-def _locust(port: int, *arguments: str) -> list[str]:
-    locustfile = str(Path(loadtests.locustfile.__file__))
-    return [sys.executable, "-m", "locust", "-f", locustfile, "--host", f"http://127.0.0.1:{port}", *arguments]
-
-
-def _run(port: int, *arguments: str, secret: bool = True, hosts: bool = True) -> subprocess.CompletedProcess[str]:
-    environment = dict(ENVIRONMENT)
-    if not secret:
-        del environment["RTLAB_SECRET"]
-    command = _locust(port, "--headless", *arguments)
-    if not hosts:  # those of the classes, in a file of its own
-        command = [sys.executable, "-m", "locust", "--headless", *arguments]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=LIMIT_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with --processes, its workers too
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, output)
-
-
-def test_what_is_refused_or_never_answered_fails_in_locust_s_tables(tmp_path: Path) -> None:
-    with fault_server(Faults(refuse_every=5, freeze_after=20)) as port:
-        ran = _run(
-            port, "WebSocketUser", "-u", "2", "-r", "2", "-t", "4s", "--rate", "20", "--rtlab-out", str(tmp_path)
-        )
-    assert ran.returncode == 1, ran.stdout
-    assert "refused: rate_limited" in ran.stdout
-    assert "no answer" in ran.stdout
-    (shard,) = tmp_path.iterdir()
-    result = json.loads((shard / "generator.json").read_bytes())
-    assert result["refused"] == 4
-    assert result["unanswered"] > 0
-
-
-def test_the_locustfile_offers_exactly_the_registered_users() -> None:
-    offered = {name for name, each in vars(loadtests.locustfile).items() if is_user_class(each)}
-    assert offered == set(USER_CLASSES)
-    for name in USER_CLASSES:
-        user_class = load_user_class(name)
-        assert getattr(loadtests.locustfile, name) is user_class
-        assert issubclass(user_class, RoomUser)
-        assert not user_class.abstract
-
-
-def test_a_plain_run_shows_fractions_and_leaves_its_samples(port: int, tmp_path: Path) -> None:
-    run = _run(port, "WebSocketUser", "-u", "6", "-r", "6", "-t", "3s", "--rooms", "2", "--rtlab-out", str(tmp_path))
-    assert run.returncode == 0, run.stdout
-    (shard,) = tmp_path.iterdir()
-    samples = pq.read_table(shard / "samples.parquet")
-    assert set(samples.column("subscriber").to_pylist()) == set(range(6))
-    assert set(samples.column("room").to_pylist()) == {0, 1}
-    assert json.loads((shard / "generator.json").read_bytes())["subscribers_connected"] == 6
-    row = next(line for line in run.stdout.splitlines() if "delivery latency" in line)
-    average_ms, _, most_ms, *_ = map(float, row.split("|")[1].split())
-    assert not average_ms.is_integer()
-    assert most_ms < 60_000, "no latency was made of another clock's stamp"
-    strange = {row["offset"] for row in samples.to_pylist() if row["scheduled_ns"] == ABSENT_NS}
-    assert strange == {offset for offset in samples["offset"].to_pylist() if not offset % STRANGER_EVERY}
-    assert re.search(r"WARNING.*\d+ deliveries have no latency: the clock", run.stdout)
-
-
-def test_each_worker_leaves_a_shard_of_its_own(port: int, tmp_path: Path) -> None:
-    arguments = ("SseUser", "-u", "4", "-r", "4", "-t", "4s", "--processes", "2", "--rtlab-out", str(tmp_path))
-    master_port = str(_free_port())
-    run = _run(port, *arguments, "--master-bind-port", master_port, "--master-port", master_port)
-    assert run.returncode == 0, run.stdout
-    subscribers = [
-        set(pq.read_table(shard / "samples.parquet").column("subscriber").to_pylist()) for shard in tmp_path.iterdir()
-    ]
-    assert len(subscribers) == 2
-    assert sorted(map(len, subscribers)) == [2, 2]
-    assert not subscribers[0] & subscribers[1]
+AT_ONCE = 3  # runs: a third of each is the start of Python, and the rest mostly sleep
+CANNOT_START = {
+    "secret": ((), "RTLAB_SECRET is not set"),
+    "payload": (("--payload", "9999"), "--payload 9999: expected 1 to 4096"),
+    "host": (("--host", "http://127.0.0.1:1"), "cannot start: connection refused at http://127.0.0.1:1; start the"),
+}
+"""Arguments of runs that end before they begin, and what they say; the first has no secret."""
 
 
 SHAPE = """
@@ -138,17 +65,126 @@ class Shape(LoadTestShape):
 """
 
 
-def test_who_comes_after_the_publishing_user_publishes(port: int, tmp_path: Path) -> None:
-    (tmp_path / "shape.py").write_text(SHAPE.format(port=port))
-    out = tmp_path / "out"
-    run = _run(port, "-f", str(tmp_path / "shape.py"), "--rtlab-out", str(out), hosts=False)
-    assert run.returncode == 0, run.stdout
-    (shard,) = out.iterdir()
-    heard = pq.read_table(shard / "samples.parquet")
-    second_half = {subscriber for subscriber in heard.column("subscriber").to_pylist() if subscriber >= 4}
+class Run(NamedTuple):
+    """A run that has ended, and where it left its shards."""
+
+    code: int
+    output: str
+    out: Path
+
+    def shard(self) -> Path:
+        """The only shard."""
+        (shard,) = self.out.iterdir()
+        return shard
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with fault_server(Faults(stranger_every=STRANGER_EVERY)) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
+    """Every headless run of this file, some side by side, each in rooms of its own."""
+    folder = tmp_path_factory.mktemp("runs")
+    shape = folder / "shape.py"
+    shape.write_text(SHAPE.format(port=port))
+    master_port = str(_free_port())
+    master = ("--master-bind-port", master_port, "--master-port", master_port)
+    planned = {
+        "shape": ("-f", str(shape)),
+        "plain": ("WebSocketUser", "-u", "6", "-r", "6", "-t", "3s", "--rooms", "2"),
+        "workers": ("SseUser", "-u", "4", "-r", "4", "-t", "4s", "--processes", "2", *master),
+        "silent": ("LongPollUser", "-u", "2", "-r", "2", "-t", "1s", "--rate", "0"),
+        **{name: ("WebSocketUser", "-t", "2s", *arguments) for name, (arguments, _) in CANNOT_START.items()},
+    }
+    with fault_server(Faults(refuse_every=5, freeze_after=20)) as freezing, ThreadPoolExecutor(AT_ONCE) as pool:
+        failing = ("WebSocketUser", "-u", "2", "-r", "2", "-t", "4s", "--rate", "20")
+        found = {"failing": pool.submit(_run, freezing, folder / "failing", *failing)}
+        for name, arguments in planned.items():
+            found[name] = pool.submit(_run, port, folder / name, "--room", name, *arguments)
+        yield found
+
+
+def _locust(port: int, *arguments: str) -> list[str]:
+    locustfile = str(Path(loadtests.locustfile.__file__))
+    return [sys.executable, "-m", "locust", "-f", locustfile, "--host", f"http://127.0.0.1:{port}", *arguments]
+
+
+def _run(port: int, out: Path, *arguments: str) -> Run:
+    """Run Locust to its end. A run with a file of its own has its hosts there; the one named `secret` has none."""
+    command = _locust(port, "--headless", *arguments, "--rtlab-out", str(out))
+    if "-f" in arguments:
+        command = [sys.executable, "-m", "locust", "--headless", *arguments, "--rtlab-out", str(out)]
+    environment = {name: value for name, value in ENVIRONMENT.items() if (out.name, name) != ("secret", "RTLAB_SECRET")}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with --processes, its workers too
+            raise
+    return Run(process.returncode, output, out)
+
+
+def test_what_is_refused_or_never_answered_fails_in_locust_s_tables(runs: dict[str, Future[Run]]) -> None:
+    run = runs["failing"].result()
+    assert run.code == 1, run.output
+    assert "refused: rate_limited" in run.output
+    assert "no answer" in run.output
+    result = json.loads((run.shard() / "generator.json").read_bytes())
+    assert result["refused"] == 4
+    assert result["unanswered"] > 0
+
+
+def test_the_locustfile_offers_exactly_the_registered_users() -> None:
+    offered = {name for name, each in vars(loadtests.locustfile).items() if is_user_class(each)}
+    assert offered == set(USER_CLASSES)
+    for name in USER_CLASSES:
+        user_class = load_user_class(name)
+        assert getattr(loadtests.locustfile, name) is user_class
+        assert issubclass(user_class, RoomUser)
+        assert not user_class.abstract
+
+
+def test_a_plain_run_shows_fractions_and_leaves_its_samples(runs: dict[str, Future[Run]]) -> None:
+    run = runs["plain"].result()
+    assert run.code == 0, run.output
+    shard = run.shard()
+    samples = pq.read_table(shard / "samples.parquet")
+    assert set(samples.column("subscriber").to_pylist()) == set(range(6))
+    assert set(samples.column("room").to_pylist()) == {0, 1}
+    assert json.loads((shard / "generator.json").read_bytes())["subscribers_connected"] == 6
+    row = next(line for line in run.output.splitlines() if "delivery latency" in line)
+    average_ms, _, most_ms, *_ = map(float, row.split("|")[1].split())
+    assert not average_ms.is_integer()
+    assert most_ms < 60_000, "no latency was made of another clock's stamp"
+    strange = {row["offset"] for row in samples.to_pylist() if row["scheduled_ns"] == ABSENT_NS}
+    assert strange == {offset for offset in samples["offset"].to_pylist() if not offset % STRANGER_EVERY}
+    assert re.search(r"WARNING.*\d+ deliveries have no latency: the clock", run.output)
+
+
+def test_each_worker_leaves_a_shard_of_its_own(runs: dict[str, Future[Run]]) -> None:
+    run = runs["workers"].result()
+    assert run.code == 0, run.output
+    subscribers = [
+        set(pq.read_table(shard / "samples.parquet").column("subscriber").to_pylist()) for shard in run.out.iterdir()
+    ]
+    assert len(subscribers) == 2
+    assert sorted(map(len, subscribers)) == [2, 2]
+    assert not subscribers[0] & subscribers[1]
+
+
+def test_a_user_that_comes_after_the_publishing_one_publishes(runs: dict[str, Future[Run]]) -> None:
+    run = runs["shape"].result()
+    assert run.code == 0, run.output
+    received = pq.read_table(run.shard() / "samples.parquet")
+    second_half = {subscriber for subscriber in received.column("subscriber").to_pylist() if subscriber >= 4}
     assert second_half == {4, 5, 6, 7}, "those who came after the room had been empty"
-    assert re.search(r"WARNING.*nobody was left to publish in room 0", run.stdout)
-    rows = {line.split()[0] for line in run.stdout.splitlines() if "delivery latency" in line}
+    assert re.search(r"WARNING.*nobody was left to publish in room 0", run.output)
+    rows = {line.split()[0] for line in run.output.splitlines() if "delivery latency" in line}
     assert rows == {"Stream", "Socket"}
 
 
@@ -181,28 +217,19 @@ def _await_row(url: str) -> dict[str, Any]:
     raise AssertionError(f"no delivery was shown within {LIMIT_S} s")
 
 
-def test_a_run_in_which_nothing_was_received_fails(port: int, tmp_path: Path) -> None:
-    run = _run(port, "LongPollUser", "-u", "2", "-r", "2", "-t", "1s", "--rate", "0", "--rtlab-out", str(tmp_path))
-    assert run.returncode == 1
-    assert "nothing was received" in run.stdout
+def test_a_run_in_which_nothing_was_received_fails(runs: dict[str, Future[Run]]) -> None:
+    run = runs["silent"].result()
+    assert run.code == 1
+    assert "nothing was received" in run.output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "secret", "complaint"),
-    [
-        ((), False, "RTLAB_SECRET is not set"),
-        (("--payload", "9999"), True, "--payload 9999: expected 1 to 4096"),
-        (("--host", "http://127.0.0.1:1"), True, "cannot start: connection refused at http://127.0.0.1:1; start the"),
-    ],
-)
-def test_what_cannot_start_says_why(
-    port: int, arguments: tuple[str, ...], secret: bool, complaint: str, tmp_path: Path
-) -> None:
-    run = _run(port, "WebSocketUser", "-t", "2s", "--rtlab-out", str(tmp_path), *arguments, secret=secret)
-    assert run.returncode != 0
-    assert complaint in run.stdout
-    assert "Traceback" not in run.stdout
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("name", CANNOT_START)
+def test_what_cannot_start_says_why(name: str, runs: dict[str, Future[Run]]) -> None:
+    run = runs[name].result()
+    assert run.code != 0
+    assert CANNOT_START[name][1] in run.output
+    assert "Traceback" not in run.output
+    assert not run.out.exists() or list(run.out.iterdir()) == []
 
 
 def _free_port() -> int:
