@@ -9,7 +9,7 @@ from locust import events
 from locust.env import Environment
 
 from loadtests.load.users.plain_locust import PlainRun, add_options
-from loadtests.load.users.registry import USER_CLASSES, load_user_class
+from loadtests.load.users.transports import USER_CLASSES, load_user_class
 
 globals().update({name: load_user_class(name) for name in USER_CLASSES})
 

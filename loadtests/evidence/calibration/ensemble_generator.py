@@ -21,8 +21,8 @@ from locust.env import Environment
 from loadtests.evidence.calibration.ensemble import Ensemble
 from loadtests.load.users import generator
 from loadtests.load.users.cell import Cell, UserSlot, attach
-from loadtests.load.users.registry import load_user_class
 from loadtests.load.users.room_user import RoomUser
+from loadtests.load.users.transports import load_user_class
 
 
 def main(arguments: list[str]) -> int:

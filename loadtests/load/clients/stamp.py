@@ -68,7 +68,6 @@ OUR_CLOCK = clock_id()
 Stamp = tuple[int, int, int, int, str]
 """publisher, message, scheduled_ns, sent_ns, clock"""
 
-MAX_CONTENT_CHARS = 4096  # the contract's limit
 _PAD = "x"
 
 

@@ -17,11 +17,10 @@ from locust.env import Environment
 from loadtests.load.clients.base import Access, Endpoint, parse_endpoint
 from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.clients.tls import client_context
-from loadtests.load.users.alarms import Alarms
 from loadtests.load.users.connection import Address
+from loadtests.load.users.hub import Alarms, Inbox, Readers
 from loadtests.load.users.locust_tables import LocustReporter
 from loadtests.load.users.publisher import NS_PER_S, Publisher, PublisherSuccession, instants
-from loadtests.load.users.readers import Inbox, Readers
 from loadtests.load.users.recorder import Publications, Recorder
 from loadtests.records import notes
 from loadtests.records.cell_spec import CellSpec

@@ -17,7 +17,7 @@ from loadtests.load.clients import sockets
 from loadtests.load.clients.base import Arrival, Client, Closed, ConnectFailed, ProtocolError
 from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.clients.tls import TlsPipe
-from loadtests.load.users.readers import Inbox, Read, Readers
+from loadtests.load.users.hub import Inbox, Read, Readers
 from loadtests.records.schema import ABSENT_NS
 
 Address = tuple[int, tuple[str, int]]

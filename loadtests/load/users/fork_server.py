@@ -22,7 +22,7 @@ from gevent.monkey import get_original
 from gevent.os import fork_gevent
 
 from loadtests.load.users import generator  # noqa: F401  # for the forks, which need no import then
-from loadtests.load.users.registry import MEASURING, load_user_class
+from loadtests.load.users.transports import MEASURING, load_user_class
 from loadtests.records.cell_spec import ORDER_DESCRIPTORS, ORDER_MOST_BYTES, ForkOrder
 
 # gevent's own would run its hub, or wait for it to run: it makes no turn here, and starts anew in each fork.

@@ -20,7 +20,7 @@ from loadtests.load.users import kernel_calls
 from loadtests.load.users.cell import Cell, UserSlot, attach
 from loadtests.load.users.measurement import Failed, Measurement, count_users
 from loadtests.load.users.publisher import KINDS
-from loadtests.load.users.registry import USER_CLASSES, load_user_class
+from loadtests.load.users.transports import USER_CLASSES, load_user_class
 from loadtests.records.cell_spec import DIRECTIONS, DOWNSTREAM, FOREIGN_USER, CellSpec, Progress
 from loadtests.records.errors import RunError
 from loadtests.records.store import write_atomically

@@ -9,11 +9,13 @@ from collections.abc import Callable
 import numpy as np
 import psutil
 
+from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.load.clients.sockets import SocketTotals as TcpTotals
 from loadtests.load.users.cell import Cell
 from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.room_user import RoomUser
-from loadtests.records.cell_spec import GeneratorSecond, SocketTotals
+from loadtests.records import notes
+from loadtests.records.cell_spec import GeneratorResult, GeneratorSecond, SocketTotals
 from loadtests.records.schema import Phase
 
 _TICK_NS = 10_000_000
@@ -67,6 +69,37 @@ class GeneratorHealth:
         due_ns, late_ns = np.array(self._ticks, dtype=np.int64).reshape(-1, 2).T
         late_ns = late_ns[(due_ns >= from_ns) & (due_ns < to_ns)]
         return float(np.percentile(late_ns, 99)) / 1e6 if len(late_ns) else None
+
+    def result(self, from_ns: int, to_ns: int, until_ns: int | None) -> GeneratorResult:
+        """Return what `generator.json` says of the phase [from, to), but for what only a look at its ends can tell.
+
+        `sockets`, `cpu_s` and `looked_at` are left empty; `clock_steps` counts from the start.
+        """
+        cell = self._cell
+        errors = notes.most(cell.errors)
+        if cell.recorder.dropped:
+            errors["delivery not kept: the recorder was full"] = cell.recorder.dropped
+        refused, unanswered = cell.recorder.failed(from_ns, to_ns)
+        return GeneratorResult(
+            cell=cell.spec.cell,
+            clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped else "user",
+            subscribers_connected=len(cell.connect_ms),
+            measured_from_ns=from_ns,
+            measured_to_ns=to_ns,
+            connect_ms=tuple(cell.connect_ms),
+            sockets=None,
+            seconds=self.seconds(from_ns, to_ns),
+            hub_lag_ms_p99=self.lag_ms_p99(from_ns, to_ns),
+            cpu_s=0.0,
+            refused=refused,
+            unanswered=unanswered,
+            until_ns=until_ns,
+            told_gaps=cell.told_gaps,
+            reconnects=cell.reconnects,
+            errors=errors,
+            clock_steps=cell.clock.steps,
+            strangers=cell.recorder.foreign_clock,
+        )
 
     def _tick(self) -> None:
         now_ns, due_ns = time.monotonic_ns(), self._next_tick_ns

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 import gevent
+import msgspec
 from gevent.event import Event
 
-from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.load.clients.sockets import SocketTotals as TcpTotals
 from loadtests.load.users.cell import Cell
 from loadtests.load.users.health import GeneratorHealth, growth, sum_totals
@@ -91,31 +91,13 @@ class Measurement:
 
     def result(self) -> GeneratorResult:
         """What `generator.json` says."""
-        cell = self.cell
-        errors = notes.most(cell.errors)
-        if cell.recorder.dropped:
-            errors["delivery not kept: the recorder was full"] = cell.recorder.dropped
-        refused, unanswered = cell.recorder.failed(self._from_ns, self._to_ns)
-        return GeneratorResult(
-            cell=cell.spec.cell,
-            clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped else "user",
-            subscribers_connected=len(cell.connect_ms),
-            measured_from_ns=self._from_ns,
-            measured_to_ns=self._to_ns,
-            connect_ms=tuple(cell.connect_ms),
+        found = self._health.result(self._from_ns, self._to_ns, self._until_ns)
+        return msgspec.structs.replace(
+            found,
             sockets=growth(*self._growth),
-            seconds=self._health.seconds(self._from_ns, self._to_ns),
-            hub_lag_ms_p99=self._health.lag_ms_p99(self._from_ns, self._to_ns),
             cpu_s=self._cpu_s,
-            refused=refused,
-            unanswered=unanswered,
-            until_ns=self._until_ns,
-            told_gaps=cell.told_gaps,
-            reconnects=cell.reconnects,
             looked_at=self._looked_at,
-            errors=errors,
-            clock_steps=cell.clock.steps - self._steps,
-            strangers=cell.recorder.foreign_clock,
+            clock_steps=found.clock_steps - self._steps,
         )
 
     @property

@@ -24,16 +24,15 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from core.auth import sign
 from loadtests.load.clients.base import NotPublished
-from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.load.users import locust_tables, setup
 from loadtests.load.users.cell import FOREVER_NS, Cell, UserSlot, attach, cell_of
-from loadtests.load.users.health import GeneratorHealth, growth, sum_totals
+from loadtests.load.users.health import GeneratorHealth
 from loadtests.load.users.locust_tables import ForeignClockCount
 from loadtests.load.users.publisher import KINDS, NS_PER_S
 from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.setup import SetUpError
 from loadtests.records import notes
-from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load
+from loadtests.records.cell_spec import CellSpec, Load
 
 DEFAULT_OUT = "results/runs/locust"
 SECRET_VARIABLE = "RTLAB_SECRET"  # noqa: S105 - the variable's name
@@ -224,30 +223,11 @@ def write_shard(parent: Path, cell: Cell, health: GeneratorHealth, from_ns: int)
     folder.mkdir(parents=True, exist_ok=True)
     to_ns = time.monotonic_ns()
     cell.recorder.write(folder, from_ns, to_ns)
-    seconds = health.seconds(from_ns, to_ns)
-    refused, _ = cell.recorder.failed(from_ns, to_ns)
+    result = health.result(from_ns, to_ns, until_ns=to_ns)
     # What was due in the last moments has had no time to be answered.
     _, unanswered = cell.recorder.failed(from_ns, to_ns - int(cell.spec.grace_s * NS_PER_S))
-    result = GeneratorResult(
-        cell=cell.spec.cell,
-        clock="kernel" if HAS_KERNEL_STAMPS and cell.stamped else "user",
-        subscribers_connected=len(cell.connect_ms),
-        measured_from_ns=from_ns,
-        measured_to_ns=to_ns,
-        connect_ms=tuple(cell.connect_ms),
-        sockets=growth(None, sum_totals(cell.users)),
-        seconds=seconds,
-        hub_lag_ms_p99=health.lag_ms_p99(from_ns, to_ns),
-        cpu_s=sum(second.cpu_percent for second in seconds) / 100,
-        refused=refused,
-        unanswered=unanswered,
-        until_ns=to_ns,
-        told_gaps=cell.told_gaps,
-        reconnects=cell.reconnects,
-        errors=notes.most(cell.errors),
-        clock_steps=cell.clock.steps,
-        strangers=cell.recorder.foreign_clock,
-    )
+    cpu_s = sum(second.cpu_percent for second in result.seconds) / 100
+    result = msgspec.structs.replace(result, cpu_s=cpu_s, unanswered=unanswered)
     (folder / "generator.json").write_bytes(msgspec.json.encode(result))
     return folder
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from loadtests.load.clients import stamp
 from loadtests.load.clients.base import Event, offset_of
-from loadtests.load.users.alarms import Alarms
+from loadtests.load.users.hub import Alarms
 from loadtests.load.users.recorder import Publications
 
 NS_PER_S = 1_000_000_000

@@ -24,6 +24,7 @@ class RawUser(RoomUser):
     """A room user whose events come over one `UserConnection`."""
 
     abstract = True
+    client: ClassVar[type[Client]]
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -33,7 +34,7 @@ class RawUser(RoomUser):
 
     def new_client(self) -> Client:
         """Make the client of the next connection."""
-        raise NotImplementedError
+        return self.client(self.access, self.position)
 
     def new_connection(
         self, client: Client, arrived: Callable[[list[Arrival], int, int], None], ended: Callable[[Closed], None]

@@ -1,15 +1,18 @@
-"""Users of transports that need more than a client and POST; and what the others are made of."""
+"""All user classes by name: those of transports that need more than a client and POST, and how the others are made.
+
+Classes on stock libraries are imported only when asked for: those libraries would slow every generator's start.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import ClassVar
+from functools import cache
+from typing import Final
 
 from locust.env import Environment
 
-from core.catalogue import records
-from loadtests.load.clients.base import Access, Client
+from core.catalogue import Record, records, resolve
+from loadtests.load.clients.base import Client
 from loadtests.load.clients.deflate import DeflateWebSocketClient
 from loadtests.load.clients.http2 import Http2PublishClient
 from loadtests.load.clients.polls import LongPollClient, ShortPollClient
@@ -17,18 +20,33 @@ from loadtests.load.clients.socketio import SocketIoClient
 from loadtests.load.clients.websocket import WebSocketClient
 from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.raw_user import PostingUser, RawUser
-from loadtests.records.cell_spec import poll_phase
+from loadtests.load.users.room_user import RoomUser
+from loadtests.records.cell_spec import FOREIGN_USER, poll_phase
+
+_FOREIGN: Final = "loadtests.load.users.foreign"
+_STOCK: Final = "loadtests.load.users.stock"
+
+_RECORDS: Final = {record.load.user_name: record for record in records().values()}
+MEASURING: Final = tuple(_RECORDS)
+"""Names of the classes that measure."""
+USER_CLASSES: Final = (*MEASURING, *(of.load.stock_user for of in _RECORDS.values() if of.load.stock_user))
+"""Names of all classes, those on stock libraries last. The locustfile offers the same.
+
+FOREIGN_USER is none of them: it needs a cell with an adapter.
+"""
 
 
 class WebSocketUser(RawUser):
     """WebSocket both ways."""
 
     label = records()["websocket"].label
+    client = WebSocketClient
 
     def new_client(self) -> Client:
-        """Make the client of the next connection."""
-        made = DeflateWebSocketClient if self.cell.spec.deflate else WebSocketClient
-        return made(self.access, self.position)
+        """Make the client of the next connection, with compression where the cell asks for it."""
+        if self.cell.spec.deflate and self.client is WebSocketClient:
+            return DeflateWebSocketClient(self.access, self.position)
+        return super().new_client()
 
     def publish(self, content: str, ref: str) -> None:
         """Publish on the socket that events come from."""
@@ -42,21 +60,7 @@ class SocketIoUser(WebSocketUser):
     """Socket.IO both ways, on its WebSocket from the start."""
 
     label = records()["socketio"].label
-
-    def new_client(self) -> Client:
-        """Make the client of the next connection."""
-        return SocketIoClient(self.access, self.position)
-
-
-class StreamUser(PostingUser):
-    """A user of a transport that pushes: the client of the record down, POST up."""
-
-    abstract = True
-    client: ClassVar[Callable[[Access, str], Client]]
-
-    def new_client(self) -> Client:
-        """Make the client of the next connection."""
-        return type(self).client(self.access, self.position)
+    client = SocketIoClient
 
 
 class LongPollUser(PostingUser):
@@ -69,7 +73,7 @@ class LongPollUser(PostingUser):
         return LongPollClient(self.access, self.position, self.cell.spec.load.poll_wait_s)
 
 
-class Http2User(StreamUser):
+class Http2User(PostingUser):
     """A user of a transport over HTTP/2: POSTs are streams of one connection."""
 
     abstract = True
@@ -84,15 +88,12 @@ class ShortPollUser(PostingUser):
     """GETs on a fixed grid of `poll_interval_s`, the users' phases spread over it; POST up."""
 
     label = records()["shortpoll"].label
+    client = ShortPollClient
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._interval_ns = max(1, int(self.cell.spec.load.poll_interval_s * NS_PER_S))
         self._next_ns = 0
-
-    def new_client(self) -> Client:
-        """Make the client of the next connection."""
-        return ShortPollClient(self.access, self.position)
 
     def enter(self, timeout_s: float) -> None:
         """Connect; the first time, enter the grid too."""
@@ -124,3 +125,26 @@ class ShortPollUser(PostingUser):
         if not request:
             self.cell.note("SP poll skipped: the last one was not answered yet")
         self.connection.send(request)
+
+
+@cache
+def load_user_class(name: str) -> type[RoomUser]:
+    """Import or make a user class; raises KeyError for a name that is neither FOREIGN_USER nor in USER_CLASSES."""
+    if name not in (*USER_CLASSES, FOREIGN_USER):
+        raise KeyError(name)
+    record = _RECORDS.get(name)
+    if record is not None and record.load.user == name:
+        return _made(record)
+    module = _FOREIGN if name == FOREIGN_USER else _STOCK
+    user_class: type[RoomUser] = resolve(record.load.user if record is not None else f"{module}:{name}")
+    assert issubclass(user_class, RoomUser)
+    return user_class
+
+
+def _made(record: Record) -> type[RoomUser]:
+    """Make the class of a transport that needs no more than its client and POST."""
+    base = Http2User if record.tls else PostingUser
+    described = {"__module__": __name__, "__doc__": f"{record.title} down, POST up."}
+    return type(
+        record.load.user_name, (base,), described | {"label": record.label, "client": resolve(record.load.client)}
+    )

@@ -7,7 +7,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from loadtests.load.users.alarms import Alarms
+from loadtests.load.users.hub import Alarms
 from loadtests.load.users.kernel_calls import HAS_TIMERFD
 
 

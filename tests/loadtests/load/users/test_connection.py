@@ -14,9 +14,9 @@ from loadtests.load.clients.foreign import ForeignPublishClient
 from loadtests.load.clients.sockets import RealtimeOffset
 from loadtests.load.users.connection import UserConnection
 from loadtests.load.users.generator import open_cell
+from loadtests.load.users.hub import Inbox, Readers
 from loadtests.load.users.raw_user import RawUser
-from loadtests.load.users.readers import Inbox, Readers
-from loadtests.load.users.registry import load_user_class
+from loadtests.load.users.transports import load_user_class
 from loadtests.records.adapter import Adapter, Publish, Subscribe
 from loadtests.records.cell_spec import Load
 

@@ -21,7 +21,7 @@ from loadtests.evidence.calibration.trial import RAW_USERS, Trial, describe_cell
 from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.load.users import generator
 from loadtests.load.users.measurement import Measurement
-from loadtests.load.users.registry import USER_CLASSES
+from loadtests.load.users.transports import USER_CLASSES
 from loadtests.records.cell_spec import Load, Progress
 from loadtests.records.schema import ABSENT_NS
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from loadtests.load.users import readers as module
-from loadtests.load.users.alarms import Alarms
-from loadtests.load.users.readers import Inbox, Read
+from loadtests.load.users import hub as module
+from loadtests.load.users.hub import Alarms, Inbox, Read
 
 
 class Slow:

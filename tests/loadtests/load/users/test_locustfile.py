@@ -24,8 +24,8 @@ from locust.util.load_locustfile import is_user_class
 import loadtests.locustfile
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import fault_server
-from loadtests.load.users.registry import USER_CLASSES, load_user_class
 from loadtests.load.users.room_user import RoomUser
+from loadtests.load.users.transports import USER_CLASSES, load_user_class
 from loadtests.records.schema import ABSENT_NS
 
 ENVIRONMENT = {**os.environ, "RTLAB_SECRET": "0123456789abcdef0123456789abcdef"}
@@ -95,7 +95,7 @@ def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     planned = {
         "shape": ("-f", str(shape)),
         "plain": ("WebSocketUser", "-u", "6", "-r", "6", "-t", "3s", "--rooms", "2"),
-        "workers": ("SseUser", "-u", "4", "-r", "4", "-t", "4s", "--processes", "2", *master),
+        "workers": ("SseUser", "-u", "4", "-r", "4", "-t", "7s", "--processes", "2", *master),
         "silent": ("LongPollUser", "-u", "2", "-r", "2", "-t", "1s", "--rate", "0"),
         **{name: ("WebSocketUser", "-t", "2s", *arguments) for name, (arguments, _) in CANNOT_START.items()},
     }

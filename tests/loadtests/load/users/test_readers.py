@@ -11,9 +11,8 @@ from functools import partial
 import gevent
 import pytest
 
-from loadtests.load.users import readers as module
-from loadtests.load.users.alarms import Alarms
-from loadtests.load.users.readers import Readers
+from loadtests.load.users import hub as module
+from loadtests.load.users.hub import Alarms, Readers
 
 WAYS = [pytest.param(use_epoll, id="epoll" if use_epoll else "watchers") for use_epoll in {module.HAS_EPOLL, False}]
 

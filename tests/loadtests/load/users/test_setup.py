@@ -12,9 +12,9 @@ import pytest
 
 from loadtests.load.clients.base import AddressError
 from loadtests.load.users import setup
-from loadtests.load.users.registry import load_user_class
 from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.setup import SetUpError
+from loadtests.load.users.transports import load_user_class
 
 SseUser = load_user_class("SseUser")
 Http2SseUser = load_user_class("Http2SseUser")
