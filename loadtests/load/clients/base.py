@@ -142,6 +142,17 @@ def decode_answer(raw: bytes) -> PollAnswer:
         raise ProtocolError(f"not a poll answer: {raw[:200]!r} ({error})") from error
 
 
+def read_answer(ref: str, status: int, body: bytes) -> Event:
+    """Read a POST's answer as the event that a duplex transport would send: `ack` for a 202, else `error`.
+
+    A status of 0 says that the request was reset. Raises ProtocolError for a body that is no event.
+    """
+    if status == 202:
+        return Event(type="ack", id=decode_event(body).id, ref=ref)
+    code = decode_event(body).code if body[:1] == b"{" else ""
+    return Event(type="error", code=code or str(status or "reset"), ref=ref)
+
+
 def offset_of(position: str) -> int:
     """The offset in `epoch:offset`; raises ProtocolError where there is none."""
     try:

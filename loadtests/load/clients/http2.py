@@ -16,7 +16,7 @@ from h2.events import Event as Http2Event
 from h2.exceptions import ProtocolError as H2Error
 from h2.settings import SettingCodes, Settings
 
-from loadtests.load.clients.base import Access, Arrival, Client, Closed, Event, ProtocolError, decode_event
+from loadtests.load.clients.base import Access, Arrival, Client, Closed, ProtocolError, read_answer
 from loadtests.load.clients.http import MAX_HEAD_BYTES
 
 FRAME_HEAD_BYTES = 9
@@ -173,17 +173,10 @@ class Http2PublishClient(Http2Client):
                 elif isinstance(event, DataReceived):
                     self._answers[event.stream_id] = ref, status, body + event.data
                 elif self._answers.pop(event.stream_id, None) is not None and _answers(event, status):
-                    arrivals.append((_read(ref, status, body), self._sizes.take(event.stream_id)))
+                    arrivals.append((read_answer(ref, status, body), self._sizes.take(event.stream_id)))
         return arrivals
 
 
 def _answers(event: StreamEnded | StreamReset, status: int) -> bool:
     """Whether a stream's end says what became of the message: a reset does so only as REFUSED_STREAM (RFC 9113 8.7)."""
     return bool(status) or (isinstance(event, StreamReset) and event.error_code == ErrorCodes.REFUSED_STREAM)
-
-
-def _read(ref: str, status: int, body: bytes) -> Event:
-    if status == 202:
-        return Event(type="ack", id=decode_event(body).id, ref=ref)
-    code = decode_event(body).code if body[:1] == b"{" else ""
-    return Event(type="error", code=code or str(status or "reset"), ref=ref)

@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from loadtests.load.clients.base import Access, Arrival, Client, Closed, Event, ProtocolError, decode_event
+from loadtests.load.clients.base import Access, Arrival, Client, Closed, Event, ProtocolError, read_answer
 from loadtests.load.clients.http import Answer, AnswerParser, build_post
 
 
@@ -48,7 +48,4 @@ class PublishClient(Client):
         return self._said(answer, ref)
 
     def _said(self, answer: Answer, ref: str) -> Event:
-        if answer.head.status == 202:
-            return Event(type="ack", id=decode_event(answer.body).id, ref=ref)
-        code = decode_event(answer.body).code if answer.body[:1] == b"{" else ""
-        return Event(type="error", code=code or str(answer.head.status), ref=ref)
+        return read_answer(ref, answer.head.status, answer.body)

@@ -1,4 +1,4 @@
-"""What must hold before a plain Locust run starts, each refusal one sentence with its cure."""
+"""What must hold before users start, in a cell or in plain Locust: each refusal says in one sentence what to give."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from loadtests.load.clients import sockets
 from loadtests.load.clients.base import Endpoint, parse_endpoint
+from loadtests.load.users.publisher import KINDS
 from loadtests.load.users.room_user import RoomUser
+from loadtests.load.users.transports import USER_CLASSES
+from loadtests.records.cell_spec import DIRECTIONS, DOWNSTREAM, FOREIGN_USER, CellSpec
 
 SPARE_FILES = 64  # beside the connections: Locust's own, modules, the shard
 POSTS_PER_TALKER = 4  # connections to publish on, at most
@@ -87,3 +92,39 @@ def secret(variable: str) -> bytes:
     if not found:
         raise SetUpError(f"{variable} is not set; give it the server's own, so that tokens can be signed")
     return found
+
+
+def read_spec(path: Path) -> CellSpec:
+    """Read and check a CellSpec; raises OSError, or ValueError with the value and what is allowed."""
+    try:
+        spec = msgspec.json.decode(path.read_bytes(), type=CellSpec)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path}: {error}") from error
+    load = spec.load
+    rules = (
+        (
+            spec.user_class in USER_CLASSES or (spec.user_class == FOREIGN_USER and spec.adapter is not None),
+            f"user_class {spec.user_class!r}; expected one of {', '.join(USER_CLASSES)}, or "
+            f"{FOREIGN_USER} with an adapter",
+        ),
+        (load.subscribers >= 1, f"subscribers {load.subscribers}; expected 1 or more"),
+        (load.rate_per_s >= 0, f"rate_per_s {load.rate_per_s}; expected 0 or more"),
+        (load.rooms >= 1, f"rooms {load.rooms}; expected 1 or more"),
+        (load.publishers >= 1, f"publishers {load.publishers}; expected 1 or more"),
+        (load.arrivals in KINDS, f"arrivals {load.arrivals!r}; expected one of {', '.join(KINDS)}"),
+        (load.direction in DIRECTIONS, f"direction {load.direction!r}; expected one of {', '.join(DIRECTIONS)}"),
+        (
+            load.direction == DOWNSTREAM or load.publishers * load.rooms == load.subscribers,
+            f"{load.publishers} publishers per room in direction {load.direction!r}; expected all who listen there",
+        ),
+        (load.payload_bytes <= 4096, f"payload_bytes {load.payload_bytes}; expected 4096 or less"),
+        (load.poll_interval_s > 0, f"poll_interval_s {load.poll_interval_s}; expected more than 0"),
+        (len(spec.room_names) >= load.rooms, f"{len(spec.room_names)} room_names; expected {load.rooms}"),
+        (len(spec.tokens) >= 1, "no tokens; expected 1 or more"),
+        (spec.connects_per_s > 0, f"connects_per_s {spec.connects_per_s}; expected more than 0"),
+        (spec.measured_s > 0, f"measured_s {spec.measured_s}; expected more than 0"),
+    )
+    for holds, complaint in rules:
+        if not holds:
+            raise ValueError(f"{path}: {complaint}")
+    return spec

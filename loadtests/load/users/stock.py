@@ -31,6 +31,7 @@ from loadtests.load.clients.base import (
     Event,
     decode_answer,
     decode_event,
+    read_answer,
 )
 from loadtests.load.users.room_user import RoomUser
 from loadtests.records.schema import ABSENT_NS
@@ -124,10 +125,7 @@ class StockPostingUser(StockUser, FastHttpUser):
         if not response.status_code:
             self.cell.note(f"{self.label} publication not answered: no connection")
             return
-        if response.status_code == 202:
-            self.answered(Event(type="ack", id=decode_event(response.content).id, ref=ref), time.monotonic_ns())
-        else:
-            self.answered(Event(type="error", code=str(response.status_code), ref=ref), time.monotonic_ns())
+        self.answered(read_answer(ref, response.status_code, response.content), time.monotonic_ns())
 
 
 @cache

@@ -19,8 +19,8 @@ import pytest
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import RAW_USERS, Trial, describe_cell, fault_server, run_generator, run_trial
 from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
-from loadtests.load.users import generator
-from loadtests.load.users.measurement import Measurement
+from loadtests.load.users import generator, setup
+from loadtests.load.users.generator import Measurement
 from loadtests.load.users.transports import USER_CLASSES
 from loadtests.records.cell_spec import Load, Progress
 from loadtests.records.schema import ABSENT_NS
@@ -246,7 +246,7 @@ def test_a_bad_spec_is_refused_with_value_and_range(change: dict[str, Any], comp
     path = tmp_path / "spec.json"
     path.write_bytes(msgspec.json.encode(spec | change))
     with pytest.raises(ValueError, match=complaint):
-        generator.read_spec(path)
+        setup.read_spec(path)
 
 
 def test_bad_arguments_and_bad_hosts_exit_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
