@@ -216,7 +216,7 @@ class Client:
         return outgoing
 
     def follow(self, event: Event) -> None:
-        """Keep position, welcome and told gaps in step with one event of the stream."""
+        """Keep position, welcome and announced gaps in step with one event of the stream."""
         kind = event.type
         if kind == "chat" or kind == "user_joined" or kind == "user_left":
             self.position = event.id

@@ -22,7 +22,7 @@ class StreamEvent(NamedTuple):
 class EventStreamParser:
     """Lines may end in LF, CRLF or CR; an event is given out with its blank line's first line-end byte.
 
-    The LF of a CRLF that ended an event is counted with the next one: who waited for it could be left waiting by a
+    The LF of a CRLF that ended an event is counted with the next one: a parser that waited for it could block on a
     server that ends its lines with CR. Comments and blocks without data are counted in no event.
     """
 

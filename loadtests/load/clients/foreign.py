@@ -1,4 +1,4 @@
-"""Clients of servers that are not ours, told by an adapter what to say: the same parsers, no contract.
+"""Clients of servers that are not ours: an adapter says what to send; the same parsers, no contract.
 
 A foreign server has no `epoch:offset`. A message's place is made from the publisher's own count, which is the order of
 the room as long as one publisher speaks there on one connection; acknowledgement and delivery give it the same id.
@@ -163,12 +163,12 @@ class ForeignPollClient(LongPollClient):
         return arrivals
 
     def _read(self, answer: Answer) -> list[Arrival]:
-        told = answer.head.headers
+        headers = answer.head.headers
         resume = self._adapter.subscribe.resume_headers.items()
         self.position = "".join(
-            f"{name}: {told[source].decode('latin-1')}\r\n"
+            f"{name}: {headers[source].decode('latin-1')}\r\n"
             for name, source in ((name, source.lower().encode()) for name, source in resume)
-            if source in told
+            if source in headers
         )
         return shared(found(answer.body), answer.wire_bytes)
 
@@ -197,7 +197,7 @@ class ForeignPublishClient(PublishClient):
         """Return content and ref of the POSTs that the server has announced not to take, and forget them.
 
         Behind an answer that closes its connection a server processes nothing (RFC 9112 section 9.6). Of a connection
-        that ended without a word nobody knows what was taken: those POSTs stay unanswered.
+        that ended unannounced it is unknown what was taken: those POSTs stay unanswered.
         """
         if not self._announced:
             return []

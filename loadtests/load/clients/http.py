@@ -57,7 +57,7 @@ class Head(NamedTuple):
 
     @property
     def content_length(self) -> int | None:
-        """The body's length where it is told; raises ProtocolError where it is told wrongly."""
+        """The body's length, None where the head does not give it; raises ProtocolError for one that is no length."""
         raw = self.headers.get(b"content-length")
         if raw is None:
             return None
@@ -168,7 +168,7 @@ class Answer(NamedTuple):
 class AnswerParser:
     """A connection's answers, one after the other; 1xx answers are passed over.
 
-    `bodies` is False where nobody reads them: an answer whose body ends with its connection is then given out at its
+    `bodies` is False where they are not read: an answer whose body ends with its connection is then given out at its
     head, with an empty body. Otherwise such an answer is a ProtocolError.
     """
 

@@ -26,7 +26,7 @@ _FORGET_EVERY = 64  # reads
 
 
 class Http2Client(Client):
-    """A connection that is nobody else's. Subclasses say what they ask for and what they make of the answers."""
+    """A connection of one user. Subclasses say what they ask for and what they make of the answers."""
 
     __slots__ = ("_h2", "_reads")
 

@@ -21,7 +21,7 @@ class Http2PushClient(Http2Client):
         super().__init__(access, since)
         self._stream_id = 0
         self._line = b""  # an unfinished line of the stream itself
-        self._paths: dict[int, str] = {}  # what was promised and is not told yet, by stream
+        self._paths: dict[int, str] = {}  # what was promised and has not come yet, by stream
         self._bodies: dict[int, bytes] = {}
         self._sizes = FrameSizes()
 

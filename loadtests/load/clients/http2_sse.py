@@ -34,9 +34,9 @@ class Http2SseClient(Http2Client):
             if isinstance(event, DataReceived) and self.closed is None:
                 padding = event.flow_controlled_length - len(event.data)
                 for _, body, _, wire_bytes in self._parser.feed(event.data, FRAME_HEAD_BYTES + padding):
-                    told = decode_event(body)
-                    self.follow(told)
-                    arrivals.append((told, wire_bytes))
+                    decoded = decode_event(body)
+                    self.follow(decoded)
+                    arrivals.append((decoded, wire_bytes))
             else:
                 self._take(event)
         if self._parser.retry_ms:

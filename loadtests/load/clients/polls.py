@@ -82,7 +82,7 @@ class LongPollClient(PollClient):
 
 
 class ShortPollClient(PollClient):
-    """Asks when it is told to, by `poll`."""
+    """Asks when the caller says so, by `poll`."""
 
     __slots__ = ()
 

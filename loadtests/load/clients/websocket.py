@@ -222,6 +222,6 @@ class WebSocketClient(Client):
     def _close(self, payload: bytes) -> None:
         code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
         self.closed = Closed(code, payload[2:].decode("utf-8", "replace") or "closed by the server")
-        # The cut is told once: by this close or by an error event before it, never counted twice.
+        # The server announces the cut once, by this close or by an error event before it, never counted twice.
         self.told_gaps += code == _SLOW_CONSUMER and not self.told_gaps
         self.outgoing += build_frame(CLOSE, payload[:2])

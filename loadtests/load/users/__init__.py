@@ -1,4 +1,4 @@
-"""Locust users and the generator process: who waits for which socket, who publishes when, what is recorded.
+"""Locust users and the generator process: sockets in gevent's hub, publishing by schedule, recording.
 
 The only package that imports Locust (which monkey-patches the process) and gevent.
 """

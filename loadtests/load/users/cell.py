@@ -40,7 +40,7 @@ class UserSlot(NamedTuple):
     number: int  # of the user, and of the subscriber if it listens
     room: int  # index into the cell's rooms
     listens: bool  # its deliveries are recorded
-    publisher: int  # the publisher's number, -1 if it never talks
+    publisher: int  # the publisher's number, -1 if it never publishes
 
 
 class Cell:
@@ -70,11 +70,11 @@ class Cell:
         self.recorder = Recorder(spec.cell)
         self.reporter = LocustReporter(environment.events, spec.user_class)
         self.random = random.Random(spec.seed)
-        self.users: list[RoomUser] = []  # those who listen
+        self.users: list[RoomUser] = []  # those that listen
         self.publishers: list[Publisher] = []
         self.succession = PublisherSuccession(self.users, self.note)
         self.connected = 0  # listening users that are welcome right now
-        self.ready = 0  # users, talking ones included, that got in at least once
+        self.ready = 0  # users, publishing ones included, that connected at least once
         self.connect_ms: list[float] = []
         self.told_gaps = 0
         self.reconnects = 0

@@ -107,7 +107,7 @@ class UserConnection:
         except BlockingIOError:
             sent = 0
         except (BrokenPipeError, ConnectionResetError):
-            # The peer is gone. Its last words, an answer or a close frame, may be unread yet: reading finds the end.
+            # The peer is gone. What it sent last, an answer or a close frame, may be unread yet: reading finds the end.
             return
         except OSError as error:
             self._end(Closed(0, f"send failed: {error.strerror}"))

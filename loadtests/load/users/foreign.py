@@ -47,7 +47,7 @@ class ForeignUser(PostingUser):
         return ForeignPublishClient(self._adapter, self.access)
 
     def enter(self, timeout_s: float) -> None:
-        """Connect as one who listens, also to speak where that is the way of messages; else to POST."""
+        """Connect to listen, and to publish where that goes over the same socket; else to POST."""
         if self._adapter.publishes_over_socket:
             RawUser.enter(self, timeout_s)
         else:

@@ -47,13 +47,13 @@ def main() -> int:
 
 
 def end_with(leash: int) -> None:
-    """Wait until the lab is gone, and end this process at once: nobody is left to whom its result would matter."""
+    """Wait until the lab is gone, and end this process at once: nothing would read its result."""
     os.read(leash, 1)  # nothing is ever written
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def serve(lab: RawSocket) -> ForkOrder | None:
-    """Fork for each order: returns it in the new process, and None in this one when nobody can order any more."""
+    """Fork for each order: returns it in the new process, and None in this one when the lab has closed its socket."""
     living: dict[int, tuple[int, RawSocket]] = {}  # a pipe's end that closes with a process: its pid, and its keeper
     while True:
         ready, _, _ = _select([lab.fileno(), *living], [], [])

@@ -157,7 +157,7 @@ class Measurement:
         """Connect, then hold or measure; raises Failed."""
         self._health.start()
         self.say("connecting", f"{self._expected_users} users")
-        self._await_everybody()
+        self._await_users()
         # The collector's pauses are milliseconds long with this many objects, and nothing here makes cycles.
         gc.collect()
         gc.freeze()
@@ -197,7 +197,7 @@ class Measurement:
         """The measured phase: [from, to)."""
         return self._from_ns, self._to_ns
 
-    def _await_everybody(self) -> None:
+    def _await_users(self) -> None:
         cell = self.cell
         while cell.ready < self._expected_users and not self._stopped.is_set():
             if cell.failed:

@@ -196,7 +196,7 @@ class Inbox:
         return sum(len(read.data) for taker, read in self._waiting if taker in takers)
 
     def close(self) -> None:
-        """Forget what nobody looked at."""
+        """Drop what was not parsed."""
         self._waiting.clear()
         self._idle.stop()
         self._idle.close()

@@ -1,6 +1,6 @@
 """Plain Locust: the same users under `locust -f loadtests/locustfile.py`, web UI and `--worker` included.
 
-Every user listens; the first ones of each room also talk. Tokens are signed here with RTLAB_SECRET, the server's own.
+Every user listens; the first ones of each room also publish. Tokens are signed here with RTLAB_SECRET, as in the server.
 Each process that runs users writes its own shard: `<--rtlab-out>/<UTC>-<host>-<pid>/` holds what the generator leaves.
 """
 
@@ -112,11 +112,11 @@ class PlainRun:
     def _stopping(self, environment: Environment, **_: object) -> None:
         if self._health is not None:
             cell = cell_of(environment)
-            cell.succession.open = False  # everybody stops: nobody takes a slot over
+            cell.succession.open = False  # all users stop: none takes a publisher over
             show_unanswered(cell, int(cell.spec.grace_s * NS_PER_S))
 
     def _refused(self, environment: Environment, msg: Message, **_: object) -> None:
-        """Hear from a worker that it cannot do its part: the run would be another than was asked for."""
+        """End the run: a worker cannot do its part, so the load would not be the one that was asked for."""
         logger.error("worker %s: %s", msg.node_id, msg.data)
         environment.process_exit_code = 2
         if environment.runner is not None:
@@ -158,7 +158,7 @@ class PlainRun:
 
 
 def show_unanswered(cell: Cell, patience_ns: int) -> None:
-    """Let Locust count as failures the publications that nobody answered within the patience; each only once."""
+    """Let Locust count as failures the publications without an answer after `patience_ns`; each only once."""
     now_ns = time.monotonic_ns()
     for publications in cell.recorder.publications:
         for due_ns in publications.overdue(now_ns - patience_ns):
@@ -172,23 +172,23 @@ def open_cell(environment: Environment, options: Namespace, worker: int) -> Cell
     classes = _room_users(environment)
     setup.check_tasks(classes)
     host = setup.check_hosts(classes, environment.host)
-    talkers = load.rooms * load.publishers
+    publishers = load.rooms * load.publishers
     alone = not isinstance(environment.runner, WorkerRunner)
-    if alone and (complaint := setup.too_many(options.num_users or 0, talkers)):
+    if alone and (complaint := setup.too_many(options.num_users or 0, publishers)):
         raise SetUpError(complaint)
-    most = setup.most_users(talkers)
+    most = setup.most_users(publishers)
     rooms = (options.room,) if load.rooms == 1 else tuple(f"{options.room}-{room}" for room in range(load.rooms))
     expires_at_s = time.time() + _TOKEN_LIFE_S
 
     def slot_of(number: int) -> UserSlot:
         runner = environment.runner
         if most is not None and runner is not None and runner.user_count >= most and not environment.process_exit_code:
-            # A shape, the web UI or a master asks for users whose number nobody knew at the start.
-            refuse(environment, setup.too_many(runner.user_count + 1, talkers))
+            # A shape, the web UI or a master asks for users whose number was unknown at the start.
+            refuse(environment, setup.too_many(runner.user_count + 1, publishers))
             cell.full = True
             gevent.spawn(runner.quit)
-        talks = load.rate_per_s and worker == 0 and number < talkers
-        return UserSlot(worker * _NUMBERS_PER_WORKER + number, number % load.rooms, True, number if talks else -1)
+        publishes = load.rate_per_s and worker == 0 and number < publishers
+        return UserSlot(worker * _NUMBERS_PER_WORKER + number, number % load.rooms, True, number if publishes else -1)
 
     def token_for(slot: UserSlot) -> str:
         return sign(secret, f"user-{slot.number}", [rooms[slot.room]], expires_at_s)

@@ -1,4 +1,4 @@
-"""Open-loop publishing: the schedule, the publisher that follows it, and who publishes next when a user stops.
+"""Open-loop publishing: the schedule, the publisher that follows it, and which user publishes next when one stops.
 
 The instants depend on a start, a rate and a seed, never on what happened to earlier messages: that is what makes the
 load open. No answer, error or lost connection moves them.
@@ -92,7 +92,7 @@ class Publisher:
         *,
         spin: bool = False,
     ) -> None:
-        """Prepare; `send(content, ref)` sends one message and must not wait; None while nobody can."""
+        """Prepare; `send(content, ref)` sends one message and must not wait; None while no user can."""
         self.publications = publications
         self._instants: Iterator[int] = iter(())
         self._until_ns = 0

@@ -140,7 +140,7 @@ class PostingUser(RawUser):
         return PublishClient(self.access)
 
     def enter(self, timeout_s: float) -> None:
-        """Open the stream where this user listens, and a connection to publish on where it talks."""
+        """Open the stream where this user listens, and a connection to publish on where it publishes."""
         if self.slot.listens:
             super().enter(timeout_s)
         if self.slot.publisher >= 0 and not self._posts:

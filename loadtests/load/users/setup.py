@@ -18,7 +18,7 @@ from loadtests.load.users.transports import USER_CLASSES
 from loadtests.records.cell_spec import DIRECTIONS, DOWNSTREAM, FOREIGN_USER, CellSpec
 
 SPARE_FILES = 64  # beside the connections: Locust's own, modules, the shard
-POSTS_PER_TALKER = 4  # connections to publish on, at most
+POSTS_PER_PUBLISHER = 4  # connections to publish on, at most
 _CONNECT_S = 5.0
 
 
@@ -70,15 +70,15 @@ def check_folder(folder: Path) -> None:
         raise SetUpError(f"--rtlab-out {folder}: {said}; give a folder that can be written to") from error
 
 
-def most_users(talkers: int) -> int | None:
+def most_users(publishers: int) -> int | None:
     """Return how many users this process has room for, with so many of them publishing; None without a limit."""
     limit = sockets.raise_file_limit()
-    return None if limit is None else limit - SPARE_FILES - talkers * POSTS_PER_TALKER
+    return None if limit is None else limit - SPARE_FILES - publishers * POSTS_PER_PUBLISHER
 
 
-def too_many(users: int, talkers: int) -> str:
+def too_many(users: int, publishers: int) -> str:
     """Return why so many users don't fit into this process; empty if they do."""
-    return sockets.too_few_files(users, SPARE_FILES + talkers * POSTS_PER_TALKER)
+    return sockets.too_few_files(users, SPARE_FILES + publishers * POSTS_PER_PUBLISHER)
 
 
 def worker_number(runner: object) -> int:

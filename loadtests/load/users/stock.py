@@ -1,4 +1,4 @@
-"""Room users on stock libraries: what everybody else's client does, to prove conformance. They do not measure.
+"""Room users on stock libraries: what an ordinary client does, to prove conformance. They do not measure.
 
 A greenlet per socket reads and stamps in Python, so their latencies hold the generator's own queue; there is no kernel
 stamp, and `wire_bytes` counts what the library shows us.
@@ -109,7 +109,7 @@ class StockPostingUser(StockUser, FastHttpUser):
         return {"Authorization": f"Bearer {self.access.token}"}
 
     def enter(self, timeout_s: float) -> None:
-        """Receive where this user listens; who only talks has nothing to open."""
+        """Receive where this user listens; a user that only publishes has nothing to open."""
         if self.slot.listens:
             super().enter(timeout_s)
 
@@ -121,7 +121,7 @@ class StockPostingUser(StockUser, FastHttpUser):
         path = f"/rooms/{self.access.room}/messages"
         body = {"content": content, "ref": ref}
         response = self.client.post(path, json=body, headers=self.headers, name="POST /rooms/[room]/messages")
-        # Status 0 is FastHttpUser's word for no answer at all: what became of the message nobody knows.
+        # Status 0 is FastHttpUser's for no answer at all: what became of the message is unknown.
         if not response.status_code:
             self.cell.note(f"{self.label} publication not answered: no connection")
             return

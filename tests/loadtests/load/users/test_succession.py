@@ -48,22 +48,22 @@ def notes() -> list[str]:
 
 def test_the_seat_goes_to_one_who_is_connected_in_the_room_and_silent(notes: list[str]) -> None:
     users = [User(0), User(1, inside=False), User(1), User(1)]
-    talkers = PublisherSuccession(users, notes.append)
+    succession = PublisherSuccession(users, notes.append)
     first, second = (_publisher(1, Alarms(), []) for _ in range(2))
-    talkers.vacate(first)
-    talkers.vacate(second)
+    succession.vacate(first)
+    succession.vacate(second)
     assert [user.taken for user in users] == [[], [], [first], [second]]
     assert notes == []
 
 
 def test_a_seat_that_nobody_could_take_is_offered_to_who_comes_next(notes: list[str]) -> None:
-    talkers = PublisherSuccession([User(0)], notes.append)
+    succession = PublisherSuccession([User(0)], notes.append)
     publisher = _publisher(1, Alarms(), [])
-    talkers.vacate(publisher)
+    succession.vacate(publisher)
     assert len(notes) == 1
     stranger, late, later = User(0), User(1), User(1)
     for user in (stranger, late, later):
-        talkers.offer(user)
+        succession.offer(user)
     assert [user.taken for user in (stranger, late, later)] == [[], [publisher], []]
 
 
