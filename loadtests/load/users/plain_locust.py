@@ -1,6 +1,6 @@
 """Plain Locust: the same users under `locust -f loadtests/locustfile.py`, web UI and `--worker` included.
 
-Every user listens; the first ones of each room also publish. Tokens are signed here with RTLAB_SECRET, as in the server.
+Every user listens; the first ones of each room also publish. Tokens are signed here with RTLAB_SECRET, as in servers.
 Each process that runs users writes its own shard: `<--rtlab-out>/<UTC>-<host>-<pid>/` holds what the generator leaves.
 """
 
