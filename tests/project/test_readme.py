@@ -75,3 +75,9 @@ def test_commands_in_the_readme_are_those_of_the_command_line(capsys: pytest.Cap
     offered = set(re.findall(r"^    ([a-z]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
     named = set(_COMMAND.findall((ROOT / "README.md").read_text()))
     assert {"compare", "serve"} <= named <= offered
+
+
+def test_five_files_of_at_most_900_lines_show_how_a_message_reaches_a_subscriber() -> None:
+    named = re.findall(r"^\d\. `([^`]+)`", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    assert len(named) == 5
+    assert sum(len((ROOT / name).read_text().splitlines()) for name in named) <= 900
