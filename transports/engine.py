@@ -2,7 +2,7 @@
 
 Its queues are unbounded, it logs a traceback for packets that no client should send, and it trusts forwarded headers.
 So what comes in is checked here before it sees it, a connection that leaves too much unread is not read from, and our
-own guard decides on origins. It relies on inner names of engineio; `tests/transports/test_engine.py` says which.
+own guard decides on origins. It relies on inner names of engineio; `tests/transports/test_promises.py` says which.
 """
 
 from __future__ import annotations

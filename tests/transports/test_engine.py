@@ -1,17 +1,12 @@
-"""The bounds around engineio, and the inner names of it and of python-socketio that they lean on."""
+"""The bounds around engineio."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import Any
 
-import engineio
 import pytest
-import socketio
-from engineio.async_drivers import asgi
 from engineio.async_socket import AsyncSocket
-from socketio.async_namespace import AsyncNamespace
 
 from transports.engine import MALFORMED, QUEUED_PACKETS, BoundedWebSocket, EngineServer, close, ping_times
 from transports.socketio import UndecodedPacket
@@ -110,23 +105,5 @@ def test_payloads_stay_text(encoded: str, kind: int, namespace: str | None, numb
     assert (packet.packet_type, packet.namespace, packet.id, packet.data) == (kind, namespace, number, data)
 
 
-@pytest.mark.parametrize(
-    ("owner", "names"),
-    [
-        (engineio.AsyncServer, ("handle_request", "_trigger_event", "_get_socket", "create_queue")),
-        (AsyncSocket, ("_websocket_handler", "poll", "close", "receive")),
-        (asgi.WebSocket, ("__call__", "send", "wait")),
-        (socketio.AsyncServer, ("_engineio_server_class", "_handle_eio_connect", "_handle_event_internal")),
-        (AsyncNamespace, ("trigger_event",)),
-    ],
-)
-def test_inner_names_are_there(owner: type, names: tuple[str, ...]) -> None:
-    for name in names:
-        assert inspect.iscoroutinefunction(getattr(owner, name)) or callable(getattr(owner, name)), name
-
-
-async def test_inner_attributes_are_there() -> None:
-    socket = _socket()
-    assert {"queue", "session", "closing", "closed", "sid", "server"} <= vars(socket).keys()
-    assert socket.server._async["websocket"] is BoundedWebSocket
-    assert {"namespace_handlers", "manager", "eio"} <= vars(socketio.AsyncServer(async_mode="asgi")).keys()
+async def test_engine_uses_the_bounded_websocket() -> None:
+    assert _socket().server._async["websocket"] is BoundedWebSocket

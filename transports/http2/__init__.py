@@ -2,5 +2,5 @@
 
 `server` runs an app as uvicorn runs it elsewhere, `layer` tells the app what Hypercorn knows of a connection, `pushing`
 promises events. Nothing but `layer` and `pushing` reads Hypercorn's or
-h2's inner names; `tests/transports` says which, and fails when one goes.
+h2's inner names; `tests/transports/test_promises.py` says which, and fails when one goes.
 """

@@ -1,4 +1,4 @@
-"""The edges that uvicorn leaves, and every inner name of uvicorn and websockets that the protocols rely on."""
+"""The edges that uvicorn leaves; what it promises us by name is in `test_promises`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http import httptools_impl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import Server, ServerState
 from websockets.client import ClientProtocol
 from websockets.frames import Close, Opcode
-from websockets.server import ServerProtocol
 
 from tests.core.virtual_time import VirtualTimeLoop
 from tests.transports.wire_end import DIRECT, WireEnd, turns
@@ -31,39 +27,6 @@ from transports.uvicorn_edges import protocols
 from transports.uvicorn_edges.bounds import CONNECTION
 from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
 from transports.uvicorn_edges.protocols import LabHttpProtocol, LabWebSocketProtocol
-
-RELIED_ON = {
-    HttpToolsProtocol: {
-        "connection_made", "connection_lost", "data_received", "on_message_begin", "on_headers_complete",
-        "on_response_complete", "handle_websocket_upgrade", "send_400_response", "pause_writing", "resume_writing",
-        "_start_asgi_task", "shutdown", "_unset_keepalive_if_required",
-    },
-    WebSocketsSansIOProtocol: {
-        "data_received", "handle_connect", "handle_ping", "handle_pong", "handle_cont", "handle_parser_exception",
-        "send_receive_event_to_app", "run_asgi", "send", "keepalive_timeout", "stop_keepalive", "on_task_complete",
-        "send_500_response", "connection_lost", "pause_writing", "resume_writing", "shutdown", "start_keepalive",
-    },
-    ServerProtocol: {
-        "send_close", "fail", "data_to_send", "close_sent", "receive_data", "extensions", "parse", "parser", "state",
-    },
-    Server: {"capture_signals", "handle_exit", "server_state"},
-}  # fmt: skip
-ATTRIBUTES = {
-    LabHttpProtocol: {
-        "config", "loop", "transport", "url", "headers", "scope", "cycle", "pipeline", "parser", "flow", "tasks",
-        "server_state", "timeout_keep_alive", "client", "server", "scheme", "connections", "app_state",
-    },
-    LabWebSocketProtocol: {
-        "config", "loop", "transport", "queue", "frames", "curr_msg_data_type", "conn", "close_sent", "close_timer",
-        "read_paused", "writable", "handshake_complete", "handshake_initiated", "initial_response", "disconnected",
-        "scope", "app", "receive", "send", "logger", "tasks", "client", "server", "connections", "app_state",
-        "asgi_version", "root_path", "default_headers",
-    },
-}  # fmt: skip
-CONFIG = {
-    "ws_ping_interval", "ws_ping_timeout", "ws_max_size", "ws_per_message_deflate", "timeout_keep_alive",
-    "timeout_graceful_shutdown", "http_protocol_class", "ws_protocol_class",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +79,6 @@ def close_of(client: ClientProtocol, data: bytes) -> Close | None:
     return client.close_rcvd
 
 
-@pytest.mark.parametrize(("owner", "names"), RELIED_ON.items(), ids=lambda value: getattr(value, "__name__", ""))
-def test_uvicorn_and_websockets_still_have_the_methods(owner: type, names: set[str]) -> None:
-    known = set(dir(owner)) | set(vars(ServerProtocol(max_size=1)) if owner is ServerProtocol else ())
-    known |= set(vars(Server(uvicorn.Config(Echo())))) if owner is Server else set()
-    assert names - known == set()
-
-
 def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
     ours = {
         "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "go_on", "upgrade",
@@ -139,29 +95,6 @@ def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
         # asyncio and httptools call some of them; they are in no line of uvicorn's own.
         called = {name for name in public if f".{name}" in source or f"def {name}" in source}
         assert public == called
-
-
-def test_config_still_has_what_we_set() -> None:
-    config = uvicorn.Config(Echo())
-    config.load()
-    assert CONFIG - set(vars(config)) == set()
-
-
-def test_server_state_still_has_connections_and_tasks() -> None:
-    assert {"connections", "tasks", "default_headers"} <= set(vars(ServerState()))
-    assert {"scope", "message_event", "disconnected", "response_complete", "keep_alive"} <= set(
-        RequestResponseCycle.__init__.__code__.co_names
-    )
-    assert httptools_impl.STATUS_LINE[431].startswith(b"HTTP/1.1 431 ")
-
-
-async def test_protocol_objects_still_have_the_attributes(end: WireEnd) -> None:
-    end.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    await turns()
-    assert {name for name in ATTRIBUTES[LabHttpProtocol] if not hasattr(end.protocol, name)} == set()
-    await end.upgraded()
-    assert isinstance(end.protocol, LabWebSocketProtocol)
-    assert {name for name in ATTRIBUTES[LabWebSocketProtocol] if not hasattr(end.protocol, name)} == set()
 
 
 async def test_the_connection_is_offered_to_http_1_1_and_websocket(end: WireEnd, app: Echo) -> None:
