@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from loadtests.load.users.kernel_calls import HAS_TIMERFD, TimerFd
 from loadtests.records.link_spec import parse
 from loadtests.run.links.direction import Direction
 
 HOST = "127.0.0.1"
+_CHUNK_BYTES = 262_144
 
 
 class Delayed:
@@ -60,96 +62,39 @@ class Delayed:
             self._set()
 
 
-class End(asyncio.Protocol):
-    """One end of a carried connection; what it receives comes out at `other`."""
-
-    def __init__(self, way: Delayed) -> None:
-        self.way = way
-        self.other: End | None = None
-        self.transport: asyncio.Transport | None = None
-        self._early: list[bytes] = []  # before the other end was there
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection; Nagle's delay would be one more."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def join(self, other: End) -> None:
-        """Carry to `other` from now on."""
-        self.other = other
-        early, self._early = self._early, []
-        for data in early:
-            self.data_received(data)
-
-    def data_received(self, data: bytes) -> None:
-        """Send the chunk on its way."""
-        if self.other is None:
-            self._early.append(data)
-            return
-        other = self.other
-        self.way.put(len(data), lambda: other.write(data))
-
-    def write(self, data: bytes) -> None:
-        """Give out what has arrived, unless this end is gone."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let the other end learn of it as late as of everything else."""
-        if self.other is not None:
-            self.way.put(0, self.other.close)
-
-    def close(self) -> None:
-        """Close behind what was written."""
-        if self.transport is not None:
-            self.transport.close()
-
-    def pause_writing(self) -> None:
-        """A reader that is slow holds its sender back, here as on a real line."""
-        self._reading(on=False)
-
-    def resume_writing(self) -> None:
-        """Take more."""
-        self._reading(on=True)
-
-    def _reading(self, *, on: bool) -> None:
-        source = self.other.transport if self.other is not None else None
-        if source is not None and not source.is_closing():
-            (source.resume_reading if on else source.pause_reading)()
+async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, way: Delayed) -> None:
+    """Send every chunk of one direction on its way, then the end; a slow reader holds its sender back, as on a line."""
+    with suppress(OSError):
+        while data := await source.read(_CHUNK_BYTES):
+            way.put(len(data), partial(_write, sink, data))
+            await sink.drain()
+    way.put(0, sink.close)
 
 
-class _Echo(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+def _write(sink: asyncio.StreamWriter, data: bytes) -> None:
+    if not sink.is_closing():
+        sink.write(data)
 
-    def data_received(self, data: bytes) -> None:
-        self._transport.write(data)
+
+async def _echo(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await source.read(_CHUNK_BYTES):
+            sink.write(data)
+    sink.close()
 
 
 async def listen(there: Delayed, back: Delayed, host: str, port: int) -> asyncio.Server:
     """Accept on a free port and carry to `host`:`port`."""
-    loop = asyncio.get_running_loop()
-    joining: set[asyncio.Task[None]] = set()
 
-    async def join(near: End) -> None:
+    async def accept(near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
         try:
-            _, far = await loop.create_connection(lambda: End(back), host, port)
+            far, to_far = await asyncio.open_connection(host, port)
         except OSError:
-            near.close()
+            to_near.close()
             return
-        far.join(near)
-        near.join(far)
+        await asyncio.gather(_carry(near, to_far, there), _carry(far, to_near, back))
 
-    def accept() -> End:
-        near = End(there)
-        task = loop.create_task(join(near))
-        joining.add(task)
-        task.add_done_callback(joining.discard)
-        return near
-
-    return await loop.create_server(accept, HOST, 0, backlog=4096)
+    return await asyncio.start_server(accept, HOST, 0, backlog=4096)
 
 
 def port_of(server: asyncio.Server) -> int:
@@ -165,7 +110,7 @@ async def relay(text: str, host: str, port: int, seed: str) -> None:
         raise SystemExit(f"{text} needs no relay")
     loop = asyncio.get_running_loop()
     there, back = (Delayed(Direction(link, random.Random(f"{seed}/{way}")), loop) for way in ("there", "back"))
-    echo = await loop.create_server(_Echo, HOST, 0)
+    echo = await asyncio.start_server(_echo, HOST, 0)
     front = await listen(there, back, host, port)
     probe = await listen(there, back, HOST, port_of(echo))
     sys.stdout.write(f"{port_of(front)} {port_of(probe)}\n")
