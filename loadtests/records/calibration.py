@@ -94,7 +94,7 @@ class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
 class Weakened(msgspec.Struct, frozen=True, kw_only=True):
     """A cell whose generator was given too little processor time on purpose: it must come out invalid."""
 
-    means: str  # how it was held back, in words
+    means: str  # how it was throttled, in words
     validity: str
     reasons: tuple[str, ...]
 

@@ -4,8 +4,8 @@ The lab writes a `CellSpec` as JSON, starts `python -m loadtests.load.users.gene
 line, `Progress` objects from its standard output. In OUT_DIR the generator leaves `samples.parquet` and
 `publishes.parquet` (columns: `loadtests.records.schema`) and `generator.json` (a `GeneratorResult`).
 
-Two conventions of the pair: subscriber `i` listens in room `i % rooms` and publisher `j` speaks in room `j % rooms`
-(both are the same user where everybody in a room talks); and the server may still be starting when the generator does,
+Two conventions of the pair: subscriber `i` listens in room `i % rooms` and publisher `j` publishes in room `j % rooms`
+(both are the same user where every subscriber publishes); and the server may still be starting when the generator does,
 so a refused connection is tried again until `connect_timeout_s` is over.
 """
 
@@ -24,7 +24,7 @@ DIRECTIONS = (DOWNSTREAM, CHAT, ECHO)
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many listen, how much is said."""
+    """How many subscribe, and how much is published."""
 
     name: str  # e.g. "50x10"
     subscribers: int  # over all rooms
@@ -39,7 +39,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def users(self) -> int:
-        """How many users the load needs when it publishes: where listeners talk, there is nobody else."""
+        """How many users the load needs when it publishes: there are publishers of their own only downstream."""
         return self.subscribers + (self.publishers * self.rooms if self.direction == DOWNSTREAM else 0)
 
 

@@ -1,7 +1,7 @@
 """The run format: what a run folder holds, column by column.
 
-The one boundary between the side that measures (`lab`, `users`) and the side that reads (`analysis`).
-Values only: no file is opened here. `results/README.md` explains it to readers from outside.
+The one boundary between the rooms that measure (`load`, `run`) and those that read (`report`, `evidence`).
+Values only: no file is opened here. `results/README.md` explains it.
 
 A run folder is `results/runs/<UTC>-<scenario>-<commit>/`:
 
@@ -73,8 +73,8 @@ STAMPS = pa.schema(
         ("offset", pa.int64()),
         ("accepted_ns", pa.int64()),  # the server had the valid message; ABSENT_NS where it was none of a client
         ("appended_ns", pa.int64()),  # its offset was assigned
-        ("heard_ns", pa.int64()),  # the server that fans out was told of it: through Redis, or at once
-        ("writing_ns", pa.int64()),  # the first write to the sockets of those who waited; ABSENT_NS if nobody did
+        ("heard_ns", pa.int64()),  # the server that fans out had it: through Redis, or at once
+        ("writing_ns", pa.int64()),  # the first write to a subscriber's socket; ABSENT_NS without subscribers
         ("written_ns", pa.int64()),  # the last one
     ]
 )
@@ -130,7 +130,7 @@ class Counts(msgspec.Struct, frozen=True):
     """Deliveries of the measured phase, against what is owed.
 
     Owed is every publication at every subscriber of its room, unless an error answered it: what the server left without
-    an answer is owed too. In runs of earlier versions `refused` holds what was never answered, owed to nobody.
+    an answer is owed too. In runs of earlier versions `refused` holds what was never answered, not owed.
     """
 
     published: int  # acknowledged publications
@@ -226,7 +226,7 @@ class Cell(msgspec.Struct, frozen=True):
     started_utc: str = ""
     arrivals: str = "constant"  # the load's, as `records.cell_spec.Load` has them
     direction: str = "downstream"
-    variant: str = ""  # what the server was told beside the run's settings, e.g. "coalesce=20ms"
+    variant: str = ""  # the server's settings beside the run's, e.g. "coalesce=20ms"
     against: str = ""  # cells of the kind "ablation": the load's name of which this one changes one thing
     link_check: LinkCheck | None = None  # None: the loopback
     poll_interval_s: float | None = None  # the load's; None: the run's setting, in runs of before there was the field

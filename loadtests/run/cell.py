@@ -31,7 +31,7 @@ from loadtests.run.scenario import SCALED
 from loadtests.run.servers import HOST, Server, ServerSettings, free_port
 
 _PORT_ATTEMPTS = 3
-_SETTLED_SHARE = 0.6  # of a memory cell's hold: joins are delivered by then, and nobody has left yet
+_SETTLED_SHARE = 0.6  # of a memory cell's hold: joins are delivered by then, and every connection is still open
 _CONNECT_TIMEOUT_S = 10.0
 _SLOWEST_CONNECTS_PER_S = 50.0
 _SLACK_S = 20.0  # beyond what the cell should take: a slow machine is no failure, a hanging process is
@@ -140,8 +140,10 @@ class _Measurement:
         if held is None and self.planned.kind == "memory":
             raise GeneratorError("the load generator ended before its connections had settled")
         if self.planned.kind == SCALED:
-            told = instances.deliveries(HOST, server.port, server.instances, tls=self.planned.target.tls)
-            description |= {f"deliveries_instance_{place}": count for place, count in enumerate(told.values(), start=1)}
+            delivered = instances.deliveries(HOST, server.port, server.instances, tls=self.planned.target.tls)
+            description |= {
+                f"deliveries_instance_{rank}": count for rank, count in enumerate(delivered.values(), start=1)
+            }
         outcome = CellOutcome(result, sampler.readings, description, before, held, found)
         if isinstance(server, ForeignServer):
             return replace(outcome, forwards=server.forwards, remarks=server.remarks())

@@ -38,7 +38,7 @@ def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorR
 
     `samples` and `publishes` are whole tables (`SAMPLES`, `PUBLISHES`), samples in each subscriber's order of
     arrival. Expected is every publication at every subscriber of its room, except what an error answered; a delivery
-    nobody was owed does not fill a hole.
+    that was not owed does not fill a hole.
     """
     sent = measured(publishes)
     accepted = sent.filter(pc.not_equal(sent["accepted_ns"], ABSENT_NS))
@@ -48,22 +48,22 @@ def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorR
     promised = int(subscribers_of(load)[promised_rooms].sum())
     owed_without_answer = int(subscribers_of(load)[_column(unanswered, "room")].sum())
 
-    heard = measured(samples)
+    delivered = measured(samples)
     # Rows become whole numbers that sort by (subscriber, room, offset).
-    offsets = _column(heard, "offset")
+    offsets = _column(delivered, "offset")
     stride = int(max(offsets.max(initial=0), promised_offsets.max(initial=0))) + 1
-    streams = _column(heard, "subscriber") * load.rooms + _column(heard, "room")
+    streams = _column(delivered, "subscriber") * load.rooms + _column(delivered, "room")
     deliveries = streams * stride + offsets
     distinct, first_rows = np.unique(deliveries, return_index=True)
-    heard_events = (distinct // stride % load.rooms) * stride + distinct % stride
-    received = int(np.isin(heard_events, np.unique(promised_rooms * stride + promised_offsets)).sum())
-    came_without_answer = _came(heard, unanswered, load)
-    lost_unanswered = max(0, owed_without_answer - came_without_answer)
+    events = (distinct // stride % load.rooms) * stride + distinct % stride
+    received = int(np.isin(events, np.unique(promised_rooms * stride + promised_offsets)).sum())
+    received_unanswered = _received_unanswered(delivered, unanswered, load)
+    lost_unanswered = max(0, owed_without_answer - received_unanswered)
     return Counts(
         published=accepted.num_rows,
         refused=failed.num_rows - unanswered.num_rows,
         expected=promised + owed_without_answer,
-        received=received + came_without_answer,
+        received=received + received_unanswered,
         lost=max(0, promised - received) + lost_unanswered,
         duplicates=len(deliveries) - len(distinct),
         out_of_order=_out_of_order(streams[np.sort(first_rows)], offsets[np.sort(first_rows)]),
@@ -75,15 +75,15 @@ def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorR
     )
 
 
-def _came(heard: pa.Table, publications: pa.Table, load: Load) -> int:
-    """Count the distinct deliveries of publications whose offsets nobody was told: known by their stamps."""
-    if not publications.num_rows or not heard.num_rows:
+def _received_unanswered(delivered: pa.Table, publications: pa.Table, load: Load) -> int:
+    """Count the distinct deliveries of unanswered publications: their offsets are unknown, their stamps are not."""
+    if not publications.num_rows or not delivered.num_rows:
         return 0
-    stride = int(max(_column(heard, "message").max(), _column(publications, "message").max())) + 1
+    stride = int(max(_column(delivered, "message").max(), _column(publications, "message").max())) + 1
     wanted = _column(publications, "publisher") * stride + _column(publications, "message")
-    known = _column(heard, "publisher") * stride + _column(heard, "message")
+    known = _column(delivered, "publisher") * stride + _column(delivered, "message")
     inside = np.isin(known, wanted)
-    return len(np.unique(known[inside] * load.subscribers + _column(heard, "subscriber")[inside]))
+    return len(np.unique(known[inside] * load.subscribers + _column(delivered, "subscriber")[inside]))
 
 
 def _out_of_order(streams: Integers, offsets: Integers) -> int:
@@ -155,14 +155,14 @@ def instrument(
     samples: pa.Table, publishes: pa.Table, result: GeneratorResult, readings: Sequence[Reading]
 ) -> Instrument:
     """Return how well the generator did in the measured phase; None where there is nothing to say it from."""
-    heard, sent = measured(samples), measured(publishes)
+    delivered, sent = measured(samples), measured(publishes)
     measured_s = (result.measured_to_ns - result.measured_from_ns) / 1e9
-    kernel_rx, user_rx = _column(heard, "kernel_rx_ns"), _column(heard, "user_rx_ns")
-    sent_ns = _column(heard, "sent_ns")
+    kernel_rx, user_rx = _column(delivered, "kernel_rx_ns"), _column(delivered, "user_rx_ns")
+    sent_ns = _column(delivered, "sent_ns")
     stamped, ours = kernel_rx != ABSENT_NS, sent_ns != ABSENT_NS
     transit_ms = (np.where(stamped, kernel_rx, user_rx)[ours] - sent_ns[ours]) / 1e6
     gaps_ms = (user_rx[stamped] - kernel_rx[stamped]) / 1e6
-    batch_sizes = _column(heard, "batch_size")
+    batch_sizes = _column(delivered, "batch_size")
     return Instrument(
         clock=result.clock,
         rx_gap_ms_p99=_p99(gaps_ms),
@@ -205,7 +205,7 @@ def drop_batch_stamps(samples: pa.Table) -> pa.Table:
 
     Behind a lost packet the kernel keeps what follows and hands all of it over when the gap is filled. The read's stamp
     is then its last packet's, which came before the gap was filled: earlier than anything in the read could be
-    delivered. Python's stamp of the read, late by a fraction of a millisecond, stands for them instead.
+    delivered. Python's stamp of the read, late by a fraction of a millisecond, is used instead.
     """
     stamps = pc.if_else(pc.greater(samples["batch_size"], 1), pa.scalar(ABSENT_NS, pa.int64()), samples["kernel_rx_ns"])
     index = samples.schema.get_field_index("kernel_rx_ns")

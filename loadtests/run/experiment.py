@@ -143,7 +143,7 @@ def _settings(experiment: Experiment) -> dict[str, Value]:
 
 
 def _foreign(targets: Sequence[Target]) -> dict[str, Value]:
-    """Return where servers that are not ours stand, without their address, and how they were spoken to."""
+    """Return on which machine foreign servers run, without their address, and by which adapters they were measured."""
     foreign = [target.foreign for target in targets if target.foreign is not None]
     if not foreign:
         return {}

@@ -1,4 +1,4 @@
-"""Servers that are not ours: already running, spoken to by an adapter, never started, stopped or configured here."""
+"""Foreign servers: they run already, are addressed through an adapter, and are never started, stopped or configured."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
         self.forwards = opened >= min(subscribers, max(2, (subscribers + 1) // 2))
 
     def remarks(self) -> tuple[str, ...]:
-        """Return what speaks against its figures, once the cell is over; each makes the cell doubtful."""
+        """Return the reasons against its figures, once the cell is over; each makes the cell doubtful."""
         if self.forwards:
             return (FORWARDS,)
         if set(self.foreign.processes()) != set(self._pids):
@@ -175,8 +175,8 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
                 said = connection.getresponse().getheader("Server") or ""
             except (OSError, http.client.HTTPException):
                 said = ""
-        told: dict[str, str | int | float | bool] = {"processes_watched": len(self._pids)}
-        return told | ({"software": said[:100]} if said.isprintable() and said else {})
+        found: dict[str, str | int | float | bool] = {"processes_watched": len(self._pids)}
+        return found | ({"software": said[:100]} if said.isprintable() and said else {})
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Refuse: whatever is at `path` there, it is not ours to read."""

@@ -1,6 +1,7 @@
-"""Generators are forked from a process that has imported their modules: starting each anew costs a second of two cores.
+"""The fork server: generators are forked from a process that has imported their modules.
 
-One such process (a fork server) serves all generators of this one; it is started for the first and ends with us.
+To start each anew would cost a second of two cores. One fork server serves all generators of this process; it is
+started for the first and ends with us.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ _MODULE = "loadtests.load.users.fork_server"
 _START_S = 60.0  # for its imports, on a machine that does much else
 _STOP_S = 5.0
 _LINE_BYTES = 64
-_UNKNOWN = 255  # the exit code of a process whose fork server has died: nobody can tell
+_UNKNOWN = 255  # the exit code of a process whose fork server has died: it is lost
 
 
 class Fork(Running):
-    """A process that the fork server forked: not our child, so its end is heard of, not waited for."""
+    """A process that the fork server forked: not our child, so the fork server reports its end."""
 
     def __init__(self, keeper: socket.socket, output: IO[bytes], log: Path) -> None:
-        """Take what the fork server tells of the process by `keeper`; GeneratorError if it could not start."""
+        """Wait for the process id, which comes by `keeper`; GeneratorError if the process could not start."""
         super().__init__(log)
         self.output = output
         self._keeper = keeper
-        self._told = b""
+        self._received = b""
         self._code: int | None = None
         try:
             pid = self._line(_START_S)
@@ -68,12 +69,12 @@ class Fork(Running):
         self.output.close()
 
     def _line(self, timeout_s: float) -> int | None:
-        """Return the next number told, or None where none comes in time; ConnectionError if none can come."""
-        if b"\n" not in self._told:
+        """Return the next number received, or None where none comes in time; ConnectionError if none can come."""
+        if b"\n" not in self._received:
             if not select.select([self._keeper], [], [], timeout_s)[0]:
                 return None
-            self._told += self._keeper.recv(_LINE_BYTES)
-        line, found, self._told = self._told.partition(b"\n")
+            self._received += self._keeper.recv(_LINE_BYTES)
+        line, found, self._received = self._received.partition(b"\n")
         if not found:
             raise ConnectionError("the process that generators are forked from has ended")
         return int(line)
@@ -100,15 +101,15 @@ class ForkServer:
             cores=tuple(on_cores or available_cores()),
             open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )
-        told = msgspec.json.encode(order)
-        assert len(told) <= ORDER_MOST_BYTES
+        encoded = msgspec.json.encode(order)
+        assert len(encoded) <= ORDER_MOST_BYTES
         orders = self._open()
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
         output = os.fdopen(reading, "rb", buffering=0)
         try:
             with theirs, log.open("wb") as errors:
-                socket.send_fds(orders, [told], [writing, errors.fileno(), theirs.fileno()])
+                socket.send_fds(orders, [encoded], [writing, errors.fileno(), theirs.fileno()])
         except OSError as error:
             ours.close()
             output.close()

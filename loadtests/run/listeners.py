@@ -89,7 +89,7 @@ def _psutil_holders(port: int) -> set[int]:
 
 
 def _linux_holders(where: Sequence[str], port: int) -> set[int]:
-    """Return who holds the socket that a client reaches which tries the addresses in their order."""
+    """Return the pids that hold the socket which a client reaches that tries the addresses in their order."""
     listening = [each for each in _tcp_sockets() if each.listens and each.port == port]
     for address in where:
         # The kernel prefers the socket bound to the very address to one bound to all.

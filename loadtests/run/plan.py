@@ -44,13 +44,13 @@ class PlannedCell:
 
     @property
     def variant(self) -> str:
-        """What the server was told beside the run's settings, in words; empty for nothing."""
-        told = (
+        """The server's settings beside the run's, in words; empty for none."""
+        settings = (
             f"fanout={self.fanout}" if self.fanout else "",
             f"coalesce={self.coalesce_ms:g}ms" if self.coalesce_ms else "",
             "deflate" if self.deflate else "",
         )
-        return ",".join(filter(None, told))
+        return ",".join(filter(None, settings))
 
     stamps: bool = False  # its server writes down when each event took which step
 
@@ -133,6 +133,6 @@ def _on_the_way_s(link: Link | None) -> float:
 
 
 def _cell_seed(seed: int, block: int, load: str) -> int:
-    """Return a seed that all transports of one block and load share: they hear the same arrivals."""
+    """Return a seed that all transports of one block and load share: they get the same arrivals."""
     digest = hashlib.blake2b(f"{seed}/{block}/{load}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big")

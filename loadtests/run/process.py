@@ -102,8 +102,8 @@ def end_with_us(before: Callable[[], object] | None = None) -> Callable[[], None
 
 @cache
 def leash() -> int:
-    """Return the reading end of a pipe that nobody writes to and that closes with this process."""
-    reading, _ = os.pipe()  # the writing end is inherited by nobody, and stays open
+    """Return the reading end of a pipe that is never written to and closes with this process."""
+    reading, _ = os.pipe()  # the writing end is not inherited, and stays open
     return reading
 
 

@@ -21,7 +21,7 @@ _SECOND_NS = 1_000_000_000
 _TICK_S = 0.25
 TICKS_PER_SCRAPE = 4
 """Only CPU clocks are read at each tick. /metrics costs the server about a millisecond, and each file of /proc a tenth
-of one in the kernel, which many kernels let nobody interrupt, a message's reader neither: once a second is enough."""
+of one in the kernel, which many kernels do not preempt, not even for a message's reader: once a second is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Sampler(AbstractContextManager["Sampler"]):
 
 
 def _stand_back() -> None:
-    """Let this thread run only where nobody else wants to.
+    """Let this thread run only on a core that no other thread wants.
 
     It wakes four times a second on whatever core is free, also the generator's; as an equal it would keep a message's
     reader waiting for its whole time slice, some milliseconds.
@@ -150,7 +150,7 @@ def _phase(t_ns: int, result: GeneratorResult) -> int:
 
 
 def _lag_ms(from_ns: int, to_ns: int, seconds: Sequence[GeneratorSecond]) -> float:
-    """Return the worst lag the generator told within the second; NaN if it told none."""
+    """Return the worst lag that the generator reported within the second; NaN if it reported none."""
     return max((second.lag_ms for second in seconds if from_ns < second.t_ns <= to_ns), default=float("nan"))
 
 
@@ -174,7 +174,7 @@ def foreign_cpu_percent(readings: Sequence[Reading], from_ns: int, to_ns: int) -
 
 def _between(readings: Sequence[Reading], from_ns: int, to_ns: int, cumulative: Sequence[float]) -> float | None:
     times = [reading.t_ns for reading in readings]
-    # A reading is up to a second from the next: as much may lie outside.
+    # A reading is up to a second from the next: as much may be uncovered.
     if len(times) < 2 or to_ns <= from_ns or times[0] > from_ns or times[-1] < to_ns - _SECOND_NS:
         return None
     at_from, at_to = np.interp([from_ns, to_ns], times, cumulative)

@@ -65,11 +65,11 @@ class ServerSettings:
 
     def of_cell(self, planned: PlannedCell) -> ServerSettings:
         """Return these settings with what a cell asks for; what it leaves open stays the server's own choice."""
-        told = {
+        asked = {
             "RTLAB_FANOUT": planned.fanout,
             "RTLAB_COALESCE_MS": f"{planned.coalesce_ms:g}" if planned.coalesce_ms else "",
         }
-        variables = {**self.variables, **{name: value for name, value in told.items() if value}}
+        variables = {**self.variables, **{name: value for name, value in asked.items() if value}}
         return replace(self, variables=variables, deflate=self.deflate or planned.deflate)
 
     def stamping(self, folder: Path) -> ServerSettings:
@@ -82,7 +82,7 @@ class ServerSettings:
 
 
 def free_port(host: str = HOST) -> int:
-    """Return a TCP port that nobody listens on right now."""
+    """Return a TCP port that is free right now."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -121,12 +121,12 @@ class Server(AbstractContextManager["Server"]):
 
     @property
     def near_url(self) -> str:
-        """The server's base URL for whoever stands beside it."""
+        """The server's base URL for clients beside it, not over the link."""
         return f"{self._scheme}://{self._route.near}:{self.port}"
 
     @property
     def url(self) -> str:
-        """The server's base URL for those who are to be measured: over the link, where there is one."""
+        """The server's base URL for the clients that are measured: over the link, where there is one."""
         host, port = self._route.far or (self._route.near, self.port)
         return f"{self._scheme}://{host}:{port}"
 

@@ -1,7 +1,7 @@
 """Whether a cell can be believed: every rule and every threshold of the lab, in one place.
 
-Pure. `docs/methodology.md` explains them to readers from outside. A cell is invalid when its figures may be wrong,
-doubtful when the circumstances may have moved them, valid otherwise.
+Pure. `docs/methodology.md` explains them. A cell is invalid when its figures may be wrong,
+doubtful when the environment may have moved them, valid otherwise.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
     # What was never answered is missing too; it has a bound of its own below.
     lost = counts.lost - counts.lost_unanswered
     if lost:
-        # A gap that the client was told of, or a connection that was cut, explains what is missing.
+        # A gap that the server announced, or a connection that was cut, explains what is missing.
         explained = counts.told_gaps or counts.reconnects
         yield (
             Validity.DOUBTFUL if explained else Validity.INVALID,

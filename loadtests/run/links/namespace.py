@@ -4,7 +4,7 @@ Nothing is left to clean up after a crash: the holder, the shuttle and the serve
 lab dies, the namespace goes with its last process, and its devices with the namespace. A device that outlived its lab
 all the same (a server's own child that lives on) carries the lab's pid as its alias and is removed by `sweep`.
 
-Each namespace has two ways to it: the near one (veth, without delay) for whoever stands beside the server, and the far
+Each namespace has two ways to it: the near one (veth, without delay) for clients beside the server, and the far
 one, which a mechanism makes. Addresses are of 198.18.0.0/15, which RFC 2544 sets aside for measuring.
 """
 

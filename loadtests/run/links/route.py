@@ -31,7 +31,7 @@ class Route:
     mechanism: str = ""  # one of MECHANISMS; empty: the loopback, no link
     bind: str = LOOPBACK_HOST  # what the server listens on
     prefix: tuple[str, ...] = ()  # before the server's command line
-    near: str = LOOPBACK_HOST  # the server's host for whoever stands beside it: the lab, the publishers
+    near: str = LOOPBACK_HOST  # the server's host for clients beside it: the lab, the publishers
     far: tuple[str, int] | None = None  # host and port over the link; None: as near
     probe: tuple[str, int] | None = None  # what answers a probe over the link: port 0 for ICMP, else a TCP echo
     pids: tuple[int, ...] = ()  # of what carries the packets

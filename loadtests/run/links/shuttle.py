@@ -1,4 +1,4 @@
-"""The shuttle: carries IP packets between two TUN devices in two namespaces, late, with gaps or slowly, as told.
+"""The shuttle: carries IP packets between two TUN devices in two namespaces, as late and lossy as the link.
 
     python -m loadtests.run.links.shuttle LINK HOLDER_PID DEVICE SEED
 
