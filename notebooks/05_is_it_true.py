@@ -18,6 +18,7 @@
 
 # %%
 import os
+from operator import attrgetter
 from pathlib import Path
 
 from IPython.display import Image, Markdown
@@ -57,7 +58,7 @@ Markdown(calibration.verdict(found.run.calibration) if found.run.calibration els
 # report would show a slow server. The lab must refuse the cell.
 
 # %%
-weak = calibration.latest(told, lambda each: each.weakened)
+weak = calibration.latest(told, attrgetter("weakened"))
 Markdown(
     f"Held back by {weak.means}: the cell is **{weak.validity}** ({'; '.join(weak.reasons)})."
 ) if weak else missing
@@ -69,7 +70,7 @@ Markdown(
 # one of twenty differs by chance. Hollow marks: called different. The last line compares two transports.
 
 # %%
-same = calibration.latest(told, lambda each: each.self_test)
+same = calibration.latest(told, attrgetter("self_test"))
 Markdown("\n\n".join(list(calibration.repeated(same))[len(same.repeats) :])) if same else missing
 
 # %%
@@ -86,7 +87,7 @@ tables.comparisons((*same.repeats, *same.between)).round(3) if same else missing
 # tells of the stall, and the percentiles forget it.
 
 # %%
-omitted = calibration.latest(told, lambda each: each.omission)
+omitted = calibration.latest(told, attrgetter("omission"))
 Image(png(coordinated_omission, omitted), alt=calibration.omitted(omitted)) if omitted else missing
 
 # %%

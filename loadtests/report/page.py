@@ -56,7 +56,7 @@ class Chart:
     drawings: tuple[tuple[str, Markup], ...]  # layout name, <svg>
 
 
-_CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callable[[Study], str], str], ...] = (
+CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callable[[Study], str], str], ...] = (
     (
         "latency",
         "Delivery latency",
@@ -113,7 +113,7 @@ _CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callabl
 def write(run_dir: Path, worked_out: Study | None = None) -> Path:
     """Write `report.html` and `charts/*.svg` into the run folder and return the report's path. Raises `RunError`.
 
-    The run is worked out here unless `worked_out` is at hand.
+    The run is worked out here unless `worked_out` is at hand. `CHARTS` says what is drawn.
     """
     worked_out = worked_out or study(run_dir)
     charts = _draw(worked_out)
@@ -205,17 +205,17 @@ def _heading(row: guide_table.Row) -> str:
 def _draw(worked_out: Study) -> tuple[Chart, ...]:
     charts = []
     with house_style():
-        for slug, heading, draw, say, reading in _CHARTS:
+        for slug, heading, draw, say, reading in CHARTS:
             sentence = say(worked_out)
             if not sentence:  # the run was not made for this chart
                 continue
-            drawings = []
-            for layout in LAYOUTS:
-                figure = draw(worked_out, layout)
-                if figure is not None:
-                    element = drawing.svg(figure, f"{slug}-{layout.name}", f"{heading}. {sentence}")
-                    drawings.append((layout.name, Markup(element)))  # noqa: S704  # matplotlib escaped the texts
-            charts.append(Chart(slug, heading, sentence, reading, tuple(drawings)))
+            label = f"{heading}. {sentence}"
+            drawings = tuple(
+                (layout.name, Markup(drawing.svg(figure, f"{slug}-{layout.name}", label)))  # noqa: S704  # escaped there
+                for layout in LAYOUTS
+                if (figure := draw(worked_out, layout))
+            )
+            charts.append(Chart(slug, heading, sentence, reading, drawings))
     return tuple(charts)
 
 

@@ -14,6 +14,7 @@ from loadtests.records.schema import STAMPS
 from loadtests.records.store import load
 from loadtests.report import budget, page, sentences
 from loadtests.report.study import study
+from tests.loadtests.report.pages import draw_only
 from tests.loadtests.report.synthetic import Plan, make_run
 
 PLAN = Plan(loads=(("20x10", 20, 10.0),), fan_out=(), blocks=3, measured_s=4.0)
@@ -70,16 +71,18 @@ def test_a_stamp_behind_the_kernel_s_gives_way_to_it(tmp_path: Path) -> None:
         assert part.step_ms["its turn"] == 0
 
 
-def test_a_run_without_stamps_has_no_budget_and_no_section(tmp_path: Path) -> None:
+def test_a_run_without_stamps_has_no_budget_and_no_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path, PLAN)
+    draw_only(monkeypatch, "budget")
     found = study(tmp_path)
     assert found.budgets == ()
     assert sentences.budgets(found) == ""
-    assert "Where the time goes" not in page.write(tmp_path).read_text(encoding="utf-8")
+    assert "Where the time goes" not in page.write(tmp_path, found).read_text(encoding="utf-8")
 
 
-def test_the_report_draws_and_words_the_budget(tmp_path: Path) -> None:
+def test_the_report_draws_and_words_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path, PLAN)
+    draw_only(monkeypatch, "budget")
     _stamp(tmp_path, "websocket")
     text = page.write(tmp_path).read_text(encoding="utf-8")
     assert "Where the time goes" in text

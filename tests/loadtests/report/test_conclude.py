@@ -13,11 +13,17 @@ from loadtests.records.schema import Validity, Verdict
 from loadtests.report.conclude import FAILED, OK, SOME_INVALID, THRESHOLD_BROKEN, conclude
 from loadtests.report.thresholds import parse
 from tests.loadtests.report import synthetic
+from tests.loadtests.report.pages import draw_only
 
 PLAN = synthetic.Plan(
     truths={"websocket": synthetic.TRUTHS["websocket"]}, loads=(("50x10", 50, 10.0),), fan_out=(), blocks=1
 )
 KEPT, BROKEN = parse("websocket.p50>20s"), parse("websocket.p50<20s")
+
+
+@pytest.fixture(autouse=True)
+def _without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_only(monkeypatch)
 
 
 def test_thresholds_decide_the_exit_code_and_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

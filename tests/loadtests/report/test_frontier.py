@@ -10,17 +10,8 @@ from loadtests.report import frontier
 from loadtests.report.charts.drawing import LAYOUTS, Layout, house_style
 from loadtests.report.charts.frontier import cheapest_in_time
 from loadtests.report.frontier import Candidate
-from loadtests.report.study import Study, study
-from tests.loadtests.report.sweep import RATES_PER_S, RTTS_MS, make_sweep
-
-CPU_US = {"websocket": 30.0, "longpoll": 50.0, "shortpoll": 15.0}
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    folder = tmp_path_factory.mktemp("sweep")
-    make_sweep(folder, CPU_US)
-    return study(folder)
+from loadtests.report.study import Study
+from tests.loadtests.report.sweep import RATES_PER_S, RTTS_MS
 
 
 def winners(study: Study, budget_ms: float) -> dict[tuple[float, float], str]:

@@ -9,21 +9,22 @@ import pytest
 
 from loadtests.records.schema import LinkCheck
 from loadtests.report import frontier, tables
-from loadtests.report.study import Study, study
-from tests.loadtests.report.sweep import RATES_PER_S, RTTS_MS, make_sweep
+from loadtests.report.study import Study
+from tests.loadtests.report.sweep import RATES_PER_S, RTTS_MS
 
 CHECK = LinkCheck("relay", 20.0, 0.0, 0.0, 150, 149, 20.0, 20.2, 21.0)
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    folder = tmp_path_factory.mktemp("sweep")
-    make_sweep(folder, {"websocket": 30.0, "shortpoll": 15.0})
-    found = study(folder)
+def swept(swept: Study) -> Study:
+    """The sweep without long polls, and with one of its links probed."""
     cells = tuple(
-        msgspec.structs.replace(cell, link_check=CHECK) if cell.link == "rtt=20ms" else cell for cell in found.run.cells
+        msgspec.structs.replace(cell, link_check=CHECK) if cell.link == "rtt=20ms" else cell
+        for cell in swept.run.cells
+        if cell.transport != "longpoll"
     )
-    return replace(found, run=msgspec.structs.replace(found.run, cells=cells))
+    results = tuple(result for result in swept.results if result.condition.transport != "longpoll")
+    return replace(swept, results=results, run=msgspec.structs.replace(swept.run, cells=cells))
 
 
 def test_a_link_has_a_row_over_all_its_cells(swept: Study) -> None:
