@@ -87,8 +87,8 @@ class Authenticator:
     def _payload(self, token: str) -> bytes:
         """What is signed with our key. Raises PyJWTError or ValueError.
 
-        Of a token in the form that we and most others write, one hash tells; all others are for PyJWT to judge, which
-        looks at each character: a crowd that comes back at once shows as many tokens as it has users.
+        Of a token in the form that we and most others write, one hash decides; all others are for PyJWT to judge, which
+        looks at each character: many clients that come back at once show as many tokens as it has users.
         """
         signed, _, signature = token.encode().rpartition(b".")
         header, _, payload = signed.partition(b".")

@@ -1,4 +1,4 @@
-"""One room as this instance follows it: who listens here, and how far they have been told."""
+"""One room as this instance follows it: who listens here, and which events they have been sent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from core.stream import merge
 from core.subscription import Framing, Start, Subscription
 
 # What is kept here for pollers that come back. Both within the bounds of the history, so that a position which must be
-# refused is never honoured from here. Wide enough for a crowd that a stall has thrown behind: if everyone in it had to
-# ask the history, the next ones would come later still, and the room would never recover.
+# refused is never honoured from here. Wide enough for many pollers that a stall has thrown behind: if each of them had
+# to ask the history, the next ones would come later still, and the room would never recover.
 _RECENT_EVENTS: Final = 256
 _RECENT_S: Final = 30.0
 _TRIES: Final = 3  # of a read that the room has run away from meanwhile
@@ -98,9 +98,9 @@ class Channel:
         # channel that nobody joins or listens to is closed.
         live = self._joining[subscription] = []
         try:
-            if self._is_behind(since):  # the client was told more on another instance than has reached this one
+            if self._is_behind(since):  # the client got more on another instance than has reached this one
                 await self.repair()
-            if recent := self.missed(since):  # most who come back were told everything up to a moment ago
+            if recent := self.missed(since):  # most who come back know everything up to a moment ago
                 subscription.replay(recent)
                 self._register(subscription, Start(since, recovered=True))
                 return
@@ -164,7 +164,7 @@ class Channel:
             self._fan_out(event)
 
     async def repair(self) -> None:
-        """Catch up with the room's history. When that is no longer possible: tell everybody to go on from where what is
+        """Catch up with the room's history. When that is no longer possible: send everybody to where what is
         left of it begins, and hand that on. Raises Unavailable.
         """
         asked = self.head
@@ -243,5 +243,5 @@ class Channel:
 
 
 def _live_reason(reason: ResyncReason) -> ResyncReason:
-    # A store that went back behind what was already told has lost its history: to a live client that is a new life.
+    # A store that went back behind what was already sent has lost its history: to a live client that is a new life.
     return "epoch_changed" if reason == "position_ahead" else reason

@@ -15,7 +15,7 @@ _LINGER_S: Final = 2.0  # a room is followed this long after the last listener: 
 
 
 class Channels:
-    """Opens and closes channels. `repair_soon` is told the room whose channel has seen a hole."""
+    """Opens and closes channels. `repair_soon` gets the room whose channel has seen a hole."""
 
     __slots__ = ("_backplane", "_clock", "_followed", "_repair_soon", "_settings", "_timed")
 

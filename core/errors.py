@@ -14,7 +14,7 @@ NOT_ENTERED: Final = (
 
 
 class RoomError(Exception):
-    """A refusal that a client is told of.
+    """A refusal, sent to the client.
 
     `message` is fit for the client's eyes: what was wrong and what is allowed, never an internal detail.
     `ref` is the client's own reference of the refused command; `retry_after_ms` a hint when it may work again.

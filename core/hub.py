@@ -220,9 +220,9 @@ class Hub:
         if event.kind == "user_left":
             self.leases.forget_room(room)
 
-    def doubt(self, room: RoomId | None) -> None:
-        """See `Listener.doubt`."""
-        self.leases.doubt()
+    def may_have_missed(self, room: RoomId | None) -> None:
+        """See `Listener.may_have_missed`."""
+        self.leases.invalidate()
         for followed in self._channels if room is None else [room]:
             self._repairs.soon(followed)
 

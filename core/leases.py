@@ -62,7 +62,7 @@ class Leases:
     def held_for_s(self, lease: Lease) -> float:
         """How long from now a poller may come back without asking about its lease; 0.0: it must be asked about now.
 
-        One that is due is renewed beside, with the next tick. What is told holds until `generation` changes.
+        One that is due is renewed beside, with the next tick. The answer holds until `generation` changes.
         """
         age_s = self._age_s(lease)
         if age_s < self._fresh_s:
@@ -87,7 +87,7 @@ class Leases:
         self.generation += 1
         self._polling.pop(room, None)
 
-    def doubt(self) -> None:
+    def invalidate(self) -> None:
         """The backplane may have lost some: ask about each, and renew all with the next tick."""
         self.generation += 1
         self._polling.clear()

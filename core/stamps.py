@@ -15,7 +15,7 @@ ABSENT: Final = -1
 """Stands where a step was not taken here: another instance took it, or there was nobody to write to."""
 
 COLUMNS: Final = ("room", "offset", "accepted_ns", "appended_ns", "heard_ns", "writing_ns", "written_ns")
-"""Of the file: the hub had the valid message; its offset was assigned; this instance's hub was told of it; the first
+"""Of the file: the hub had the valid message; its offset was assigned; this instance's hub received it; the first
 and the last write to the sockets of those who waited for it."""
 
 _MAX_EVENTS: Final = 200_000  # about 60 MB; what comes later is not kept
@@ -34,11 +34,11 @@ class Stamps:
         row = self._row(room, position)
         if row is not None and row.accepted_ns == ABSENT:
             row.accepted_ns = accepted_ns
-            # With the rooms in this process the hub is told within the step that appends.
+            # With the rooms in this process the hub receives it within the step that appends.
             row.appended_ns = appended_ns if row.heard_ns == ABSENT else min(appended_ns, row.heard_ns)
 
     def heard(self, room: RoomId, position: Position, now_ns: int) -> None:
-        """Note that the hub was told of an event; the first time counts."""
+        """Note that the hub received an event; the first time counts."""
         row = self._row(room, position)
         if row is not None and row.heard_ns == ABSENT:
             row.heard_ns = now_ns

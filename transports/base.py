@@ -30,24 +30,11 @@ Respond = Callable[[bytes, Position, bool], Response]
 """Makes a poll's answer: bodies joined by commas, the position after the last, and whether history was continued."""
 
 
-class FastStreams(Protocol):
-    """Endless responses of one format."""
+RespondStream = Callable[[Request, Principal, RoomId, Position | None], Awaitable[Response | None]]
+"""Attaches a subscriber and answers its GET; None where the connection can't be had, and nothing was done."""
 
-    async def respond(
-        self, request: Request, principal: Principal, room: RoomId, since: Position | None
-    ) -> Response | None:
-        """Attach a subscriber and answer; None where the connection can't be had, and nothing was done."""
-        ...
-
-
-class FastPolls(Protocol):
-    """Polls of one app that wait without a task."""
-
-    async def answer(
-        self, request: Request, principal: Principal, room: RoomId, since: Position | None, wait_s: float
-    ) -> Response | None:
-        """Hold a poll, and answer it in time; None where the connection can't be had, and nothing was done."""
-        ...
+AnswerPoll = Callable[[Request, Principal, RoomId, Position | None, float], Awaitable[Response | None]]
+"""Holds a poll for so many seconds at most, and answers it; None where the connection can't be had."""
 
 
 class FastPath(Protocol):
@@ -67,11 +54,11 @@ class FastPath(Protocol):
         """Whether it can serve the connection of an HTTP request."""
         ...
 
-    def streams(self, wire_format: StreamFormat) -> FastStreams:
+    def streams(self, wire_format: StreamFormat) -> RespondStream:
         """What answers with endless responses of this format."""
         ...
 
-    def polls(self, transport: str, respond: Respond) -> FastPolls:
+    def polls(self, transport: str, respond: Respond) -> AnswerPoll:
         """What holds polls, and answers them."""
         ...
 

@@ -24,12 +24,12 @@ from transports.uvicorn_edges.bounds import cut_off_later
 def stream_routes(hub: Hub, wire_format: StreamFormat, fast: FastPath | None) -> list[BaseRoute]:
     """Serve a room's events as an endless response of this format."""
     guard = RequestGuard(hub)
-    streams = None if fast is None else fast.streams(wire_format)
+    direct = None if fast is None else fast.streams(wire_format)
 
     async def stream(request: Request) -> Response:
         principal, room = guard.enter(request)
         since = wire_format.since(request)
-        response = None if streams is None else await streams.respond(request, principal, room, since)
+        response = None if direct is None else await direct(request, principal, room, since)
         if response is not None:
             return response
         subscription = await hub.attach(principal, room, wire_format.transport, wire_format.frame, since=since)

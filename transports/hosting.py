@@ -101,7 +101,7 @@ class PunctualServer(Server):
         self._listening = listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the app, then listen; a failed start is not told of."""
+        """Start the app, then listen; a failed start is not announced."""
         for listener in sockets or ():
             limit_unacknowledged(listener, self._heartbeat_s)
         await super().startup(sockets)
@@ -112,7 +112,7 @@ class PunctualServer(Server):
 def several(listener: socket.socket) -> list[socket.socket]:
     """The listening socket many times over, for a loop that accepts one connection per turn and socket, as libuv does.
 
-    A turn that writes to thousands of sockets is long, and a crowd would else wait for one such turn each.
+    A turn that writes to thousands of sockets is long, and connections would else wait for one such turn each.
     """
     return [listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))]
 

@@ -42,20 +42,19 @@ class LongPollTransport:
     def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The poll, and the upstream half."""
         guard = RequestGuard(hub)
-        polls = None if fast is None else fast.polls(self.name, LongPollAnswer)
+        direct = None if fast is None else fast.polls(self.name, LongPollAnswer)
 
         async def answer(request: Request) -> Response:
             principal, room = guard.enter(request)
             given_s, since = _wait_s(request), since_query(request)
             wait_s = given_s if self.holds else 0.0
-            if polls is not None and wait_s:
-                held = await polls.answer(request, principal, room, since, wait_s)
-                if held is not None:
-                    return held
+            held = await direct(request, principal, room, since, wait_s) if direct is not None and wait_s else None
+            if held is not None:
+                return held
             subscription = await hub.attach(principal, room, self.name, frame, since=since, poller=True)
             try:
-                told = since is None or subscription.start.resync is not None
-                frames = [] if told else await _frames(subscription, request, wait_s)
+                answered = since is None or subscription.start.resync is not None
+                frames = [] if answered else await _frames(subscription, request, wait_s)
                 return _answer(subscription.start, frames)
             finally:
                 await hub.detach(subscription)
@@ -64,7 +63,7 @@ class LongPollTransport:
 
 
 async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[_Frame]:
-    """What there is to tell, within `wait_s`; nothing when that ran out or the client is gone."""
+    """What has come, within `wait_s`; nothing when that ran out or the client is gone."""
     if frames := subscription.take_now():
         return frames
     taking = asyncio.ensure_future(subscription.take())
@@ -95,8 +94,8 @@ class LongPollAnswer(Response):
     """JSON that nobody stores. Its fields are not composed anew for each."""
 
     def __init__(self, bodies: bytes, position: Position, recovered: bool) -> None:
-        told = b"true" if recovered else b"false"
-        super().__init__(b'{"events":[%b],"position":"%b","recovered":%b}' % (bodies, str(position).encode(), told))
+        resumed = b"true" if recovered else b"false"
+        super().__init__(b'{"events":[%b],"position":"%b","recovered":%b}' % (bodies, str(position).encode(), resumed))
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """All but the length are the same for all."""

@@ -4,8 +4,9 @@ Guarantees every backplane gives, and `tests/contracts` checks:
 
 1. `publish`, `hold`, `release` and `expire` append their event and announce it as one atomic step that assigns the
    offset; an event that was answered by an error is never stored later.
-2. After `subscribe` returned a head, each later event of the room is delivered to the listener, or `doubt` is called.
-   Deliveries may repeat or leave holes; the hub drops what it has seen and fills holes from `history`.
+2. After `subscribe` returned a head, each later event of the room is delivered to the listener, or
+   `may_have_missed` is called. Deliveries may repeat or leave holes; the hub drops what it has seen and fills holes
+   from `history`.
 3. `history` continues a position without a hole, or says why not.
 4. A room with no member whose history has aged out is freed; its next life has another epoch.
 """
@@ -39,7 +40,7 @@ class Listener(Protocol):
         """An event of a room that this instance subscribed to."""
         ...
 
-    def doubt(self, room: RoomId | None) -> None:
+    def may_have_missed(self, room: RoomId | None) -> None:
         """Deliveries of a room (None: of any) may have been missed; compare with `history`."""
         ...
 

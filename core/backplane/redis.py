@@ -266,7 +266,7 @@ class RedisBackplane:
 
     def _doubt(self) -> None:
         if self._listener is not None:
-            self._listener.doubt(None)
+            self._listener.may_have_missed(None)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -43,7 +43,7 @@ class Store:
         for link in self.links:
             link.dismissed(room, token_key)
 
-    def doubt(self, room: RoomId | None) -> None:
+    def may_have_missed(self, room: RoomId | None) -> None:
         raise AssertionError("the memory backplane never doubts")
 
 
@@ -103,7 +103,7 @@ class Link:
     def reconnected(self) -> None:
         """Say that something may have been missed, as every backplane must after it may have been."""
         if self._listener is not None:
-            self._listener.doubt(None)
+            self._listener.may_have_missed(None)
 
     @asynccontextmanager
     async def running(self, listener: Listener) -> AsyncIterator[None]:

@@ -28,7 +28,7 @@ async def test_stream_is_told_where_the_new_life_begins_and_all_of_it() -> None:
     async with instances(2) as (one, two):
         alice = await two.join()
         await begin_again(one, two)
-        two.hub.doubt(None)
+        two.hub.may_have_missed(None)
         await settled()
         heard = waiting(alice)
         assert gist(heard) == ["user_joined alice", "resync", "a", "b", "c"]
@@ -40,7 +40,7 @@ async def test_what_the_new_life_has_dropped_is_left_out_by_the_resync() -> None
     async with instances(2, Settings(rate_per_s=0.0, history_events=2)) as (one, two):
         alice = await two.join()
         await begin_again(one, two)
-        two.hub.doubt(None)
+        two.hub.may_have_missed(None)
         await settled()
         heard = waiting(alice)
         assert gist(heard) == ["user_joined alice", "resync", "b", "c"]
@@ -52,7 +52,7 @@ async def test_room_that_forgets_while_it_is_read_is_followed_from_its_head() ->
         alice = await two.join()
         waiting(alice)
         await begin_again(one, two)
-        two.hub.doubt(None)
+        two.hub.may_have_missed(None)
         for content in "defghijk":  # each drops the one before, faster than the answer to a read arrives
             await one.say(content)
             await asyncio.sleep(0)
@@ -70,7 +70,7 @@ async def test_who_comes_with_a_position_that_cannot_be_honoured_begins_at_the_h
         bystander = await two.join("bob")
         left_at = await one.say("last of its life")
         await begin_again(one, two)
-        two.hub.doubt(None)
+        two.hub.may_have_missed(None)
         await settled()
         stream = await two.join(since=left_at)
         foreign = await two.join("carol", since=Position("foreign00", 1), poller=True)

@@ -110,14 +110,14 @@ async def test_doubt_is_settled_by_a_look_into_history() -> None:
         two.link.held = True
         await one.say("1")
         two.link.in_flight.clear()
-        two.hub.doubt(ROOM)
+        two.hub.may_have_missed(ROOM)
         await settled()
         assert gist(waiting(alice)) == ["user_joined alice", "1"]
 
 
 async def test_doubt_of_a_room_that_nobody_follows_is_harmless() -> None:
     async with instance() as one:
-        one.hub.doubt(ROOM)
+        one.hub.may_have_missed(ROOM)
         one.hub.deliver(ROOM, Event(Position("epoch0009", 1), b"{}", "chat"))
         await settled()
         assert one.link.calls["history"] == 0
@@ -129,7 +129,7 @@ async def test_repair_waits_for_a_store_that_is_away() -> None:
         two.link.held = two.link.away = True
         await one.say("1")
         two.link.in_flight.clear()
-        two.hub.doubt(None)
+        two.hub.may_have_missed(None)
         await asyncio.sleep(5.0)
         assert gist(waiting(alice)) == ["user_joined alice"]
         assert 2 <= two.link.calls["history"] <= 6
@@ -143,7 +143,7 @@ async def test_instance_stops_while_the_store_is_away() -> None:
         async with instance() as one:
             alice = await one.join()
             one.link.away = True
-            one.hub.doubt(None)
+            one.hub.may_have_missed(None)
             await settled()
         assert alice.ended
 
@@ -172,7 +172,7 @@ async def test_store_that_went_back_is_a_new_life_to_live_streams() -> None:
         room = one.link.store.rooms._rooms[ROOM]
         room.stream._events.clear()
         room.stream._head = 0
-        one.hub.doubt(ROOM)
+        one.hub.may_have_missed(ROOM)
         await settled()
         assert waiting(alice) == [{"type": "resync", "reason": "epoch_changed", "position": "epoch0001:0"}]
 
@@ -220,7 +220,7 @@ async def test_event_of_a_new_life_that_comes_during_a_repair_is_not_lost() -> N
         await one.say("dropped")
         two.link.in_flight.clear()
         two.link.answering = asyncio.Event()
-        two.hub.doubt(ROOM)
+        two.hub.may_have_missed(ROOM)
         await settled()
         one.link.store.lose()
         two.link.held = False

@@ -1,4 +1,4 @@
-"""A connection that its endpoint hands over: who holds it is told what happens to it, and may write to its socket."""
+"""A connection that its endpoint hands over: its holder gets what happens to it, and may write to its socket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Holds = TypeVar("Holds", bound=Holder)
 
 
 class HandedOver(asyncio.Protocol, Generic[Holds]):
-    """A connection that may have a holder, who is told what happens to it. Stands before uvicorn's class."""
+    """A connection that may have a holder, which gets what happens to it. Stands before uvicorn's class."""
 
     holder: Holds | None = None
     loop: asyncio.AbstractEventLoop
@@ -52,7 +52,7 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
     def write_through(self) -> int | None:
         """The descriptor of the socket, if that may be written to itself, without TLS before it; the transport's
         `write` goes through every connection twice. From now on the holder is paused while a byte waits in the
-        transport's buffer, and it is told that the connection is lost before the descriptor can be another one's.
+        transport's buffer, and it learns that the connection is lost before the descriptor can be another one's.
         """
         if self.transport.is_closing() or os.name != "posix":  # elsewhere a socket's number is no file's
             return None
@@ -65,20 +65,20 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
         return descriptor
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the holder, whatever happens: after this the transport closes the socket."""
+        """Pass it on to the holder, whatever happens: after this the transport closes the socket."""
         try:
             super().connection_lost(exc)
         finally:
             self._tell_lost()
 
     def pause_writing(self) -> None:
-        """Tell the holder."""
+        """Pass it on to the holder."""
         super().pause_writing()
         if self.holder is not None:
             self.holder.pause()
 
     def resume_writing(self) -> None:
-        """Tell the holder."""
+        """Pass it on to the holder."""
         super().resume_writing()
         if self.holder is not None:
             self.holder.resume()

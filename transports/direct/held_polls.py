@@ -14,7 +14,7 @@ from transports.direct.returns import Returns
 from transports.direct.subscription import PollSubscription
 
 _TICK_S: Final = 0.1
-_PATIENCE_S: Final = 1.0  # of a server that drains, for those who have been answered to come back and be told
+_PATIENCE_S: Final = 1.0  # of a server that drains, for pollers that were answered to come back and get the reason
 
 
 class Held(Protocol):
@@ -36,7 +36,7 @@ class Held(Protocol):
         ...
 
     def leave_if_idle(self, at_once: bool) -> None:
-        """The server drains: close, unless the client waits, or comes back soon and is told."""
+        """The server drains: close, unless the client waits, or comes back soon and gets the reason."""
         ...
 
 

@@ -46,7 +46,7 @@ class DirectStreams:
     async def respond(
         self, request: Request, principal: Principal, room: RoomId, since: Position | None
     ) -> Response | None:
-        """See `transports.base.FastStreams`. Raises RoomError."""
+        """See `transports.base.RespondStream`. Raises RoomError."""
         protocol = http_behind(request.scope)
         if protocol is None:
             return None

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from core.hub import Hub
-from transports.base import Protocols, Publish, Respond
+from transports.base import AnswerPoll, Protocols, Publish, Respond, RespondStream
 from transports.conversation import Conversation
 from transports.direct.http_stream import DirectStreams
 from transports.direct.joining import Joining
@@ -34,13 +34,13 @@ class DirectPath:
         """Whether the connection of an HTTP request can be written to."""
         return http_behind(scope) is not None
 
-    def streams(self, wire_format: StreamFormat) -> DirectStreams:
+    def streams(self, wire_format: StreamFormat) -> RespondStream:
         """What answers with endless responses of this format."""
-        return DirectStreams(self._hub, self._joining, wire_format)
+        return DirectStreams(self._hub, self._joining, wire_format).respond
 
-    def polls(self, transport: str, respond: Respond) -> Polls:
+    def polls(self, transport: str, respond: Respond) -> AnswerPoll:
         """What holds polls, and answers them."""
-        return Polls(self._hub, self._joining, transport, respond)
+        return Polls(self._hub, self._joining, transport, respond).answer
 
     def take_websocket(self, scope: Scope, conversation: Conversation) -> bool:
         """Serve an accepted WebSocket from now on. Returns False where that can't be done."""

@@ -32,7 +32,7 @@ _SINCE: Final = re.compile(rb"GET [^ \r\n]*?(?P<before>[?&])since=(?P<value>[^& 
 
 
 class Polls:
-    """See `transports.base.FastPolls`."""
+    """The polls of one transport in an app."""
 
     def __init__(self, hub: Hub, joining: Joining, transport: str, respond: Respond) -> None:
         self._hub = hub
@@ -45,7 +45,7 @@ class Polls:
     async def answer(
         self, request: Request, principal: Principal, room: RoomId, since: Position | None, wait_s: float
     ) -> Response | None:
-        """Answer with what there is, or hold the poll; one that can't go on from its place is answered here."""
+        """See `transports.base.AnswerPoll`. One that cannot go on from its place is answered at once."""
         protocol = without_cors(self._hub, request)
         if protocol is None:
             return None
@@ -237,7 +237,7 @@ class DirectPoll(StandIn):
             self._protocol.transport.close()
 
     def leave_if_idle(self, at_once: bool) -> None:
-        """The server drains: close, unless the client waits, or comes back soon and is told."""
+        """The server drains: close, unless the client waits, or comes back soon and gets the reason."""
         if not self.waits and (at_once or self._first):
             self._protocol.transport.close()
 

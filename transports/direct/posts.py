@@ -100,4 +100,4 @@ class DirectPosts(StandIn):
         """As before."""
 
     def lost(self) -> None:
-        """What was accepted is told to the others; the answer is for nobody."""
+        """What was accepted is delivered; the answer is for nobody."""

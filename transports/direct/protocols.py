@@ -169,7 +169,7 @@ class DirectHttpProtocol(HandedOver[Holder], LabHttpProtocol):
 
 
 class StandIn(asyncio.Protocol):
-    """Takes what comes on a connection in the place of its protocol, who is told all else."""
+    """Takes what comes on a connection in the place of its protocol, which gets all else."""
 
     __slots__ = ("_protocol",)
 
@@ -177,11 +177,11 @@ class StandIn(asyncio.Protocol):
         self._protocol = protocol
 
     def eof_received(self) -> bool:
-        """The client has said its last."""
+        """The client has ended its side."""
         return self._protocol.eof_received()
 
     def pause_writing(self) -> None:
-        """The buffer is full; the protocol tells its holder."""
+        """The buffer is full; the protocol passes it on to its holder."""
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:

@@ -45,15 +45,15 @@ class SendRing:
             raise OSError(errno.ENOSYS, "io_uring is there on Linux only")
         self._call = ctypes.CDLL(None, use_errno=True).syscall
         self._call.restype, self._call.argtypes = ctypes.c_long, [ctypes.c_long] * 7
-        told = array("I", bytes(120))
-        self._ring: int = self._call(_SETUP, entries, told.buffer_info()[0], 0, 0, 0, 0)
+        parameters = array("I", bytes(120))
+        self._ring: int = self._call(_SETUP, entries, parameters.buffer_info()[0], 0, 0, 0, 0)
         if self._ring < 0:
             raise OSError(ctypes.get_errno(), f"io_uring: {os.strerror(ctypes.get_errno())}")
         weakref.finalize(self, os.close, self._ring)
-        self._entries, self._completions, features = told[0], told[1], told[5]
+        self._entries, self._completions, features = parameters[0], parameters[1], parameters[5]
         if not features & _SINGLE_MMAP or not features & _CQE_SKIP:
             raise OSError(errno.ENOSYS, "io_uring is older than that of Linux 5.17")
-        tail_at, order_at, heard_at, completions_at = told[11], told[16], told[20], told[25]
+        tail_at, order_at, heard_at, completions_at = (parameters[place] for place in (11, 16, 20, 25))
         order_end = order_at + 4 * self._entries
         completions_end = completions_at + _COMPLETION_BYTES * self._completions
         rings = self._mapped(0, max(order_end, completions_end))

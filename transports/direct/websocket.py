@@ -132,7 +132,7 @@ class DirectWebSocket:
             self._inbox = None
 
     async def _greet(self, text: str | None) -> None:
-        """Attach who says a hello that can be honoured; others may try again, or are told why they have to go."""
+        """Attach who says a hello that can be honoured; others may try again, or get the reason and are closed."""
         try:
             greeting = self._conversation.greet(text)
             if isinstance(greeting, BadRequest):

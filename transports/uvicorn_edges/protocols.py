@@ -26,7 +26,7 @@ HEAD_S: Final = 10.0
 CONTROL_FRAMES_PER_S: Final = 100
 FRAGMENTS: Final = 1024
 _SLICE_BYTES: Final = 4096
-_LINGER_S: Final = 2.0
+_CLOSE_S: Final = 2.0
 _WATCH: Final = DescriptorWatch()
 FORGOTTEN: Final[Any] = MappingProxyType({})
 """Stands in for the scope of a request that nobody reads any more."""
@@ -64,7 +64,7 @@ class LabHttpProtocol(OrderlyHttpProtocol):
         self._fits = len(data) <= HEAD_BYTES and not self._in_head
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
-            # How much of this read is a pipelined request's head the parser does not tell; the next read counts.
+            # How much of this read is a pipelined request's head the parser does not say; the next read counts.
             self._head_bytes += 0 if self._head_ended else len(data)
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(431)
@@ -203,7 +203,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
-        """Send the close frame and linger: closing at once, with bytes unread, would be a reset that overtakes it."""
+        """Send the close frame and wait: closing at once, with bytes unread, would be a reset that overtakes it."""
         if self.close_sent:
             return
         assert self.conn.close_sent is not None
@@ -211,7 +211,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             {"type": "websocket.disconnect", "code": self.conn.close_sent.code, "reason": self.conn.close_sent.reason}
         )
         self.broken = True
-        self.close_soon(_LINGER_S)
+        self.close_soon(_CLOSE_S)
         if self.transport.can_write_eof():
             self.transport.write_eof()  # the peer need not wait for us to see its answer
 

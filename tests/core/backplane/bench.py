@@ -30,7 +30,7 @@ class Recorder:
         self.delivered.append((room, event))
         self._heard.set()
 
-    def doubt(self, room: RoomId | None) -> None:
+    def may_have_missed(self, room: RoomId | None) -> None:
         self.doubted.append(room)
         self._heard.set()
 

@@ -225,7 +225,7 @@ class HubMachine(RuleBasedStateMachine):
         return max(link.in_flight, key=lambda delivery: (delivery[1].position.epoch, delivery[1].position.offset))
 
     @rule(at=which)
-    def doubt(self, at: int) -> None:
+    def may_have_missed(self, at: int) -> None:
         self.unseen.discard(at)
 
         async def reconnect() -> None:

@@ -19,7 +19,7 @@ async def test_stream_is_told_where_the_new_life_begins_and_all_of_it(sink: str)
         socket = FakeSink(alice, room_for=2 if sink == "full" else 1_000_000)
         alice.connect(socket)
         await begin_again(one, two)
-        two.hub.doubt(None)
+        two.hub.may_have_missed(None)
         await settled()
         heard = decoded([line + b"\n" for line in socket.heard()])
         if sink == "full":  # it fills up in the middle of the jump
@@ -34,7 +34,7 @@ async def test_held_poll_is_answered_and_its_next_one_gets_all_of_the_new_life()
     async with instances(2) as (one, two):
         subscription, sink = await held(two)
         await begin_again(one, two)
-        two.hub.doubt(None)
+        two.hub.may_have_missed(None)
         await settled()
         assert told(sink) == ["resync", "answer"]
         assert resume_poll(two, subscription, Position("epoch0002", 0)) is None  # its lease went with the store
@@ -49,7 +49,7 @@ async def test_poller_on_its_way_back_is_a_live_subscriber() -> None:
         at = await one.say("last of its life")
         await settled()  # it is answered
         await begin_again(one, two)
-        two.hub.doubt(None)
+        two.hub.may_have_missed(None)
         await settled()
         assert resume_poll(two, subscription, at) is None
         again = await two.hub.attach(two.who(), ROOM, "poll", frame, since=at, poller=True)

@@ -264,6 +264,6 @@ async def test_a_token_and_lease_that_were_good_are_looked_at_again_in_the_lease
         if case == "somebody left":
             await one.hub.detach(bob)
         else:
-            one.hub.doubt(None)
+            one.hub.may_have_missed(None)
         at, _ = await one.hub.members(ROOM)
         assert resume(one, subscription, at) is None
