@@ -38,8 +38,11 @@ class Http2Client(Client):
         self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
         self._reads = 0
 
-    def connect(self) -> None:
-        """Say the preface, the settings, and how much may come at once."""
+    def ask(self) -> None:
+        """Begin the request that opens the conversation; none of a client that publishes."""
+
+    def opening(self) -> bytes:
+        """The preface, the settings, how much may come at once, and what the client asks for."""
         settings = {
             SettingCodes.ENABLE_PUSH: int(self.takes_pushes),
             SettingCodes.MAX_CONCURRENT_STREAMS: _STREAMS,
@@ -48,6 +51,8 @@ class Http2Client(Client):
         self._h2.local_settings = Settings(client=True, initial_values=settings)
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW_BYTES)
+        self.ask()
+        return self._h2.data_to_send()
 
     def request(
         self, method: bytes, path: str, headers: list[tuple[bytes, bytes]] | None = None, *, ends: bool = True
@@ -146,11 +151,6 @@ class Http2PublishClient(Http2Client):
     def unanswered(self) -> int:
         """POSTs on their way."""
         return len(self._answers)
-
-    def opening(self) -> bytes:
-        """The preface and the settings."""
-        self.connect()
-        return self._h2.data_to_send()
 
     def publish(self, content: str, ref: str) -> bytes:
         """Build one POST."""

@@ -25,12 +25,10 @@ class Http2PushClient(Http2Client):
         self._bodies: dict[int, bytes] = {}
         self._sizes = FrameSizes()
 
-    def opening(self) -> bytes:
-        """The preface, the settings and the GET that the promises come on."""
+    def ask(self) -> None:
+        """Send the GET that the promises come on."""
         since = f"?since={self.position}" if self.position else ""
-        self.connect()
         self._stream_id = self.request(b"GET", f"/rooms/{self.access.room}/push{since}")
-        return self._h2.data_to_send()
 
     def feed(self, data: bytes) -> list[Arrival]:
         """Take received bytes; return the events completed by them. Raises ProtocolError."""

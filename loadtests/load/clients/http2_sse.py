@@ -18,14 +18,12 @@ class Http2SseClient(Http2Client):
         super().__init__(access, since)
         self._parser = EventStreamParser()
 
-    def opening(self) -> bytes:
-        """The preface, the settings and the GET that opens the stream."""
+    def ask(self) -> None:
+        """Send the GET that opens the stream."""
         headers = [(b"accept", b"text/event-stream"), (b"cache-control", b"no-store")]
         if self.position:
             headers.append((b"last-event-id", self.position.encode()))
-        self.connect()
         self.request(b"GET", f"/rooms/{self.access.room}/events", headers)
-        return self._h2.data_to_send()
 
     def feed(self, data: bytes) -> list[Arrival]:
         """Take received bytes; return the events completed by them. Raises ProtocolError."""

@@ -126,10 +126,7 @@ class UserConnection:
         """Close without a word; `ended` is not called."""
         if self._sock is None:
             return
-        if self._writer is not None:
-            self._writer.stop()
-            self._writer.close()
-            self._writer = None
+        self._stop_writing()
         self._readers.remove(self._sock.fileno())
         self._sock.close()
         self._sock = None
@@ -185,11 +182,14 @@ class UserConnection:
 
     def _writable(self) -> None:
         pending, self._pending = self._pending, b""
+        self._stop_writing()
+        self._transmit(pending)
+
+    def _stop_writing(self) -> None:
         if self._writer is not None:
             self._writer.stop()
             self._writer.close()
             self._writer = None
-        self._transmit(pending)
 
     def _end(self, closed: Closed) -> None:
         if self._sock is not None:
