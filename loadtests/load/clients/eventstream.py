@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from loadtests.load.clients.base import ProtocolError
 
 MAX_EVENT_BYTES = 1_048_576
 _BOM = b"\xef\xbb\xbf"
-
-
-class StreamEvent(NamedTuple):
-    """One dispatched event: `data` is UTF-8, `last_id` the last event id at that moment, `wire_bytes` all it took."""
-
-    name: str
-    data: bytes
-    last_id: str
-    wire_bytes: int
 
 
 class EventStreamParser:
@@ -26,22 +15,25 @@ class EventStreamParser:
     server that ends its lines with CR. Comments and blocks without data are counted in no event.
     """
 
-    __slots__ = ("_data", "_line", "_name", "_skip_lf", "_started", "_wire_bytes", "last_id", "retry_ms")
+    __slots__ = ("_data", "_line", "_skip_lf", "_started", "_wire_bytes", "last_id", "retry_ms")
 
     def __init__(self) -> None:
         self._line = b""  # an unfinished line
         self._data: list[bytes] = []
-        self._name = ""
         self._skip_lf = False
         self._started = False
         self._wire_bytes = 0
         self.last_id = ""
         self.retry_ms = 0
 
-    def feed(self, data: bytes, overhead: int = 0) -> list[StreamEvent]:
-        """Take stream bytes, and the count of framing bytes that came before them."""
+    def feed(self, data: bytes, overhead: int = 0) -> list[tuple[bytes, int]]:
+        """Take stream bytes, and the count of framing bytes that came before them.
+
+        Returns each event that was completed: its data, which is UTF-8, and all bytes that it took. Names are ignored:
+        the events of the contract carry their type inside.
+        """
         self._wire_bytes += overhead
-        events: list[StreamEvent] = []
+        events: list[tuple[bytes, int]] = []
         position, end = 0, len(data)
         next_cr = data.find(b"\r")
         while position < end:
@@ -89,16 +81,13 @@ class EventStreamParser:
         elif name == b"id":
             if b"\0" not in value:
                 self.last_id = value.decode("utf-8", "replace")
-        elif name == b"event":
-            self._name = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit():
             self.retry_ms = int(value)
 
-    def _dispatch(self, events: list[StreamEvent]) -> None:
+    def _dispatch(self, events: list[tuple[bytes, int]]) -> None:
         self._started = True
         if self._data:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            events.append(StreamEvent(self._name or "message", data, self.last_id, self._wire_bytes))
+            events.append((data, self._wire_bytes))
             self._data = []
-        self._name = ""
         self._wire_bytes = 0

@@ -31,7 +31,7 @@ class Http2SseClient(Http2Client):
         for event in self.receive(data):
             if isinstance(event, DataReceived) and self.closed is None:
                 padding = event.flow_controlled_length - len(event.data)
-                for _, body, _, wire_bytes in self._parser.feed(event.data, FRAME_HEAD_BYTES + padding):
+                for body, wire_bytes in self._parser.feed(event.data, FRAME_HEAD_BYTES + padding):
                     decoded = decode_event(body)
                     self.follow(decoded)
                     arrivals.append((decoded, wire_bytes))

@@ -26,7 +26,7 @@ class SseClient(StreamClient):
 
     def parse(self, payload: bytes, overhead: int) -> list[tuple[bytes, int]]:
         """See `StreamClient`."""
-        events = [(event.data, event.wire_bytes) for event in self._parser.feed(payload, overhead)]
+        events = self._parser.feed(payload, overhead)
         if self._parser.retry_ms:
             self.retry_ms = self._parser.retry_ms
         return events

@@ -38,12 +38,16 @@ class StreamClient(Client):
         chunks = self._chunks
         for payload, overhead in chunks.feed(data) if chunks is not None else ((data, 0),):
             for event_data, wire_bytes in self.parse(payload, overhead):
-                event = decode_event(event_data)
-                self.follow(event)
-                arrivals.append((event, wire_bytes))
+                self._take(event_data, wire_bytes, arrivals)
         if chunks is not None and chunks.done:
             self.closed = Closed(0, "stream ended by the server")
         return arrivals
+
+    def _take(self, data: bytes, wire_bytes: int, arrivals: list[Arrival]) -> None:
+        """Read one event of the stream. Raises ProtocolError."""
+        event = decode_event(data)
+        self.follow(event)
+        arrivals.append((event, wire_bytes))
 
     def _read_head(self, received: bytes) -> bytes:
         """Take all that has come so far; return the stream's bytes in it."""
