@@ -58,7 +58,7 @@ class Channel:
         self.room = room
         self.head: Position | None = None  # the last event fanned out; None until open
         self.opening = asyncio.Lock()
-        self.closed = False  # nobody has listened for long: who comes back finds another channel of this room
+        self.closed = False  # for want of subscribers: the next one gets another channel of this room
         self.idle_since_s = clock()
         self._backplane = backplane
         self._clock = clock

@@ -11,7 +11,7 @@ from core.model import RoomId
 from core.settings import Settings
 from core.subscription import Subscription
 
-_LINGER_S: Final = 2.0  # a room is followed this long after the last listener: a poller's next poll is on its way
+_KEPT_S: Final = 2.0  # a room is followed this long after the last subscriber: a poller's next poll is on its way
 
 
 class Channels:
@@ -62,7 +62,7 @@ class Channels:
         """Follow no longer where nobody has listened for a while. Raises Unavailable."""
         now_s = self._clock()
         for room, channel in list(self._followed.items()):
-            if channel.idle and now_s - channel.idle_since_s >= _LINGER_S:
+            if channel.idle and now_s - channel.idle_since_s >= _KEPT_S:
                 del self._followed[room]
                 channel.closed = True
                 if channel.head is not None:

@@ -1,4 +1,4 @@
-"""The one place that orchestrates: who is attached, what comes in, what goes out, and how it all ends."""
+"""The one place that orchestrates: subscribers, what clients send, what they are sent, and how it all ends."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Leases:
                 await self._timed(self._backplane.hold(lease, self._ttl_s))
             except Unavailable:
                 if lease.name not in self._polling.get(lease.room, {}):
-                    raise  # else: who is a member already goes on reading while the backplane is away
+                    raise  # else: a member goes on reading while the backplane is away
             else:
                 self._polling.setdefault(lease.room, {})[lease.name] = self._clock()
 
@@ -104,7 +104,7 @@ class Leases:
                 del self._polling[room]
 
     async def renew(self, subscriptions: Iterable[Subscription]) -> None:
-        """Renew the leases of those who are here, every third of their time, and of those who have been, when due.
+        """Renew the leases of subscribers here, every third of their time, and of pollers between two polls, when due.
 
         Raises Unavailable, to be tried again.
         """

@@ -1,4 +1,4 @@
-"""Who is in a room: users by their counted connections, each held by a lease."""
+"""The users in a room, by their counted connections, each held by a lease."""
 
 from __future__ import annotations
 

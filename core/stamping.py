@@ -38,7 +38,7 @@ class Stamping:
 
     def delivered(self, room: RoomId, position: Position) -> None:
         """Note that the backplane has delivered an event."""
-        self._stamps.heard(room, position, self.now_ns())
+        self._stamps.received(room, position, self.now_ns())
 
     def watching(self, new_fanout: NewFanout) -> NewFanout:
         """Make fan-outs as `new_fanout` does, that are watched while they write."""

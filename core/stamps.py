@@ -37,7 +37,7 @@ class Stamps:
             # With the rooms in this process the hub receives it within the step that appends.
             row.appended_ns = appended_ns if row.heard_ns == ABSENT else min(appended_ns, row.heard_ns)
 
-    def heard(self, room: RoomId, position: Position, now_ns: int) -> None:
+    def received(self, room: RoomId, position: Position, now_ns: int) -> None:
         """Note that the hub received an event; the first time counts."""
         row = self._row(room, position)
         if row is not None and row.heard_ns == ABSENT:

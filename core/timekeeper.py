@@ -54,7 +54,7 @@ class Timekeeper:
         while True:
             await asyncio.sleep(_TICK_S)
             try:
-                # Renewed before the sweep: after a pause of the whole process nobody who is still here is swept.
+                # Renewed before the sweep: after a pause of the whole process no connected member is swept.
                 await self._leases.renew(self._channels.subscriptions())
                 await self._channels.close_idle()
                 self._leases.forget_old()

@@ -166,7 +166,7 @@ def _announcement(name: str, scheme: str, listener: socket.socket) -> Callable[[
 
 
 def _tls_arguments(options: argparse.Namespace) -> list[str]:
-    """What an instance is to be told of TLS."""
+    """The options of TLS that an instance gets."""
     arguments = (
         ["--http2"] if getattr(options, "http2", False) and SERVED[options.name].server.http2 == "optional" else []
     )

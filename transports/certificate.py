@@ -74,7 +74,7 @@ def _load_made(context: ssl.SSLContext) -> None:
 
 
 def make(now: datetime) -> tuple[bytes, bytes]:
-    """A self-signed certificate for HOSTS and its key, both PEM. Nobody trusts it who was not told to."""
+    """A self-signed certificate for HOSTS and its key, both PEM. Only a client that is given it trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rtlab on this machine")])
     names = [x509.DNSName(host) if host.isalpha() else x509.IPAddress(ip_address(host)) for host in HOSTS]

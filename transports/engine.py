@@ -68,7 +68,7 @@ class BoundedWebSocket(EngineWebSocket):  # type: ignore[misc]
             raise
 
     async def _let_drain(self) -> None:
-        # With its reader gone nobody empties the queue any more, and what would tell us is not read meanwhile.
+        # With its reader gone nothing empties the queue any more, and the disconnect is not read meanwhile.
         drained = asyncio.ensure_future(self._socket.queue.join())
         unwritable = asyncio.ensure_future(self._unwritable.wait())
         try:
@@ -108,7 +108,7 @@ async def close(socket: Any) -> None:
 
 
 def ping_times(heartbeat_s: float) -> dict[str, Any]:
-    """Options of the engine for a heartbeat. Clients are told whole seconds: they are told to be patient longer."""
+    """Options of the engine for a heartbeat. Clients get whole seconds, rounded up."""
     return {"ping_interval": (heartbeat_s, math.ceil(heartbeat_s) - heartbeat_s), "ping_timeout": heartbeat_s}
 
 
@@ -191,7 +191,7 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _with_length(scope: Scope, length: int) -> Scope:
-    """The scope with the length of a body that has been read: engineio reads none of which it is not told."""
+    """The scope with the length of a body that has been read: engineio reads no body without one."""
     framing = (b"content-length", b"transfer-encoding")
     headers = [(name, value) for name, value in scope["headers"] if name not in framing]
     return {**scope, "headers": [*headers, (b"content-length", b"%d" % length)]}

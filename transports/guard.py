@@ -1,4 +1,4 @@
-"""Who is asking: origin, then bearer or cookie; and `POST /session`, which turns a first message into the cookie."""
+"""Origin, then bearer or cookie, give the principal; `POST /session` turns a first message into the cookie."""
 
 from __future__ import annotations
 

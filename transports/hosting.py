@@ -24,7 +24,7 @@ from transports.uvicorn_edges.bounds import holds_bytes, limit_unacknowledged
 KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
 ACCEPTS_PER_TURN: Final = 48
 DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is for ending those that will not
-LOOK_SHARE: Final = 0.1  # of the drain time, from look to look at who has not gone
+LOOK_SHARE: Final = 0.1  # of the drain time, between two looks at the connections that are left
 
 _YOUNG_OBJECTS: Final = 10_000  # made and not freed, before the collector looks at them
 _YOUNG_LOOKS: Final = 100  # before it looks again at all that it has seen once

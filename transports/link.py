@@ -145,7 +145,7 @@ class _Delayed:
             if not self._broken:
                 try:
                     await self._send(message)
-                except OSError:  # the peer is gone; what still comes is dropped, and the app told
+                except OSError:  # the peer is gone; what still comes is dropped, and the app is notified
                     self._broken = True
 
     async def _delayed_receive(self) -> Message:

@@ -65,7 +65,7 @@ def with_page(routes: Sequence[BaseRoute], hub: Hub, *, demo: bool) -> list[Base
 
 
 def _page_routes(*, demo: bool) -> list[BaseRoute]:
-    """`/` and every module of the page, read once. The page is told by an attribute whether this is a demo."""
+    """`/` and every module of the page, read once. An attribute of the page says whether this is a demo."""
     routes: list[BaseRoute] = []
     for path in sorted(_FOLDER.rglob("*")):
         if path.suffix in _TYPES:
@@ -79,9 +79,9 @@ def _page_routes(*, demo: bool) -> list[BaseRoute]:
 
 def _lane_routes() -> list[BaseRoute]:
     """What the catalogue says of the page's lanes: their clients, and their colours."""
-    told = [msgspec.structs.asdict(lane) for lane, _ in lanes().values()]
+    known = [msgspec.structs.asdict(lane) for lane, _ in lanes().values()]
     fields = ("id", "title", "note", "module", "client", "options")
-    clients = msgspec.json.encode([{name: lane[name] for name in fields} for lane in told])
+    clients = msgspec.json.encode([{name: lane[name] for name in fields} for lane in known])
     rules = [f'.lane[data-lane="{name}"] {{ --lane: {look.light}; }}' for name, (_, look) in lanes().items()]
     dark = [f'.lane[data-lane="{name}"] {{ --lane: {look.dark}; }}' for name, (_, look) in lanes().items()]
     colours = "\n".join([*rules, "@media (prefers-color-scheme: dark) {", *dark, "}", ""])

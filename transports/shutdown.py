@@ -1,4 +1,4 @@
-"""When servers other than uvicorn begin to shut down: rooms are drained then, while streams can still be told why.
+"""When servers other than uvicorn begin to shut down: rooms are drained then, while streams can still get the reason.
 
 Such a server ends the lifespan last, after it has waited for streams that never end by themselves. A signal reaches the
 process first. Hypercorn's worker process gets none: it looks at an event, and so do we.

@@ -112,10 +112,10 @@ class _Rooms(socketio.AsyncNamespace):  # type: ignore[misc]
             subscription = await self._hub.attach(principal, room, "socketio", frame, since=since)
         except RoomError as refusal:
             self._hub.stats.rejected[refusal.code] += 1
-            told = json.loads(wire.error(refusal))
-            raise socketio.exceptions.ConnectionRefusedError(refusal.message, told) from None
+            data = json.loads(wire.error(refusal))
+            raise socketio.exceptions.ConnectionRefusedError(refusal.message, data) from None
         socket = self.server.eio.sockets.get(eio_sid)
-        if socket is None or socket.closing or socket.closed:  # it went while we waited: nobody would tell us again
+        if socket is None or socket.closing or socket.closed:  # it went while we waited, which is not reported again
             await self._hub.detach(subscription)
             raise socketio.exceptions.ConnectionRefusedError("the connection is gone")
         # Its task first runs when our caller has put the answer to the handshake into the queue: never before it.
@@ -208,7 +208,7 @@ class _Member:
     async def _say_goodbye(self, ending: RoomError | None) -> None:
         if ending is not None:
             self._queue(frame(wire.error(ending)))
-        # Told to disconnect, a client stays away; one that only loses its connection comes back by itself.
+        # On a disconnect packet a client stays away; one that only loses its connection comes back by itself.
         if not isinstance(ending, _COME_AGAIN):
             self._queue(EnginePacket(MESSAGE, "1"))
         await close(self._socket)

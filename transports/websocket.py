@@ -45,7 +45,7 @@ class WebSocketTransport:
                 hub.stats.rejected[refusal.code] += 1
                 await deny(websocket, refusal)
                 return
-            with suppress(WebSocketDisconnect):  # the peer went; what it was let into was left again
+            with suppress(WebSocketDisconnect):  # the peer went; its membership has ended
                 await websocket.accept()
                 conversation = Conversation(hub, room)
                 if fast is None or not fast.take_websocket(websocket.scope, conversation):

@@ -1,8 +1,8 @@
 """Several worker processes without Redis: each would have rooms of its own, so none starts.
 
-No server tells an app how many workers it runs, so the process is asked. uvicorn and Hypercorn pass their config to
-the worker process, Granian its number. The masters of gunicorn and Granian are on the stack of what they fork, and
-gunicorn's knows of SIGTTIN too.
+An app cannot ask its server how many workers it runs, so we look at the process. uvicorn and Hypercorn pass their
+config to the worker process, Granian its number. The masters of gunicorn and Granian are on the stack of what they
+fork, and gunicorn's knows of SIGTTIN too.
 """
 
 from __future__ import annotations

@@ -112,11 +112,11 @@ class Backplane(Protocol):
         ...
 
     async def dismiss(self, room: RoomId, token_key: str) -> None:
-        """Tell every instance that follows a room, this one too, that a token's holder has left it. It may get lost."""
+        """Announce to all instances that follow a room, also here, that a token's holder has left. It may get lost."""
         ...
 
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
-        """The head and who is there."""
+        """The head and the members."""
         ...
 
     async def sweep(self) -> None:

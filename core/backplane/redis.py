@@ -176,7 +176,7 @@ class RedisBackplane:
         """See `Backplane.sweep`. Instances share the work; age and empty rooms are left to Redis's own expiry."""
         await self._caller.check_life()
         if time.monotonic() - self._caller.back_s < _RETURN_S:
-            return  # Redis was away, perhaps for all: who is still here renews first
+            return  # Redis was away, perhaps for all: members that are still connected renew first
         until_s = time.monotonic() + self._settings.presence_ttl_s * _SWEEP_SHARE
         while await self._expire_due() == _CLAIM and time.monotonic() < until_s:
             pass  # until nothing is due

@@ -21,7 +21,7 @@ class RedisClock:
 
     def __init__(self, clock: Callable[[], float] = steady_s) -> None:
         self.slip_ms = 0  # by how much it has been set, as Redis keeps it for all instances
-        self.step_ms = 0  # by how much we saw it being set since, which Redis has not been told yet
+        self.step_ms = 0  # by how much we saw it being set since, which Redis does not have yet
         self._clock = clock
         self._ahead_ms: tuple[float, float] | None = None  # of our clock, at least and at most
 

@@ -120,7 +120,7 @@ class Link:
         clock = (step_ms, self.clock.slip_ms, self.clock.expected_ms())
         arguments = (self.server, durable, self._keep_ms, self.life, *clock)
         now_ms, life, since, slip_ms = await self.script("life", (LIFE,), arguments)
-        if self.clock.step_ms == step_ms:  # else another call has told it meanwhile
+        if self.clock.step_ms == step_ms:  # else another call has sent it meanwhile
             self.clock.step_ms = 0
         self.clock.slip_ms = int(slip_ms)
         self.clock.note(int(now_ms), sent_s)

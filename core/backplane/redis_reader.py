@@ -1,4 +1,4 @@
-"""What instances tell each other: a subscription per followed room, kept through every reconnect."""
+"""What instances announce to each other: a subscription per followed room, kept through every reconnect."""
 
 from __future__ import annotations
 

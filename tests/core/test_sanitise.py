@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.sanitise import sanitise
+from core.ingress import sanitise
 
 
 class _Seen(HTMLParser):

@@ -17,7 +17,7 @@ def _rows(stamps: Stamps) -> list[list[str]]:
 
 def test_an_event_s_steps_are_told_in_order() -> None:
     stamps = Stamps()
-    stamps.heard(ROOM, FIRST, 30)
+    stamps.received(ROOM, FIRST, 30)
     stamps.written([FIRST], 40, 50)
     stamps.published(ROOM, FIRST, 10, 60)
     # Within one process the hub is told before the publish returns: by then it was appended.
@@ -27,14 +27,14 @@ def test_an_event_s_steps_are_told_in_order() -> None:
 def test_the_way_through_a_store_is_between_appended_and_heard() -> None:
     stamps = Stamps()
     stamps.published(ROOM, FIRST, 10, 20)
-    stamps.heard(ROOM, FIRST, 70)
+    stamps.received(ROOM, FIRST, 70)
     assert _rows(stamps) == [["lobby", "1", "10", "20", "70", "-1", "-1"]]
 
 
 def test_repeats_change_nothing_and_passes_are_joined() -> None:
     stamps = Stamps()
     for shift_ns in (0, 100):
-        stamps.heard(ROOM, SECOND, 30 + shift_ns)
+        stamps.received(ROOM, SECOND, 30 + shift_ns)
         stamps.written([SECOND], 40 + shift_ns, 50 + shift_ns)
         stamps.published(ROOM, SECOND, 10 + shift_ns, 60 + shift_ns)
     assert _rows(stamps) == [["lobby", "2", "10", "30", "30", "40", "150"]]

@@ -1,4 +1,4 @@
-"""What Hypercorn knows of an HTTP/2 connection and does not tell its app, put where the app finds it.
+"""What Hypercorn knows of an HTTP/2 connection and keeps from its app, put where the app finds it.
 
 Hypercorn offers `http.response.push` on every HTTP/2 request, also to a client that has switched push off, and drops
 such a promise without a word; and it asks the app itself for each promised response, by a request like any other. So

@@ -183,7 +183,7 @@ class Pusher:
             connection.send_headers(promised_id, head)
             connection.send_data(promised_id, body, end_stream=True)
         except ProtocolError:
-            return  # the stream or the connection has just ended: its request is about to hear of it
+            return  # the stream or the connection has just ended: its request ends next
         await self._protocol._flush()
 
     def _forget_closed_streams(self) -> None:

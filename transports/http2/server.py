@@ -71,7 +71,7 @@ async def _serve(
         listening()
         await ending.wait()
         server.close()
-        app.state.drain()  # streams are told why they end
+        app.state.drain()  # streams are sent the reason
         await connections.end(drain_s)
 
 
@@ -114,7 +114,7 @@ class _Connections:
             del self._writers[task]
 
     async def end(self, within_s: float) -> None:
-        """Let idle connections go and the others finish; cut off who has not in most of the time, then do not ask."""
+        """Let connections finish, idle ones at once; cut off the rest after most of the time, then cancel."""
         await self._context.terminated.set()
         await _wait(self._writers, within_s * DRAIN_SHARE)
         for writer in tuple(self._writers.values()):

@@ -117,7 +117,7 @@ class OrderlyHttpProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client has said its last. Returns whether it is owed an answer; without TLS it may still read that.
 
-        Who listens for the client's going, as a stream and a waiting poll do, hears that it went.
+        An app that waits for the disconnect, as a stream and a held poll do, receives it.
         """
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.more_body or self.scheme == "https":
@@ -131,17 +131,17 @@ class OrderlyHttpProtocol(HttpToolsProtocol):
         """Receive for one request: behind its body the end of the client's side is a disconnect."""
         whole = False
 
-        async def heard() -> ASGIReceiveEvent:
+        async def receive_disconnect() -> ASGIReceiveEvent:
             nonlocal whole
             if not (whole and self._last_said):
                 message = await receive()
                 if message["type"] != "http.request" or not (whole and self._last_said):
                     whole = whole or not message.get("more_body", False)
                     return message
-            cycle.disconnected = True  # what is still sent is for nobody
+            cycle.disconnected = True  # what is still sent has no receiver
             return {"type": "http.disconnect"}
 
-        return heard
+        return receive_disconnect
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """As uvicorn's, but a request that a graceful shutdown cancels is no error: its client took too long."""

@@ -225,12 +225,12 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(within_s, self.transport.abort)
 
     def keepalive_timeout(self) -> None:
-        """As uvicorn's; what the app still sends is for nobody."""
+        """As uvicorn's; what the app still sends has no receiver."""
         super().keepalive_timeout()
         self.broken = self.close_sent
 
     async def send(self, message: ASGISendEvent) -> None:
-        """As uvicorn's, but an app that has not heard yet that the protocol closed has done nothing wrong."""
+        """As uvicorn's, but an app that has not received the protocol's close yet has done nothing wrong."""
         if self.broken:
             raise ClientDisconnected
         await super().send(message)
