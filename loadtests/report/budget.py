@@ -35,8 +35,8 @@ STEPS = (
     Step("publisher", "due, until sent"),
     Step("to the server", "sent, until the server has the valid message"),
     Step("append", "accepted, until it has its offset; with Redis: until the first word back from it"),
-    Step("Redis", "that word, until the server that fans out is told"),
-    Step("wait for the write", "told, until the first write to a socket that waits for it"),
+    Step("Redis", "that word, until the server that fans out has the event"),
+    Step("wait for the write", "there, until the first write to a socket that waits for it"),
     Step(
         "its turn", "first write, until the receiving kernel has it: the receivers before it, the link, the next poll"
     ),
@@ -132,7 +132,8 @@ def _budget(result: Result, rows: pd.DataFrame) -> Budget | None:
 def _instants(rows: pd.DataFrame) -> IntArray:
     """Return the instants of each delivery, ascending; shape (deliveries, len(STEPS) + 1).
 
-    An event that nobody waited for was written to no socket before it was asked for: its turn begins when it was heard.
+    An event that no socket waited for was written to none before it was asked for: its turn begins when the server that
+    fans out had it.
     Where two stamps are nearer to each other than they are true, the earlier one gives way.
     """
     columns = rows.assign(received_ns=latency.received_ns(rows))

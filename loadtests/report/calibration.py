@@ -64,7 +64,7 @@ def summary(calibration: Calibration) -> Iterator[str]:
 
 
 def passed(checks: Sequence[Check]) -> bool:
-    """Tell whether everything planted was found within what is stated."""
+    """Return whether everything planted was found within what is stated."""
     return all(check.within for check in checks)
 
 

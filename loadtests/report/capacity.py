@@ -21,7 +21,7 @@ class Bracket:
     met_per_s: float | None
     missed_per_s: float | None
     against: str  # what the missed rate showed
-    told: bool  # False: not the server but this machine's instrument failed at the missed rate
+    server_missed: bool  # False: not the server but this machine's instrument failed at the missed rate
     over: bool  # the search had ended; otherwise steps or time ran out, or it was stopped
     steps: int
 
@@ -30,7 +30,7 @@ class Bracket:
         """The finding as a clause."""
         if self.met_per_s is None and self.missed_per_s is None:
             found = "not known"
-        elif not self.told:
+        elif not self.server_missed:
             least = f"at least {digits(self.met_per_s)} a second; " if self.met_per_s else ""
             found = f"{least}this machine can't tell what {digits(self.missed_per_s)} would give: {self.against}"
         elif self.met_per_s is None:
@@ -52,7 +52,7 @@ def brackets(run: Run) -> tuple[Bracket, ...]:
             met_per_s=_number(found.get(f"{name}.met_per_s")),
             missed_per_s=_number(found.get(f"{name}.missed_per_s")),
             against=str(found.get(f"{name}.against", "")),
-            told=bool(found.get(f"{name}.told")),
+            server_missed=bool(found.get(f"{name}.told")),
             over=bool(found.get(f"{name}.over")),
             steps=int(_number(found.get(f"{name}.steps")) or 0),
         )

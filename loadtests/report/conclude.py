@@ -55,9 +55,7 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
     if broken:
         print(f"rtlab: broken: {', '.join(broken)}", file=sys.stderr)
         return THRESHOLD_BROKEN
-    unknown = [
-        bracket.transport for bracket in brackets.brackets(run) if bracket.met_per_s is None and not bracket.told
-    ]
+    unknown = any(found.met_per_s is None and not found.server_missed for found in brackets.brackets(run))
     return SOME_INVALID if invalid or unknown else OK if written else FAILED
 
 

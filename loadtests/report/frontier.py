@@ -37,7 +37,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The outcome at one round trip and rate: `best` first, and who is as cheap; none where nobody is in time."""
+    """The outcome at one round trip and rate: the cheapest in time (None: none is), and those that are as cheap."""
 
     rtt_ms: float
     rate_per_s: float
@@ -59,7 +59,7 @@ def points(found: Sequence[Candidate], budget_ms: float) -> tuple[Point, ...]:
 
 
 def sentence(study: Study) -> str:
-    """Say, per budget, who is the cheapest at how many points; nothing of a run without a sweep."""
+    """Say, per budget, which transport is cheapest at how many points; nothing of a run without a sweep."""
     found = candidates(study)
     return " ".join(_budget_sentence(points(found, budget_ms), budget_ms) for budget_ms in BUDGETS_MS if found)
 

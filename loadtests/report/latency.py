@@ -93,7 +93,7 @@ def delivery_latency_ms(samples: pd.DataFrame) -> FloatArray:
 
 
 def can_state(n: int, percent: float) -> bool:
-    """Tell whether `n` samples leave at least `MIN_BEYOND` beyond the given percentile."""
+    """Return whether `n` samples leave at least `MIN_BEYOND` beyond the given percentile."""
     if not 0 < percent < 100:
         raise ValueError(f"percentile {percent} must lie between 0 and 100, both excluded")
     return round(n * (100 - percent) / 100, 6) >= MIN_BEYOND

@@ -177,7 +177,7 @@ def _promise(
     )
 
 
-def counted_out(study: Study) -> tuple[str, ...]:
+def delivery_faults(study: Study) -> tuple[str, ...]:
     """Name the conditions over a link in which a delivery was lost, doubled or reordered; empty where TCP held."""
     spoilt = ("lost", "duplicates", "out_of_order")
     return tuple(

@@ -84,8 +84,8 @@ def _table(run_dir: Path, run: Run, name: str, schema: pa.Schema, *, optional: b
             )
         tables = [schema.empty_table()]
     frame: pd.DataFrame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
-    if strangers := sorted(set(frame["cell"].cat.categories) - known):
-        named = ", ".join(strangers[:5])
+    if unknown := sorted(set(frame["cell"].cat.categories) - known):
+        named = ", ".join(unknown[:5])
         raise RunFormatError(f"{merged}: cells that run.json does not know: {named}; known: {len(known)} cells")
     return frame
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 RUN_VARIABLE = "RTLAB_RUN"
-"""The environment variable by which a notebook is told its run folder."""
+"""The environment variable that names a notebook's run folder."""
 
 COMMITTED = {"04_links_and_models": "links"}
 """Notebooks that need a run of their own kind, whatever run is asked for: by stem, its folder in `results/`."""

@@ -9,12 +9,10 @@ from loadtests.records import repeats
 from loadtests.records.schema import Validity
 from loadtests.report import budget, model
 from loadtests.report.bootstrap import Difference
-from loadtests.report.charts.costs import heaviest
-from loadtests.report.charts.latency import fan_out_results
 from loadtests.report.claims import Agreement, in_prose
 from loadtests.report.condition import Cost, Result
 from loadtests.report.quantity import AtLeast, count, digits, listed, with_unit
-from loadtests.report.study import Contrast, Study
+from loadtests.report.study import Contrast, Study, fan_out_results, heaviest
 from loadtests.report.variants import stamped, stamped_sentence
 
 NOTHING = "This run holds nothing to draw here."

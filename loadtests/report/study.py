@@ -13,7 +13,7 @@ import pandas as pd
 
 from loadtests.records.repeats import believed
 from loadtests.records.schema import Cell, Run, Validity
-from loadtests.report import bootstrap, budget, claims, condition, latency, load
+from loadtests.report import bootstrap, budget, claims, condition, latency, load, model
 from loadtests.report.condition import (
     Condition,
     Result,
@@ -65,7 +65,7 @@ class Study:
 
     @property
     def guide(self) -> Mapping[str, float]:
-        """The latencies in ms, by transport, that the run was held against."""
+        """The latencies in ms, by transport, that the run is compared with."""
         return self.run.claims or claims.GUIDE_LATENCY_MS
 
     @property
@@ -83,11 +83,11 @@ def study(run_dir: Path) -> Study:
     further = latency.IDENTITY_COLUMNS if latency.any_missing(load.load_run(run_dir)) else ()
     tables = load.load(run_dir, (*latency.SAMPLE_COLUMNS, *further))
     samples = latency.measured(tables.samples)
-    heard, sent = _by_cell(samples), _by_cell(latency.measured(tables.publishes))
+    received, sent = _by_cell(samples), _by_cell(latency.measured(tables.publishes))
     rows = Rows(
-        samples={cell: frame for cell, each in heard.items() if len(frame := latency.timed(each))},
+        samples={cell: frame for cell, each in received.items() if len(frame := latency.timed(each))},
         publishes=sent,
-        missing={cell.id: latency.missing(cell, heard.get(cell.id), sent.get(cell.id)) for cell in tables.run.cells},
+        missing={cell.id: latency.missing(cell, received.get(cell.id), sent.get(cell.id)) for cell in tables.run.cells},
         guide=tables.run.claims or claims.GUIDE_LATENCY_MS,
         poll_interval_ms={cell.id: poll_interval_ms(tables.run, cell) for cell in tables.run.cells},
     )
@@ -108,6 +108,35 @@ def study(run_dir: Path) -> Study:
         deliveries=len(samples),
         budgets=budget.budgets(results, rows.samples, tables.stamps),
     )
+
+
+def heaviest(study: Study) -> list[Result]:
+    """The results of the load with the most deliveries a second among those of the table."""
+    results = study.of_kind("latency") or study.results
+    if not results:
+        return []
+    top = max(results, key=lambda r: r.condition.subscribers * r.condition.rate_per_s).condition
+    return [r for r in results if (r.condition.load, r.condition.link) == (top.load, top.link)]
+
+
+def fan_out_results(study: Study) -> list[Result]:
+    """Results over one link, at the most common rate, whose median can be stated: one per transport and size.
+
+    Short polls are those of the most common grid: another grid is another latency, whatever the size.
+    """
+    usable = [r for r in study.of_kind("latency", "fan-out") if r.p50]
+    if not usable:
+        return []
+    rates = [r.condition.rate_per_s for r in usable]
+    rate, link = max(rates, key=rates.count), usable[0].condition.link
+    usable = [r for r in usable if r.condition.rate_per_s == rate and r.condition.link == link]
+    grids = [r.poll_interval_ms for r in usable if model.kind(r.condition.transport) == "short poll"]
+    chosen: dict[tuple[str, int], Result] = {}
+    for result in usable:
+        on_a_grid = model.kind(result.condition.transport) == "short poll"
+        if not on_a_grid or result.poll_interval_ms == max(grids, key=grids.count):
+            chosen.setdefault((result.condition.transport, result.condition.subscribers), result)
+    return sorted(chosen.values(), key=lambda r: (rank(r.condition.transport), r.condition.subscribers))
 
 
 def _by_cell(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:

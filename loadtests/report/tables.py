@@ -165,7 +165,7 @@ def residual_causes(study: Study) -> pd.DataFrame:
 
 
 def cheapest(study: Study) -> pd.DataFrame:
-    """Who is the cheapest in time, or "nobody": index (budget_ms, rtt_ms), a column for each rate a second."""
+    """The cheapest transport in time, or "nobody": index (budget_ms, rtt_ms), a column for each rate a second."""
     candidates = frontier.candidates(study)
     rows = [
         {

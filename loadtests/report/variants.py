@@ -74,12 +74,12 @@ class Pair:
     @property
     def deliveries(self) -> tuple[tuple[int, ...], ...]:
         """What each instance delivered, for each used cell of the other server."""
-        told = ([v for k, v in cell.server.items() if k.startswith(_DELIVERIES)] for cell in self.other.used)
-        return tuple(tuple(int(figure) for figure in figures) for figures in told if figures)
+        counted = ([v for k, v in cell.server.items() if k.startswith(_DELIVERIES)] for cell in self.other.used)
+        return tuple(tuple(int(figure) for figure in figures) for figures in counted if figures)
 
     @property
     def instances(self) -> int:
-        """How many processes the other server had; 0 if it did not tell."""
+        """How many processes the other server had; 0 if it did not say."""
         return max(map(len, self.deliveries), default=0)
 
 
@@ -94,9 +94,9 @@ def stacks(study: Study) -> list[Pair]:
 
 
 def writes_note(found: list[Pair]) -> str:
-    """How the direct servers said that they write to crowds; empty where they said nothing."""
+    """Say by which system call the direct servers write to many sockets; empty where they did not say."""
     said = {str(cell.server["writes"]) for pair in found for cell in pair.plain.cells if "writes" in cell.server}
-    return f"Frames went to crowds of sockets by {listed(sorted(said))}." if said else ""
+    return f"Frames went to many sockets by {listed(sorted(said))}." if said else ""
 
 
 def scaled(study: Study) -> list[Pair]:
@@ -106,7 +106,7 @@ def scaled(study: Study) -> list[Pair]:
 
 
 def stamped(study: Study) -> list[Pair]:
-    """Return the pairs that tell what stamping costs: cells of kind `budget`, each with the ordinary ones."""
+    """Return the pairs that show what stamping costs: cells of kind `budget`, each with the ordinary ones."""
     return list(_pairs(study, BUDGET, lambda plain, other: _sinks(plain) == _sinks(other)))
 
 
@@ -209,7 +209,7 @@ def _time_ms(pair: Pair) -> float:
 
 
 def _collected(found: Sequence[Pair]) -> str:
-    """Say who is cheapest as the servers are, and who once all of them collect for the same time."""
+    """Say which transport is cheapest as the servers are, and which once all of them collect for the same time."""
     known = [pair for pair in found if pair.comparable and pair.plain_cpu_us and pair.other_cpu_us]
     if len(known) < 2:
         return ""

@@ -30,7 +30,7 @@ _RUNS = Path("results") / "runs"
 def lines(worked_out: Study) -> list[str]:
     """Return one line per link as probed, one per promise, and one on what was lost."""
     found = links.promises(worked_out)
-    missed = links.counted_out(worked_out)
+    missed = links.delivery_faults(worked_out)
     return [
         *_probed(worked_out),
         *map(_line, found),
@@ -49,7 +49,7 @@ def holds(worked_out: Study) -> bool:
     return (
         bool(found)
         and all(promise.holds or _is_spoken_for(promise, shown) for promise in found)
-        and not links.counted_out(worked_out)
+        and not links.delivery_faults(worked_out)
     )
 
 

@@ -13,7 +13,7 @@ from loadtests.report.charts.drawing import Layout, name_bars, panels, short_tit
 from loadtests.report.quantity import count, digits
 from loadtests.report.study import Study
 
-# Neighbours differ by at least a third, so that steps are told apart without hues of their own: those are transports.
+# Neighbours differ by at least a third: steps have no hues of their own, since a hue stands for a transport.
 _OPACITY = dict(zip((step.name for step in STEPS), (1.0, 0.5, 0.9, 0.35, 0.7, 0.2, 0.0), strict=True))
 
 

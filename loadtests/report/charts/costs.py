@@ -15,7 +15,7 @@ from loadtests.report.charts.drawing import WIDE, Layout, legend, name_bars, sho
 from loadtests.report.condition import Result
 from loadtests.report.latency import FloatArray
 from loadtests.report.quantity import digits
-from loadtests.report.study import Study
+from loadtests.report.study import Study, heaviest
 
 
 def costs(study: Study, layout: Layout) -> Figure | None:
@@ -38,15 +38,6 @@ def costs(study: Study, layout: Layout) -> Figure | None:
         axis.locator_params(axis="x", nbins=4)
     sign(figure, study)
     return figure
-
-
-def heaviest(study: Study) -> list[Result]:
-    """The results of the load with the most deliveries a second among those of the table."""
-    results = study.of_kind("latency") or study.results
-    if not results:
-        return []
-    top = max(results, key=lambda r: r.condition.subscribers * r.condition.rate_per_s).condition
-    return [r for r in results if (r.condition.load, r.condition.link) == (top.load, top.link)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from loadtests.report import model, palette
 from loadtests.report.charts.drawing import Layout, legend, mark, model_line, panels, plain_log, sign
 from loadtests.report.condition import Result
 from loadtests.report.quantity import count
-from loadtests.report.study import Study
+from loadtests.report.study import Study, fan_out_results
 
 _PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
 
@@ -97,26 +97,6 @@ def latency_by_fan_out(study: Study, layout: Layout) -> Figure | None:
     legend(figure, results, layout, modelled=True)
     sign(figure, study)
     return figure
-
-
-def fan_out_results(study: Study) -> list[Result]:
-    """Results over one link, at the most common rate, whose median can be stated: one per transport and size.
-
-    Short polls are those of the most common grid: another grid is another latency, whatever the size.
-    """
-    usable = [r for r in study.of_kind("latency", "fan-out") if r.p50]
-    if not usable:
-        return []
-    rates = [r.condition.rate_per_s for r in usable]
-    rate, link = max(rates, key=rates.count), usable[0].condition.link
-    usable = [r for r in usable if r.condition.rate_per_s == rate and r.condition.link == link]
-    grids = [r.poll_interval_ms for r in usable if model.kind(r.condition.transport) == "short poll"]
-    chosen: dict[tuple[str, int], Result] = {}
-    for result in usable:
-        on_a_grid = model.kind(result.condition.transport) == "short poll"
-        if not on_a_grid or result.poll_interval_ms == max(grids, key=grids.count):
-            chosen.setdefault((result.condition.transport, result.condition.subscribers), result)
-    return sorted(chosen.values(), key=lambda r: (palette.rank(r.condition.transport), r.condition.subscribers))
 
 
 def _draw_fan_out(axis: Axes, results: list[Result]) -> None:

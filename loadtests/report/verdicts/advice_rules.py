@@ -37,10 +37,9 @@ def request_response(evidence: Evidence) -> Finding:
     received = sum(result.total("received") for result in results)
     expected = sum(result.total("expected") for result in results)
     slowest = max(medians)
+    ruling = Ruling.FALSE if slowest <= INSTANT_MS else Ruling.TRUE_IF
     if received < expected or slowest > DISTRACTING_MS:
         ruling = Ruling.TRUE
-    else:
-        ruling = Ruling.FALSE if slowest <= INSTANT_MS else Ruling.TRUE_IF
     measured = (
         f"Long polling, which is nothing but requests and responses: {share(received, expected)} of its messages "
         f"arrived, half of them within {span(min(medians), slowest)} ms. Up to {INSTANT_MS:g} ms feels instant."
@@ -53,8 +52,8 @@ _LEFT, _AFTER = "vanishing-", "_left_after_s"
 
 
 def heartbeat(evidence: Evidence) -> Finding:
-    """Judge by peers whose packets were dropped: each must be told to have left within its bound."""
-    rows = evidence.faults.rows_of("half-open") if evidence.faults else ()
+    """Judge by peers whose packets were dropped: the room must be notified of each one's leaving within its bound."""
+    rows = evidence.faults_of("half-open")
     found = {transport: (after_s, bound_s) for row in rows for transport, after_s, bound_s in _vanished(row)}
     if evidence.faults is None or not found:
         return not_tested("No fault run with vanished peers lies beside this run (make faults).")
@@ -124,16 +123,16 @@ def single_server(evidence: Evidence) -> Finding:
 
 def redis(evidence: Evidence) -> Finding:
     """Judge Redis pub/sub as the way to several servers: by order and loss over two, and by the guide's own form."""
-    rows = _over_instances(evidence)
+    rows = evidence.faults_of("order", "load")
     if evidence.faults is None or not rows:
         return not_tested("No fault run over several servers lies beside this run (make faults).")
     lost = sum(int(row.measured.get("lost", 0)) for row in rows)
     held = all(row.passed for row in rows) and lost == 0
     twice = evidence.foil.row("delivered_twice") if evidence.foil else None
-    heard = sum(int(row.measured.get("heard", row.measured.get("deliveries", 0))) for row in rows)
-    measured = f"Two servers that share their rooms in Redis: {lost:,} of {heard:,} deliveries lost, the order kept."
-    if not held:
-        measured = f"Two servers that share their rooms in Redis lost {lost:,} of {heard:,} deliveries, or their order."
+    delivered = sum(int(row.measured.get("heard", row.measured.get("deliveries", 0))) for row in rows)
+    share_lost = f"{lost:,} of {delivered:,} deliveries"
+    found = f": {share_lost} lost, the order kept." if held else f" lost {share_lost}, or their order."
+    measured = f"Two servers that share their rooms in Redis{found}"
     if twice:
         measured += f" The guide's own form, publish and also broadcast locally: {twice.foil}."
     conditions = ["each server delivers only what comes back from Redis"] if twice and twice.foil_faulty else []
@@ -168,20 +167,15 @@ def _or_survive(evidence: Evidence) -> str:
     """One server is also one thing that can die: said where the fault run killed servers and lost nothing."""
     kills = sum(
         int(row.measured.get("kills", 0))
-        for row in (evidence.faults.rows_of("server-kill") if evidence.faults else ())
+        for row in evidence.faults_of("server-kill")
         if row.passed and not row.measured.get("lost")
     )
     return f", or to outlive its death (two lost nothing when killed {count(kills, 'time')})" if kills else ""
 
 
-def _over_instances(evidence: Evidence) -> tuple[Fault, ...]:
-    faults = evidence.faults
-    return (*faults.rows_of("order"), *faults.rows_of("load")) if faults else ()
-
-
 def _survived(evidence: Evidence) -> bool:
     """Whether Redis connections were cut and nothing was lost: what the stored history is for."""
-    rows = evidence.faults.rows_of("redis-client-kill") if evidence.faults else ()
+    rows = evidence.faults_of("redis-client-kill")
     return any(row.passed and row.measured.get("kills") and not row.measured.get("lost") for row in rows)
 
 

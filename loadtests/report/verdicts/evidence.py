@@ -23,7 +23,7 @@ from loadtests.report.study import Study
 T = TypeVar("T")
 
 ENABLE_PUSH = "h2push.enable_push"
-"""What the browser told the server in its SETTINGS: 0 refuses (RFC 9113 section 6.5.2)."""
+"""What the browser sent in its SETTINGS: 0 refuses pushes (RFC 9113 section 6.5.2)."""
 
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 
@@ -42,10 +42,6 @@ class Faults(msgspec.Struct, frozen=True):
 
     commit: str
     rows: tuple[Fault, ...]
-
-    def rows_of(self, scenario: str) -> tuple[Fault, ...]:
-        """Return every variant of a scenario."""
-        return tuple(row for row in self.rows if row.scenario == scenario)
 
 
 class FoilRow(msgspec.Struct, frozen=True):
@@ -154,9 +150,13 @@ class Evidence:
         """The browsers that were examined, without those whose examination failed."""
         return _browsers(self.browser_run) if self.browser_run else ()
 
+    def faults_of(self, *scenarios: str) -> tuple[Fault, ...]:
+        """Return every variant of the scenarios; none without a fault run."""
+        return tuple(row for row in (self.faults.rows if self.faults else ()) if row.scenario in scenarios)
+
     @property
     def refusing_push(self) -> list[str]:
-        """The browsers that told the server not to push; empty where one took it or none was asked."""
+        """The browsers whose SETTINGS refuse pushes; empty where one took it or none was asked."""
         asked = [browser for browser in self.browsers if browser.found.get(ENABLE_PUSH) is not None]
         refused = [browser.name.capitalize() for browser in asked if browser.found[ENABLE_PUSH] == 0]
         return refused if len(refused) == len(asked) else []

@@ -16,7 +16,7 @@ from loadtests.report import claims, model
 from loadtests.report.claims import RESOLUTION_MS, Agreement, in_prose
 from loadtests.report.condition import Result
 from loadtests.report.quantity import digits, listed, plus, span
-from loadtests.report.verdicts.evidence import Browser, Complexity, Evidence, Part
+from loadtests.report.verdicts.evidence import Complexity, Evidence, Part
 from loadtests.report.verdicts.ruling import EASIER_RATIO, SUPPORT_PERCENT, Finding, Rule, Ruling, not_tested
 
 EXAMPLE_ONE_WAY_MS = 25.0
@@ -30,7 +30,7 @@ def latency(transport: str) -> Rule:
         results = usable(evidence, transport)
         if not results:
             return not_tested(f"This run has no valid measurement of {in_prose(transport)}.")
-        claimed = claimed_ms(evidence, transport)
+        claimed = {**claims.GUIDE_LATENCY_MS, **evidence.study.run.claims}[transport]
         ruling = overall([result.claim.agreement for result in results])
         condition = _where(results) if ruling is Ruling.TRUE_IF else _would_be(evidence, transport, claimed)
         source = evidence.run
@@ -52,19 +52,11 @@ def usable(evidence: Evidence, transport: str) -> tuple[Result, ...]:
     )
 
 
-def claimed_ms(evidence: Evidence, transport: str) -> float:
-    """Return the guide's figure for a transport."""
-    return {**claims.GUIDE_LATENCY_MS, **evidence.study.run.claims}[transport]
-
-
-def overall(rulings: Sequence[Agreement]) -> Ruling:
-    """Sum up the rulings of several conditions: all, none, or some of them; undecided ones decide nothing."""
-    decided = {ruling for ruling in rulings if ruling in (Agreement.HOLDS, Agreement.FAILS)}
-    if decided == {Agreement.HOLDS, Agreement.FAILS}:
-        return Ruling.TRUE_IF
-    if not decided:
-        return Ruling.NOT_TESTABLE
-    return Ruling.TRUE if Agreement.HOLDS in decided else Ruling.FALSE
+def overall(found: Sequence[Agreement]) -> Ruling:
+    """Sum up several conditions: the figure agrees in all, none, or some of them; undecided ones decide nothing."""
+    holds, fails = Agreement.HOLDS in found, Agreement.FAILS in found
+    decided = Ruling.TRUE if holds else Ruling.FALSE if fails else Ruling.NOT_TESTABLE
+    return Ruling.TRUE_IF if holds and fails else decided
 
 
 def _measured(results: Sequence[Result]) -> str:
@@ -74,8 +66,12 @@ def _measured(results: Sequence[Result]) -> str:
             by_link.setdefault(result.condition.link, []).append(result.p50.value_ms)
     said = [f"{span(min(found), max(found))} ms {_over_line(link)}" for link, found in by_link.items()]
     text = f"Half of all messages arrived within {listed(said)}."
-    if all(not model.link_one_way_ms(link) for link in by_link) and (example := _example(results[-1])):
-        text += f" {example}"
+    by_model_ms = modelled_ms(results[-1])
+    if by_model_ms is not None and not any(map(model.link_one_way_ms, by_link)):
+        text += (
+            f" No longer line was measured; by the model, one of {2 * EXAMPLE_ONE_WAY_MS:g} ms there and back would "
+            f"make it {digits(by_model_ms)} ms."
+        )
     return text
 
 
@@ -88,16 +84,6 @@ def modelled_ms(here: Result) -> float | None:
     return plus(here.p50.value_ms, added)
 
 
-def _example(here: Result) -> str:
-    by_model_ms = modelled_ms(here)
-    if by_model_ms is None:
-        return ""
-    return (
-        f"No longer line was measured; by the model, one of {2 * EXAMPLE_ONE_WAY_MS:g} ms there and back would make it "
-        f"{digits(by_model_ms)} ms."
-    )
-
-
 def _over_line(link: str) -> str:
     one_way_ms = model.link_one_way_ms(link)
     if not one_way_ms:
@@ -108,10 +94,7 @@ def _over_line(link: str) -> str:
 def _where(results: Sequence[Result]) -> str:
     """Name the lines over which the figure held; the loads too where it held under some of them only."""
     said: dict[str, None] = {}
-    for result in results:
-        c = result.condition
-        if result.claim.agreement is not Agreement.HOLDS:
-            continue
+    for c in (result.condition for result in results if result.claim.agreement is Agreement.HOLDS):
         whole = all(r.claim.agreement is Agreement.HOLDS for r in results if r.condition.link == c.link)
         load = "" if whole else f" with {c.subscribers:,} receivers and {c.rate_per_s:g} messages a second"
         said[f"{_over_line(c.link)}{load}"] = None
@@ -170,7 +153,7 @@ def api_of(facts: Facts, transport: str) -> Api | None:
 
 
 def fits(word: str, low_percent: float, high_percent: float) -> Ruling:
-    """Tell whether a share that lies between two bounds fits a word's range."""
+    """Return whether a share that lies between two bounds fits a word's range."""
     least, most = SUPPORT_PERCENT[word]
     inside = least <= low_percent and high_percent <= most
     outside = high_percent < least or low_percent > most
@@ -209,15 +192,15 @@ def _live(evidence: Evidence, api: Api) -> str:
     if api.name == "h2push":
         refusing = evidence.refusing_push
         return f"{listed(refusing)} told our server not to push." if refusing else ""
-    said = [_said(browser, api) for browser in evidence.browsers if isinstance(browser.found.get(_key(api)), bool)]
+    said = [
+        f"{browser.name.capitalize()} has {'it' if browser.found[_key(api)] else 'not'}"
+        for browser in evidence.browsers
+        if isinstance(browser.found.get(_key(api)), bool)
+    ]
     return f"Looked for here: {listed(said)}." if said else ""
 
 
-def _said(browser: Browser, api: Api) -> str:
-    return f"{browser.name.capitalize()} has it" if browser.found[_key(api)] else f"{browser.name.capitalize()} has not"
-
-
-_MISSING = "No count of this code lies beside this run."
+_NOT_COUNTED = "No count of this code lies beside this run."
 _COMPARED = ("socketio", "websocket")
 
 
@@ -230,11 +213,11 @@ def complexity(transport: str, words: Mapping[str, str]) -> Rule:
     def rule(evidence: Evidence) -> Finding:
         counted = evidence.complexity
         if counted is None or not (own := branches(counted, transport)):
-            return not_tested(_MISSING)
+            return not_tested(_NOT_COUNTED)
         low = words[transport] == "low"
         others = {t: found for t, word in words.items() if word != words[transport] and (found := branches(counted, t))}
         if not others:
-            return not_tested(_MISSING)
+            return not_tested(_NOT_COUNTED)
         fitting = [t for t, found in others.items() if (own < found if low else own > found)]
         ruling = (
             Ruling.TRUE if len(fitting) == len(others) else Ruling.TRUE_IF if fitting else Ruling.FALSE
@@ -258,11 +241,11 @@ def ease(evidence: Evidence) -> Finding:
     """
     counted = evidence.complexity
     if counted is None:
-        return not_tested(_MISSING)
+        return not_tested(_NOT_COUNTED)
     sides = {"client": (counted.others, "stock client"), "server": (counted.rows, "server")}
     own, plain = ({side: _of(*where, transport) for side, where in sides.items()} for transport in _COMPARED)
     if not all((*own.values(), *plain.values())):
-        return not_tested(_MISSING)
+        return not_tested(_NOT_COUNTED)
     easier = [side for side in sides if _branches(own[side]) <= EASIER_RATIO * _branches(plain[side])]
     ruling = Ruling.TRUE if len(easier) == len(sides) else Ruling.TRUE_IF if easier else Ruling.FALSE
     said = [f"its {side} {_size_of(own[side])}, WebSocket's {_size_of(plain[side])}" for side in sides]
@@ -276,13 +259,11 @@ def ease(evidence: Evidence) -> Finding:
 
 def price(evidence: Evidence) -> str:
     """Say what Socket.IO costs as a multiple of WebSocket under the heaviest load that both were measured under."""
-    plain = {result.condition.load: result for result in usable(evidence, "websocket")}
+    plain = {result.condition.load: (result,) for result in usable(evidence, "websocket")}
     for result in reversed(usable(evidence, "socketio")):
-        other = plain.get(result.condition.load)
-        if other is None:
-            continue
         ratios = [
             f"{digits(dear.value / cheap.value, 2)} times {what}"
+            for other in plain.get(result.condition.load, ())
             for what, dear, cheap in (
                 ("the bytes", result.costs.bytes_down, other.costs.bytes_down),
                 ("the server's processor time", result.costs.server_cpu_us, other.costs.server_cpu_us),

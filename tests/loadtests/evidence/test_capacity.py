@@ -136,7 +136,7 @@ def test_the_search_finds_each_servers_limit_and_writes_it_down(tmp_path: Path) 
         assert bracket.met_per_s <= LIMIT_PER_S < bracket.missed_per_s <= 1.1 * bracket.met_per_s
         assert bracket.over
     assert websocket.words.endswith(": p99 is 80 ms")
-    assert (websocket.told, sse.told) == (True, False)
+    assert (websocket.server_missed, sse.server_missed) == (True, False)
     assert "this machine can't tell" in sse.words
     assert sse.words.endswith("would give: the hub was late")
     assert (longpoll.met_per_s, longpoll.missed_per_s) == (1000, None)

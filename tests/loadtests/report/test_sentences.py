@@ -9,8 +9,7 @@ import pytest
 
 from loadtests.records.schema import Cell
 from loadtests.report import links, sentences
-from loadtests.report.charts.latency import fan_out_results
-from loadtests.report.study import Study, study
+from loadtests.report.study import Study, fan_out_results, study
 from tests.loadtests.report.synthetic import Plan, Truth, make_run
 
 GRIDS_S = {"20x10": 0.1, "40x10": 0.4}

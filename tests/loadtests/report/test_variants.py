@@ -90,7 +90,7 @@ def test_how_crowds_were_written_to_is_told_where_servers_said_it(tmp_path: Path
 
     rewrite(tmp_path, change)
     note = variants.writes_note(variants.stacks(study(tmp_path)))
-    assert note == "Frames went to crowds of sockets by io_uring and write."
+    assert note == "Frames went to many sockets by io_uring and write."
     assert note in page_of(tmp_path)
 
 

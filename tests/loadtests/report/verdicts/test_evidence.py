@@ -53,7 +53,7 @@ def test_what_cannot_be_read_is_named(worked_out: Study, tmp_path: Path) -> None
 def test_the_committed_evidence_can_be_read(worked_out: Study, tmp_path: Path) -> None:
     found = gather(worked_out, tmp_path)
     assert found.faults is not None
-    assert found.faults.rows_of("half-open")
+    assert found.faults_of("half-open")
     assert found.traits is not None
     present = {path.name for path in REFERENCE.glob("*.json")}
     assert (found.foil is not None) is ("foil.json" in present)
