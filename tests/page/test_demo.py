@@ -41,7 +41,7 @@ def test_the_page_comes_with_a_strict_policy(http: httpx.Client) -> None:
 def test_every_file_that_the_page_names_is_served_with_its_type(http: httpx.Client) -> None:
     types = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
     named = re.findall(r'(?:src|href)="([^"]+)"', http.get("/").text)
-    assert len(named) == 3
+    assert len(named) == 4
     for path in named:
         assert not path.startswith("/"), "an absolute path loses the prefix under which the page is mounted"
         answer = http.get(f"/{path}")
