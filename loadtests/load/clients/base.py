@@ -121,6 +121,7 @@ class PollAnswer(msgspec.Struct):
 Arrival = tuple[Event, int]
 """An event and the bytes it took on the wire, framing included."""
 
+MAX_LINE_BYTES = 1_048_576  # of a stream that has an event a line
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)  # msgspec leaves invalid UTF-8 to the latter
 _EVENT = msgspec.json.Decoder(Event)
 _ANSWER = msgspec.json.Decoder(PollAnswer)
@@ -140,6 +141,17 @@ def decode_answer(raw: bytes) -> PollAnswer:
         return _ANSWER.decode(raw)
     except _UNREADABLE as error:
         raise ProtocolError(f"not a poll answer: {raw[:200]!r} ({error})") from error
+
+
+def split_lines(unfinished: bytes, data: bytes) -> tuple[list[bytes], bytes]:
+    """Return the lines that `data` completes, without their line feeds, and the new unfinished one.
+
+    Raises ProtocolError for an unfinished line of more than `MAX_LINE_BYTES`.
+    """
+    *lines, unfinished = (unfinished + data).split(b"\n")
+    if len(unfinished) > MAX_LINE_BYTES:
+        raise ProtocolError(f"a line of more than {MAX_LINE_BYTES} bytes")
+    return lines, unfinished
 
 
 def read_answer(ref: str, status: int, body: bytes) -> Event:

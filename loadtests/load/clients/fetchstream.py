@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from loadtests.load.clients.base import Access, ProtocolError
+from loadtests.load.clients.base import Access, split_lines
 from loadtests.load.clients.http import build_get
 from loadtests.load.clients.stream import StreamClient
-
-_MAX_LINE_BYTES = 1_048_576
 
 
 class FetchStreamClient(StreamClient):
@@ -29,9 +27,7 @@ class FetchStreamClient(StreamClient):
     def parse(self, payload: bytes, overhead: int) -> list[tuple[bytes, int]]:
         """See `StreamClient`. An empty line, which says that the server lives, is no event."""
         self._overhead += overhead
-        *lines, self._line = (self._line + payload).split(b"\n")
-        if len(self._line) > _MAX_LINE_BYTES:
-            raise ProtocolError(f"a line of more than {_MAX_LINE_BYTES} bytes")
+        lines, self._line = split_lines(self._line, payload)
         events: list[tuple[bytes, int]] = []
         for line in lines:
             if line:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from h2.events import DataReceived, Event, PushedStreamReceived, ResponseReceived, StreamEnded, StreamReset
 
-from loadtests.load.clients.base import Access, Arrival, Closed, ProtocolError, decode_event, offset_of
+from loadtests.load.clients.base import Access, Arrival, Closed, ProtocolError, decode_event, offset_of, split_lines
 from loadtests.load.clients.http2 import FRAME_HEAD_BYTES, FrameSizes, Http2Client, status_of
-
-_MAX_LINE_BYTES = 1_048_576
 
 
 class Http2PushClient(Http2Client):
@@ -66,9 +64,7 @@ class Http2PushClient(Http2Client):
         self.closed = Closed(status, "stream refused")
 
     def _say(self, data: bytes, arrivals: list[Arrival]) -> None:
-        *lines, self._line = (self._line + data).split(b"\n")
-        if len(self._line) > _MAX_LINE_BYTES:
-            raise ProtocolError(f"a line of more than {_MAX_LINE_BYTES} bytes")
+        lines, self._line = split_lines(self._line, data)
         for line in filter(None, lines):  # an empty one says that the server lives
             event = decode_event(line)
             self.follow(event)
