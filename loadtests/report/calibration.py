@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from loadtests.records.calibration import Calibration, Check, Comparison, Omission, SelfTest, load
+from loadtests.records.schema import Run
 from loadtests.report.claims import in_prose
 from loadtests.report.quantity import UNKNOWN, listed
 
-_COLUMNS = "{:10} {:22} {:13} {:>12} {:>12} {:>11} {:>11}  {}"
+_COLUMNS = "{:11} {:22} {:13} {:>12} {:>12} {:>11} {:>11}  {}"
 HEADINGS = _COLUMNS.format("transport", "planted", "figure", "planted", "found", "error", "at most", "verdict").rstrip()
 OUTSIDE = "OFF"
 
@@ -25,6 +26,12 @@ def beside(run_dir: Path) -> tuple[Calibration, ...]:
 def latest(found: Sequence[Calibration], part: Callable[[Calibration], T | None]) -> T | None:
     """Return one part of the latest calibration that has it, such as its A/A self-test; None where none has it."""
     return next((shown for each in reversed(found) if (shown := part(each)) is not None), None)
+
+
+def not_calibrated(run: Run) -> list[str]:
+    """Return the transports that a run measured and its calibration left out: no fault server speaks them."""
+    checked = {check.transport for check in run.calibration}
+    return list(dict.fromkeys(in_prose(cell.transport) for cell in run.cells if cell.transport not in checked))
 
 
 def row(check: Check) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from loadtests.records.calibration import (
@@ -17,6 +18,7 @@ from loadtests.records.calibration import (
     Weakened,
 )
 from loadtests.report import calibration as words
+from tests.loadtests.records.test_store import cell, new_run
 
 
 def check(found: float | None, transport: str = "sse") -> Check:
@@ -69,6 +71,12 @@ def test_the_report_s_sentence_names_what_is_outside() -> None:
     assert words.verdict([check(5.0), check(9.0, "websocket")]) == (
         "Not all of it: 1 of 2 outside of what is stated: 5 ms delay (p50) over WebSocket."
     )
+
+
+def test_transports_that_no_fault_server_speaks_are_named() -> None:
+    pushed = msgspec.structs.replace(cell("0-h2push-1x1"), transport="h2push")
+    run = msgspec.structs.replace(new_run(), cells=(cell("0-sse-1x1"), pushed, pushed), calibration=(check(5.0),))
+    assert words.not_calibrated(run) == ["HTTP/2 push"]
 
 
 def test_the_summary_says_a_believed_weak_generator_aloud() -> None:
