@@ -1,6 +1,6 @@
-"""What is known of browsers (`facts.json`) and of transports' connections (`traits.json`): shapes, reading, age.
+"""What is known of browsers (`facts.json`), connections (`traits.json`) and our code (`complexity.json`).
 
-Values only: `loadtests.evidence.support` makes the facts, `loadtests.evidence.traits` the traits.
+Values only: `loadtests.evidence` makes them, in `support`, `traits` and `complexity`.
 """
 
 from __future__ import annotations
@@ -122,3 +122,38 @@ class Traits(msgspec.Struct, frozen=True):
     def row(self, transport: str) -> Trait | None:
         """Return one transport's row."""
         return next((row for row in self.rows if row.transport == transport), None)
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One source file, or class, of a transport, counted; `transport` is empty for what all of them share."""
+
+    transport: str
+    part: str  # "server", "client", "direct sink", "stock client", "page client"
+    file: str
+    lines: int
+    branches: int
+    states: int
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What a transport needs around it, in words: who reconnects, how a client resumes and publishes, the proxy."""
+
+    transport: str
+    reconnect: str
+    resume: str
+    upstream: str
+    proxy: str
+    source: str = ""  # of what is no fact of our code
+
+
+class Complexity(msgspec.Struct, frozen=True):
+    """`complexity.json`."""
+
+    commit: str
+    rows: tuple[Part, ...]
+    others: tuple[Part, ...] = ()  # what several share, and clients on stock libraries
+    needs: tuple[Need, ...] = ()
+
+    def need(self, transport: str) -> Need | None:
+        """Return what one transport needs around it."""
+        return next((need for need in self.needs if need.transport == transport), None)

@@ -11,12 +11,14 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from core.catalogue import records
-from loadtests.evidence.complexity.inventory import Need, Part, need, parts
+from loadtests.evidence.complexity.inventory import need, parts
 from loadtests.evidence.complexity.python_source import UnreadableSourceError
+from loadtests.records.facts import Need, Part
 from loadtests.run import manifest
 
 SCHEMA = 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from core.catalogue import Record, records
 from loadtests.evidence.complexity import javascript_source, python_source
 from loadtests.evidence.complexity.python_source import Counts, Imports, UnreadableSourceError, source_path
+from loadtests.records.facts import Need, Part
 
 _DIRECT: Final = "transports.direct"  # the direct sink: faster, but the portable one serves without it
 _HTTP2: Final = "transports.http2.server"
@@ -19,18 +19,6 @@ _PUBLISH: Final = "loadtests.load.clients.publish"  # where commands go by POST;
 _HTTP2_PUBLISH: Final = "loadtests.load.clients.http2"
 _STOCK: Final = "loadtests.load.users.stock"
 _IMPORTED: Final = re.compile(r'\bfrom\s+"\./([\w-]+\.js)"')
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One file, or class, of a transport. `transport` is empty for what all of them share."""
-
-    transport: str
-    part: str  # "server", "client", "direct sink", "stock client", "page client"
-    file: str
-    lines: int
-    branches: int
-    states: int
 
 
 def parts(base: Path) -> tuple[list[Part], list[Part]]:
@@ -110,18 +98,6 @@ def _scripts(folder: Path, first: str) -> set[str]:
 
 def _part(transport: str, part: str, file: str, counts: Counts) -> Part:
     return Part(transport, part, file, counts.lines, counts.branches, counts.states)
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """In words, for a table: who reconnects, how a client resumes, how it publishes, what a proxy must be told."""
-
-    transport: str
-    reconnect: str
-    resume: str
-    upstream: str
-    proxy: str
-    source: str  # of what is no fact of our code
 
 
 def need(record: Record, base: Path) -> Need:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from loadtests.records.facts import Need
 from loadtests.records.schema import Validity
 from loadtests.report import model
 from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS
 from loadtests.report.condition import Cost, Result
 from loadtests.report.palette import LOOKS, rank
 from loadtests.report.quantity import UNKNOWN, AtLeast, count, digits
-from loadtests.report.verdicts.evidence import Browser, Evidence, Need
+from loadtests.report.verdicts.evidence import Browser, Evidence
 from loadtests.report.verdicts.table_rules import (
     EXAMPLE_ONE_WAY_MS,
     api_of,

@@ -15,7 +15,7 @@ import msgspec
 
 from loadtests.records import facts as support
 from loadtests.records.errors import RunError, SupportError
-from loadtests.records.facts import Traits
+from loadtests.records.facts import Complexity, Traits
 from loadtests.records.schema import Run
 from loadtests.records.store import with_names_of_today
 from loadtests.report.study import Study
@@ -63,40 +63,6 @@ class Foil(msgspec.Struct, frozen=True):
     def row(self, fault: str) -> FoilRow | None:
         """Return one fault's row."""
         return next((row for row in self.rows if row.fault == fault), None)
-
-
-class Part(msgspec.Struct, frozen=True):
-    """One source file of a transport, counted."""
-
-    transport: str
-    part: str  # "server" or "client"
-    file: str
-    lines: int
-    branches: int
-    states: int
-
-
-class Need(msgspec.Struct, frozen=True):
-    """What a transport needs around it, in words."""
-
-    transport: str
-    reconnect: str
-    resume: str
-    upstream: str
-    proxy: str
-
-
-class Complexity(msgspec.Struct, frozen=True):
-    """`complexity.json`."""
-
-    commit: str
-    rows: tuple[Part, ...]
-    others: tuple[Part, ...] = ()  # what several share, and clients on stock libraries
-    needs: tuple[Need, ...] = ()
-
-    def need(self, transport: str) -> Need | None:
-        """Return what one transport needs around it."""
-        return next((need for need in self.needs if need.transport == transport), None)
 
 
 class LinkResult(msgspec.Struct, frozen=True):

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.catalogue import records
-from loadtests.records.facts import Api, Facts
+from loadtests.records.facts import Api, Complexity, Facts, Part
 from loadtests.records.schema import Validity
 from loadtests.report import claims, model
 from loadtests.report.claims import RESOLUTION_MS, Agreement, in_prose
 from loadtests.report.condition import Result
 from loadtests.report.quantity import digits, listed, plus, span
-from loadtests.report.verdicts.evidence import Complexity, Evidence, Part
+from loadtests.report.verdicts.evidence import Evidence
 from loadtests.report.verdicts.ruling import EASIER_RATIO, SUPPORT_PERCENT, Finding, Rule, Ruling, not_tested
 
 EXAMPLE_ONE_WAY_MS = 25.0

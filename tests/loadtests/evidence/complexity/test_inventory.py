@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict
 
 from core.catalogue import records
 from loadtests.evidence.complexity.__main__ import main
-from loadtests.evidence.complexity.inventory import Part, need, parts
+from loadtests.evidence.complexity.inventory import need, parts
 from loadtests.evidence.complexity.python_source import Imports, UnreadableSourceError
+from loadtests.records.facts import Part
 from loadtests.run.targets import TARGETS
 
 ROOT = Path(__file__).parents[4]

@@ -8,14 +8,14 @@ from dataclasses import replace
 import msgspec
 
 from loadtests.records import facts
-from loadtests.records.facts import Share, Trait, Traits
+from loadtests.records.facts import Complexity, Need, Part, Share, Trait, Traits
 from loadtests.records.schema import Run, Validity
 from loadtests.report import claims
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.claims import GUIDE_LATENCY_MS
 from loadtests.report.condition import Result
 from loadtests.report.study import Study
-from loadtests.report.verdicts.evidence import Browser, Complexity, Evidence, Fault, Faults, Foil, FoilRow, Need, Part
+from loadtests.report.verdicts.evidence import Browser, Evidence, Fault, Faults, Foil, FoilRow
 
 BRANCHES = {"websocket": 60, "sse": 30, "longpoll": 40, "shortpoll": 20, "h2push": 90, "socketio": 35}
 
