@@ -87,7 +87,9 @@ class RunStore:
             staged = self.folder / _SCRATCH / f"{cell.id}.tables"
             staged.mkdir()
             for name, table in tables.items():
-                _write_table(table.cast(TABLES[name]), staged / f"{name}.parquet")
+                path, schema = staged / f"{name}.parquet", TABLES[name]
+                with writing(path):
+                    pq.write_table(table.cast(schema), path, **_writer_options(schema))
             staged.rename(self.folder / _CELLS / cell.id)
         self._set(cells=(*self._run.cells, cell))
 
@@ -202,11 +204,6 @@ def writing(path: Path) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RunError(f"{path} could not be written: {reason}") from error
-
-
-def _write_table(table: pa.Table, path: Path) -> None:
-    with writing(path):
-        pq.write_table(table, path, **_writer_options(table.schema))
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:

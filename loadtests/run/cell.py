@@ -6,7 +6,6 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,17 +87,18 @@ class _Measurement:
         while True:
             attempts_left -= 1
             port = free_port()
-            with self._laid(port) as route, self._server(port, route) as server:
+            # What carries packets runs on the generator's cores: on the server's it would count as the server's cost.
+            cores, seed = self.bench.cores.generator, self.planned.seed
+            with (
+                routes.opened(self.planned.link, port, seed=seed, on_cores=cores) as route,
+                self._server(port, route) as server,
+            ):
                 try:
                     return self._measure(server, route)
                 except ServerError:
                     # Between finding a free port and listening on it somebody else may take it.
                     if not attempts_left or not server.port_was_taken():
                         raise
-
-    def _laid(self, port: int) -> AbstractContextManager[Route]:
-        # What carries packets shares the generator's cores: on the server's it would be taken for the server's cost.
-        return routes.opened(self.planned.link, port, seed=self.planned.seed, on_cores=self.bench.cores.generator)
 
     def _server(self, port: int, route: Route) -> Server | ForeignServer:
         if self.planned.target.foreign is not None:
@@ -133,7 +133,7 @@ class _Measurement:
         before = _memory(server)
         with (
             self._generator(server) as generator,
-            Sampler(server.processes, lambda: (generator.pid, *route.pids), _scrape(server)) as sampler,
+            Sampler(server.processes, lambda: (generator.pid, *route.pids), lambda: _metrics(server)) as sampler,
         ):
             held = self._listen(server, generator)
             result = generator.result()
@@ -144,7 +144,7 @@ class _Measurement:
             description |= {
                 f"deliveries_instance_{rank}": count for rank, count in enumerate(delivered.values(), start=1)
             }
-        outcome = CellOutcome(result, sampler.readings, description, before, held, found)
+        outcome = CellOutcome(result, tuple(sampler.readings), description, before, held, found)
         if isinstance(server, ForeignServer):
             return replace(outcome, forwards=server.forwards, remarks=server.remarks())
         return outcome
@@ -208,12 +208,10 @@ def _memory(server: Server | ForeignServer) -> Memory:
     return Memory(procfs.rss_kib(server.processes()), procfs.tcp_buffers_kib())
 
 
-def _scrape(server: Server | ForeignServer) -> Callable[[], str | None]:
-    """Return the sampler's source of metrics; of several instances one alone would answer, which says nothing."""
-    return (lambda: None) if len(server.instances) > 1 else (lambda: _metrics(server))
-
-
 def _metrics(server: Server | ForeignServer) -> str | None:
+    """Return the server's metrics; None where they can't be had, or are those of one instance among several."""
+    if len(server.instances) > 1:
+        return None
     try:
         status, body = server.get("/metrics")
     except OSError:

@@ -64,7 +64,9 @@ def conduct(
     """
     passes = RepeatPasses(experiment.cells(), experiment.passes) if passes is None else passes
     planned = passes.first
-    _raise_open_files(max(cell.load.subscribers for cell in planned))
+    connections = max(cell.load.subscribers for cell in planned)
+    if complaint := sockets.too_few_files(connections, _SPARE_FILES):  # it raises the limit of open files if it can
+        raise LabError(complaint)
     started = time.monotonic()
     environment = manifest.collect(_settings(experiment), experiment.seed)
     environment |= {name: dict(values) for name, values in experiment.sections.items()}
@@ -165,12 +167,6 @@ def _servers(run: Run) -> dict[str, Value]:
     """Return what the servers of one process said of themselves, e.g. `websocket.tcp_nodelay`."""
     alone = [cell for cell in run.cells if cell.kind != SCALED]
     return {f"{cell.transport}.{key}": value for cell in alone for key, value in cell.server.items()}
-
-
-def _raise_open_files(connections: int) -> None:
-    """Raise the limit of open files; LabError if the connections don't fit."""
-    if complaint := sockets.too_few_files(connections, _SPARE_FILES):
-        raise LabError(complaint)
 
 
 def bench_of(settings: ServerSettings, scaling: Scaling | None = None) -> Bench:

@@ -45,11 +45,6 @@ class Cores:
     server: frozenset[int] = frozenset()
     generator: frozenset[int] = frozenset()
 
-    @property
-    def pinned(self) -> bool:
-        """Whether server and generator run on cores of their own."""
-        return bool(self.server)
-
 
 def divide_cores(available: frozenset[int], *, server_cores: int = 1) -> Cores:
     """Give the first `server_cores` cores to the server and the rest to the generator; one core is not divided."""
@@ -105,11 +100,6 @@ def leash() -> int:
     """Return the reading end of a pipe that is never written to and closes with this process."""
     reading, _ = os.pipe()  # the writing end is not inherited, and stays open
     return reading
-
-
-def _leashed() -> dict[str, str]:
-    """Return what a server's environment needs beside where the kernel does not bind it; `pass_fds` goes with it."""
-    return {} if _LIBC is not None else {VARIABLE: str(leash())}
 
 
 @contextmanager
@@ -194,7 +184,8 @@ class Child(Running):
     ) -> None:
         """Start `command`; its output goes to `log`."""
         super().__init__(log)
-        leashed = _leashed()
+        # Where the kernel does not bind it, a server of ours ends when the leash closes.
+        leashed = {} if _LIBC is not None else {VARIABLE: str(leash())}
         with log.open("wb") as sink, running_on(on_cores):
             self._process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
                 command,

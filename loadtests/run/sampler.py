@@ -51,14 +51,9 @@ class Sampler(AbstractContextManager["Sampler"]):
         self._server_pids = server_pids
         self._generator_pids = generator_pids
         self._metrics = metrics
-        self._readings: list[Reading] = []
+        self.readings: list[Reading] = []  # in order of time
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
-
-    @property
-    def readings(self) -> tuple[Reading, ...]:
-        """What was read so far, in order of time."""
-        return tuple(self._readings)
 
     def __enter__(self) -> Sampler:
         self._thread.start()
@@ -73,7 +68,7 @@ class Sampler(AbstractContextManager["Sampler"]):
         tick = 0
         start = time.monotonic()
         while not self._stop.wait(max(0.0, start + tick * _TICK_S - time.monotonic())):
-            self._readings.append(self.read(whole=tick % TICKS_PER_SCRAPE == 0))
+            self.readings.append(self.read(whole=tick % TICKS_PER_SCRAPE == 0))
             tick += 1
 
     def read(self, *, whole: bool) -> Reading:

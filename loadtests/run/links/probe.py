@@ -162,8 +162,6 @@ class _TcpEcho(_Socket):
 
 
 def _checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of an even number of bytes."""
+    """Return the Internet checksum (RFC 1071) of an even number of bytes; a one's complement sum is modulo 2^16 - 1."""
     total: int = sum(word for (word,) in struct.iter_unpack("!H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return 0xFFFF - total % 0xFFFF

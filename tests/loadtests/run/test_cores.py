@@ -21,7 +21,6 @@ from loadtests.run.process import Cores, available_cores, divide_cores, running_
 )
 def test_cores_are_divided(available: list[int], expected: Cores) -> None:
     assert divide_cores(frozenset(available)) == expected
-    assert expected.pinned == bool(expected.server)
 
 
 def test_several_server_cores_leave_one_to_the_generator() -> None:
