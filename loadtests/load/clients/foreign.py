@@ -64,14 +64,32 @@ def frames_in(arrivals: Sequence[Arrival]) -> int:
     return sum(not isinstance(event, Companion) for event, _ in arrivals)
 
 
-class ForeignWebSocketClient(WebSocketClient):
-    """Welcome once the handshake is over; messages may be text or binary, and hold any number of the lab's."""
-
-    __slots__ = ("_adapter",)
+class AdaptedClient(Client):
+    """Mixed into a client of the contract: what it sends is what the adapter says."""
 
     def __init__(self, adapter: Adapter, access: Access, since: str = "") -> None:
         super().__init__(access, since)
         self._adapter = adapter
+
+    def _fill(self, template: str) -> str:
+        return filled(template, room=self.access.room, token=self.access.token)
+
+    def _request(self, line: str, headers: dict[str, str], further: str, body: bytes = b"") -> bytes:
+        """Build a request of `line`, e.g. "GET /path"; `further` are whole header lines, each ended by CRLF."""
+        lines = "".join(f"{name}: {self._fill(value)}\r\n" for name, value in headers.items())
+        head = f"{self._fill(line)} HTTP/1.1\r\nHost: {self.access.endpoint.authority}\r\n{lines}{further}\r\n"
+        return head.encode("latin-1") + body
+
+    def _get(self, path: str, further: str = "") -> bytes:
+        return self._request(f"GET {path}", self._adapter.subscribe.headers, further)
+
+    def _body(self, content: str) -> bytes:
+        publish = self._adapter.publish
+        return filled(publish.body, room=self.access.room, token=self.access.token, content=content).encode()
+
+
+class ForeignWebSocketClient(AdaptedClient, WebSocketClient):
+    """Welcome once the handshake is over; messages may be text or binary, and hold any number of the lab's."""
 
     def opening(self) -> bytes:
         """The upgrade request."""
@@ -79,17 +97,17 @@ class ForeignWebSocketClient(WebSocketClient):
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {self._key.decode()}\r\n"
         )
-        return _get(self._adapter, self.access, self._adapter.subscribe.path, upgrade)
+        return self._get(self._adapter.subscribe.path, upgrade)
 
     def publish(self, content: str, ref: str) -> bytes:
         """Build the frame of one message; nothing answers it."""
-        return build_frame(TEXT, _body(self._adapter, self.access, content))
+        return build_frame(TEXT, self._body(content))
 
     def _send_hello(self) -> None:
         self.welcomed = True
         first = self._adapter.subscribe.first_message
         if first:
-            self.outgoing += build_frame(TEXT, _fill(first, self.access).encode())
+            self.outgoing += build_frame(TEXT, self._fill(first).encode())
 
     def feed(self, data: bytes) -> list[Arrival]:
         """Take received bytes; return the messages completed by them. Raises ProtocolError."""
@@ -106,19 +124,13 @@ class ForeignWebSocketClient(WebSocketClient):
         return arrivals
 
 
-class ForeignSseClient(SseClient):
+class ForeignSseClient(AdaptedClient, SseClient):
     """Welcome once the stream's head is there; resumes by the last event's id, as an EventSource does."""
-
-    __slots__ = ("_adapter",)
-
-    def __init__(self, adapter: Adapter, access: Access, since: str = "") -> None:
-        super().__init__(access, since)
-        self._adapter = adapter
 
     def opening(self) -> bytes:
         """The GET that opens the stream."""
         resume = f"Last-Event-ID: {self.position}\r\n" if self.position else ""
-        return _get(self._adapter, self.access, self._adapter.subscribe.path, resume)
+        return self._get(self._adapter.subscribe.path, resume)
 
     def _take(self, data: bytes, wire_bytes: int, arrivals: list[Arrival]) -> None:
         self.position = self._parser.last_id
@@ -129,17 +141,14 @@ class ForeignSseClient(SseClient):
         self.welcomed = True
 
 
-class ForeignPollClient(LongPollClient):
+class ForeignPollClient(AdaptedClient, LongPollClient):
     """Proves the connection by a request that is answered at once, then polls; the place is in the answers' headers.
 
     Of a server that closes after an answer `successor` is the client of the next connection, which polls at once.
     """
 
-    __slots__ = ("_adapter", "_ends_by_design")
-
     def __init__(self, adapter: Adapter, access: Access, since: str = "") -> None:
-        super().__init__(access, since)
-        self._adapter = adapter
+        super().__init__(adapter, access, since)
         self._ends_by_design = False
 
     @property
@@ -176,18 +185,15 @@ class ForeignPollClient(LongPollClient):
         self.waiting = True
         subscribe = self._adapter.subscribe
         if not self.welcomed:
-            return _get(self._adapter, self.access, subscribe.probe_path, "")
-        return _get(self._adapter, self.access, subscribe.path, self.position)
+            return self._get(subscribe.probe_path)
+        return self._get(subscribe.path, self.position)
 
 
-class ForeignPublishClient(PublishClient):
+class ForeignPublishClient(AdaptedClient, PublishClient):
     """POSTs to a foreign server, pipelined on one connection; any 2xx is an acknowledgement."""
 
-    __slots__ = ("_adapter", "_announced", "_contents", "answered")
-
     def __init__(self, adapter: Adapter, access: Access) -> None:
-        super().__init__(access)
-        self._adapter = adapter
+        super().__init__(adapter, access)
         self._answers = AnswerParser(bodies=False)
         self._contents: deque[str] = deque()  # of POSTs on their way
         self._announced = False  # the end of the connection, by an answer
@@ -210,14 +216,8 @@ class ForeignPublishClient(PublishClient):
         """Build one POST."""
         self._refs.append(ref)
         self._contents.append(content)
-        body = _body(self._adapter, self.access, content)
-        publish = self._adapter.publish
-        lines = _lines(publish.headers, self.access)
-        head = (
-            f"POST {_fill(publish.path, self.access)} HTTP/1.1\r\nHost: {self.access.endpoint.authority}\r\n"
-            f"{lines}Content-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode("latin-1") + body
+        body, publish = self._body(content), self._adapter.publish
+        return self._request(f"POST {publish.path}", publish.headers, f"Content-Length: {len(body)}\r\n", body)
 
     def feed(self, data: bytes) -> list[Arrival]:
         """Take received bytes; return one `ack` or `error` per answer, none behind one that closes."""
@@ -236,22 +236,3 @@ class ForeignPublishClient(PublishClient):
         if 200 <= answer.head.status < 300 and sent is not None:
             return Event(type="ack", id=message_id(sent[1]), ref=ref)
         return Event(type="error", code=str(answer.head.status), ref=ref)
-
-
-def _get(adapter: Adapter, access: Access, path: str, further: str) -> bytes:
-    lines = _lines(adapter.subscribe.headers, access)
-    return (f"GET {_fill(path, access)} HTTP/1.1\r\nHost: {access.endpoint.authority}\r\n{lines}{further}\r\n").encode(
-        "latin-1"
-    )
-
-
-def _lines(headers: dict[str, str], access: Access) -> str:
-    return "".join(f"{name}: {_fill(value, access)}\r\n" for name, value in headers.items())
-
-
-def _body(adapter: Adapter, access: Access, content: str) -> bytes:
-    return filled(adapter.publish.body, room=access.room, token=access.token, content=content).encode()
-
-
-def _fill(template: str, access: Access) -> str:
-    return filled(template, room=access.room, token=access.token)
