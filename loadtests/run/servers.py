@@ -89,6 +89,17 @@ def free_port(host: str = HOST) -> int:
         return port
 
 
+def listens(port: int, timeout_s: float, has_ended: Callable[[], bool]) -> bool:
+    """Wait until a port of this machine takes connections; False when its process has ended or time is over."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s and not has_ended():
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return True
+        time.sleep(_POLL_S)
+    return False
+
+
 class Server(AbstractContextManager["Server"]):
     """One server process. A context manager: leaving it ends the process."""
 

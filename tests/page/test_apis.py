@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from loadtests.evidence.browser import apis
+from loadtests.evidence.browser import findings
 from loadtests.evidence.browser.engines import ENGINES, Engine
 from loadtests.evidence.support.packages import number
 from loadtests.records.facts import load
@@ -46,13 +46,13 @@ def test_the_browser_has_what_the_facts_promise(engine: Engine, blank_page: str,
             missing(engine.name)
         pytest.skip(f"{engine.name} was not found on this machine")
     with engine.started(tmp_path / "log") as browser:
-        found = apis.present(browser, browser.open(blank_page))
+        found = findings.present(browser, browser.open(blank_page))
     version = re.search(r"\d+[\d.]*", engine.version())
     assert version is not None
     here = number(version[0])
     browser_name = {"chromium": "chrome"}.get(engine.name, engine.name)
     assert here is not None
-    for name in apis.EXPRESSIONS:
+    for name in findings.EXPRESSIONS:
         api = load().api(name)
         assert api is not None
         since = number(api.since[browser_name])

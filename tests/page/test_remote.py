@@ -12,10 +12,8 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
-from loadtests.evidence.browser.chromium import Chromium
-from loadtests.evidence.browser.firefox import Firefox
+from loadtests.evidence.browser.drivers import Chromium, Firefox, Remote
 from loadtests.evidence.browser.page import Clock, probe
-from loadtests.evidence.browser.remote import Remote
 from loadtests.records.errors import BrowserError
 
 Play = Callable[[ServerConnection, dict[str, Any]], None]

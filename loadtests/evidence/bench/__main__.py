@@ -13,12 +13,11 @@ from typing import Any
 
 import msgspec
 
-from loadtests.evidence.bench import bars, chart, growth, summary
-from loadtests.evidence.bench.build import BenchError
-from loadtests.evidence.bench.joins import Joins, join_once
+from loadtests.evidence.bench import bars, document, summary
 from loadtests.evidence.bench.matrix import COMPARED, Case, cases, expected_s, half_rate_cases
-from loadtests.evidence.bench.runs import run_once
+from loadtests.evidence.bench.runs import Joins, join_once, run_once
 from loadtests.evidence.bench.systems import TRANSPORTS, System, systems
+from loadtests.records.errors import LabError
 
 
 def main() -> None:
@@ -27,8 +26,8 @@ def main() -> None:
     found = {system.name: system for system in systems()}
     print(f"systems: {', '.join(found)}; about {_expected_minutes(options):.0f} minutes on a quiet machine", flush=True)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    server_core, client_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
-    bench = _Bench(found, server_core, client_core)
+    server_cores, client_cores = map(frozenset, (cores[:1], cores[1:2]) if len(cores) > 1 else ((), ()))
+    bench = _Bench(found, server_cores, client_cores)
     for repeat in range(options.repeats):
         for case in cases(options.extent):
             if not (case.once and repeat):
@@ -48,9 +47,9 @@ def main() -> None:
 
 
 class _Bench:
-    def __init__(self, found: dict[str, System], server_core: int | None, client_core: int | None) -> None:
+    def __init__(self, found: dict[str, System], server_cores: frozenset[int], client_cores: frozenset[int]) -> None:
         self._found = found
-        self._cores = server_core, client_core
+        self._cores = server_cores, client_cores
         self.rows: list[summary.Row] = []
         self.failures: list[str] = []
 
@@ -66,7 +65,7 @@ class _Bench:
                 continue
             try:
                 result = self._once(self._found[name], case)
-            except BenchError as error:
+            except LabError as error:
                 self.failures.append(str(error))
                 continue
             self.rows.append({"case": case.name, "system": name, "repeat": repeat, "result": result})
@@ -91,7 +90,7 @@ def _expected_minutes(options: argparse.Namespace) -> float:
 
 
 def _report(rows: list[summary.Row]) -> str:
-    grown = growth.markdown(rows)
+    grown = bars.growth_markdown(rows)
     parts = ["### Bars", bars.markdown(rows)]
     if grown:
         parts += ["### How cost grows", grown]
@@ -123,7 +122,7 @@ def _write(folder: Path, bench: _Bench, options: argparse.Namespace) -> None:
     }
     path = folder / "bench.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
-    chart.draw(bench.rows, folder / "bench.svg", 100 if options.extent == "quick" else 1000)
+    document.draw(bench.rows, folder / "bench.svg", 100 if options.extent == "quick" else 1000)
     (folder / "bench.md").write_text(f"{_report(bench.rows).rstrip()}\n", encoding="utf-8")
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from loadtests.evidence.bench.joins import Joins
-from loadtests.evidence.bench.runs import Load
+from loadtests.evidence.bench.runs import Joins, Load
 from loadtests.evidence.bench.systems import TRANSPORTS
 
 SUBSCRIBERS: Final = (100, 300, 1000, 3000)

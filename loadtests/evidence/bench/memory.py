@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -18,19 +17,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from loadtests.evidence.bench.build import BenchError
-from loadtests.evidence.bench.systems import TRANSPORTS, await_port, contract_token, free_port, server_environ
-from loadtests.load.clients.base import Access, Client, Endpoint
-from loadtests.load.clients.polls import LongPollClient
-from loadtests.load.clients.sse import SseClient
-from loadtests.load.clients.websocket import WebSocketClient
+from loadtests.evidence.bench.runs import idle
+from loadtests.evidence.bench.systems import TRANSPORTS, server_environ
+from loadtests.records.errors import LabError
 from loadtests.run.process import end_with_us
+from loadtests.run.servers import free_port, listens
 
-_CLIENTS: Final[dict[str, type[Client]]] = {
-    "websocket": WebSocketClient,
-    "sse": SseClient,
-    "longpoll": LongPollClient,
-}
 _SHOWN_BYTES: Final = 128.0  # per connection; less goes into "all other"
 _TIMEOUT_S: Final = 20.0
 _SETTLE_S: Final = 1.0
@@ -52,13 +44,13 @@ def main() -> None:
 
 
 def per_connection(transport: str, connections: int) -> dict[str, float]:
-    """Bytes of one more idle connection, by place. Raises BenchError when the server does not come up."""
+    """Bytes of one more idle connection, by place. Raises LabError when the server does not come up."""
     with _traced() as (process, port), ExitStack() as held:
         for _ in range(connections // 10 + 1):  # what is made with the first connections stays out of the difference
-            held.enter_context(_idle(transport, port))
+            held.enter_context(idle(transport, port))
         _allocated(process)
         for _ in range(connections):
-            held.enter_context(_idle(transport, port))
+            held.enter_context(idle(transport, port))
         return shared(_allocated(process), connections)
 
 
@@ -115,7 +107,8 @@ def _traced() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         preexec_fn=end_with_us(),
     )
     try:
-        await_port("the traced server", process, port)
+        if not listens(port, _TIMEOUT_S, lambda: process.poll() is not None):
+            raise LabError(f"the traced server does not listen after {_TIMEOUT_S:g} s, or ended: {process.poll()}")
         yield process, port
     finally:
         process.terminate()
@@ -127,31 +120,16 @@ def _traced() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 
 def _allocated(process: subprocess.Popen[bytes]) -> dict[str, int]:
-    time.sleep(_SETTLE_S)  # polls are parked and welcomes flushed a few turns after the answer
+    time.sleep(_SETTLE_S)  # polls are held and welcomes flushed a few turns after the answer
     if process.stdin is None or process.stdout is None:
-        raise BenchError("the traced server has no pipes")
+        raise LabError("the traced server has no pipes")
     process.stdin.write(b"\n")
     process.stdin.flush()
     for line in process.stdout:
         if line.startswith(b"{"):  # else: what the server has to say when it starts
             sizes: dict[str, int] = json.loads(line)
             return sizes
-    raise BenchError("the traced server ended")
-
-
-@contextmanager
-def _idle(transport: str, port: int) -> Iterator[None]:
-    """Hold one welcomed connection of the bench's user; a poll's next one is parked."""
-    client = _CLIENTS[transport](Access(Endpoint("127.0.0.1", port), "r", contract_token()))
-    with socket.create_connection(("127.0.0.1", port), _TIMEOUT_S) as connection:
-        connection.sendall(client.opening())
-        while not client.welcomed:
-            data = connection.recv(65_536)
-            if not data or client.closed is not None:
-                raise BenchError(f"the traced server refused a {transport} connection: {client.closed}")
-            client.feed(data)
-            connection.sendall(client.take_outgoing())
-        yield
+    raise LabError("the traced server ended")
 
 
 def _options() -> argparse.Namespace:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,13 +18,36 @@ from typing import Final
 import psutil
 
 from core.auth import sign
-from loadtests.evidence.bench.build import BenchError, compiled
-from loadtests.run.process import end_with_us
+from loadtests.records.errors import LabError
+from loadtests.run.process import Child
+from loadtests.run.servers import free_port, listens
+
+
+def compiled(name: str) -> Path:
+    """The path of the built `name`, from `name`.c beside this file. Raises LabError."""
+    source = Path(__file__).with_name(f"{name}.c")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+    binary = Path(tempfile.gettempdir()) / f"rtlab-{name}-{digest}"
+    if binary.exists():
+        return binary
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise LabError("no C compiler on PATH: cc, gcc or clang is needed")
+    building = binary.with_suffix(".new")
+    built = subprocess.run(  # noqa: S603
+        [compiler, "-O2", "-o", str(building), str(source)], capture_output=True, text=True, check=False
+    )
+    if built.returncode:
+        raise LabError(f"{source.name} does not compile here: {built.stderr.strip()[:400]}")
+    building.replace(binary)
+    return binary
+
 
 TRANSPORTS: Final = ("websocket", "sse", "longpoll")
 MODE: Final = {"websocket": "ws", "sse": "sse", "longpoll": "lp"}
 _SECRET: Final = "bench-only-key-that-guards-nothing-at-all"  # noqa: S105
 _START_S: Final = 20.0
+_STOP_S: Final = 10.0
 _SETTLE_S: Final = 0.2
 _NCHAN: Final = ("/usr/lib/nginx/modules/ngx_nchan_module.so", "/usr/share/nginx/modules/ngx_nchan_module.so")
 
@@ -50,39 +73,26 @@ class System:
     rooms_client: Callable[[str], list[str]] | None = None
 
     @contextmanager
-    def running(self, core: int | None) -> Iterator[Running]:
-        """Start it on a free port, pinned to a core; stop it by pid. Raises BenchError when it does not come up."""
+    def running(self, cores: frozenset[int]) -> Iterator[Running]:
+        """Start it on a free port, on `cores`; stop it by pid. Raises LabError when it does not come up."""
         with tempfile.TemporaryDirectory(prefix="rtlab-bench-") as folder:
             port = free_port()
             command = self.command(port, Path(folder))
-            with (Path(folder) / "log").open("wb") as log:
-                process = subprocess.Popen(  # noqa: S603
-                    command, env=server_environ(), stdout=log, stderr=log, preexec_fn=end_with_us(pinning(core))
-                )
+            child = Child(command, log=Path(folder) / "log", environment=server_environ(), on_cores=cores)
             try:
-                await_port(self.name, process, port, Path(folder) / "log")
+                if not listens(port, _START_S, lambda: child.exit_code() is not None):
+                    why = child.log_text().strip()[-400:]
+                    raise LabError(f"{self.name} does not listen after {_START_S:g} s, or ended: {why}")
                 time.sleep(_SETTLE_S)  # nginx forks its worker after it listens
-                children = psutil.Process(process.pid).children(recursive=True)
-                yield Running(port, (process.pid, *(child.pid for child in children)))
+                children = psutil.Process(child.pid).children(recursive=True)
+                yield Running(port, (child.pid, *(each.pid for each in children)))
             finally:
-                process.terminate()
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+                child.stop(_STOP_S)
 
 
 def server_environ() -> dict[str, str]:
     """Of our servers under test: the key of `contract_token`, and no limit on messages."""
     return os.environ | {"RTLAB_SECRET": _SECRET, "RTLAB_RATE": "0"}
-
-
-def pinning(core: int | None) -> Callable[[], None] | None:
-    """A `preexec_fn` that pins the child to a core; None where there is none to spare."""
-    if core is None:
-        return None
-    return lambda: os.sched_setaffinity(0, {core})
 
 
 def systems() -> list[System]:
@@ -114,12 +124,7 @@ def _floor(name: str, options: Sequence[str]) -> System:
     def command(port: int, folder: Path) -> list[str]:
         return [str(compiled("floor")), str(port), *options]
 
-    def client(transport: str) -> list[str]:
-        mode = MODE[transport]
-        upstream = ["--pub", "ws", "--pubpath", "/pub"] if transport == "websocket" else ["--pubpath", "/pub"]
-        return ["--path", f"/{mode}", *upstream, "--wrap", "%s"]
-
-    return System(name, command, client)
+    return System(name, command, _relay_client)
 
 
 def _nchan(nginx: str, module: str) -> System:
@@ -130,14 +135,16 @@ def _nchan(nginx: str, module: str) -> System:
         (folder / "nchan.conf").write_text(config)
         return [nginx, "-p", str(folder), "-c", str(folder / "nchan.conf")]
 
-    def client(transport: str) -> list[str]:
-        upstream = ["--pub", "ws", "--pubpath", "/pub"] if transport == "websocket" else ["--pubpath", "/pub"]
-        return ["--path", f"/{MODE[transport]}", *upstream, "--wrap", "%s"]
-
     def rooms_client(transport: str) -> list[str]:
         return ["--path", f"/room/%R/{MODE[transport]}", "--pubpath", "/room/%R/pub", "--wrap", "%s"]
 
-    return System("nchan", command, client, rooms_client)
+    return System("nchan", command, _relay_client, rooms_client)
+
+
+def _relay_client(transport: str) -> list[str]:
+    """The load client's arguments for a server that passes on what it gets: the floor and nchan."""
+    upstream = ["--pub", "ws", "--pubpath", "/pub"] if transport == "websocket" else ["--pubpath", "/pub"]
+    return ["--path", f"/{MODE[transport]}", *upstream, "--wrap", "%s"]
 
 
 def contract_token(user_id: str = "bench") -> str:
@@ -169,25 +176,3 @@ def _contract_rooms_client(transport: str) -> list[str]:
     if transport == "websocket":  # the POSTs need it too
         entry += ["--hdr", f"Authorization: Bearer {token}\r\n"]
     return [*entry, "--pubpath", "/rooms/r%R/messages", "--text", "--wrap", '{"content":"%s"}']
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def await_port(name: str, process: subprocess.Popen[bytes], port: int, log: Path | None = None) -> None:
-    """Wait until it listens. Raises BenchError, with the end of `log`, when it ends first or takes too long."""
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            why = log.read_text(errors="replace").strip()[-400:] if log is not None else "its exit code says no more"
-            raise BenchError(f"{name} did not start ({process.returncode}): {why}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise BenchError(f"{name} does not listen after {_START_S:g} s")

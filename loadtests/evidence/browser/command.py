@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests.evidence.browser import findings, http2, tables
+from loadtests.evidence.browser import findings, tables
 from loadtests.evidence.browser.engines import ENGINES, Engine
 from loadtests.evidence.browser.findings import LANES, PAGE, Durations
 from loadtests.evidence.browser.page import Latency, probe
@@ -228,12 +228,12 @@ def _examine(engine: Engine, planned: Plan, bench: cells.Bench, store: RunStore)
     try:
         with _server(name, bench, store) as server, engine.started(store.log("browser", name)) as browser:
             found = findings.examine(browser, server.url, planned.durations)
-            return found | http2.examine(browser, _servers_of(name, bench, store))
+            return found | findings.examine_http2(browser, _servers_of(name, bench, store))
     except (BrowserError, ServerError) as error:
         return {"failed": str(error)}
 
 
-def _servers_of(name: str, bench: cells.Bench, store: RunStore) -> http2.ServerOf:
+def _servers_of(name: str, bench: cells.Bench, store: RunStore) -> findings.ServerOf:
     def started(target: str) -> Server:
         wanted = targets.target(target)
         return _server(f"{name}-{target}", bench, store, wanted)

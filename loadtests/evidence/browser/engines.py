@@ -16,9 +16,7 @@ from typing import Protocol
 
 from websockets.sync.client import connect
 
-from loadtests.evidence.browser.chromium import Chromium
-from loadtests.evidence.browser.firefox import Firefox
-from loadtests.evidence.browser.remote import Remote
+from loadtests.evidence.browser.drivers import Chromium, Firefox, Remote
 from loadtests.records.errors import BrowserError
 from loadtests.run.process import Child
 

@@ -1,16 +1,40 @@
-"""What only a browser can tell: connection limit, hidden tabs, outages, a flood. Flat values for the run's manifest."""
+"""What only a browser can tell, as flat values for the run's manifest.
+
+Which APIs a page finds, the limit on connections, hidden tabs, outages, a flood; and what HTTP/2 changes: many event
+streams on one connection, and no server push.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
+import psutil
 
 from core import catalogue
-from loadtests.evidence.browser import apis
+from core.auth import sign
 from loadtests.evidence.browser.engines import Browser
-from loadtests.evidence.browser.page import Clock, Connections, Flood, Hidden, Nothing, Outage, Sent, probe
+from loadtests.evidence.browser.page import (
+    Clock,
+    Connections,
+    Flood,
+    Hidden,
+    Nothing,
+    Outage,
+    Refusal,
+    Sent,
+    Streams,
+    probe,
+)
+from loadtests.records.errors import BrowserError
 from loadtests.records.schema import Value
+from loadtests.run.servers import Server
 
 PAGE = "/?join=no"
 """The race page with its own lanes at rest: they would hold connections."""
@@ -20,6 +44,25 @@ LANES = tuple(catalogue.lanes())
 
 _STREAMS_TRIED = 8  # more than any browser gives one server over HTTP/1.1
 _TICK_MS = 50
+_EVALUATE_S = 20.0
+_HTTP2_STREAMS_TRIED = 30  # five times what a browser gives one server over HTTP/1.1
+_PLAIN_PAGE = "/metrics"  # text, on the server's own origin
+_ROOM = "streams"
+_TOKEN_LIFE_S = 600.0
+_PATIENCE_S = 3.0  # with a stream that does not open, and with a fetch that waits for a connection
+
+EXPRESSIONS = {
+    "websocket": "typeof WebSocket === 'function'",
+    "eventsource": "typeof EventSource === 'function'",
+    "response-body": "typeof ReadableStream === 'function' && new Response('x').body instanceof ReadableStream",
+    "xhr": "typeof XMLHttpRequest === 'function'",
+    "fetch": "typeof fetch === 'function'",
+    "webtransport": "typeof WebTransport === 'function'",
+}
+"""By the API's name in the support facts. HTTP/2 and its push show themselves to a server only, not to a page."""
+
+ServerOf = Callable[[str], AbstractContextManager[Server]]
+"""Starts a target of the lab by its name; left, the server ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +84,7 @@ def examine(browser: Browser, url: str, durations: Durations) -> dict[str, Value
     findings["clock"] = "performance.now() of the page that sends and receives: a round trip, no clocks compared"
     findings["clock_resolution_us"] = clock.resolution_us
     findings["cross_origin_isolated"] = clock.isolated
-    findings |= apis.present(browser, tab)
+    findings |= present(browser, tab)
     browser.close(tab)
     findings |= _connections(browser, url, durations)
     findings |= _outages(browser, url, durations)
@@ -119,3 +162,66 @@ def _floods(browser: Browser, url: str, durations: Durations) -> dict[str, Value
             f"{lane}.flood_heap_growth_kib": None if before is None or after is None else (after - before) / 1024,
         }
     return findings
+
+
+def present(browser: Browser, tab: str) -> dict[str, Value]:
+    """Return `api.NAME`: whether a page in `tab` has it. Raises BrowserError."""
+    asked = ", ".join(f"{json.dumps(name)}: {expression}" for name, expression in EXPRESSIONS.items())
+    said = browser.evaluate(tab, f"Promise.resolve(JSON.stringify({{{asked}}}))", _EVALUATE_S)
+    try:
+        found = msgspec.json.decode(said, type=dict[str, bool])
+    except msgspec.MsgspecError as error:
+        raise BrowserError(f"the page answered what it should not: {error}") from error
+    return {f"api.{name}": there for name, there in found.items()}
+
+
+def examine_http2(browser: Browser, server_of: ServerOf) -> dict[str, Value]:
+    """Return the findings over HTTP/1.1 and HTTP/2 side by side. Raises BrowserError, ServerError."""
+    findings: dict[str, Value] = {}
+    for version, target in (("h1", "sse"), ("h2", "sse-h2")):
+        with server_of(target) as server:
+            found = _streams(browser, server)
+            findings |= {f"{version}_event_streams_{name}": value for name, value in found.items()}
+    with server_of("h2push") as server:
+        return findings | _push(browser, server)
+
+
+def _streams(browser: Browser, server: Server) -> dict[str, Value]:
+    tab = browser.open(f"{server.url}{_PLAIN_PAGE}")
+    options = {"token": _token(server), "room": _ROOM, "tried": _HTTP2_STREAMS_TRIED, "patienceMs": _PATIENCE_S * 1000}
+    answer = probe(browser, tab, "streams", options, Streams, takes_s=2 * _PATIENCE_S)
+    connections = connections_to(server)
+    probe(browser, tab, "streamsEnd", {}, Nothing)
+    browser.close(tab)
+    return {
+        "tried": _HTTP2_STREAMS_TRIED,
+        "held_at_once": answer.held,
+        "fetch_beside_ms": answer.fetch_ms,  # None: it waited for a connection until patience ended
+        "protocol": answer.protocol,  # of that fetch
+        "connections": connections,
+    }
+
+
+def connections_to(server: Server) -> int:
+    """Return how many TCP connections the server holds on its port right now."""
+    return sum(
+        connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == server.port
+        for pid in server.processes()
+        for connection in psutil.Process(pid).net_connections("tcp")
+    )
+
+
+def _push(browser: Browser, server: Server) -> dict[str, Value]:
+    tab = browser.open(f"{server.url}{_PLAIN_PAGE}")
+    answer = probe(browser, tab, "push", {"token": _token(server), "room": _ROOM}, Refusal)
+    browser.close(tab)
+    setting = re.search(r"SETTINGS_ENABLE_PUSH (\d+)", answer.said)
+    return {
+        "h2push.status": answer.status,
+        "h2push.enable_push": int(setting[1]) if setting else None,  # SETTINGS_ENABLE_PUSH, as the server got it
+        "h2push.server_said": answer.said,
+    }
+
+
+def _token(server: Server) -> str:
+    return sign(server.secret.encode(), "browser", [_ROOM], time.time() + _TOKEN_LIFE_S)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class Tolerances:
     """Greatest errors, of either sign. Counts must be exact and have none."""
 
     p50_ms: float = 0.1
@@ -23,7 +23,7 @@ class Bounds:
     grid_p99_ms: float = 1.0
 
 
-FULL = Bounds()
+FULL = Tolerances()
 
-SHORT = Bounds(p50_ms=0.3, grid_p50_ms=2.0)
+SHORT = Tolerances(p50_ms=0.3, grid_p50_ms=2.0)
 """Of the form that precedes each comparison: some fifty messages, all transports at a time."""

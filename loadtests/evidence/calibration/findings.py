@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from loadtests.evidence.calibration.bounds import Bounds
+from loadtests.evidence.calibration.bounds import Tolerances
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import Trial
 from loadtests.records.calibration import Check
@@ -63,7 +63,7 @@ def of(trial: Trial, target: Target, load: Load, faults: Faults, room: int | Non
     )
 
 
-def delay(found: Found, bounds: Bounds, percents: tuple[int, ...] = (50, 99)) -> Iterator[Check]:
+def delay(found: Found, tolerances: Tolerances, percents: tuple[int, ...] = (50, 99)) -> Iterator[Check]:
     """Check the fixed delay. A grid adds a wait that is spread evenly over it: its percentile is taken off.
 
     Messages that were mistreated on purpose are left out: a swapped one is late by design.
@@ -73,25 +73,25 @@ def delay(found: Found, bounds: Bounds, percents: tuple[int, ...] = (50, 99)) ->
     for percent in percents:
         grid_ms = found.grid_ms * percent / 100
         yield _timed(found, f"{found.faults.delay_ms:g} ms delay", f"p{percent}", found.faults.delay_ms,
-                     _percentile(values, percent) - grid_ms, _bound(found, bounds, percent))  # fmt: skip
+                     _percentile(values, percent) - grid_ms, _bound(found, tolerances, percent))  # fmt: skip
 
 
-def two_points(found: Found, bounds: Bounds) -> Iterator[Check]:
+def two_points(found: Found, tolerances: Tolerances) -> Iterator[Check]:
     """Check both values of the two-point delay, each over its own messages."""
     faults = found.faults
     late = _falls_on(found.offset, faults.late_every)
     for name, planted_ms, rows in (("early", faults.delay_ms, ~late), ("late", faults.late_ms, late)):
         value = _percentile(found.latency_ms[rows], 50) - found.grid_ms / 2
         fault = f"{faults.delay_ms:g} or {faults.late_ms:g} ms delay"
-        yield _timed(found, fault, f"p50 of the {name}", planted_ms, value, _bound(found, bounds, 50))
+        yield _timed(found, fault, f"p50 of the {name}", planted_ms, value, _bound(found, tolerances, 50))
 
 
-def stall(found: Found, bounds: Bounds) -> Iterator[Check]:
+def stall(found: Found, tolerances: Tolerances) -> Iterator[Check]:
     """Check the tail that a stall leaves: whoever was due in it waits until its end, by the schedule itself."""
     faults = found.faults
     planted_ms = _percentile(stalled_latencies_ms(found), 99) + found.grid_ms / 2
     value = _percentile(found.latency_ms, 99)
-    bound_ms = planted_ms * bounds.stall_percent / 100
+    bound_ms = planted_ms * tolerances.stall_percent / 100
     yield _timed(found, f"{faults.stall_s:g} s stall", "p99", planted_ms, value, bound_ms)
 
 
@@ -124,7 +124,7 @@ def losses(found: Found) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def strangers(found: Found, bounds: Bounds) -> Iterator[Check]:
+def strangers(found: Found, tolerances: Tolerances) -> Iterator[Check]:
     """Check that a delivery which another clock stamped has arrived, and has no latency; the others' are as planted."""
     every, counted = found.faults.stranger_every, found.counts
     subscribers = counted.expected // max(1, counted.published)
@@ -140,16 +140,16 @@ def strangers(found: Found, bounds: Bounds) -> Iterator[Check]:
             transport=found.target.name, fault=fault, figure=figure, unit="",
             planted=float(expected), found=float(value), bound=0.0,
         )  # fmt: skip
-    for check in delay(found, bounds, percents=(50,)):
+    for check in delay(found, tolerances, percents=(50,)):
         yield msgspec.structs.replace(check, fault=fault)
 
 
-def slow_first_byte(trial: Trial, target: Target, faults: Faults, bounds: Bounds) -> Iterator[Check]:
+def slow_first_byte(trial: Trial, target: Target, faults: Faults, tolerances: Tolerances) -> Iterator[Check]:
     """Check how long it takes to be let in."""
     times = trial.result.connect_ms
     yield Check(
         transport=target.name, fault=f"first byte after {faults.first_byte_ms:g} ms", figure="connect p50", unit="ms",
-        planted=faults.first_byte_ms, found=float(np.median(times)) if times else None, bound=bounds.connect_ms,
+        planted=faults.first_byte_ms, found=float(np.median(times)) if times else None, bound=tolerances.connect_ms,
     )  # fmt: skip
 
 
@@ -160,10 +160,10 @@ def _timed(found: Found, fault: str, figure: str, planted_ms: float, value_ms: f
     )  # fmt: skip
 
 
-def _bound(found: Found, bounds: Bounds, percent: int) -> float:
+def _bound(found: Found, tolerances: Tolerances, percent: int) -> float:
     if found.target.on_a_grid:
-        return bounds.grid_p50_ms if percent == 50 else bounds.grid_p99_ms
-    return bounds.p50_ms if percent == 50 else bounds.p99_ms
+        return tolerances.grid_p50_ms if percent == 50 else tolerances.grid_p99_ms
+    return tolerances.p50_ms if percent == 50 else tolerances.p99_ms
 
 
 def _falls_on(offsets: Integers, every: int) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow.parquet as pq
 
-from loadtests.evidence.calibration.bounds import Bounds
+from loadtests.evidence.calibration.bounds import Tolerances
 from loadtests.evidence.calibration.findings import Floats, Found
 from loadtests.evidence.calibration.trial import Trial
 from loadtests.records.calibration import Check
@@ -15,17 +15,19 @@ from loadtests.report import latency
 from loadtests.report.quantity import AtLeast
 
 
-def short_freeze(trial: Trial, found: Found, room: int, bounds: Bounds) -> Iterator[Check]:
+def short_freeze(trial: Trial, found: Found, room: int, tolerances: Tolerances) -> Iterator[Check]:
     """Check the longest latency that a freeze leaves in a room: who was due first in it waits until its end."""
     faults = found.faults
     begin_ms = _frozen_at_ms(trial, faults.freeze_after)
     end_ms = begin_ms + 1e3 * faults.freeze_s
     due_ms = _due_ms(trial, room)
     planted_ms = end_ms - float(due_ms[due_ms >= begin_ms].min(initial=end_ms)) + found.grid_ms / 2
-    yield _at_most_off(found, f"{faults.freeze_s:g} s freeze", "max", planted_ms, _greatest(trial, found, room), bounds)
+    yield _at_most_off(
+        found, f"{faults.freeze_s:g} s freeze", "max", planted_ms, _greatest(trial, found, room), tolerances
+    )
 
 
-def freeze(trial: Trial, found: Found, room: int, grace_s: float, bounds: Bounds) -> Iterator[Check]:
+def freeze(trial: Trial, found: Found, room: int, grace_s: float, tolerances: Tolerances) -> Iterator[Check]:
     """Check that what was due after a freeze for good is counted as unanswered, and as late as the trial lasted."""
     begin_ms, due_ms = _frozen_at_ms(trial, found.faults.freeze_after), _due_ms(trial, room)
     fault = "frozen for good"
@@ -34,7 +36,7 @@ def freeze(trial: Trial, found: Found, room: int, grace_s: float, bounds: Bounds
     planted_ms = end_ms - float(due_ms[due_ms >= begin_ms].min(initial=end_ms))
     greatest_ms = _greatest(trial, found, room)
     bound_ms = greatest_ms if isinstance(greatest_ms, AtLeast) else None  # an exact figure is not what was planted
-    yield _at_most_off(found, fault, "max, at least", planted_ms, bound_ms, bounds)
+    yield _at_most_off(found, fault, "max, at least", planted_ms, bound_ms, tolerances)
 
 
 def refusals(trial: Trial, found: Found, room: int) -> Iterator[Check]:
@@ -75,10 +77,10 @@ def _counted(found: Found, fault: str, figure: str, planted: int, value: int) ->
 
 
 def _at_most_off(
-    found: Found, fault: str, figure: str, planted_ms: float, value_ms: float | None, bounds: Bounds
+    found: Found, fault: str, figure: str, planted_ms: float, value_ms: float | None, tolerances: Tolerances
 ) -> Check:
     return Check(
         transport=found.target.name, fault=fault, figure=figure, unit="ms",
         planted=planted_ms, found=None if value_ms is None else float(value_ms),
-        bound=planted_ms * bounds.stall_percent / 100,
+        bound=planted_ms * tolerances.stall_percent / 100,
     )  # fmt: skip

@@ -29,7 +29,7 @@ _TOKEN_S = 600.0
 
 
 def examine(folder: Path) -> Traits:
-    """Start the servers (and nginx before one) and ask every transport. Raises LabError and ProxyError."""
+    """Start the servers (and nginx before one) and ask every transport. Raises LabError."""
     with _served("all", ServerSettings(), folder) as server:
         able = {wire_client.transport: duplex(wire_client, server) for wire_client in WIRE_CLIENTS}
         passages = _passages(server, folder) if (version := proxy.version()) else {}
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with TemporaryDirectory(prefix="rtlab-traits-") as folder:
             found = examine(Path(folder))
-    except (LabError, proxy.ProxyError) as error:
+    except LabError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     if not found.nginx:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtests.records.errors import LabError
 from loadtests.run.process import Child
-from loadtests.run.servers import free_port
+from loadtests.run.servers import free_port, listens
 
 _READY_S = 10.0
 _STOP_S = 5.0
-_POLL_S = 0.05
 
 # https://nginx.org/en/docs/http/websocket.html and ngx_http_proxy_module, proxy_buffering
 _TOLD = """proxy_http_version 1.1; proxy_buffering off;
@@ -33,10 +31,6 @@ http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy;
  server {{ listen 127.0.0.1:{told}; location / {{ proxy_pass http://127.0.0.1:{behind}; {settings} }} }}
 }}
 """
-
-
-class ProxyError(Exception):
-    """nginx did not come up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +53,10 @@ def version() -> str:
 
 @contextmanager
 def proxies(behind_port: int, folder: Path) -> Iterator[Proxies]:
-    """Run nginx before a port until the context is left. Raises ProxyError."""
+    """Run nginx before a port until the context is left. Raises LabError."""
     program = shutil.which("nginx")
     if program is None:
-        raise ProxyError("nginx was not found")
+        raise LabError("nginx was not found")
     ports = Proxies(free_port(), free_port())
     config = _CONFIG.format(plain=ports.plain_port, told=ports.told_port, behind=behind_port, settings=_TOLD)
     user = "user root;" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
@@ -74,21 +68,8 @@ def proxies(behind_port: int, folder: Path) -> Iterator[Proxies]:
     )
     try:
         for port in (ports.plain_port, ports.told_port):
-            _await(child, port)
+            if not listens(port, _READY_S, lambda: child.exit_code() is not None):
+                raise LabError(f"nginx did not listen within {_READY_S:g} s, or ended: {child.last_line()}")
         yield ports
     finally:
         child.stop(_STOP_S)
-
-
-def _await(child: Child, port: int) -> None:
-    deadline_s = time.monotonic() + _READY_S
-    while time.monotonic() < deadline_s:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1.0).close()
-        except OSError:
-            if child.exit_code() is not None:
-                raise ProxyError(f"nginx ended at once: {child.last_line()}") from None
-            time.sleep(_POLL_S)
-        else:
-            return
-    raise ProxyError(f"nginx did not listen within {_READY_S:g} s: {child.last_line()}")

@@ -6,10 +6,9 @@ import shutil
 
 import pytest
 
-from loadtests.evidence.bench.build import BenchError
-from loadtests.evidence.bench.joins import Joins, join_once
-from loadtests.evidence.bench.runs import Load, run_once
+from loadtests.evidence.bench.runs import Joins, Load, join_once, run_once
 from loadtests.evidence.bench.systems import System, systems
+from loadtests.records.errors import LabError
 from tests.conftest import missing
 
 
@@ -39,7 +38,7 @@ def test_joins_have_a_name_and_as_many_users_as_tokens(load: Joins, name: str, u
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("transport", ["sse", "longpoll"])
 def test_everybody_is_told_of_every_join(transport: str) -> None:
-    result = join_once(named("direct"), transport, Joins(20, before=5), None, None)
+    result = join_once(named("direct"), transport, Joins(20, before=5), frozenset(), frozenset())
     assert (result["n"], result["before"], result["missing"], result["closed"]) == (20, 5, 0, 0)
     assert result["seen_joined"] in (20, 21)
     assert result["connects_per_s"] > 0
@@ -47,24 +46,24 @@ def test_everybody_is_told_of_every_join(transport: str) -> None:
 
 @pytest.mark.usefixtures("compiler")
 def test_tabs_of_one_user_join_once() -> None:
-    result = join_once(named("direct"), "websocket", Joins(10, tabs=True), None, None)
+    result = join_once(named("direct"), "websocket", Joins(10, tabs=True), frozenset(), frozenset())
     assert result["seen_joined"] <= 1, "its own, if that comes before the client has counted"
 
 
 @pytest.mark.usefixtures("compiler")
 def test_nothing_is_lost_or_comes_to_another_room() -> None:
     load = Load(20, window=2, rooms=4, measured_s=0.3, warm_up_s=0.1)
-    result = run_once(named("direct"), "websocket", load, None, None)
+    result = run_once(named("direct"), "websocket", load, frozenset(), frozenset())
     assert (result["rooms"], result["missing"]) == (4, 0)
     assert result["sent"] >= 4
 
 
 @pytest.mark.usefixtures("compiler")
 def test_rooms_that_do_not_divide_the_subscribers_are_refused() -> None:
-    with pytest.raises(BenchError, match="--rooms 3: must divide -n 20"):
-        run_once(named("direct"), "sse", Load(20, window=1, rooms=3), None, None)
+    with pytest.raises(LabError, match="--rooms 3: must divide -n 20"):
+        run_once(named("direct"), "sse", Load(20, window=1, rooms=3), frozenset(), frozenset())
 
 
 def test_a_system_with_one_room_is_not_asked_for_several() -> None:
-    with pytest.raises(BenchError, match="floor has one room"):
-        run_once(named("floor"), "sse", Load(20, window=1, rooms=4), None, None)
+    with pytest.raises(LabError, match="floor has one room"):
+        run_once(named("floor"), "sse", Load(20, window=1, rooms=4), frozenset(), frozenset())

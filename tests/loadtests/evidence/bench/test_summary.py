@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.evidence.bench import bars, chart, matrix, summary
+from loadtests.evidence.bench import bars, document, matrix, summary
 from loadtests.evidence.bench.runs import Load
 from loadtests.evidence.bench.summary import Row
 from loadtests.evidence.bench.systems import TRANSPORTS
@@ -113,8 +113,8 @@ def test_half_rate_is_half_of_what_the_floor_does() -> None:
 
 def test_chart_is_the_same_for_the_same_rows(tmp_path: Path) -> None:
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
-    chart.draw(ROWS, first, 1000)
-    chart.draw(ROWS, second, 1000)
+    document.draw(ROWS, first, 1000)
+    document.draw(ROWS, second, 1000)
     assert first.read_bytes() == second.read_bytes()
 
 
