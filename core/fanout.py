@@ -6,26 +6,11 @@ Another one is plugged in by `Hub.join`, which takes what makes it beside a subs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
-from core.model import Event, Position
+from core.model import Event
+from core.stamps import Watch
 from core.subscription import Framing, Subscription
-
-
-class Watch(Protocol):
-    """Notes when the events of one fan-out were written."""
-
-    def pushed(self, position: Position) -> None:
-        """An event has come; it is written now, or waits for others."""
-        ...
-
-    def writing(self) -> None:
-        """A pass over the sockets begins."""
-        ...
-
-    def written(self) -> None:
-        """All that was pushed has been written."""
-        ...
 
 
 class Fanout:

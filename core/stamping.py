@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.fanout import Fanout, NewFanout
 from core.model import Position, RoomId
-from core.stamps import Stamps
+from core.stamps import Stamps, Watch
 from core.subscription import Framing
 
 
@@ -45,30 +45,7 @@ class Stamping:
 
         def watched(framing: Framing) -> Fanout:
             made = new_fanout(framing)
-            made.watch = _Watch(self._stamps, self.now_ns)
+            made.watch = Watch(self._stamps, self.now_ns)
             return made
 
         return watched
-
-
-class _Watch:
-    """Keeps the positions of what one fan-out has not written yet. See `core.fanout.Watch`."""
-
-    __slots__ = ("_began_ns", "_now_ns", "_stamps", "_waiting")
-
-    def __init__(self, stamps: Stamps, now_ns: Callable[[], int]) -> None:
-        self._stamps = stamps
-        self._now_ns = now_ns
-        self._waiting: list[Position] = []
-        self._began_ns = 0
-
-    def pushed(self, position: Position) -> None:
-        self._waiting.append(position)
-        self.writing()
-
-    def writing(self) -> None:
-        self._began_ns = self._now_ns()
-
-    def written(self) -> None:
-        self._stamps.written(self._waiting, self._began_ns, self._now_ns())
-        self._waiting.clear()

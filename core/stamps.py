@@ -6,7 +6,7 @@ CLOCK_MONOTONIC, passed in. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from core.model import Position, RoomId
@@ -63,6 +63,32 @@ class Stamps:
         if row is None and len(self._rows) < _MAX_EVENTS:
             row = self._rows[position] = _Row(room)
         return row
+
+
+class Watch:
+    """Notes when the events of one fan-out were written: keeps the positions of those that were not yet."""
+
+    __slots__ = ("_began_ns", "_now_ns", "_stamps", "_waiting")
+
+    def __init__(self, stamps: Stamps, now_ns: Callable[[], int]) -> None:
+        self._stamps = stamps
+        self._now_ns = now_ns
+        self._waiting: list[Position] = []
+        self._began_ns = 0
+
+    def pushed(self, position: Position) -> None:
+        """Note an event that has come; it is written now, or waits for others."""
+        self._waiting.append(position)
+        self.writing()
+
+    def writing(self) -> None:
+        """Note that a pass over the sockets begins."""
+        self._began_ns = self._now_ns()
+
+    def written(self) -> None:
+        """Note that all that was pushed has been written."""
+        self._stamps.written(self._waiting, self._began_ns, self._now_ns())
+        self._waiting.clear()
 
 
 class _Row:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from core.fanout import Fanout
 from core.hub import Hub
 from core.model import Position, Principal, RoomId
 from core.subscription import Framing
@@ -27,7 +26,7 @@ class Joining:
         hub = self._hub
         lease = hub.lease(principal, room, poller=False)
         made = DirectSubscription(principal, lease, transport, framing, hub.settings.outbox_bytes, hub.stats)
-        await hub.join(made, since, self._batcher)
+        await hub.join(made, since, lambda framing: Batcher(framing, hub.stats, self._services()))
         return made
 
     async def attach_poller(
@@ -44,14 +43,8 @@ class Joining:
         lease = hub.lease(principal, room, poller=True)
         made = PollSubscription(principal, lease, transport, framing, hub.settings.outbox_bytes, hub.stats, answer)
 
-        def batcher(framing: Framing) -> Fanout:
-            return PollBatcher(framing, hub.stats, self._services(), answer)
-
-        await hub.join(made, since, batcher)
+        await hub.join(made, since, lambda framing: PollBatcher(framing, hub.stats, self._services(), answer))
         return made
-
-    def _batcher(self, framing: Framing) -> Fanout:
-        return Batcher(framing, self._hub.stats, self._services())
 
     def _services(self) -> LoopServices:
         loop, hub = asyncio.get_running_loop(), self._hub
