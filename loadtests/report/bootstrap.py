@@ -81,6 +81,11 @@ class Difference:
         return closed or self.low_ms - RESOLUTION_MS > 0 or self.high_ms + RESOLUTION_MS < 0
 
     @property
+    def direction(self) -> str:
+        """Whether the one condition is slower or faster than the other."""
+        return "slower" if self.value_ms > 0 else "faster"
+
+    @property
     def size_ms(self) -> float:
         """How large the difference is, whichever way."""
         size, open_end = abs(float(self.value_ms)), AtLeast if self.value_ms > 0 else AtMost

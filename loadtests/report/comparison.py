@@ -90,8 +90,7 @@ class Comparison:
             return "not known: a percentile is only known from below"
         if self.difference.indistinguishable:
             return "indistinguishable"
-        slower = "slower" if self.difference.value_ms > 0 else "faster"
-        return f"B is {slower} by {digits(self.difference.size_ms)} ms"
+        return f"B is {self.difference.direction} by {digits(self.difference.size_ms)} ms"
 
 
 def between(a: Path, b: Path) -> tuple[Comparison, ...]:

@@ -88,16 +88,15 @@ def _process_and_kernel_kib(costs: Costs) -> float | None:
 
 
 def _pooled(cells: Sequence[Cell], figure: Callable[[Costs], float | None]) -> Cost | None:
-    found: list[tuple[float, int]] = []
-    for cell in cells:
-        value = figure(cell.costs) if cell.costs else None
-        if value is not None and cell.counts and cell.counts.received:
-            found.append((value, cell.counts.received))
+    found = [
+        (value, cell.counts.received)
+        for cell in cells
+        if cell.costs and cell.counts and cell.counts.received and (value := figure(cell.costs)) is not None
+    ]
     if not found:
         return None
-    values = [value for value, _ in found]
-    total = sum(weight for _, weight in found)
-    return Cost(sum(v * weight for v, weight in found) / total, min(values), max(values), len(found))
+    values, weights = zip(*found, strict=True)
+    return Cost(sum(v * weight for v, weight in found) / sum(weights), min(values), max(values), len(found))
 
 
 def _median(cells: Sequence[Cell], figure: Callable[[Costs], float | None]) -> Cost | None:

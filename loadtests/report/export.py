@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -84,18 +84,20 @@ def as_openmetrics(study: Study) -> str:
     """Return the figures as gauges in OpenMetrics text 1.0, base units (seconds, bytes, ratios)."""
     found = records(study)
     lines = [f"# TYPE {_LATENCY} gauge", f"# UNIT {_LATENCY} seconds", f"# HELP {_LATENCY} Delivery latency."]
-    for record in found:
-        for field, quantile in _QUANTILES.items():
-            lines += _sample(study, record, field, _LATENCY, 1e-3, {"quantile": quantile})
+    lines += _quantiles(study, found, "", _LATENCY, 1e-3)
     lines += [f"# TYPE {_LOWER_BOUND} gauge", f"# HELP {_LOWER_BOUND} 1 where only this lower bound is known, else 0."]
-    for record in found:
-        for field, quantile in _QUANTILES.items():
-            lines += _sample(study, record, field + _AT_LEAST, _LOWER_BOUND, 1, {"quantile": quantile})
+    lines += _quantiles(study, found, _AT_LEAST, _LOWER_BOUND, 1.0)
     for field, (name, scale, words) in _GAUGES.items():
         lines += [f"# TYPE {name} gauge", f"# HELP {name} {words}"]
         for record in found:
             lines += _sample(study, record, field, name, scale, {})
     return "\n".join([*lines, "# EOF", ""])
+
+
+def _quantiles(study: Study, found: Sequence[Record], suffix: str, name: str, scale: float) -> Iterator[str]:
+    for record in found:
+        for field, quantile in _QUANTILES.items():
+            yield from _sample(study, record, field + suffix, name, scale, {"quantile": quantile})
 
 
 def _sample(

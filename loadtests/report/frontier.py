@@ -7,6 +7,7 @@ no part at that point.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,14 +81,10 @@ def _point(here: Sequence[Candidate], budget_ms: float) -> Point:
 
 
 def _budget_sentence(found: Sequence[Point], budget_ms: float) -> str:
-    won: dict[str, int] = {}
-    for point in found:
-        if point.best is not None:
-            won[point.best.transport] = won.get(point.best.transport, 0) + 1
+    won = Counter(point.best.transport for point in found if point.best)
     if not won:
         return f"Within {budget_ms:g} ms at p90 nobody is in time anywhere."
-    ranked = sorted(won.items(), key=lambda pair: -pair[1])
-    parts = [f"{in_prose(transport)} at {number}" for transport, number in ranked]
-    nobody = len(found) - sum(won.values())
+    parts = [f"{in_prose(transport)} at {number}" for transport, number in won.most_common()]
+    nobody = len(found) - won.total()
     rest = f", nobody is in time at {nobody}" if nobody else ""
     return f"Within {budget_ms:g} ms at p90, of {count(len(found), 'point')} the cheapest is {listed(parts)}{rest}."

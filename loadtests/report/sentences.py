@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 from loadtests.records import repeats
 from loadtests.records.schema import Validity
 from loadtests.report import budget, model
-from loadtests.report.bootstrap import Difference
 from loadtests.report.claims import Agreement, in_prose
 from loadtests.report.condition import Cost, Result
 from loadtests.report.quantity import AtLeast, count, digits, listed, with_unit
@@ -23,7 +21,7 @@ def state(study: Study) -> str:
     run = study.run
     if not run.cells:
         return f"Incomplete: none of {run.planned_cells} planned cells ({run.note or 'no reason given'})."
-    outcomes = repeats.outcomes(run.cells)
+    found = Counter(repeats.outcomes(run.cells).values())
     searched = sum(cell.kind == repeats.SEARCHED for cell in run.cells)
     done = repeats.done(run.cells)
     whole = (
@@ -36,7 +34,7 @@ def state(study: Study) -> str:
     again = len(run.cells) - done
     parts = (
         whole,
-        _validities(outcomes.values()),
+        ", ".join(f"{found[validity]} {validity}" for validity in Validity if found[validity]),
         f"{count(searched, 'cell')} of a capacity search" if searched else "",
         f"{count(again, 'repetition')} of cells that were spoilt" if again else "",
         f"{count(study.deliveries, 'delivery', 'deliveries')} measured.",
@@ -66,12 +64,14 @@ def ecdf(study: Study) -> str:
     results = [r for r in heaviest(study) if r.p50]
     if not results:
         return NOTHING
-    known = [f"{digits(r.p50.value_ms)} ms over {_name(r)}" for r in results if r.p50 and not _from_below(r)]
-    open_ended = [f"{digits(r.p50.value_ms)} ms over {_name(r)}" for r in results if r.p50 and _from_below(r)]
-    parts = [f"half of all deliveries took at most {listed(known)}"] if known else []
-    if open_ended:
-        parts.append(f"too many never came to know more of the median than {listed(open_ended)}")
-    return f"With {_load(results[0])}, {'; '.join(parts)}."
+    medians = [(r.p50.value_ms, _name(r)) for r in results if r.p50]
+    known = [f"{digits(ms)} ms over {name}" for ms, name in medians if not isinstance(ms, AtLeast)]
+    open_ended = [f"{digits(ms)} ms over {name}" for ms, name in medians if isinstance(ms, AtLeast)]
+    parts = (
+        f"half of all deliveries took at most {listed(known)}" if known else "",
+        f"too many never came to know more of the median than {listed(open_ended)}" if open_ended else "",
+    )
+    return f"With {_load(results[0])}, {'; '.join(filter(None, parts))}."
 
 
 def fan_out(study: Study) -> str:
@@ -134,7 +134,7 @@ def contrast(found: Contrast) -> str:
         return f"not known against {base}: a median is only known from below"
     if difference.indistinguishable:
         return f"indistinguishable from {base}"
-    return f"{_slower(difference)} than {base} by {digits(difference.size_ms)} ms"
+    return f"{difference.direction} than {base} by {digits(difference.size_ms)} ms"
 
 
 def five_hundred(study: Study) -> tuple[str, ...]:
@@ -165,16 +165,6 @@ def five_hundred(study: Study) -> tuple[str, ...]:
     return tuple(paragraphs)
 
 
-def _validities(found: Iterable[Validity]) -> str:
-    tally = Counter(found)
-    return ", ".join(f"{tally[validity]} {validity}" for validity in Validity if tally[validity])
-
-
-def _from_below(result: Result) -> bool:
-    """Whether only a lower bound of the median is known."""
-    return result.p50 is not None and isinstance(result.p50.value_ms, AtLeast)
-
-
 def _load(result: Result) -> str:
     c, rooms = result.condition, result.cells[0].rooms
     if rooms == 1:
@@ -193,10 +183,6 @@ def _extremes(what: str, unit: str, found: dict[str, Cost]) -> list[str]:
     ordered = sorted(found, key=lambda transport: found[transport].value)
     ends = [f"{with_unit(found[t].value, unit).strip()} ({in_prose(t)})" for t in (ordered[0], ordered[-1])]
     return [f"{what}: {' to '.join(ends if len(ordered) > 1 else ends[:1])}"]
-
-
-def _slower(difference: Difference) -> str:
-    return "slower" if difference.value_ms > 0 else "faster"
 
 
 def _capital(text: str) -> str:

@@ -114,8 +114,8 @@ def stamped_sentence(found: list[Pair]) -> str:
     """Say in one sentence what stamping the steps costs; empty without any pair that can be compared."""
     parts = []
     for pair in found:
-        ratio = f", server CPU {digits(pair.cpu_ratio)} times" if pair.cpu_ratio else ""
         if pair.added_ms is not None:
+            ratio = f", server CPU {digits(pair.cpu_ratio)} times" if pair.cpu_ratio else ""
             interval = f" [{span(pair.added.low_ms, pair.added.high_ms, 'ms')}]" if pair.added else ""
             parts.append(f"half of all deliveries {_hop(pair)}{interval}{ratio} over {in_prose(pair.transport)}")
     return f"What stamping itself costs: {'; '.join(parts)}." if parts else ""
