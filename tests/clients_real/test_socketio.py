@@ -30,11 +30,11 @@ async def test_joins_sends_and_receives(
     client = await socket_io_client(start, node, every.base_url, room, transports=transports)
     assert (await client.value())["type"] == "welcome"
     await client.say({"content": "<b>from socket.io", "ref": "n-1"})
-    heard = await bob.next_chat()
-    assert heard.text("content") == "&lt;b&gt;from socket.io"
+    received = await bob.next_chat()
+    assert received.text("content") == "&lt;b&gt;from socket.io"
     values = [await client.value() for _ in range(3)]  # its own join, the message, the answer, in whatever order
     answer = next(value["answer"] for value in values if "answer" in value)
-    assert answer == {"type": "ack", "id": str(heard.id), "ref": "n-1"}
+    assert answer == {"type": "ack", "id": str(received.id), "ref": "n-1"}
     await bob.publish("to socket.io")
     assert (await client.value_of_type("chat"))["content"] == "to socket.io"
 

@@ -46,7 +46,7 @@ held = pytest.mark.parametrize("target", HELD, ids=str)
 
 @pytest.fixture
 def server(servers: ServerPool, target: Target) -> ServerProcess:
-    """A server for polls alone, so that its count of connections tells whether one is held."""
+    """A server for polls alone, so that its count of connections shows whether one is held."""
     return servers.shared(target.server, purpose="polls")
 
 

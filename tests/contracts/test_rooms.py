@@ -42,9 +42,9 @@ async def test_bad_room_name_is_not_found(server: ServerProcess, target: Target,
         assert refused.value.response.status_code in {403, 404}
         return
     if target.transport == "socketio":
-        with pytest.raises(RefusedError) as told:
+        with pytest.raises(RefusedError) as error:
             await connect("alice", room=unquote(name))
-        assert told.value.code == "not_found"
+        assert error.value.code == "not_found"
         return
     async with http_client(server.base_url, sign("alice")) as http:
         paths = [("GET", downstream(target.transport, name))]

@@ -31,11 +31,11 @@ def socket_io(client: object) -> SocketIoClient:
 
 async def test_engine_tells_its_times_and_limit(server: ServerProcess, room: str) -> None:
     client = socket_io(make_client(server, "socketio", room, unique("alice")))
-    told = await client.open()
+    opened = await client.open()
     await client.close()
-    assert (told["pingInterval"], told["pingTimeout"]) == (15_000, 15_000)
-    assert told["maxPayload"] == FRAME_MAX_BYTES
-    assert told["upgrades"] == []
+    assert (opened["pingInterval"], opened["pingTimeout"]) == (15_000, 15_000)
+    assert opened["maxPayload"] == FRAME_MAX_BYTES
+    assert opened["upgrades"] == []
 
 
 async def test_refusal_goes_to_the_callback_alone(server: ServerProcess, connect: Connect) -> None:
@@ -49,9 +49,9 @@ async def test_refusal_goes_to_the_callback_alone(server: ServerProcess, connect
 async def test_refusal_without_a_callback_is_an_event(server: ServerProcess, connect: Connect) -> None:
     alice = socket_io(await connect())
     await alice.send('42["chat",{"content":""}]')
-    with pytest.raises(RefusedError) as told:
+    with pytest.raises(RefusedError) as opened:
         await alice.next_chat()
-    assert told.value.code == "bad_request"
+    assert opened.value.code == "bad_request"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ async def test_draining_server_lets_clients_come_back_by_themselves(
     alice = socket_io(await connect("alice", server=server))
     server.terminate()
     assert (await ending(alice)).codes == ("shutting_down",)
-    assert not alice.disconnected, "told to disconnect, socket.io-client would stay away"
+    assert not alice.disconnected, "disconnected by the server, socket.io-client would not reconnect"
     assert await asyncio.to_thread(server.wait) == 0
 
 

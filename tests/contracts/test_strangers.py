@@ -67,15 +67,15 @@ async def test_a_stranger_by_the_number_of_one_that_left_hears_nothing(server: S
         with ExitStack() as held:
             # While the leavers go and messages fly: some of these are accepted by numbers that have just been freed.
             going = asyncio.gather(*map(go, leavers, listening), speak(bystander))
-            strangers = []
+            newcomers = []
             for _ in range(3 * LEAVERS):
-                strangers.append(held.enter_context(socket.create_connection(("127.0.0.1", server.port))))
+                newcomers.append(held.enter_context(socket.create_connection(("127.0.0.1", server.port))))
                 await asyncio.sleep(0.001)
             await going
             marker = await bystander.publish("and once more")
             while (await bystander.next_chat()).id != marker:
                 pass
-            for stranger in strangers:
-                stranger.setblocking(False)
+            for newcomer in newcomers:
+                newcomer.setblocking(False)
                 with pytest.raises(BlockingIOError):
-                    stranger.recv(1)
+                    newcomer.recv(1)

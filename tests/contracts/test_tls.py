@@ -52,13 +52,13 @@ async def test_who_speaks_no_tls_is_not_logged_and_disturbs_nobody(server: Serve
     before = server.log_text()
     for said in NO_HANDSHAKES:
         for reset in (False, True):
-            with socket.create_connection((HOST, server.port)) as stranger:
-                stranger.settimeout(10.0)
-                stranger.sendall(said)
+            with socket.create_connection((HOST, server.port)) as peer:
+                peer.settimeout(10.0)
+                peer.sendall(said)
                 if reset:
-                    stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 elif said:
-                    while stranger.recv(4096):  # an alert, and the end
+                    while peer.recv(4096):  # an alert, and the end
                         pass
     await listener.publish("undisturbed")
     assert (await listener.next_chat()).text("content") == "undisturbed"

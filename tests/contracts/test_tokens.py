@@ -82,7 +82,7 @@ async def refused_with(client: RoomClient) -> tuple[str | None, int | None, int 
 
 
 def status_for(client: RoomClient, status: int) -> int | None:
-    """The HTTP status that goes with a refusal: Socket.IO's are told inside a connection that stands."""
+    """The HTTP status of a refusal; Socket.IO refuses inside an open connection."""
     return None if isinstance(client, SocketIoClient) else status
 
 

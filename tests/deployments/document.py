@@ -55,7 +55,7 @@ def _servers() -> Iterator[str]:
     yield ""
     yield "*Yes*: 20 messages are heard at once and in order, a silent connection gets a heartbeat,"
     yield "a resume loses nothing."
-    yield "At the end, " + "; ".join(f"{transport}: {told}" for transport, told in DRAIN.items()) + "."
+    yield "At the end, " + "; ".join(f"{transport}: {end}" for transport, end in DRAIN.items()) + "."
     yield f"HTTP edges, as [protocol.md](protocol.md) has them: {', '.join(EDGES)}."
 
 

@@ -33,7 +33,7 @@ from tests.deployments.servers import HEARTBEAT_S
 TRANSPORTS: Final = ("websocket", "sse", "longpoll", "socketio")
 MESSAGES: Final = 20
 PROMPT: Final = MESSAGES // 4
-"""So many at least are heard before any heartbeat. What only a heartbeat flushes comes after one, each time."""
+"""At least so many are delivered before any heartbeat. If only heartbeats flush, none is."""
 SILENT_S: Final = 3 * HEARTBEAT_S
 
 
@@ -110,7 +110,7 @@ async def member(base_url: str, transport: str, room: str, since: object = None)
 
 
 async def heard_at_once(base_url: str, transport: str, listeners: int = 1) -> None:
-    """Twenty messages, each heard by everybody before the next is said."""
+    """Twenty messages, each delivered to everybody before the next is published."""
     room = unique("room")
     async with AsyncExitStack() as stack:
         hearers = [await stack.enter_async_context(member(base_url, transport, room)) for _ in range(listeners)]
@@ -149,12 +149,12 @@ async def beats(base_url: str, transport: str, within_s: float = EVENT_S) -> boo
 
 
 async def resumes(base_url: str, transport: str) -> None:
-    """What was said between two connections is heard by the second."""
+    """What was published between two connections is delivered to the second."""
     room = unique("room")
     async with member(base_url, transport, room) as speaker:
         async with member(base_url, transport, room) as first:
-            await speaker.publish("heard")
-            assert (await first.next_chat()).text("content") == "heard"
+            await speaker.publish("delivered")
+            assert (await first.next_chat()).text("content") == "delivered"
             position = first.position
         await speaker.publish("missed")
         async with member(base_url, transport, room, since=position) as second:
@@ -162,18 +162,18 @@ async def resumes(base_url: str, transport: str) -> None:
 
 
 @asynccontextmanager
-async def told_of_drain(base_url: str, transport: str) -> AsyncIterator[list[str]]:
+async def end_at_drain(base_url: str, transport: str) -> AsyncIterator[list[str]]:
     """A member while a server is ended; the list holds afterwards how its stream ended."""
-    told: list[str] = []
+    ends: list[str] = []
     async with member(base_url, transport, unique("room")) as client:
         if isinstance(client, LongPollClient):
             await client.next_event()
         ended: Awaitable[str] = asyncio.ensure_future(_end_of(client))
         if isinstance(client, LongPollClient):
             await _held(base_url)
-        yield told
+        yield ends
         async with asyncio.timeout(EVENT_S):
-            told.append(await ended)
+            ends.append(await ended)
 
 
 async def _held(base_url: str) -> None:

@@ -40,7 +40,7 @@ DRAIN: Final = {
     "longpoll": "shutting_down",
     "socketio": "closed, may come back",
 }
-"""How the members of each transport are to be told, by every server, before it exits with 0."""
+"""How every server has to end the members of each transport before it exits with 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tests.contracts.kit.tls import TLS
 from tests.contracts.kit.tokens import sign
 from tests.deployments.conftest import Deploy
 from tests.deployments.edges import missed_edges
-from tests.deployments.exercise import SILENT_S, beats, heard_at_once, http1_only, resumes, told_of_drain
+from tests.deployments.exercise import SILENT_S, beats, end_at_drain, heard_at_once, http1_only, resumes
 from tests.deployments.matrix import DRAIN, MISSED_EDGES, NO_PINGS, Cell, Refusal
 from tests.deployments.process import Deployed
 from tests.deployments.servers import Server
@@ -38,14 +38,14 @@ async def check(deployed: Deployed, name: str, transports: tuple[str, ...], list
 
 
 async def check_drain(deployed: Deployed, transports: tuple[str, ...]) -> None:
-    """SIGTERM to the process that a supervisor would end: members are told, and it exits cleanly."""
+    """SIGTERM to the process that a supervisor would end: members are notified, and it exits cleanly."""
     async with AsyncExitStack() as stack:
-        told = {
-            transport: await stack.enter_async_context(told_of_drain(deployed.base_url, transport))
+        ended = {
+            transport: await stack.enter_async_context(end_at_drain(deployed.base_url, transport))
             for transport in transports
         }
         deployed.process.terminate()
-    assert told == {transport: [DRAIN[transport]] for transport in transports}
+    assert ended == {transport: [DRAIN[transport]] for transport in transports}
     assert await deployed.exit_code() == 0
     assert "Traceback" not in deployed.log(), deployed.log()
 

@@ -8,19 +8,19 @@ import pytest
 
 from tests.faults.publisher import Books
 from tests.faults.verdict import Verdict, judge
-from tests.faults.witness import Heard, Log
+from tests.faults.witness import Log, Received
 
 
-def log(*heard: Heard, start: str = "aaaaaaaa:0") -> Log:
-    return Log("witness", start, list(heard))
+def log(*received: Received, start: str = "aaaaaaaa:0") -> Log:
+    return Log("witness", start, list(received))
 
 
-def chat(offset: int, content: str | None = None, epoch: str = "aaaaaaaa") -> Heard:
-    return Heard(f"{epoch}:{offset}", content or f"m{offset}", "chat")
+def chat(offset: int, content: str | None = None, epoch: str = "aaaaaaaa") -> Received:
+    return Received(f"{epoch}:{offset}", content or f"m{offset}", "chat")
 
 
-def gap(offset: int, epoch: str) -> Heard:
-    return Heard(f"{epoch}:{offset}", "epoch_changed", "resync", gap=True)
+def gap(offset: int, epoch: str) -> Received:
+    return Received(f"{epoch}:{offset}", "epoch_changed", "resync", gap=True)
 
 
 def books(*offsets: int, epoch: str = "aaaaaaaa") -> Books:
@@ -42,7 +42,7 @@ def test_whole_log_is_clean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "expected"),
+    ("received", "expected"),
     [
         ([chat(1), chat(3)], {"lost": 1, "holes": 1}),
         ([chat(1), chat(2)], {"lost": 1}),
@@ -53,10 +53,10 @@ def test_whole_log_is_clean() -> None:
         ([chat(1), chat(2), chat(3), gap(0, "bbbbbbbb"), chat(1, epoch="bbbbbbbb")], {"told_gaps": 1}),
         ([chat(1), gap(3, "aaaaaaaa")], {"told_gaps": 1}),
     ],
-    ids=["hole", "end", "twice", "order", "phantom", "untold epoch", "told epoch", "told gap"],
+    ids=["hole", "end", "twice", "order", "phantom", "silent epoch", "announced epoch", "announced gap"],
 )
-def test_planted_fault_is_found(heard: list[Heard], expected: dict[str, int]) -> None:
-    assert faults(judge([log(*heard)], books(1, 2, 3), PUBLISHED)) == expected
+def test_planted_fault_is_found(received: list[Received], expected: dict[str, int]) -> None:
+    assert faults(judge([log(*received)], books(1, 2, 3), PUBLISHED)) == expected
 
 
 def test_two_contents_of_one_offset_are_a_conflict() -> None:

@@ -13,12 +13,12 @@ from tests.faults.witness import Log
 class Verdict:
     """Counts over all witnesses; `told_gaps` is no fault by itself, all else is."""
 
-    lost: int = 0  # acknowledged, in a stretch that a witness followed without a told gap, and not heard
+    lost: int = 0  # acknowledged, in a stretch that a witness followed without an announced gap, and not received
     duplicated: int = 0
     reordered: int = 0
-    holes: int = 0  # an offset left out without a word, joins and leaves included
+    holes: int = 0  # an offset left out silently, joins and leaves included
     conflicts: int = 0  # one id, two contents
-    phantoms: int = 0  # heard, but never published, or answered with a refusal
+    phantoms: int = 0  # received, but never published, or answered with a refusal
     protocol_errors: int = 0
     told_gaps: int = 0
 
@@ -39,12 +39,12 @@ def judge(logs: Iterable[Log], books: Books, published: Collection[str]) -> Verd
         verdict.protocol_errors += len(log.errors)
         _judge_order(log, verdict)
         verdict.lost += _count_lost(log, books)
-        for heard in log.heard:
-            if heard.gap:
+        for received in log.received:
+            if received.gap:
                 continue
-            if content_of.setdefault(heard.id, heard.content) != heard.content:
+            if content_of.setdefault(received.id, received.content) != received.content:
                 verdict.conflicts += 1
-            if heard.kind == "chat" and (heard.content not in published or heard.content in books.refused):
+            if received.kind == "chat" and (received.content not in published or received.content in books.refused):
                 verdict.phantoms += 1
     return verdict
 
@@ -52,12 +52,12 @@ def judge(logs: Iterable[Log], books: Books, published: Collection[str]) -> Verd
 def _judge_order(log: Log, verdict: Verdict) -> None:
     epoch, offset = _split(log.start) if log.start else ("", 0)
     seen: set[str] = set()
-    for heard in log.heard:
-        at_epoch, at = _split(heard.id)
-        if heard.gap:
+    for received in log.received:
+        at_epoch, at = _split(received.id)
+        if received.gap:
             epoch, offset = at_epoch, at
             continue
-        if heard.id in seen:
+        if received.id in seen:
             verdict.duplicated += 1
         elif at_epoch != epoch:
             verdict.holes += 1  # another life of the room, and no resync said so
@@ -65,32 +65,32 @@ def _judge_order(log: Log, verdict: Verdict) -> None:
             verdict.reordered += 1
         elif at > offset + 1:
             verdict.holes += 1
-        seen.add(heard.id)
+        seen.add(received.id)
         epoch, offset = at_epoch, max(at, offset) if at_epoch == epoch else at
 
 
 def _count_lost(log: Log, books: Books) -> int:
-    """Acknowledged messages between the log's start and its end, told gaps left out, that it never heard."""
-    heard = {each.id for each in log.heard if not each.gap}
+    """Acknowledged messages between the log's start and its end, announced gaps left out, that it never received."""
+    received = {each.id for each in log.received if not each.gap}
     stretches: list[tuple[str, int, int]] = []
     if not log.start:
         return len(books.acknowledged)
     epoch, first = _split(log.start)
     last = first
-    for each in log.heard:
+    for each in log.received:
         at_epoch, at = _split(each.id)
         if each.gap:
             stretches.append((epoch, first, last))
             epoch, first, last = at_epoch, at, at
         elif at_epoch == epoch:
             last = max(last, at)
-    # To the very end: what was acknowledged after the last event it heard is lost as well.
+    # To the very end: what was acknowledged after the last event it received is lost as well.
     stretches.append((epoch, first, 1 << 60))
     lost = 0
     for id_ in books.acknowledged.values():
         at_epoch, at = _split(id_)
         within = any(at_epoch == name and low < at <= high for name, low, high in stretches)
-        lost += within and id_ not in heard
+        lost += within and id_ not in received
     return lost
 
 

@@ -16,8 +16,8 @@ _WELCOME_S = 8.0
 
 
 @dataclass(slots=True)
-class Heard:
-    """One event or resync as a witness heard it; `gap` marks a resync, whose `id` is where it jumped to."""
+class Received:
+    """One event or resync as a witness received it; `gap` marks a resync, whose `id` is where it jumped to."""
 
     id: str
     content: str = ""
@@ -27,17 +27,17 @@ class Heard:
 
 @dataclass(slots=True)
 class Log:
-    """What one witness heard, in order, over all its connections."""
+    """What one witness received, in order, over all its connections."""
 
     name: str
     start: str = ""  # the position of the first welcome
-    heard: list[Heard] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
     connections: int = 0
     errors: list[str] = field(default_factory=list)
 
     @property
     def told_gaps(self) -> int:
-        return sum(each.gap for each in self.heard)
+        return sum(each.gap for each in self.received)
 
 
 class Witness:
@@ -65,14 +65,14 @@ class Witness:
                 self._peer.abort()
 
     async def until(self, position: str, within_s: float) -> bool:
-        """Wait until it has been told up to `position` at least; whether that came in time."""
+        """Wait until it has received up to `position` at least; whether that came in time."""
         epoch, _, offset = position.rpartition(":")
 
-        def told() -> bool:
+        def caught_up() -> bool:
             at_epoch, _, at = self.position.rpartition(":")
             return at_epoch == epoch and int(at) >= int(offset)
 
-        return await until(told, within_s)
+        return await until(caught_up, within_s)
 
     async def _listen(self, transport: str, access: Access) -> None:
         client = make_client(transport, access, self.position)
@@ -95,13 +95,13 @@ class Witness:
             if not self.log.start:  # came with the welcome, in one chunk
                 epoch, _, offset = event.id.rpartition(":")
                 self.log.start = f"{epoch}:{int(offset) - 1}"
-            self.log.heard.append(Heard(event.id, event.content, event.type))
+            self.log.received.append(Received(event.id, event.content, event.type))
             self.position = event.id
         elif event.type == "welcome":
             if not self.position:
                 self.log.start = self.position = event.position
         elif event.type == "resync":
-            self.log.heard.append(Heard(event.position, event.reason, "resync", gap=True))
+            self.log.received.append(Received(event.position, event.reason, "resync", gap=True))
             self.position = event.position
         elif event.type == "protocol_error":
             self.log.errors.append(event.message)

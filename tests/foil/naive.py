@@ -82,8 +82,8 @@ class NaiveServer:
             await subscription.subscribe(CHANNEL)
             async for message in subscription.listen():
                 if message["type"] == "message":
-                    told = json.loads(message["data"])
-                    await self.broadcast(told["room"], told["event"])
+                    news = json.loads(message["data"])
+                    await self.broadcast(news["room"], news["event"])
 
     async def ping(self) -> None:
         while True:

@@ -100,7 +100,7 @@ class System(ABC):
         """How many rooms the server holds."""
 
     async def admits(self, room: str, user: str, origin: str) -> bool:
-        """Whether a page of `origin` is let in."""
+        """Whether a page of `origin` is accepted."""
         try:
             await self.join(room, user, origin=origin)
         except InvalidStatus:

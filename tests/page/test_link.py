@@ -88,14 +88,14 @@ async def test_an_app_whose_peer_is_gone_is_told_by_its_next_send() -> None:
 
 
 async def test_a_disconnect_is_told_as_often_as_it_is_asked_for() -> None:
-    told = []
+    received = []
 
     async def ask(scope: Scope, receive: Receive, send: Send) -> None:
-        told.extend([(await receive())["type"] for _ in range(3)])
+        received.extend([(await receive())["type"] for _ in range(3)])
 
     peer = Peer([{"type": "http.disconnect"}])
     await linked(ask)(scope(), peer.receive, peer.send)
-    assert told == ["http.disconnect"] * 3
+    assert received == ["http.disconnect"] * 3
 
 
 async def test_a_direct_sink_is_kept_from_a_linked_connection() -> None:

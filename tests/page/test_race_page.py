@@ -94,7 +94,7 @@ async def test_cutting_the_cord_loses_and_doubles_nothing(race: Watched, outage:
     felt = race.page.locator('#cuts-body tr[data-lane="websocket"] td')
     for count in (1, 2):
         await race.page.click("#cut")
-        await expect(felt.first).to_have_text(str(count))  # told when the lane is back
+        await expect(felt.first).to_have_text(str(count))  # shown when the lane is back
         await race.expect_open()
     for lane in LANES:
         await race.expect_figure(lane, "messages", "240")

@@ -38,11 +38,11 @@ def played(play: Play) -> Iterator[Remote]:
             thread.join(10)
 
 
-def answering(results: dict[str, Any], heard: list[dict[str, Any]]) -> Play:
+def answering(results: dict[str, Any], received: list[dict[str, Any]]) -> Play:
     """Answer by method; an event comes before every answer, as browsers do."""
 
     def play(socket: ServerConnection, command: dict[str, Any]) -> None:
-        heard.append(command)
+        received.append(command)
         socket.send(json.dumps({"method": "log.entryAdded", "params": {}}))
         socket.send(json.dumps({"id": command["id"], "result": results[command["method"]]}))
 
@@ -50,12 +50,12 @@ def answering(results: dict[str, Any], heard: list[dict[str, Any]]) -> Play:
 
 
 def test_an_answer_is_found_among_events() -> None:
-    heard: list[dict[str, Any]] = []
-    with played(answering({"a": {"x": 1}}, heard)) as remote:
+    received: list[dict[str, Any]] = []
+    with played(answering({"a": {"x": 1}}, received)) as remote:
         assert remote.call("a", {"y": 2}, sessionId="s") == {"x": 1}
         assert remote.call("a", {}) == {"x": 1}
-    assert heard[0] == {"id": 1, "method": "a", "params": {"y": 2}, "sessionId": "s"}
-    assert heard[1]["id"] == 2
+    assert received[0] == {"id": 1, "method": "a", "params": {"y": 2}, "sessionId": "s"}
+    assert received[1]["id"] == 2
 
 
 def test_a_refusal_is_told_with_the_browsers_words() -> None:
@@ -93,15 +93,15 @@ FIREFOX = {
 
 
 def test_firefox_is_spoken_to_in_bidi() -> None:
-    heard: list[dict[str, Any]] = []
-    with played(answering(FIREFOX, heard)) as remote:
+    received: list[dict[str, Any]] = []
+    with played(answering(FIREFOX, received)) as remote:
         firefox = Firefox(remote)
         tab = firefox.open("http://host/")
         assert probe(firefox, tab, "clock", {}, Clock) == Clock(20, True)
         firefox.show(tab)
         assert firefox.heap_bytes(tab) is None
         firefox.close(tab)
-    assert [command["method"] for command in heard] == [
+    assert [command["method"] for command in received] == [
         "session.new",
         "browsingContext.create",
         "browsingContext.navigate",
@@ -109,8 +109,8 @@ def test_firefox_is_spoken_to_in_bidi() -> None:
         "browsingContext.activate",
         "browsingContext.close",
     ]
-    assert heard[3]["params"]["target"] == {"context": "tab-1"}
-    assert heard[3]["params"]["expression"].endswith(".clock({}).then(JSON.stringify)")
+    assert received[3]["params"]["target"] == {"context": "tab-1"}
+    assert received[3]["params"]["expression"].endswith(".clock({}).then(JSON.stringify)")
 
 
 def test_a_page_that_throws_is_told_by_its_own_error() -> None:

@@ -51,7 +51,7 @@ class PreparedProcess:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            with suppress(ProcessLookupError):  # it has ended, and that is just being told
+            with suppress(ProcessLookupError):  # it has ended, and its parent is just about to know
                 os.kill(self.pid, number)
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""A WebSocket peer that does only what it is told: `websockets`' sans-I/O protocol over a plain stream.
+"""A WebSocket peer that does only what the test asks for: `websockets`' sans-I/O protocol over a plain stream.
 
 It shows the frames that a stock client handles silently (ping, close), and can stop reading or answering.
 """

@@ -56,12 +56,12 @@ class Audience:
         return Publisher(name, way, self.books, insist=insist)
 
     async def settle(self) -> bool:
-        """Publish a last message and wait until every witness has heard it; whether all have."""
+        """Publish a last message and wait until every witness has received it; whether all have."""
         last = await self.publisher("last").publish(f"last-{self._rng.random()}")
         return all([await witness.until(last, _CATCH_UP_S) for witness in self.witnesses])
 
     def judge(self) -> Verdict:
-        """Hold what the witnesses heard against the books."""
+        """Compare what the witnesses received with the books."""
         books = self.books
         published = set(books.acknowledged) | books.refused | books.unanswered
         return judge((witness.log for witness in self.witnesses), books, published)
@@ -74,7 +74,7 @@ class Audience:
             "retries": self.books.retries,
             "witnesses": len(self.witnesses),
             "connections": sum(witness.log.connections for witness in self.witnesses),
-            "heard": sum(len(witness.log.heard) for witness in self.witnesses),
+            "heard": sum(len(witness.log.received) for witness in self.witnesses),
             **asdict(verdict),
             "all_caught_up": caught_up,
             "log_offences": len(self.fleet.offences),

@@ -40,7 +40,7 @@ async def order(run: Run) -> list[Row]:
         await asyncio.gather(*(each.run(messages, per_s) for each in publishers))
         caught_up = await people.settle()
     verdict = people.judge()
-    chats = [[each.id for each in witness.log.heard if each.kind == "chat"] for witness in people.witnesses]
+    chats = [[each.id for each in witness.log.received if each.kind == "chat"] for witness in people.witnesses]
     same = all(each == chats[0] for each in chats)
     measured = people.measured(verdict, caught_up=caught_up) | {"sequences_equal": same}
     passed = verdict.clean and not verdict.told_gaps and caught_up and same and len(chats[0]) == 3 * messages + 1

@@ -102,7 +102,7 @@ async def shutdown(run: Run) -> list[Row]:
             peer.abort()
     closes = [peer.client.closed.code for peer in peers[stuck:] if peer.client.closed is not None]
     measured = {"clients": clients, "stuck": stuck, "exit_code": code, "seconds": round(took_s, 2)}
-    told = {"websocket_1012": closes.count(1012), "log_offences": len(running.offences)}
+    closed = {"websocket_1012": closes.count(1012), "log_offences": len(running.offences)}
     passed = code == 0 and took_s <= 5.0 and not running.offences
     bar = f"{clients} mixed clients, {stuck} stuck: gone in 5 s, exit 0"
-    return [Row("shutdown", "all transports", bar, {**measured, **told}, passed)]
+    return [Row("shutdown", "all transports", bar, {**measured, **closed}, passed)]

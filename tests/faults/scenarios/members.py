@@ -16,7 +16,7 @@ _WELCOME_S = 60.0
 
 
 class Member:
-    """One subscriber: how many chats it heard, whether the offsets had a hole, and how late they came."""
+    """One subscriber: how many chats it received, whether the offsets had a hole, and how late they came."""
 
     __slots__ = ("chats", "faults", "last", "latencies_s", "peer")
 

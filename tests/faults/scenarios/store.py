@@ -61,7 +61,7 @@ async def client_kill(run: Run) -> list[Row]:
 
 
 async def emptied(run: Run) -> list[Row]:
-    """FLUSHALL, and a restart without a file: a new epoch, everybody is told, and hears the new life from its start."""
+    """FLUSHALL, and a restart without a file: everybody gets a `resync`, and the new epoch from its start."""
     return [await _emptied(run, how) for how in (("FLUSHALL", "restart empty") if run.full else ("FLUSHALL",))]
 
 
@@ -82,11 +82,11 @@ async def _emptied(run: Run, how: str) -> Row:
         told_after_s = await _all_told(people.witnesses, began_s)
         await people.publisher("after").run(run.of(200, 40), 100)
         caught_up = await people.settle()
-    # What was acknowledged in the life that ended was lost, and that is what everybody was told.
+    # What was acknowledged in the epoch that ended is lost, and the `resync` announced that to everybody.
     verdict = people.judge()
     measured = people.measured(verdict, caught_up=caught_up) | {"all_told_after_s": round(told_after_s, 2)}
     measured["told"] = sum(witness.log.told_gaps > 0 for witness in people.witnesses)
-    gaps = [heard.id for witness in people.witnesses for heard in witness.log.heard if heard.gap]
+    gaps = [received.id for witness in people.witnesses for received in witness.log.received if received.gap]
     measured["gaps_that_leave_out_events"] = sum(not position.endswith(":0") for position in gaps)
     passed = verdict.clean and caught_up and told_after_s >= 0 and not running.offences
     passed = passed and not measured["gaps_that_leave_out_events"]
@@ -95,9 +95,9 @@ async def _emptied(run: Run, how: str) -> Row:
 
 
 async def _all_told(witnesses: list[Witness], since_s: float) -> float:
-    """Seconds until every witness heard a resync; -1 when one never did."""
-    told = await until(lambda: all(each.log.told_gaps for each in witnesses), 15.0)
-    return time.monotonic() - since_s if told else -1.0
+    """Seconds until every witness received a resync; -1 when one never did."""
+    announced = await until(lambda: all(each.log.told_gaps for each in witnesses), 15.0)
+    return time.monotonic() - since_s if announced else -1.0
 
 
 async def stopped(run: Run) -> list[Row]:

@@ -103,14 +103,14 @@ export const welcome = (offset, recovered = false, heartbeatMs = 15_000) => ({
   heartbeatMs,
 });
 
-/** Note all that a client tells. */
+/** Record all that a client reports. */
 export function watch(client) {
-  const told = { events: [], gaps: [], states: [], errors: [] };
-  client.onevent = (event) => told.events.push(event.id);
-  client.ongap = (gap) => told.gaps.push(gap);
+  const seen = { events: [], gaps: [], states: [], errors: [] };
+  client.onevent = (event) => seen.events.push(event.id);
+  client.ongap = (gap) => seen.gaps.push(gap);
   client.onstate = (state, error) => {
-    told.states.push(state);
-    if (error) told.errors.push(error.code);
+    seen.states.push(state);
+    if (error) seen.errors.push(error.code);
   };
-  return told;
+  return seen;
 }

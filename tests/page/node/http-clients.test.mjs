@@ -52,23 +52,23 @@ test("the parser gives the same events however the bytes are cut", () => {
 });
 
 test("sse-fetch reads events, also where a character is cut in two", async () => {
-  const told = make(SseFetchClient);
+  const seen = make(SseFetchClient);
   const stream = feed();
   network.answers.push(stream);
-  client.onevent = ({ content }) => told.events.push(content);
+  client.onevent = ({ content }) => seen.events.push(content);
   await connected();
   stream.push(`data: ${JSON.stringify(welcome(0))}\n\n`);
   const bytes = new TextEncoder().encode(`data: ${JSON.stringify(chat(1, "grüße 🐘"))}\n\n`);
   for (const byte of bytes) stream.push(Uint8Array.of(byte));
   await turn(bytes.length * 2);
-  assert.deepEqual(told.events, ["grüße 🐘"]);
+  assert.deepEqual(seen.events, ["grüße 🐘"]);
   assert.equal(network.calls[0].headers.Authorization, "Bearer jwt");
   assert.equal(network.calls[0].credentials, "omit");
   assert.ok(client.bytes > bytes.length);
 });
 
 test("sse-fetch resumes by ?since= and honours a draining server's retry", async () => {
-  const told = make(SseFetchClient);
+  const seen = make(SseFetchClient);
   const stream = feed();
   network.answers.push(stream);
   await connected(at(5));
@@ -77,7 +77,7 @@ test("sse-fetch resumes by ?since= and honours a draining server's retry", async
   await turn();
   stream.end();
   await turn();
-  assert.deepEqual(told.errors, ["ended"]);
+  assert.deepEqual(seen.errors, ["ended"]);
   mock.timers.tick(1999);
   await turn();
   assert.equal(network.calls.length, 1);
@@ -87,7 +87,7 @@ test("sse-fetch resumes by ?since= and honours a draining server's retry", async
 });
 
 test("heartbeats of a quiet sse-fetch keep it; silence ends it", async () => {
-  const told = make(SseFetchClient);
+  const seen = make(SseFetchClient);
   const stream = feed();
   network.answers.push(stream);
   await connected();
@@ -101,45 +101,45 @@ test("heartbeats of a quiet sse-fetch keep it; silence ends it", async () => {
   assert.equal(client.state, "open");
   mock.timers.tick(3000);
   await turn();
-  assert.deepEqual(told.errors, ["silent"]);
+  assert.deepEqual(seen.errors, ["silent"]);
 });
 
 test("fetchstream reads a line an event, also where one is cut in two, and passes over heartbeats", async () => {
-  const told = make(FetchStreamClient);
+  const seen = make(FetchStreamClient);
   const stream = feed();
   network.answers.push(stream);
-  client.onevent = ({ content }) => told.events.push(content);
+  client.onevent = ({ content }) => seen.events.push(content);
   await connected(at(5));
   assert.equal(network.calls[0].url, `http://host/rooms/r/stream?since=${encodeURIComponent(at(5))}`);
   stream.push(`${JSON.stringify(welcome(5, true))}\n\n`);
   const bytes = new TextEncoder().encode(`${JSON.stringify(chat(6, "grüße 🐘"))}\n`);
   for (const byte of bytes) stream.push(Uint8Array.of(byte));
   await turn(bytes.length * 2);
-  assert.deepEqual(told.events, ["grüße 🐘"]);
+  assert.deepEqual(seen.events, ["grüße 🐘"]);
   stream.push(`${JSON.stringify({ type: "error", code: "shutting_down", message: "bye", retryAfterMs: 2000 })}\n`);
   await turn();
-  assert.deepEqual(told.errors, ["shutting_down"]);
+  assert.deepEqual(seen.errors, ["shutting_down"]);
   mock.timers.tick(1999);
   await turn();
   assert.equal(network.calls.length, 1);
 });
 
-test("a status that refuses is told by its code", async () => {
-  const told = make(SseFetchClient);
+test("a status that refuses is reported by its code", async () => {
+  const seen = make(SseFetchClient);
   network.answers.push(json({ type: "error", code: "forbidden", message: "not this room" }, 403));
   await connected();
-  assert.deepEqual([client.state, ...told.errors], ["refused", "forbidden"]);
+  assert.deepEqual([client.state, ...seen.errors], ["refused", "forbidden"]);
 });
 
-test("an answer that is no JSON is told by its status", async () => {
-  const told = make(SseFetchClient);
+test("an answer that is no JSON is reported by its status", async () => {
+  const seen = make(SseFetchClient);
   network.answers.push(new Response("<h1>Bad gateway</h1>", { status: 502 }));
   await connected();
-  assert.deepEqual([client.state, ...told.errors], ["waiting", "http_502"]);
+  assert.deepEqual([client.state, ...seen.errors], ["waiting", "http_502"]);
 });
 
 test("a long poll asks at once, then waits; a lost answer loses nothing", async () => {
-  const told = make(LongPollClient, { wait: 20 });
+  const seen = make(LongPollClient, { wait: 20 });
   network.answers.push(answer([], 3), answer([4, 5], 5), new TypeError("cut"), answer([6], 6));
   await connected();
   mock.timers.tick(300);
@@ -151,20 +151,20 @@ test("a long poll asks at once, then waits; a lost answer loses nothing", async 
     { since: at(5), wait: "20" },
     { since: at(5), wait: "0" },
   ]);
-  assert.deepEqual(told.events, [at(4), at(5), at(6)]);
+  assert.deepEqual(seen.events, [at(4), at(5), at(6)]);
   assert.equal(client.reconnects, 1);
 });
 
-test("a poll is told of a gap as a stream is", async () => {
-  const told = make(LongPollClient);
+test("a poll is notified of a gap as a stream is", async () => {
+  const seen = make(LongPollClient);
   const resync = { type: "resync", reason: "epoch_changed", position: at(2, "f2f2f2f2") };
   network.answers.push(json({ events: [resync], position: at(2, "f2f2f2f2"), recovered: false }));
   await connected(at(9));
-  assert.deepEqual(told.gaps, [{ reason: "epoch_changed", from: at(9), to: at(2, "f2f2f2f2") }]);
+  assert.deepEqual(seen.gaps, [{ reason: "epoch_changed", from: at(9), to: at(2, "f2f2f2f2") }]);
 });
 
 test("a held poll that never returns is given up after its wait and a grace", async () => {
-  const told = make(LongPollClient, { wait: 20 });
+  const seen = make(LongPollClient, { wait: 20 });
   network.answers.push(answer([], 0));
   await connected();
   mock.timers.tick(29_000);
@@ -172,7 +172,7 @@ test("a held poll that never returns is given up after its wait and a grace", as
   assert.equal(client.state, "open");
   mock.timers.tick(3000);
   await turn();
-  assert.deepEqual(told.errors, ["silent"]);
+  assert.deepEqual(seen.errors, ["silent"]);
 });
 
 test("a short poll asks on a fixed grid, and a slow answer skips its turn", async () => {
@@ -196,7 +196,7 @@ test("a short poll asks on a fixed grid, and a slow answer skips its turn", asyn
 });
 
 test("SSE signs in for its cookie once, then opens a new EventSource at each reconnect", async () => {
-  const told = make(SseClient);
+  const seen = make(SseClient);
   network.answers.push(new Response(null, { status: 204 }));
   await connected(at(2));
   assert.equal(network.calls[0].url, "http://host/session");
@@ -212,40 +212,40 @@ test("SSE signs in for its cookie once, then opens a new EventSource at each rec
   await turn();
   assert.ok(FakeEventSource.last.url.endsWith(`since=${encodeURIComponent(at(3))}`));
   assert.equal(network.calls.length, 1);
-  assert.deepEqual(told.events, [at(3)]);
+  assert.deepEqual(seen.events, [at(3)]);
 });
 
 test("an EventSource that does not open is explained by asking in another way", async () => {
-  const told = make(SseClient);
+  const seen = make(SseClient);
   network.answers.push(new Response(null, { status: 204 }), json({ code: "forbidden", message: "no" }, 403));
   await connected();
   FakeEventSource.last.onerror();
   await turn(6);
-  assert.deepEqual([client.state, ...told.errors], ["refused", "forbidden"]);
+  assert.deepEqual([client.state, ...seen.errors], ["refused", "forbidden"]);
 });
 
-test("an EventSource that is blocked though HTTP works is told as that", async () => {
-  const told = make(SseClient);
+test("an EventSource that is blocked though HTTP works is reported as that", async () => {
+  const seen = make(SseClient);
   network.answers.push(new Response(null, { status: 204 }), json({ position: at(0), members: [] }));
   await connected();
   FakeEventSource.last.onerror();
   await turn(6);
-  assert.deepEqual(told.errors, ["blocked"]);
+  assert.deepEqual(seen.errors, ["blocked"]);
   assert.equal(client.state, "waiting");
 });
 
 test("an EventSource that an intermediary holds back is blocked, however quiet the room", async () => {
-  const told = make(SseClient);
+  const seen = make(SseClient);
   network.answers.push(new Response(null, { status: 204 }));
   await connected(at(0));
   network.answers.push(json({ position: at(0), members: [] }), json({ position: at(0), members: [] }));
   for (let i = 0; i < 32; i++) mock.timers.tick(1000);
   await turn(6);
-  assert.deepEqual([client.state, ...told.errors], ["waiting", "blocked"]);
+  assert.deepEqual([client.state, ...seen.errors], ["waiting", "blocked"]);
 });
 
 test("a stream over fetch that an intermediary holds back is blocked, and silent where nothing answers", async () => {
-  const told = make(SseFetchClient);
+  const seen = make(SseFetchClient);
   for (const answers of [[json({ position: at(0), members: [] })], [new TypeError("away")]]) {
     await connected(at(0));
     network.answers.push(...answers);
@@ -253,18 +253,18 @@ test("a stream over fetch that an intermediary holds back is blocked, and silent
     await turn(6);
     client.close();
   }
-  assert.deepEqual(told.errors, ["blocked", "silent"]);
+  assert.deepEqual(seen.errors, ["blocked", "silent"]);
 });
 
-test("a gateway's answer to the sign-in is told by its status", async () => {
-  const told = make(SseClient);
+test("a gateway's answer to the sign-in is reported by its status", async () => {
+  const seen = make(SseClient);
   network.answers.push(new Response("<h1>Bad gateway</h1>", { status: 502, statusText: "Bad Gateway" }));
   await connected();
-  assert.deepEqual([client.state, ...told.errors], ["waiting", "http_502"]);
+  assert.deepEqual([client.state, ...seen.errors], ["waiting", "http_502"]);
 });
 
 test("a quiet EventSource is well while the room has not moved, and dropped when it has", async () => {
-  const told = make(SseClient);
+  const seen = make(SseClient);
   network.answers.push(new Response(null, { status: 204 }));
   await connected();
   FakeEventSource.last.say(welcome(4, false, 1000));
@@ -277,7 +277,7 @@ test("a quiet EventSource is well while the room has not moved, and dropped when
   assert.equal(client.state, "open");
   mock.timers.tick(1000);
   await turn();
-  assert.deepEqual(told.errors, ["silent"]);
+  assert.deepEqual(seen.errors, ["silent"]);
 });
 
 test("sending is a POST that resolves with the event's id", async () => {

@@ -130,7 +130,7 @@ test("a message that was cut is sent again under its own ref, until it is stored
   mock.timers.reset();
 });
 
-test("a message that nobody will ever take is given up and told", async () => {
+test("a message that nobody will ever take is given up and reported", async () => {
   const { sender, noted } = makeSender(() => Promise.reject(Object.assign(new Error("too long"), { code: "too_large" })));
   await sender.send("x");
   assert.equal(sender.refused, 1);

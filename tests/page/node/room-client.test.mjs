@@ -6,7 +6,7 @@ import { EPOCH, FakeWebSocket, at, chat, turn, watch, welcome } from "./fakes.mj
 
 let tokens;
 let client;
-let told;
+let seen;
 const listeners = new Set();
 
 const token = (stale) => {
@@ -24,7 +24,7 @@ beforeEach(() => {
   mock.method(globalThis, "fetch", () => Promise.reject(new TypeError("the server can't be reached")));
   tokens = [];
   client = new WebSocketClient({ room: "r", token, base: "http://host", query: { delay: 5 } });
-  told = watch(client);
+  seen = watch(client);
 });
 
 afterEach(async () => {
@@ -52,7 +52,7 @@ test("says hello with a token and where it was, and is open at the welcome", asy
   await connect(at(7));
   assert.equal(FakeWebSocket.last.url, "ws://host/rooms/r/ws?delay=5");
   assert.deepEqual(FakeWebSocket.last.sent, [{ type: "hello", token: "token-1", since: at(7) }]);
-  assert.deepEqual(told.states, ["connecting"]);
+  assert.deepEqual(seen.states, ["connecting"]);
   FakeWebSocket.last.say(welcome(7, true));
   assert.equal(client.state, "open");
 });
@@ -61,7 +61,7 @@ test("hands events over in order, each once", async () => {
   await connect();
   FakeWebSocket.last.say(welcome(3));
   for (const offset of [4, 5, 5, 4, 6]) FakeWebSocket.last.say(chat(offset));
-  assert.deepEqual(told.events, [at(4), at(5), at(6)]);
+  assert.deepEqual(seen.events, [at(4), at(5), at(6)]);
   assert.equal(client.position, at(6));
   assert.equal(client.repeats, 2);
 });
@@ -78,7 +78,7 @@ test("resumes from its position after a cut, on a new connection", async () => {
   assert.equal(FakeWebSocket.last.sent[0].since, at(1));
   FakeWebSocket.last.say(welcome(1, true));
   FakeWebSocket.last.say(chat(2));
-  assert.deepEqual(told.events, [at(1), at(2)]);
+  assert.deepEqual(seen.events, [at(1), at(2)]);
   assert.equal(client.reconnects, 1);
 });
 
@@ -91,37 +91,37 @@ test("a WebSocket that does not open where HTTP works is blocked; what HTTP is r
   assert.ok(await reconnected());
   FakeWebSocket.last.end(1006);
   await turn(6);
-  assert.deepEqual(told.errors, ["blocked", "unavailable"]);
+  assert.deepEqual(seen.errors, ["blocked", "unavailable"]);
 });
 
 test("a hole is not passed on: it reconnects from before it", async () => {
   await connect();
   FakeWebSocket.last.say(welcome(0));
   FakeWebSocket.last.say(chat(2));
-  assert.deepEqual(told.events, []);
+  assert.deepEqual(seen.events, []);
   assert.ok(await reconnected());
-  assert.deepEqual(told.errors, ["hole"]);
+  assert.deepEqual(seen.errors, ["hole"]);
   FakeWebSocket.last.onopen();
   assert.equal(FakeWebSocket.last.sent[0].since, at(0));
 });
 
-test("a gap is told with both its ends, and the stream goes on after it", async () => {
+test("a gap is reported with both its ends, and the stream goes on after it", async () => {
   await connect(at(9));
   FakeWebSocket.last.say(welcome(40));
   assert.equal(client.position, at(9), "until the resync the old position stands: a cut in between loses nothing");
   FakeWebSocket.last.say({ type: "resync", reason: "history_evicted", position: at(40) });
   FakeWebSocket.last.say(chat(41));
-  assert.deepEqual(told.gaps, [{ reason: "history_evicted", from: at(9), to: at(40) }]);
-  assert.deepEqual(told.events, [at(41)]);
+  assert.deepEqual(seen.gaps, [{ reason: "history_evicted", from: at(9), to: at(40) }]);
+  assert.deepEqual(seen.events, [at(41)]);
 });
 
 test("a new epoch without a resync is a hole", async () => {
   await connect();
   FakeWebSocket.last.say(welcome(4));
   FakeWebSocket.last.say({ ...chat(5), id: at(5, "f2f2f2f2") });
-  assert.deepEqual(told.events, []);
+  assert.deepEqual(seen.events, []);
   await turn();
-  assert.deepEqual(told.errors, ["hole"]);
+  assert.deepEqual(seen.errors, ["hole"]);
 });
 
 test("waits between tries: doubling, jittered, capped", async () => {
@@ -166,7 +166,7 @@ test("a refusal that cannot get better ends it, with the reason", async () => {
   FakeWebSocket.last.say({ type: "error", code: "forbidden", message: "not this room" });
   await turn();
   assert.equal(client.state, "refused");
-  assert.deepEqual(told.errors, ["forbidden"]);
+  assert.deepEqual(seen.errors, ["forbidden"]);
   assert.ok(!(await reconnected()));
   assert.equal(listeners.size, 0);
 });
@@ -192,7 +192,7 @@ test("asks a silent line for a sign of life, then gives it up", async () => {
   assert.equal(client.state, "open");
   mock.timers.tick(1000);
   await turn();
-  assert.deepEqual(told.errors, ["silent"]);
+  assert.deepEqual(seen.errors, ["silent"]);
 });
 
 test("a device that comes online does not wait", async () => {

@@ -1,7 +1,7 @@
 """What every room client of the suite shares: the Protocol, the refusals, and the check for holes.
 
 A client holds guarantee 1 at every event it sees: the next offset is the last one plus one, in the same
-epoch, or a `resync` told of the jump. No test has to ask for it.
+epoch, or a `resync` announced the jump. No test has to ask for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class DisconnectedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What connecting told: the `welcome`, and the reason of the `resync` that followed it, if any."""
+    """The answer to connecting: the `welcome`, and the reason of the `resync` that followed it, if any."""
 
     position: Position
     recovered: bool

@@ -46,8 +46,8 @@ class SocketIoClient(RoomClient):
         opening = await self._packet(EVENT_S)
         if not opening.startswith("0"):
             raise ContractViolationError(f"expected the engine to open, got {opening!r}")
-        told: dict[str, Any] = json.loads(opening[1:])
-        return told
+        handshake: dict[str, Any] = json.loads(opening[1:])
+        return handshake
 
     async def connect(self, since: object = None) -> Joined:
         await self.open()
