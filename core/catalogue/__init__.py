@@ -141,6 +141,10 @@ class Record(_Part, frozen=True, kw_only=True):
         return self.server.http2 == "required" or bool(self.server.variant_of)
 
 
+# Made while one thread imports: msgspec crashes where two threads make the decoder of one type at once.
+_RECORD: Final = msgspec.json.Decoder(Record)
+
+
 def read(folders: Iterable[Path]) -> dict[str, Record]:
     """Return the records of the folders by name, in their order. Raises CatalogueError."""
     found: dict[str, Record] = {}
@@ -185,7 +189,7 @@ def _files(folder: Path) -> list[Path]:
 def _read(path: Path) -> Record:
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert({**fields, "name": path.stem}, Record)
+        return _RECORD.decode(msgspec.json.encode({**fields, "name": path.stem}))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise CatalogueError(f"{path}: {error}") from error
 
