@@ -86,9 +86,7 @@ async def test_held_poll_is_answered(servers: ServerPool, connect: Connect, name
     server = servers.own(name, SETTINGS)
     alice = await connect("alice", transport="longpoll", server=server)
     assert isinstance(alice, PollClient)
-    marker = await alice.publish("settle")
-    while alice.position != marker:
-        await alice.next_event()
+    marker = await alice.caught_up()
     task = asyncio.create_task(alice.poll(alice.position, 55))
     await until_total(server, "rtlab_connections", lambda total: total >= 1)
     server.terminate()

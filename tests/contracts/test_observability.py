@@ -60,9 +60,7 @@ async def test_connections_count_open_streams_and_held_polls(counted: ServerProc
         await until_total(counted, "rtlab_connections", lambda total: total == 0)
     poller = await connect("poller", transport="longpoll", server=counted)
     assert isinstance(poller, PollClient)
-    marker = await poller.publish("settle")
-    while poller.position != marker:
-        await poller.next_event()
+    await poller.caught_up()
     held = asyncio.create_task(poller.poll(poller.position, 55))
     await until_total(counted, "rtlab_connections", lambda total: total == 1)
     held.cancel()

@@ -56,13 +56,6 @@ async def poller(connect: Connect, user: str = "alice") -> PollClient:
     return client
 
 
-async def settled(client: PollClient) -> None:
-    """Move on to the head, so that a poll from `position` has nothing to answer."""
-    marker = await client.publish("settle")
-    while (await client.next_event()).id != marker:
-        pass
-
-
 async def no_poll_is_held(server: ServerProcess) -> None:
     await until_total(server, "rtlab_connections", lambda total: total == 0)
 
@@ -136,7 +129,7 @@ async def test_without_since_it_answers_at_once_with_the_position(server: Server
 @pytest.mark.parametrize("target", [Target("shortpoll", "shortpoll")], ids=str)
 async def test_short_poll_never_waits(server: ServerProcess, connect: Connect) -> None:
     alice = await poller(connect)
-    await settled(alice)
+    await alice.caught_up()
     response = await alice.http.get(f"/rooms/{alice.room}/poll", params={"since": str(alice.position), "wait": "55"})
     answer = parse_answer(response.content, alice.position)
     assert (answer.events, answer.position, answer.recovered) == ((), alice.position, True)
@@ -145,7 +138,7 @@ async def test_short_poll_never_waits(server: ServerProcess, connect: Connect) -
 @held
 async def test_held_poll_runs_out_empty(server: ServerProcess, connect: Connect) -> None:
     alice = await poller(connect)
-    await settled(alice)
+    await alice.caught_up()
     started_s = time.monotonic()
     answer = await alice.poll(alice.position, 1)
     assert (answer.events, answer.position, answer.recovered) == ((), alice.position, True)
@@ -155,7 +148,7 @@ async def test_held_poll_runs_out_empty(server: ServerProcess, connect: Connect)
 @held
 async def test_held_poll_is_answered_by_the_next_event(server: ServerProcess, connect: Connect) -> None:
     alice = await poller(connect)
-    await settled(alice)
+    await alice.caught_up()
     await no_poll_is_held(server)
     held_polls = [await hold(server, alice, WAIT_MAX_S) for _ in range(3)]
     await alice.publish("wake up")
@@ -166,7 +159,7 @@ async def test_held_poll_is_answered_by_the_next_event(server: ServerProcess, co
 @held
 async def test_default_wait_holds(server: ServerProcess, connect: Connect) -> None:
     alice = await poller(connect)
-    await settled(alice)
+    await alice.caught_up()
     await no_poll_is_held(server)
     task = await hold(server, alice, None)
     await alice.publish("wake up")
@@ -176,7 +169,7 @@ async def test_default_wait_holds(server: ServerProcess, connect: Connect) -> No
 @held
 async def test_cancelled_poll_consumes_nothing(server: ServerProcess, connect: Connect) -> None:
     alice = await poller(connect)
-    await settled(alice)
+    await alice.caught_up()
     for count in range(5):
         await no_poll_is_held(server)
         task = await hold(server, alice, WAIT_MAX_S)

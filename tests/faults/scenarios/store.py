@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import httpx
 
 from tests.contracts.kit.clients.http import http_client
 from tests.faults.fleet import Fleet, fleet
+from tests.faults.redis_server import MortalRedis
 from tests.faults.scenarios.audience import audience
-from tests.faults.table import Row, Run
+from tests.faults.table import Measured, Row, Run
 from tests.faults.waiting import until
 from tests.faults.witness import Witness
 
@@ -19,31 +21,37 @@ _DOWN_S = 1.0
 
 async def redis_kill(run: Run) -> list[Row]:
     """SIGKILL of a Redis with an append-only file, started again on it."""
-    kills, messages, per_s = run.of(3, 1), run.of(3000, 150), 100
-    async with fleet(run.folder, aof=True) as running, audience(running, "redis", run.seed) as people:
-        await people.seat(run.of(12, 6))
-        publishing = [
-            asyncio.create_task(people.publisher(f"p{number}", number).run(messages // 2, per_s / 2))
-            for number in range(2)
-        ]
-        for _ in range(kills):
-            await asyncio.sleep(messages / per_s / (kills + 1))
-            running.redis.kill()
-            await asyncio.sleep(_DOWN_S)
-            await running.redis.start()
-        await asyncio.gather(*publishing)
-        caught_up = await people.settle()
-    verdict = people.judge()
-    measured = people.measured(verdict, caught_up=caught_up) | {"kills": kills}
-    passed = verdict.clean and not verdict.told_gaps and caught_up and not running.offences
+
+    async def kill(redis: MortalRedis) -> None:
+        redis.kill()
+        await asyncio.sleep(_DOWN_S)
+        await redis.start()
+
+    kills, messages = run.of(3, 1), run.of(3000, 150)
+    measured, passed = await _killed(run, "redis", kills, messages, kill, aof=True)
     bar = f"{kills} SIGKILLs with AOF: 0 of {messages} lost"
     return [Row("redis-kill", "all transports", bar, measured, passed)]
 
 
 async def client_kill(run: Run) -> list[Row]:
     """CLIENT KILL of every connection that the instances have to Redis."""
-    kills, messages, per_s = run.of(20, 4), run.of(2000, 150), 100
-    async with fleet(run.folder) as running, audience(running, "kicked", run.seed) as people:
+    kills, messages = run.of(20, 4), run.of(2000, 150)
+    measured, passed = await _killed(run, "kicked", kills, messages, MortalRedis.kill_clients)
+    return [Row("redis-client-kill", "all transports", f"{kills} CLIENT KILL: 0 lost", measured, passed)]
+
+
+async def _killed(
+    run: Run,
+    room: str,
+    kills: int,
+    messages: int,
+    kill: Callable[[MortalRedis], Awaitable[None]],
+    *,
+    aof: bool = False,
+) -> tuple[Measured, bool]:
+    """Kill so often while messages are published, 100 a second; what was measured, and whether it passed."""
+    per_s = 100
+    async with fleet(run.folder, aof=aof) as running, audience(running, room, run.seed) as people:
         await people.seat(run.of(12, 6))
         publishing = [
             asyncio.create_task(people.publisher(f"p{number}", number).run(messages // 2, per_s / 2))
@@ -51,13 +59,12 @@ async def client_kill(run: Run) -> list[Row]:
         ]
         for _ in range(kills):
             await asyncio.sleep(messages / per_s / (kills + 1))
-            await running.redis.kill_clients()
+            await kill(running.redis)
         await asyncio.gather(*publishing)
         caught_up = await people.settle()
     verdict = people.judge()
     measured = people.measured(verdict, caught_up=caught_up) | {"kills": kills}
-    passed = verdict.clean and not verdict.told_gaps and caught_up and not running.offences
-    return [Row("redis-client-kill", "all transports", f"{kills} CLIENT KILL: 0 lost", measured, passed)]
+    return measured, verdict.clean and not verdict.told_gaps and caught_up and not running.offences
 
 
 async def emptied(run: Run) -> list[Row]:

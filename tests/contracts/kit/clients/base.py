@@ -126,6 +126,13 @@ class RoomClient(ABC):
             contents.append((await self.next_chat(timeout_s)).text("content"))
         return contents
 
+    async def caught_up(self) -> Position:
+        """Publish a marker and read up to it: the head, behind which nothing waits."""
+        marker = await self.publish("settle")
+        while self.position != marker:
+            await self.next_event()
+        return marker
+
     async def presence_of(self, *user_ids: str, timeout_s: float = EVENT_S) -> Event:
         """The next join or leave of one of these users."""
         while True:
