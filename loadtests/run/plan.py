@@ -41,6 +41,7 @@ class PlannedCell:
     coalesce_ms: float = 0.0  # how long the server collects events; 0: as it does by itself
     deflate: bool = False  # WebSocket messages are compressed
     against: str = ""  # the load's name of which this one changes one thing
+    stamps: bool = False  # its server writes down when each event took which step
 
     @property
     def variant(self) -> str:
@@ -51,8 +52,6 @@ class PlannedCell:
             "deflate" if self.deflate else "",
         )
         return ",".join(filter(None, settings))
-
-    stamps: bool = False  # its server writes down when each event took which step
 
     @property
     def measuring_s(self) -> float:

@@ -109,7 +109,7 @@ def test_a_lab_that_is_killed_in_a_cell_leaves_nobody_behind(tmp_path: Path) -> 
         for each in lab.children(recursive=True):
             line = " ".join(each.cmdline())
             if "loadtests.load.users.fork_server" in line:
-                found["zygote" if each.ppid() == lab.pid else "generator"] = each
+                found["fork server" if each.ppid() == lab.pid else "generator"] = each
             elif "-m transports" in line:
                 found["server"] = each
             elif "loadtests.run.links" in line:
@@ -118,7 +118,7 @@ def test_a_lab_that_is_killed_in_a_cell_leaves_nobody_behind(tmp_path: Path) -> 
 
     def measuring() -> bool:
         try:
-            return {"zygote", "generator", "server"} <= family().keys()
+            return {"fork server", "generator", "server"} <= family().keys()
         except psutil.NoSuchProcess:  # one of those that only look whether something works
             return False
 
