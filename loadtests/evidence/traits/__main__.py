@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("nginx was not found: nothing is said of proxies\n")
     for row in found.rows:
         proxied = f"nginx {found.nginx}: {row.proxy}; told how: {row.proxy_told}" if row.proxy else ""
-        sys.stdout.write(f"{row.transport:<10} duplex {'yes' if row.duplex else 'no':<4} {proxied}".rstrip() + "\n")
+        sys.stdout.write(f"{row.transport:<11} duplex {'yes' if row.duplex else 'no':<4} {proxied}".rstrip() + "\n")
     if options.out is not None:
         options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     return 0

@@ -94,5 +94,5 @@ def test_without_nginx_the_rest_is_still_answered(
     monkeypatch.setattr(command, "MULTIPLEXED", ())
     assert command.main([]) == 0
     said = capsys.readouterr()
-    assert said.out == "websocket  duplex yes\n"
+    assert said.out == "websocket   duplex yes\n"
     assert "nginx was not found" in said.err
