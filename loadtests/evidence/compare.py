@@ -84,7 +84,7 @@ def _display(cells: Sequence[PlannedCell]) -> Display:
 
 def _calibrated(made: Experiment) -> Experiment:
     """Calibrate the experiment's clients, say what came of it, and let the run hold it."""
-    from loadtests.evidence.calibration.preflight import preflight
+    from loadtests.evidence.calibration.suite import preflight
 
     ours = [target for target in made.targets if target.foreign is None]
     if not ours:

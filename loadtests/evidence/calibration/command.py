@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from loadtests.evidence.calibration import omission, selftest, suite, weak
+from loadtests.evidence.calibration import omission, selftest, suite
 from loadtests.records import store
 from loadtests.records.calibration import CALIBRATION_VERSION, Calibration, Check
 from loadtests.records.errors import UsageError
@@ -55,7 +55,7 @@ def weaken(percent: int, runs_folder: Path) -> int:
         raise UsageError(f"--weak-generator {percent}: 1 to 100 per cent of a core are allowed")
     begun, started = _begin("part"), time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        found = weak.measure(Path(scratch), _shown(), percent)
+        found = selftest.measure_weak(Path(scratch), _shown(), percent)
     _concluded(msgspec.structs.replace(begun, weakened=found), started, runs_folder)
     return CANNOT if found.refused else BELIEVED
 
@@ -69,7 +69,7 @@ def _full(begun: Calibration, chosen: Sequence[Target], scratch: Path, show: Sho
     checks = _told(suite.full(chosen, scratch, lambda doing: print(f"… {doing}", flush=True)))
     print("… coordinated omission", flush=True)
     omitted = omission.show(scratch / "omission")
-    weakened = weak.measure(scratch / "weak", show)
+    weakened = selftest.measure_weak(scratch / "weak", show)
     return msgspec.structs.replace(
         begun, checks=checks, left_out=_left_out(chosen), omission=omitted, weakened=weakened
     )

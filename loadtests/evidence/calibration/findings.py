@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from loadtests.evidence.calibration.bounds import Tolerances
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import Trial
 from loadtests.records.calibration import Check
@@ -19,6 +18,28 @@ from loadtests.records.cell_spec import Load
 from loadtests.records.schema import Counts
 from loadtests.run import counts
 from loadtests.run.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerances:
+    """Greatest errors, of either sign. Counts must be exact and have none."""
+
+    p50_ms: float = 0.1
+    p99_ms: float = 0.5
+    stall_percent: float = 5.0
+    # Connections are timed in Python, by a wake-up of its own: no kernel stamps them.
+    connect_ms: float = 5.0
+    # A short poll asks at an instant that a timer keeps: a timer wakes a sleeping core up to 0.2 ms late, and the grid
+    # is met at so many points only.
+    grid_p50_ms: float = 0.5
+    grid_p99_ms: float = 1.0
+
+
+FULL = Tolerances()
+
+SHORT = Tolerances(p50_ms=0.3, grid_p50_ms=2.0)
+"""Of the form that precedes each comparison: some fifty messages, all transports at a time."""
+
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow.parquet as pq
 
-from loadtests.evidence.calibration.bounds import Tolerances
-from loadtests.evidence.calibration.findings import Floats, Found
+from loadtests.evidence.calibration.findings import Floats, Found, Tolerances
 from loadtests.evidence.calibration.trial import Trial
 from loadtests.records.calibration import Check
 from loadtests.report import latency

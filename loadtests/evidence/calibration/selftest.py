@@ -2,6 +2,8 @@
 
 Each repeat is what a comparison is: two conditions in randomised, interleaved run blocks, pooled and compared by the
 same code. Only that both are the same transport, and that the cells are short.
+
+And the lab's answer to a generator that can't keep up: the cell must be refused, not reported as a slow transport.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records.calibration import Comparison, SelfTest
+from loadtests.evidence.calibration.throttle import SAID
+from loadtests.records import repeats
+from loadtests.records.calibration import Comparison, SelfTest, Weakened
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import LabError
 from loadtests.records.schema import Validity
@@ -30,6 +34,11 @@ TRANSPORT, OTHER = "websocket", "sse"
 RUN_BLOCKS = 2
 BETWEEN_RUN_BLOCKS = 4
 _ARMS = ("a", "b")
+WEAK_PERCENT = 2
+"""Of a core: about half of what the load below takes by itself."""
+
+_WEAK_LOAD = Load(name="10x40", subscribers=10, rate_per_s=40.0)
+_WEAK_GRACE_S = 3.0  # what could not be read in time is read by then: late, not lost
 _LOAD = Load(name="20x40", subscribers=20, rate_per_s=40.0)
 
 
@@ -132,3 +141,40 @@ def _scenario(loads: Sequence[Load], blocks: int) -> Scenario:
         measured_s=1.5,
         grace_s=0.3,
     )
+
+
+def measure_weak(
+    runs_folder: Path, show: Callable[[Sequence[PlannedCell]], Display], percent: int = WEAK_PERCENT
+) -> Weakened:
+    """Measure one cell as `rtlab run` would, once, with a generator that is throttled.
+
+    LabError where it can't be throttled here, or when interrupted.
+    """
+    scenario = Scenario(
+        name="weak-generator",
+        about="a generator too weak",
+        cells=(CellPlan(load=_WEAK_LOAD),),
+        blocks=1,
+        warm_up_s=0.2,
+        measured_s=2.0,
+        grace_s=_WEAK_GRACE_S,
+    )
+    bench = replace(
+        experiment.bench_of(ServerSettings()),
+        generator_module=("loadtests.evidence.calibration.throttle", str(percent)),
+    )
+    made = Experiment(scenario, targets.select([TRANSPORT]), seed=1, runs_folder=runs_folder, bench=bench, passes=0)
+    outcome = experiment.conduct(made, show)
+    if outcome.interrupted:
+        raise LabError("stopped before the weak generator had been measured")
+    means = {_means(log.read_text(encoding="utf-8")) for log in outcome.folder.glob("generator-*.log")}
+    if "" in means:
+        raise LabError("this system has no way to hold a generator back")
+    refused = repeats.unreplaced(outcome.run.cells)
+    cell = refused[0] if refused else outcome.run.cells[-1]
+    return Weakened(means=", ".join(sorted(means)), validity=cell.verdict.validity, reasons=cell.verdict.reasons)
+
+
+def _means(log: str) -> str:
+    """Return how the generator was held back, by its own word; empty if it was not."""
+    return next((line.removeprefix(SAID) for line in log.splitlines() if line.startswith(SAID)), "")

@@ -7,16 +7,30 @@ and plants only what a few seconds can show.
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.evidence.calibration import ensemble, findings, outages
-from loadtests.evidence.calibration.bounds import FULL, SHORT
-from loadtests.evidence.calibration.ensemble import Ensemble
+from loadtests.evidence.calibration import findings, outages
 from loadtests.evidence.calibration.faults import Faults
-from loadtests.evidence.calibration.trial import RAW_USERS, Trial, describe_cell, fault_server, run_process, run_trial
+from loadtests.evidence.calibration.findings import FULL, SHORT
+from loadtests.evidence.calibration.trial import (
+    ENSEMBLE_MODULE,
+    RAW_USERS,
+    Ensemble,
+    Trial,
+    TrialError,
+    describe_cell,
+    fault_server,
+    run_process,
+    run_trial,
+)
 from loadtests.records.calibration import Check
 from loadtests.records.cell_spec import Load
+from loadtests.records.errors import GeneratorError
+from loadtests.records.schema import Value
 from loadtests.run.targets import Target
 
 _GOLDEN = 1.6180339887498949  # messages so many grids apart meet all phases of the grid evenly, however few they are
@@ -60,6 +74,59 @@ def short(targets: Sequence[Target], folder: Path) -> Iterator[Check]:
         found = findings.of(trial, target, load, faults, room)
         yield from findings.delay(found, SHORT, percents=(50,))
         yield from findings.losses(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What came of it; `failure` says why nothing did."""
+
+    checks: tuple[Check, ...]
+    left_out: tuple[str, ...]  # transports that are not calibrated
+    elapsed_s: float
+    failure: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything planted was found, within what is stated."""
+        return not self.failure and all(check.within for check in self.checks)
+
+    def section(self) -> dict[str, Value]:
+        """Return what the manifest says of it; the figures themselves are in `Run.calibration`."""
+        outside = [f"{check.transport} {check.fault} {check.figure}" for check in self.checks if not check.within]
+        return {
+            "passed": self.passed,
+            "checks": len(self.checks),
+            "outside": "; ".join(outside) or "none",
+            "not_calibrated": ", ".join(self.left_out) or "none",
+            "failure": self.failure or "none",
+            "seconds": round(self.elapsed_s, 1),
+        }
+
+    def sentence(self) -> str:
+        """Say it in one line."""
+        if self.failure:
+            return f"calibration: not done ({self.failure})"
+        if not self.checks:
+            return f"calibration: none of {', '.join(self.left_out)} can be calibrated"
+        outside = sum(not check.within for check in self.checks)
+        found = f"{len(self.checks) - outside} of {len(self.checks)} planted truths found within what is stated"
+        left_out = f"; not calibrated: {', '.join(self.left_out)}" if self.left_out else ""
+        return f"calibration: {found}, in {self.elapsed_s:.1f} s{left_out}"
+
+
+def preflight(targets: Sequence[Target]) -> Preflight:
+    """Calibrate the transports' clients side by side; a trial that fails is a `failure`, never raised."""
+    started = time.monotonic()
+    calibrated = spoken(targets)
+    left_out = tuple(target.name for target in targets if target not in calibrated)
+    checks: tuple[Check, ...] = ()
+    failure = ""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            checks = tuple(short(calibrated, Path(folder)))
+    except (TrialError, GeneratorError) as error:
+        failure = str(error)
+    return Preflight(checks, left_out, time.monotonic() - started, failure)
 
 
 def _delay(target: Target, folder: Path) -> Iterator[Check]:
@@ -145,7 +212,7 @@ def _run_together(chosen: Sequence[Target], load: Load, faults: Faults, folder: 
     with fault_server(faults) as port:
         cell = describe_cell(chosen[0].user_class, port, load, warm_up_s=0.2, **settings)
         told = Ensemble(cell=cell, user_classes=tuple(target.user_class for target in chosen))
-        return run_process(told, cell, folder, ensemble.MODULE)
+        return run_process(told, cell, folder, ENSEMBLE_MODULE)
 
 
 def _shared(chosen: Sequence[Target], rate_per_s: float, poll_interval_s: float) -> Load:

@@ -1,4 +1,8 @@
-"""Hold a process back on purpose: a processor quota where control groups allow it, else an idle class and a hog.
+"""Throttle a process on purpose: a processor quota where control groups allow it, else an idle class and a hog.
+
+Run: `python -m loadtests.evidence.calibration.throttle PERCENT SPEC.json OUT_DIR`: the generator of
+`loadtests.load.users.generator` with so much of a core; what it measures must come out invalid. Exit code 3 where this
+system can't throttle it; the first line of standard error says how it was.
 
 Linux only. What is set up here is taken down again when the block is left; groups whose process was killed are removed
 by the next one.
@@ -30,7 +34,7 @@ class ThrottleError(RuntimeError):
 
 
 @contextmanager
-def held_back(percent: int) -> Iterator[str]:
+def throttled(percent: int) -> Iterator[str]:
     """Give this process about `percent` of a core while entered; yields how, in words. Raises ThrottleError."""
     for controller in _controllers(_CONTROL_GROUPS):
         group = controller / f"{_NAME}{os.getpid()}"
@@ -96,3 +100,25 @@ def _hogged() -> Iterator[None]:
         hog.wait()
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         os.sched_setaffinity(0, ours)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the generator throttled; returns its exit code."""
+    # Here, and not where this module is imported: Locust patches the process. Under the quota it would take too long.
+    from loadtests.load.users import generator, transports
+
+    assert transports
+    if len(arguments) != 3 or not arguments[0].isdecimal() or not 1 <= int(arguments[0]) <= 100:
+        print("usage: python -m loadtests.evidence.calibration.throttle PERCENT SPEC.json OUT_DIR", file=sys.stderr)
+        return 2
+    try:
+        with throttled(int(arguments[0])) as means:
+            print(f"{SAID}{means}", file=sys.stderr, flush=True)
+            return generator.main(arguments[1:])
+    except ThrottleError as error:
+        print(error, file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -28,6 +28,7 @@ from loadtests.run.generators import MODULE, Generator
 from loadtests.run.process import available_cores, divide_cores, end_with_us, running_on
 
 RAW_USERS = tuple(record.load.user_name for record in records().values() if record.proof.wire is not None)
+ENSEMBLE_MODULE = ("loadtests.evidence.calibration.ensemble",)
 _STOP_S = 5.0
 
 Column = npt.NDArray[np.int64]
@@ -35,6 +36,16 @@ Column = npt.NDArray[np.int64]
 
 class TrialError(LabError):
     """The trial gave no result; the message holds what the process said."""
+
+
+class Ensemble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Several transports at a time in one generator process: what makes the short form short.
+
+    A cell with a room for each user class, in their order; `cell.user_class` stands for the first.
+    """
+
+    cell: CellSpec
+    user_classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

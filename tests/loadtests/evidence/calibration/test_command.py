@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests import cli
-from loadtests.evidence.calibration import omission, preflight, selftest, suite, weak
+from loadtests.evidence.calibration import omission, selftest, suite
 from loadtests.evidence.calibration.trial import TrialError
 from loadtests.records import calibration
 from loadtests.records.calibration import Calibration, Check, Comparison, Distribution, Omission, SelfTest, Weakened
@@ -51,7 +51,7 @@ def test_the_full_form_fails_where_a_weak_generator_is_believed(
 ) -> None:
     monkeypatch.setattr(suite, "full", checks(5.0))
     monkeypatch.setattr(omission, "show", lambda folder: OMITTED)
-    monkeypatch.setattr(weak, "measure", lambda *_: weakened)
+    monkeypatch.setattr(selftest, "measure_weak", lambda *_: weakened)
     assert cli.main(["calibrate", "--transports", "sse", "--out", str(tmp_path)]) == code
     made = only(tmp_path)
     assert (made.form, made.weakened, made.omission) == ("full", weakened, OMITTED)
@@ -61,7 +61,7 @@ def test_the_full_form_fails_where_a_weak_generator_is_believed(
 def test_a_weak_generator_alone_has_the_exit_code_of_its_invalid_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weakened: Weakened, code: int
 ) -> None:
-    monkeypatch.setattr(weak, "measure", lambda *_: weakened)
+    monkeypatch.setattr(selftest, "measure_weak", lambda *_: weakened)
     assert cli.main(["calibrate", "--weak-generator", "--out", str(tmp_path)]) == code
     assert only(tmp_path).weakened == weakened
 
@@ -102,7 +102,7 @@ def test_a_preflight_that_fails_is_told_and_never_raised(monkeypatch: pytest.Mon
         raise TrialError("no port")
 
     monkeypatch.setattr(suite, "short", broken)
-    found = preflight.preflight(TARGETS)
+    found = suite.preflight(TARGETS)
     assert not found.passed
     assert found.sentence() == "calibration: not done (no port)"
     assert found.section()["failure"] == "no port"
@@ -110,7 +110,7 @@ def test_a_preflight_that_fails_is_told_and_never_raised(monkeypatch: pytest.Mon
 
 def test_a_preflight_tells_what_is_outside_and_what_was_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "short", checks(9.0))
-    found = preflight.preflight([target("sse"), target("h2push")])
+    found = suite.preflight([target("sse"), target("h2push")])
     assert "0 of 1 planted truths found" in found.sentence()
     assert "not calibrated: h2push" in found.sentence()
     assert found.section()["outside"] == "sse 5 ms p50"

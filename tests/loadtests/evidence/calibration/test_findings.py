@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from loadtests.evidence.calibration import findings
-from loadtests.evidence.calibration.bounds import FULL
 from loadtests.evidence.calibration.faults import Faults
-from loadtests.evidence.calibration.findings import Found
+from loadtests.evidence.calibration.findings import FULL, Found
 from loadtests.records.calibration import Check
 from loadtests.records.cell_spec import Load
 from loadtests.records.schema import Counts

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from loadtests.evidence.calibration import findings, suite
-from loadtests.evidence.calibration.bounds import FULL
-from loadtests.evidence.calibration.ensemble import MODULE, Ensemble
 from loadtests.evidence.calibration.faults import Faults
-from loadtests.evidence.calibration.trial import TrialError, run_process, run_trial
+from loadtests.evidence.calibration.findings import FULL
+from loadtests.evidence.calibration.trial import ENSEMBLE_MODULE, Ensemble, TrialError, run_process, run_trial
 from loadtests.records.cell_spec import CellSpec, Load
 from loadtests.run.targets import TARGETS, Target, target
 
@@ -80,4 +79,4 @@ def test_an_ensemble_without_a_room_for_each_class_is_refused(tmp_path: Path) ->
         cell="odd", user_class="SseUser", host="http://127.0.0.1:1", load=load, tokens=("t",), room_names=("a", "b")
     )
     with pytest.raises(TrialError, match=r"exit code 2.*2 rooms, 3 subscribers"):
-        run_process(Ensemble(cell=cell, user_classes=("SseUser",)), cell, tmp_path, MODULE)
+        run_process(Ensemble(cell=cell, user_classes=("SseUser",)), cell, tmp_path, ENSEMBLE_MODULE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtests.evidence.calibration import throttle, weak
+from loadtests.evidence.calibration import selftest, throttle
 from loadtests.run import progress
 
 linux_only = pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="control groups and SCHED_IDLE are Linux's")
@@ -34,7 +34,7 @@ def test_a_folder_without_quotas_is_no_group(tmp_path: Path) -> None:
 def test_without_control_groups_the_idle_class_and_a_hog_do_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "_CONTROL_GROUPS", tmp_path)
     before = os.sched_getaffinity(0)
-    with throttle.held_back(5) as means:
+    with throttle.throttled(5) as means:
         assert "idle scheduling class" in means
         assert os.sched_getscheduler(0) == os.SCHED_IDLE
         assert len(os.sched_getaffinity(0)) == 1
@@ -44,7 +44,7 @@ def test_without_control_groups_the_idle_class_and_a_hog_do_it(tmp_path: Path, m
 
 @linux_only
 def test_a_cell_with_a_weak_generator_is_refused(tmp_path: Path) -> None:
-    found = weak.measure(tmp_path, lambda cells: progress.display(Console(file=sys.stderr), cells))
+    found = selftest.measure_weak(tmp_path, lambda cells: progress.display(Console(file=sys.stderr), cells))
     assert found.means
     assert found.refused, found
     assert any("lateness" in reason or "from kernel receive to read" in reason for reason in found.reasons), found

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from loadtests.evidence.calibration import findings, suite
-from loadtests.evidence.calibration.bounds import FULL
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.faultserver import main as serve
+from loadtests.evidence.calibration.findings import FULL
 from loadtests.evidence.calibration.trial import run_trial
 from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.records.cell_spec import Load
