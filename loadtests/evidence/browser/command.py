@@ -228,17 +228,11 @@ def _examine(engine: Engine, planned: Plan, bench: cells.Bench, store: RunStore)
     try:
         with _server(name, bench, store) as server, engine.started(store.log("browser", name)) as browser:
             found = findings.examine(browser, server.url, planned.durations)
-            return found | findings.examine_http2(browser, _servers_of(name, bench, store))
+            return found | findings.examine_http2(
+                browser, lambda wanted: _server(f"{name}-{wanted}", bench, store, targets.target(wanted))
+            )
     except (BrowserError, ServerError) as error:
         return {"failed": str(error)}
-
-
-def _servers_of(name: str, bench: cells.Bench, store: RunStore) -> findings.ServerOf:
-    def started(target: str) -> Server:
-        wanted = targets.target(target)
-        return _server(f"{name}-{target}", bench, store, wanted)
-
-    return started
 
 
 def _server(name: str, bench: cells.Bench, store: RunStore, target: Target | None = None) -> Server:
