@@ -29,7 +29,7 @@ from loadtests.load.users.transports import USER_CLASSES, load_user_class
 from loadtests.records.schema import ABSENT_NS
 
 ENVIRONMENT = {**os.environ, "RTLAB_SECRET": "0123456789abcdef0123456789abcdef"}
-LIMIT_S = 60
+LIMIT_S = 90
 STRANGER_EVERY = 5  # of the server's messages have a stamp of another clock
 
 
