@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from core import catalogue
 from loadtests.cli import measuring, reading
 from loadtests.cli.options import EXIT_CODES
 
@@ -44,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; argparse ends the process itself with 2 on a wrong command line."""
     _print_in_any_encoding()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        catalogue.records()
+    except catalogue.CatalogueError as error:
+        return _fail(error, 2)
     if arguments[:1] and arguments[0] in _PASSED_ON:
         return _transports(arguments[1:] if arguments[0] == "serve" else arguments)
     options = _parser().parse_args(arguments)

@@ -215,3 +215,13 @@ def test_serve_with_an_unknown_name_fails_without_a_traceback() -> None:
     assert done.returncode not in (0, 1)
     assert "carrier-pigeon" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "serve"])
+def test_a_record_that_can_not_be_read_is_one_sentence(command: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("order = 'first'", encoding="utf-8")
+    environment = {**os.environ, "RTLAB_CATALOGUE": str(tmp_path)}
+    arguments = [sys.executable, "-m", "loadtests.cli", command, "sse"]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"rtlab: {tmp_path / 'mine.toml'}: Expected `int`, got `str` - at `$.order`\n"
