@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from contextlib import suppress
 
 LARGE = bytes(8_000_000)  # more than any socket takes at once
+_ACKNOWLEDGED_S = 0.1  # longer than a delayed acknowledgement, which makes room in a full socket
 
 
 class Ends:
@@ -24,9 +26,17 @@ class Ends:
         return [end.fileno() for end in self.ours]
 
     def fill(self, place: int) -> None:
+        """Send until the socket takes nothing more, also after the peer's kernel has acknowledged what it holds."""
+        while self._sent(place):
+            select.select((), (), (), _ACKNOWLEDGED_S)
+
+    def _sent(self, place: int) -> int:
+        """Send what the socket takes now; returns how many bytes that was."""
+        sent = 0
         with suppress(BlockingIOError):
             while True:
-                self.ours[place].send(LARGE)
+                sent += self.ours[place].send(LARGE)
+        return sent
 
     def reset(self, place: int) -> None:
         self.theirs[place].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
