@@ -8,25 +8,22 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from ssl import SSLContext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from gevent.monkey import get_original
 from locust.env import Environment
 
 from loadtests.load.clients.base import Access, Endpoint, parse_endpoint
-from loadtests.load.clients.sockets import RealtimeOffset
+from loadtests.load.clients.sockets import RealtimeOffset, SocketTotals
 from loadtests.load.clients.tls import client_context
 from loadtests.load.users.connection import Address
 from loadtests.load.users.hub import Alarms, Inbox, Readers
 from loadtests.load.users.locust_tables import LocustReporter
-from loadtests.load.users.publisher import NS_PER_S, Publisher, PublisherSuccession, instants
+from loadtests.load.users.publisher import NS_PER_S, Candidate, Publisher, PublisherSuccession, instants
 from loadtests.load.users.recorder import Publications, Recorder
 from loadtests.records import notes
 from loadtests.records.cell_spec import CellSpec
-
-if TYPE_CHECKING:
-    from loadtests.load.users.room_user import RoomUser
 
 FOREVER_NS = 2**62
 MAX_SPUN_PER_S = 200
@@ -41,6 +38,13 @@ class UserSlot(NamedTuple):
     room: int  # index into the cell's rooms
     listens: bool  # its deliveries are recorded
     publisher: int  # the publisher's number, -1 if it never publishes
+
+
+class ListeningUser(Candidate, Protocol):
+    """A user whose deliveries are recorded: `room_user.RoomUser`, as its cell sees it."""
+
+    def socket_totals(self) -> SocketTotals | None: ...
+    def straggle_s(self) -> float: ...
 
 
 class Cell:
@@ -70,7 +74,7 @@ class Cell:
         self.recorder = Recorder(spec.cell)
         self.reporter = LocustReporter(environment.events, spec.user_class)
         self.random = random.Random(spec.seed)
-        self.users: list[RoomUser] = []  # those that listen
+        self.users: list[ListeningUser] = []
         self.publishers: list[Publisher] = []
         self.succession = PublisherSuccession(self.users, self.note)
         self.connected = 0  # listening users that are welcome right now

@@ -11,9 +11,8 @@ import psutil
 
 from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.load.clients.sockets import SocketTotals as TcpTotals
-from loadtests.load.users.cell import Cell
+from loadtests.load.users.cell import Cell, ListeningUser
 from loadtests.load.users.publisher import NS_PER_S
-from loadtests.load.users.room_user import RoomUser
 from loadtests.records import notes
 from loadtests.records.cell_spec import GeneratorResult, GeneratorSecond, SocketTotals
 from loadtests.records.schema import Phase
@@ -137,7 +136,7 @@ class GeneratorHealth:
         self._each_second()
 
 
-def sum_totals(users: list[RoomUser]) -> TcpTotals | None:
+def sum_totals(users: list[ListeningUser]) -> TcpTotals | None:
     """TCP_INFO summed over the users; None where any of them has none."""
     totals = [user.socket_totals() for user in users]
     known = [each for each in totals if each is not None]

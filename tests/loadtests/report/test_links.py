@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from loadtests.evidence.calibration import links as command
+from loadtests.evidence import links as command
 from loadtests.records.schema import Cell, LinkCheck, Validity
 from loadtests.report import links
 from loadtests.report.links import link_qualities

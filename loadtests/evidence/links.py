@@ -1,7 +1,7 @@
 """Is theory right over a link? Measures the scenario `links` and holds it to the closed forms.
 
-    python -m loadtests.evidence.calibration.links                      # measures first: about 5 minutes
-    python -m loadtests.evidence.calibration.links --run results/runs/…
+    python -m loadtests.evidence.links                      # measures first: about 5 minutes
+    python -m loadtests.evidence.links --run results/runs/…
 
 Exit codes: 0 every promise holds; 1 it could not be measured; 4 a promise does not hold.
 """
@@ -80,7 +80,7 @@ def _line(promise: Promise) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure unless a run is given, print every line, return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.evidence.calibration.links", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m loadtests.evidence.links", description=main.__doc__)
     parser.add_argument("--run", metavar="RUN", help="a run folder, a run id, or latest; without it one is made")
     parser.add_argument("--runs", type=Path, default=_RUNS, metavar="DIR", help="where runs are kept (%(default)s)")
     parser.add_argument("--transports", metavar="A,B", help="only these (default: all)")
