@@ -49,9 +49,10 @@ class WebSocketUser(RawUser):
         return super().new_client()
 
     def publish(self, content: str, ref: str) -> None:
-        """Publish on the socket that events come from."""
-        if self.connection is not None and isinstance(self.connection.client, WebSocketClient):
-            self.connection.send(self.connection.client.publish(content, ref))
+        """Publish on the socket that events come from; before its welcome the server would refuse it."""
+        connection = self.connection
+        if connection is not None and isinstance(connection.client, WebSocketClient) and connection.client.welcomed:
+            connection.send(connection.client.publish(content, ref))
         else:
             self.cell.note(f"{self.label} publication not sent: not connected")
 

@@ -75,3 +75,23 @@ def test_a_host_of_several_addresses_is_reached_at_the_one_that_listens(monkeypa
         with pytest.raises(ConnectFailed, match=refused):
             user.connect(user.new_connection(user.new_client(), user.record, lambda closed: None), 5.0)
         cell.close()
+
+
+@pytest.mark.parametrize("user_class", ["WebSocketUser", "SocketIoUser"])
+def test_nothing_is_published_on_a_connection_before_its_welcome(user_class: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        cell, environment = open_cell(describe_cell(user_class, port, Load(name="1x1", subscribers=1, rate_per_s=1.0)))
+        user = load_user_class(user_class)(environment)
+        assert isinstance(user, RawUser)
+        user.connection = user.new_connection(user.new_client(), user.record, lambda closed: None)
+        user.connect(user.connection, 5.0)
+        server_side, _ = listener.accept()
+        opening = server_side.recv(1 << 16)
+        user.publish("text", "ref")
+        user.leave()
+        with server_side:
+            assert server_side.recv(1 << 16) == b"", "an upgrade alone was sent"
+        assert opening.startswith(b"GET ")
+        assert cell.errors == {f"{user.label} publication not sent: not connected": 1}
+        cell.close()
