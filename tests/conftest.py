@@ -39,9 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.relative_to(TESTS).as_posix(), len(LONG)))
 
 
-@pytest.fixture(autouse=True)
-def traced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    request.config.stash[TRACING].set_for(request.path, monkeypatch)
+@pytest.fixture(scope="module", autouse=True)
+def traced(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Set before a file's own fixtures, which may start processes that its tests wait for."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        request.config.stash[TRACING].set_for(request.path, monkeypatch)
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
