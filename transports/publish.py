@@ -30,7 +30,7 @@ def upstream_routes(hub: Hub, guard: RequestGuard, fast: FastPath | None) -> lis
 
     async def leave(request: Request) -> Response:
         principal, room = guard.enter(request)
-        await guard.body(request)  # means nothing here, but has the same limit as everywhere
+        await guard.body(request)  # ignored, but its size is limited as any request's
         await hub.leave(principal, room)
         return Response(status_code=204, headers=UNSTORED)
 

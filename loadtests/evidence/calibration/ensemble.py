@@ -68,7 +68,7 @@ def open_ensemble(ensemble: Ensemble) -> tuple[Cell, Environment]:
 
 
 def _slots(room: int, rooms: int, subscribers: int) -> Iterator[UserSlot]:
-    """Yield the slots of one room: as everywhere, subscriber i listens in room i % rooms, publisher j speaks in j."""
+    """Yield the slots of one room: subscriber i listens in room i % rooms, and publisher j publishes in room j."""
     for number in range(room, subscribers, rooms):
         yield UserSlot(number, room, True, -1)
     yield UserSlot(subscribers + room, room, False, room)

@@ -1,4 +1,4 @@
-"""Counts of JavaScript source, from its tokens. Statements must end in a semicolon, as everywhere in this project.
+"""Counts of JavaScript source, from its tokens. The source has to end each statement by a semicolon.
 
 The tokenizer knows enough of ECMA-262, section 12, to tell code from comments, text and patterns.
 """
