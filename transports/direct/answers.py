@@ -31,7 +31,7 @@ class PollAnswers:
         self._kept: dict[tuple[Position, Position], bytes] = {}  # by the first and last event in them
 
     def frame(self, body: bytes, position: Position | None, kind: FrameKind) -> Frame:
-        """The framing of all polls. It must be one object for all: the fan-out batches subscribers by their framing."""
+        """The framing of all polls. The fan-out batches subscribers by their framing, so all polls need the same."""
         return body, position or Position("", 0), kind
 
     def __call__(self, frames: list[Frame]) -> bytes:
