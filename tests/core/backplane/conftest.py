@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,21 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     if request.param == "memory":
         return MemoryBench()
     return RedisBench(request.getfixturevalue("redis_url"), request.getfixturevalue("user_url"))
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """What the log of Redis said at WARNING and above."""
+    lines: list[str] = []
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    handler = Lines(logging.WARNING)
+    logging.getLogger("rtlab.redis").addHandler(handler)
+    yield lines
+    logging.getLogger("rtlab.redis").removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
