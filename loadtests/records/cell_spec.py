@@ -80,6 +80,7 @@ class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     load: Load
     tokens: tuple[str, ...]  # one per user, subscribers first, then publishers; repeated if short
     room_names: tuple[str, ...]
+    room_classes: tuple[str, ...] = ()  # the class of each room's users, where rooms differ: one publisher in each
     warm_up_s: float = 1.0
     measured_s: float = 4.0
     connect_timeout_s: float = 30.0

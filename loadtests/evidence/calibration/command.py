@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from loadtests.evidence.calibration import omission, selftest, suite
+from loadtests.evidence.calibration import selftest, suite
 from loadtests.records import store
 from loadtests.records.calibration import CALIBRATION_VERSION, Calibration, Check
 from loadtests.records.errors import UsageError
@@ -68,7 +68,7 @@ def _short(begun: Calibration, chosen: Sequence[Target], scratch: Path) -> Calib
 def _full(begun: Calibration, chosen: Sequence[Target], scratch: Path, show: Show) -> Calibration:
     checks = _told(suite.full(chosen, scratch, lambda doing: print(f"… {doing}", flush=True)))
     print("… coordinated omission", flush=True)
-    omitted = omission.show(scratch / "omission")
+    omitted = selftest.show_omission(scratch / "omission")
     weakened = selftest.measure_weak(scratch / "weak", show)
     return msgspec.structs.replace(
         begun, checks=checks, left_out=_left_out(chosen), omission=omitted, weakened=weakened

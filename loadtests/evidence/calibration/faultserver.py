@@ -173,7 +173,7 @@ class FaultServer:
         now_ns = time.monotonic_ns()
         for fd in [fd for fd, expires_ns in self._held.items() if expires_ns <= now_ns]:
             del self._held[fd]
-            self._connections[fd][1].answer_empty()
+            self._connections[fd][1].answer_poll()
             self._send(fd)
 
     def _break_silence(self) -> None:

@@ -1,4 +1,7 @@
-"""From a trial's rows to checks: what was planted, and what the lab's own counting makes of it."""
+"""From a trial's rows to checks: what was planted, and what the lab's own counting makes of it.
+
+An outage (the server freezes, or refuses) is planted with all transports side by side: its checks are of one room.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from loadtests.evidence.calibration.trial import Trial
 from loadtests.records.calibration import Check
 from loadtests.records.cell_spec import Load
 from loadtests.records.schema import Counts
+from loadtests.report import latency
+from loadtests.report.quantity import AtLeast
 from loadtests.run import counts
 from loadtests.run.targets import Target
 
@@ -67,17 +72,17 @@ class Found:
 def of(trial: Trial, target: Target, load: Load, faults: Faults, room: int | None = None) -> Found:
     """Return what a trial found, or one room of it, of the transport that has this room."""
     samples, publishes = (pq.read_table(trial.folder / f"{name}.parquet") for name in ("samples", "publishes"))
-    heard, sent = trial.samples["room"] >= 0, trial.publishes["offset"] > 0
+    received, sent = trial.samples["room"] >= 0, trial.publishes["offset"] > 0
     if room is not None:
         samples = samples.filter(pc.equal(samples["room"], room))
         publishes = publishes.filter(pc.equal(publishes["room"], room))
-        heard, sent = trial.samples["room"] == room, sent & (trial.publishes["room"] == room)
+        received, sent = trial.samples["room"] == room, sent & (trial.publishes["room"] == room)
     return Found(
         target=target,
         load=load,
         faults=faults,
-        latency_ms=trial.latencies_ms[heard],
-        offset=trial.samples["offset"][heard],
+        latency_ms=trial.latencies_ms[received],
+        offset=trial.samples["offset"][received],
         published_offset=trial.publishes["offset"][sent],
         published_ms=trial.publishes["scheduled_ns"][sent] / 1e6,
         counts=counts.count(samples, publishes, load, trial.result),
@@ -139,10 +144,7 @@ def losses(found: Found) -> Iterator[Check]:
         (f"1 in {faults.duplicate_every} twice", twice, counted.duplicates),
         (f"1 in {faults.reorder_every} out of order", swapped, counted.out_of_order),
     ):
-        yield Check(
-            transport=found.target.name, fault=fault, figure="deliveries", unit="",
-            planted=float(planted.sum() * subscribers), found=float(value), bound=0.0,
-        )  # fmt: skip
+        yield _counted(found, fault, "deliveries", int(planted.sum()) * subscribers, value)
 
 
 def strangers(found: Found, tolerances: Tolerances) -> Iterator[Check]:
@@ -157,16 +159,13 @@ def strangers(found: Found, tolerances: Tolerances) -> Iterator[Check]:
         ("without latency", planted, int(unknown.sum())),
         ("received", counted.expected, counted.received),
     ):
-        yield Check(
-            transport=found.target.name, fault=fault, figure=figure, unit="",
-            planted=float(expected), found=float(value), bound=0.0,
-        )  # fmt: skip
+        yield _counted(found, fault, figure, expected, value)
     for check in delay(found, tolerances, percents=(50,)):
         yield msgspec.structs.replace(check, fault=fault)
 
 
 def slow_first_byte(trial: Trial, target: Target, faults: Faults, tolerances: Tolerances) -> Iterator[Check]:
-    """Check how long it takes to be let in."""
+    """Check how long it takes to connect."""
     times = trial.result.connect_ms
     yield Check(
         transport=target.name, fault=f"first byte after {faults.first_byte_ms:g} ms", figure="connect p50", unit="ms",
@@ -174,10 +173,70 @@ def slow_first_byte(trial: Trial, target: Target, faults: Faults, tolerances: To
     )  # fmt: skip
 
 
-def _timed(found: Found, fault: str, figure: str, planted_ms: float, value_ms: float, bound_ms: float) -> Check:
+def short_freeze(trial: Trial, found: Found, room: int, tolerances: Tolerances) -> Iterator[Check]:
+    """Check the longest latency that a freeze leaves in a room: who was due first in it waits until its end."""
+    faults = found.faults
+    begin_ms = _frozen_at_ms(trial, faults.freeze_after)
+    end_ms = begin_ms + 1e3 * faults.freeze_s
+    due_ms = _due_ms(trial, room)
+    planted_ms = end_ms - float(due_ms[due_ms >= begin_ms].min(initial=end_ms)) + found.grid_ms / 2
+    bound_ms = planted_ms * tolerances.stall_percent / 100
+    yield _timed(found, f"{faults.freeze_s:g} s freeze", "max", planted_ms, _greatest(trial, found, room), bound_ms)
+
+
+def freeze(trial: Trial, found: Found, room: int, grace_s: float, tolerances: Tolerances) -> Iterator[Check]:
+    """Check that what was due after a freeze for good is counted as unanswered, and as late as the trial lasted."""
+    begin_ms, due_ms = _frozen_at_ms(trial, found.faults.freeze_after), _due_ms(trial, room)
+    fault = "frozen for good"
+    yield _counted(found, fault, "unanswered", int((due_ms > begin_ms).sum()), found.counts.unanswered)
+    end_ms = trial.result.measured_to_ns / 1e6 + 1e3 * grace_s
+    planted_ms = end_ms - float(due_ms[due_ms >= begin_ms].min(initial=end_ms))
+    greatest_ms = _greatest(trial, found, room)
+    late_ms = greatest_ms if isinstance(greatest_ms, AtLeast) else None  # an exact figure is not what was planted
+    yield _timed(found, fault, "max, at least", planted_ms, late_ms, planted_ms * tolerances.stall_percent / 100)
+
+
+def refusals(trial: Trial, found: Found, room: int) -> Iterator[Check]:
+    """Check that refused publications are counted as such. Fewer are due in the warm-up than it takes to refuse one."""
+    every = found.faults.refuse_every
+    everything = pq.read_table(trial.folder / "publishes.parquet", columns=["room"])["room"].to_numpy()
+    planted = int((everything == room).sum()) // every
+    yield _counted(found, f"1 in {every} refused", "publications", planted, found.counts.refused)
+
+
+def _frozen_at_ms(trial: Trial, publications: int) -> float:
+    """Return when the publication was due after which the server froze: in all rooms they come as they are due."""
+    due_ns = np.sort(pq.read_table(trial.folder / "publishes.parquet")["scheduled_ns"].to_numpy())
+    return float(due_ns[publications - 1]) / 1e6 if len(due_ns) >= publications else float("inf")
+
+
+def _due_ms(trial: Trial, room: int) -> Floats:
+    due_ms: Floats = trial.publishes["scheduled_ns"][trial.publishes["room"] == room] / 1e6
+    return due_ms
+
+
+def _greatest(trial: Trial, found: Found, room: int) -> float | None:
+    """Return the greatest latency of a room as the lab states it."""
+    received, sent = (
+        latency.measured(pq.read_table(trial.folder / f"{name}.parquet", filters=[("room", "==", room)]).to_pandas())
+        for name in ("samples", "publishes")
+    )
+    missing = latency.missing_of(found.counts, found.load.subscribers, found.load.rooms, received, sent)
+    ascending = latency.ascending(latency.delivery_latency_ms(latency.timed(received)), missing.at_least_ms)
+    return latency.percentiles(ascending.ms, ascending.exact).max_ms
+
+
+def _counted(found: Found, fault: str, figure: str, planted: int, value: int) -> Check:
     return Check(
-        transport=found.target.name, fault=fault, figure=figure, unit="ms",
-        planted=planted_ms, found=None if np.isnan(value_ms) else value_ms, bound=bound_ms,
+        transport=found.target.name, fault=fault, figure=figure, unit="",
+        planted=float(planted), found=float(value), bound=0.0,
+    )  # fmt: skip
+
+
+def _timed(found: Found, fault: str, figure: str, planted_ms: float, value_ms: float | None, bound_ms: float) -> Check:
+    return Check(
+        transport=found.target.name, fault=fault, figure=figure, unit="ms", planted=planted_ms,
+        found=None if value_ms is None or np.isnan(value_ms) else float(value_ms), bound=bound_ms,
     )  # fmt: skip
 
 

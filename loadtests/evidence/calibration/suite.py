@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.evidence.calibration import findings, outages
+import msgspec
+
+from loadtests.evidence.calibration import findings
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.findings import FULL, SHORT
 from loadtests.evidence.calibration.trial import (
-    ENSEMBLE_MODULE,
     RAW_USERS,
-    Ensemble,
     Trial,
     TrialError,
     describe_cell,
     fault_server,
-    run_process,
+    run_generator,
     run_trial,
 )
 from loadtests.records.calibration import Check
@@ -185,8 +185,8 @@ def _freeze_and_refusals(chosen: Sequence[Target], folder: Path) -> Iterator[Che
     trial = _run_together(chosen, load, faults, folder, measured_s=2.5, grace_s=0.5)
     for room, target in enumerate(chosen):
         found = findings.of(trial, target, load, faults, room)
-        yield from outages.short_freeze(trial, found, room, FULL)
-        yield from outages.refusals(trial, found, room)
+        yield from findings.short_freeze(trial, found, room, FULL)
+        yield from findings.refusals(trial, found, room)
 
 
 def _freeze_for_good(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
@@ -194,7 +194,7 @@ def _freeze_for_good(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
     faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(chosen, load))
     trial = _run_together(chosen, load, faults, folder, measured_s=2.0, grace_s=_GRACE_S)
     for room, target in enumerate(chosen):
-        yield from outages.freeze(trial, findings.of(trial, target, load, faults, room), room, _GRACE_S, FULL)
+        yield from findings.freeze(trial, findings.of(trial, target, load, faults, room), room, _GRACE_S, FULL)
 
 
 def _freeze_after(chosen: Sequence[Target], load: Load) -> int:
@@ -211,8 +211,8 @@ def _run_together(chosen: Sequence[Target], load: Load, faults: Faults, folder: 
     """Run one generator with a room for each transport."""
     with fault_server(faults) as port:
         cell = describe_cell(chosen[0].user_class, port, load, warm_up_s=0.2, **settings)
-        told = Ensemble(cell=cell, user_classes=tuple(target.user_class for target in chosen))
-        return run_process(told, cell, folder, ENSEMBLE_MODULE)
+        classes = tuple(target.user_class for target in chosen)
+        return run_generator(msgspec.structs.replace(cell, room_classes=classes), folder)
 
 
 def _shared(chosen: Sequence[Target], rate_per_s: float, poll_interval_s: float) -> Load:

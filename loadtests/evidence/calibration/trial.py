@@ -9,7 +9,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,10 @@ from loadtests.evidence.calibration.faults import Faults
 from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load, Progress
 from loadtests.records.errors import LabError
 from loadtests.records.schema import ABSENT_NS, Phase
-from loadtests.run.generators import MODULE, Generator
+from loadtests.run.generators import Generator
 from loadtests.run.process import available_cores, divide_cores, end_with_us, running_on
 
 RAW_USERS = tuple(record.load.user_name for record in records().values() if record.proof.wire is not None)
-ENSEMBLE_MODULE = ("loadtests.evidence.calibration.ensemble",)
 _STOP_S = 5.0
 
 Column = npt.NDArray[np.int64]
@@ -36,16 +35,6 @@ Column = npt.NDArray[np.int64]
 
 class TrialError(LabError):
     """The trial gave no result; the message holds what the process said."""
-
-
-class Ensemble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Several transports at a time in one generator process: what makes the short form short.
-
-    A cell with a room for each user class, in their order; `cell.user_class` stands for the first.
-    """
-
-    cell: CellSpec
-    user_classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -108,19 +97,14 @@ def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> 
     return msgspec.convert({**fields, "room_names": names, "load": load, **defaults, **settings}, CellSpec)
 
 
-def run_generator(spec: CellSpec, folder: Path, module: Sequence[str] = MODULE) -> Trial:
+def run_generator(spec: CellSpec, folder: Path) -> Trial:
     """Run one generator to its end; raises TrialError where it left nothing."""
-    return run_process(spec, spec, folder, module)
-
-
-def run_process(told: msgspec.Struct, spec: CellSpec, folder: Path, module: Sequence[str]) -> Trial:
-    """Run a generator process that is `told` what to do, which is `spec` or holds it; raises TrialError."""
     folder.mkdir(parents=True, exist_ok=True)
     progress: list[Progress] = []
     limit_s = 60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s
     log = folder / "generator.log"
     ours = divide_cores(available_cores()).generator
-    with Generator(told, folder, log=log, on_cores=ours, module=module) as generator:
+    with Generator(spec, folder, log=log, on_cores=ours) as generator:
         for reported in generator.progress(limit_s):
             progress += reported
         exit_code = generator.exit_code(_STOP_S)

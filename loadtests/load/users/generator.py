@@ -12,12 +12,13 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
 import msgspec
 from gevent.event import Event
+from locust import User
 from locust.env import Environment
 
 from loadtests.load.clients.sockets import SocketTotals as TcpTotals
@@ -26,10 +27,11 @@ from loadtests.load.users.cell import Cell, UserSlot, attach
 from loadtests.load.users.health import GeneratorHealth, growth, sum_totals
 from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.raw_user import RawUser
+from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.setup import read_spec
 from loadtests.load.users.transports import load_user_class
 from loadtests.records import notes
-from loadtests.records.cell_spec import DOWNSTREAM, CellSpec, GeneratorResult, Progress
+from loadtests.records.cell_spec import DOWNSTREAM, CellSpec, GeneratorResult, Load, Progress
 from loadtests.records.errors import RunError
 from loadtests.records.store import write_atomically
 
@@ -97,15 +99,40 @@ def open_cell(spec: CellSpec) -> tuple[Cell, Environment]:
             return UserSlot(number, number % load.rooms, True, -1)
         return UserSlot(number, publisher % load.rooms, False, publisher)
 
-    environment = Environment(user_classes=[load_user_class(spec.user_class)], host=spec.host)
+    arriving: list[Iterator[UserSlot]] = []  # the slots of the class whose user is being made
+    classes: list[type[User]] = [
+        _seated(load_user_class(name), list(_slots(room, load)), arriving)
+        for room, name in enumerate(spec.room_classes)
+    ]
+    environment = Environment(user_classes=classes or [load_user_class(spec.user_class)], host=spec.host)
     cell = Cell(
         spec,
         environment,
-        slot_of=slot_of,
+        slot_of=(lambda _: next(arriving[-1])) if classes else slot_of,
         token_for=lambda slot: spec.tokens[slot.number % len(spec.tokens)],
     )
     attach(environment, cell)
     return cell, environment
+
+
+def _slots(room: int, load: Load) -> Iterator[UserSlot]:
+    """Yield the slots of one room of several classes: subscriber i listens in room i % rooms, publisher j in room j."""
+    for number in range(room, load.subscribers, load.rooms):
+        yield UserSlot(number, room, True, -1)
+    yield UserSlot(load.subscribers + room, room, False, room)
+
+
+def _seated(user_class: type[RoomUser], slots: list[UserSlot], arriving: list[Iterator[UserSlot]]) -> type[RoomUser]:
+    """Return the class with slots of its own, one user for each: Locust spawns classes in an order of its own."""
+    waiting = iter(slots)
+
+    def take_place(user: RoomUser, environment: Environment) -> None:
+        arriving.append(waiting)
+        user_class.__init__(user, environment)
+        arriving.pop()
+
+    members = {"__init__": take_place, "fixed_count": len(slots), "abstract": False}
+    return type(user_class.__name__, (user_class,), members)
 
 
 def count_users(spec: CellSpec) -> int:

@@ -101,10 +101,12 @@ def read_spec(path: Path) -> CellSpec:
     except msgspec.DecodeError as error:
         raise ValueError(f"{path}: {error}") from error
     load = spec.load
+    classes = {spec.user_class, *spec.room_classes}
+    known = {*USER_CLASSES, FOREIGN_USER} if spec.adapter is not None else {*USER_CLASSES}
     rules = (
         (
-            spec.user_class in USER_CLASSES or (spec.user_class == FOREIGN_USER and spec.adapter is not None),
-            f"user_class {spec.user_class!r}; expected one of {', '.join(USER_CLASSES)}, or "
+            classes <= known,
+            f"user classes {', '.join(sorted(classes))}; expected one of {', '.join(USER_CLASSES)}, or "
             f"{FOREIGN_USER} with an adapter",
         ),
         (load.subscribers >= 1, f"subscribers {load.subscribers}; expected 1 or more"),
@@ -119,6 +121,12 @@ def read_spec(path: Path) -> CellSpec:
         ),
         (load.payload_bytes <= 4096, f"payload_bytes {load.payload_bytes}; expected 4096 or less"),
         (load.poll_interval_s > 0, f"poll_interval_s {load.poll_interval_s}; expected more than 0"),
+        (
+            not spec.room_classes
+            or (load.rooms, load.publishers, load.direction) == (len(spec.room_classes), 1, DOWNSTREAM),
+            f"{load.rooms} rooms, {load.publishers} publishers in each, direction {load.direction!r} for "
+            f"{len(spec.room_classes)} room_classes; expected a room for each, 1 publisher, {DOWNSTREAM!r}",
+        ),
         (len(spec.room_names) >= load.rooms, f"{len(spec.room_names)} room_names; expected {load.rooms}"),
         (len(spec.tokens) >= 1, "no tokens; expected 1 or more"),
         (spec.connects_per_s > 0, f"connects_per_s {spec.connects_per_s}; expected more than 0"),

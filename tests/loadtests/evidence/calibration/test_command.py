@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests import cli
-from loadtests.evidence.calibration import omission, selftest, suite
+from loadtests.evidence.calibration import selftest, suite
 from loadtests.evidence.calibration.trial import TrialError
 from loadtests.records import calibration
 from loadtests.records.calibration import Calibration, Check, Comparison, Distribution, Omission, SelfTest, Weakened
@@ -50,7 +50,7 @@ def test_the_full_form_fails_where_a_weak_generator_is_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weakened: Weakened, code: int
 ) -> None:
     monkeypatch.setattr(suite, "full", checks(5.0))
-    monkeypatch.setattr(omission, "show", lambda folder: OMITTED)
+    monkeypatch.setattr(selftest, "show_omission", lambda folder: OMITTED)
     monkeypatch.setattr(selftest, "measure_weak", lambda *_: weakened)
     assert cli.main(["calibrate", "--transports", "sse", "--out", str(tmp_path)]) == code
     made = only(tmp_path)

@@ -10,8 +10,8 @@ import pytest
 from loadtests.evidence.calibration import findings, suite
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.findings import FULL
-from loadtests.evidence.calibration.trial import ENSEMBLE_MODULE, Ensemble, TrialError, run_process, run_trial
-from loadtests.records.cell_spec import CellSpec, Load
+from loadtests.evidence.calibration.trial import run_trial
+from loadtests.records.cell_spec import Load
 from loadtests.run.targets import TARGETS, Target, target
 
 
@@ -71,12 +71,3 @@ def test_a_stranger_s_clock_leaves_its_deliveries_without_latency(transport: str
     assert trial.result.strangers >= unknown.planted
     assert np.nanmin(trial.latencies_ms) >= 5
     assert np.nanmax(trial.latencies_ms) < 5_000, "no latency was made of another clock's stamp"
-
-
-def test_an_ensemble_without_a_room_for_each_class_is_refused(tmp_path: Path) -> None:
-    load = Load(name="odd", subscribers=3, rooms=2, rate_per_s=1.0)
-    cell = CellSpec(
-        cell="odd", user_class="SseUser", host="http://127.0.0.1:1", load=load, tokens=("t",), room_names=("a", "b")
-    )
-    with pytest.raises(TrialError, match=r"exit code 2.*2 rooms, 3 subscribers"):
-        run_process(Ensemble(cell=cell, user_classes=("SseUser",)), cell, tmp_path, ENSEMBLE_MODULE)

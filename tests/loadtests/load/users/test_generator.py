@@ -236,6 +236,8 @@ def test_a_memory_cell_holds_and_publishes_nothing(trials: Trials) -> None:
         ({"load": {"arrivals": "steady"}}, "steady.*poisson"),
         ({"load": {"payload_bytes": 5000}}, "payload_bytes 5000"),
         ({"load": {"poll_interval_s": 0}}, "poll_interval_s 0"),
+        ({"room_classes": ["NoUser"]}, "NoUser.*WebSocketUser"),
+        ({"room_classes": ["SseUser", "SseUser"]}, "2 publishers in each.*for 2 room_classes"),
         ({"unknown": 1}, "unknown"),
     ],
 )
