@@ -24,9 +24,8 @@ from pathlib import Path
 from IPython.display import Image, Markdown
 
 from loadtests.report import budget, calibration, sentences, tables
-from loadtests.report.charts.budget import latency_budget
 from loadtests.report.charts.drawing import png
-from loadtests.report.charts.latency import against_itself, coordinated_omission
+from loadtests.report.charts.latency import against_itself, coordinated_omission, latency_budget
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))

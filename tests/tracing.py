@@ -11,7 +11,7 @@ import pytest
 from coverage import Coverage
 from coverage.config import CoverageConfig
 
-from loadtests.run.fork_server import FORK_SERVER
+from loadtests.run.generators import FORK_SERVER
 
 CONFIG = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage reaches the processes that tests start."""

@@ -32,11 +32,10 @@ from loadtests.report import (
     variants,
 )
 from loadtests.report.charts import drawing
-from loadtests.report.charts.budget import latency_budget
 from loadtests.report.charts.costs import costs, timeline
 from loadtests.report.charts.drawing import LAYOUTS, Layout, house_style
 from loadtests.report.charts.frontier import cheapest_in_time
-from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
+from loadtests.report.charts.latency import latency_budget, latency_by_fan_out, latency_ecdf
 from loadtests.report.condition import value_of
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts import guide

@@ -73,7 +73,7 @@ from loadtests import locustfile
 from loadtests.evidence.calibration.trial import RAW_USERS
 from loadtests.evidence.complexity.inventory import need
 from loadtests.evidence.traits.probe import ProbedServer, passage
-from loadtests.evidence.traits.wire_clients import WIRE_CLIENTS
+from loadtests.evidence.traits.probe import WIRE_CLIENTS
 from loadtests.load.users.transports import load_user_class
 from loadtests.report import claims, model, palette
 from loadtests.run import targets

@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
-from loadtests.evidence.browser.drivers import Chromium, Firefox, Remote
+from loadtests.evidence.browser.engines import Chromium, Firefox, Remote
 from loadtests.evidence.browser.page import Clock, probe
 from loadtests.records.errors import BrowserError
 

@@ -17,8 +17,7 @@ import msgspec
 
 from core.auth import sign
 from loadtests.evidence.traits import proxy
-from loadtests.evidence.traits.probe import ProbedServer, duplex, passage
-from loadtests.evidence.traits.wire_clients import MULTIPLEXED, WIRE_CLIENTS
+from loadtests.evidence.traits.probe import MULTIPLEXED, WIRE_CLIENTS, ProbedServer, duplex, passage
 from loadtests.records.errors import LabError
 from loadtests.records.facts import Trait, Traits
 from loadtests.run import manifest, targets

@@ -70,6 +70,14 @@ class Http2Client(Client):
         self._h2.send_headers(stream_id, head, end_stream=ends)
         return stream_id
 
+    def post(self, content: str, ref: str) -> int:
+        """Begin and end the POST of one message; returns its stream's id."""
+        body = msgspec.json.encode({"content": content, "ref": ref})
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        stream_id = self.request(b"POST", f"/rooms/{self.access.room}/messages", headers, ends=False)
+        self._h2.send_data(stream_id, body, end_stream=True)
+        return stream_id
+
     def receive(self, data: bytes) -> list[Http2Event]:
         """Take bytes; return what they say, with the connection's own affairs dealt with. Raises ProtocolError."""
         try:
@@ -154,11 +162,7 @@ class Http2PublishClient(Http2Client):
 
     def publish(self, content: str, ref: str) -> bytes:
         """Build one POST."""
-        body = msgspec.json.encode({"content": content, "ref": ref})
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        stream_id = self.request(b"POST", f"/rooms/{self.access.room}/messages", headers, ends=False)
-        self._h2.send_data(stream_id, body, end_stream=True)
-        self._answers[stream_id] = ref, 0, b""
+        self._answers[self.post(content, ref)] = ref, 0, b""
         return self._h2.data_to_send()
 
     def feed(self, data: bytes) -> list[Arrival]:

@@ -7,8 +7,17 @@ from loadtests.report import variants
 from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result
 from loadtests.report.quantity import count, digits, listed, share, span
-from loadtests.report.verdicts.evidence import Evidence, Fault
-from loadtests.report.verdicts.ruling import CORE_US, DISTRACTING_MS, INSTANT_MS, Finding, Rule, Ruling, not_tested
+from loadtests.report.verdicts.evidence import (
+    CORE_US,
+    DISTRACTING_MS,
+    INSTANT_MS,
+    Evidence,
+    Fault,
+    Finding,
+    Rule,
+    Ruling,
+    not_tested,
+)
 from loadtests.report.verdicts.table_rules import usable
 
 

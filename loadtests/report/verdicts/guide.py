@@ -10,8 +10,7 @@ from loadtests.records.facts import stale
 from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS, title
 from loadtests.report.quantity import count, digits, listed
 from loadtests.report.verdicts import advice_rules, columns, table_rules
-from loadtests.report.verdicts.evidence import Evidence
-from loadtests.report.verdicts.ruling import Claim, Finding, Ruling
+from loadtests.report.verdicts.evidence import Claim, Evidence, Finding, Ruling
 from loadtests.report.verdicts.table_rules import publications
 
 _COMPLEXITY = {transport: complexity for transport, (_, complexity) in GUIDE_COLUMNS.items()}

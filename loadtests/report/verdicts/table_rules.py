@@ -16,8 +16,15 @@ from loadtests.report import claims, model
 from loadtests.report.claims import RESOLUTION_MS, Agreement, in_prose
 from loadtests.report.condition import Result
 from loadtests.report.quantity import digits, listed, plus, span
-from loadtests.report.verdicts.evidence import Evidence
-from loadtests.report.verdicts.ruling import EASIER_RATIO, SUPPORT_PERCENT, Finding, Rule, Ruling, not_tested
+from loadtests.report.verdicts.evidence import (
+    EASIER_RATIO,
+    SUPPORT_PERCENT,
+    Evidence,
+    Finding,
+    Rule,
+    Ruling,
+    not_tested,
+)
 
 EXAMPLE_ONE_WAY_MS = 25.0
 """The line that the model speaks of where a run measured none: half of the default comparison's round trip."""

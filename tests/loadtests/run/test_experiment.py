@@ -21,7 +21,7 @@ from loadtests.records.schema import TIMELINE, Cell, Validity
 from loadtests.run import experiment, servers, targets
 from loadtests.run.cell import Bench, spec_of
 from loadtests.run.experiment import Experiment, RunOutcome
-from loadtests.run.fork_server import FORK_SERVER
+from loadtests.run.generators import FORK_SERVER
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import CellPlan, Scenario, scaled_out

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from loadtests.records.errors import GeneratorError
-from loadtests.run.fork_server import Fork, ForkServer
+from loadtests.run.generators import Fork, ForkServer
 
 STAND_IN = "tests.loadtests.run.stand_in_fork"
 

@@ -14,8 +14,15 @@ import pytest
 from core.catalogue import records
 from loadtests.evidence.traits import __main__ as command
 from loadtests.evidence.traits import proxy
-from loadtests.evidence.traits.probe import Passage, ProbedServer, duplex, passage
-from loadtests.evidence.traits.wire_clients import MULTIPLEXED, WIRE_CLIENTS, WireClient
+from loadtests.evidence.traits.probe import (
+    MULTIPLEXED,
+    WIRE_CLIENTS,
+    Passage,
+    ProbedServer,
+    WireClient,
+    duplex,
+    passage,
+)
 from loadtests.records.facts import Traits
 from tests.conftest import missing
 

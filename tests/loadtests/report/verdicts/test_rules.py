@@ -13,9 +13,8 @@ from loadtests.records.schema import Validity
 from loadtests.report import claims
 from loadtests.report.condition import Result
 from loadtests.report.study import Study
-from loadtests.report.verdicts.evidence import Browser, Evidence
+from loadtests.report.verdicts.evidence import Browser, Evidence, Finding, Ruling
 from loadtests.report.verdicts.guide import CLAIMS
-from loadtests.report.verdicts.ruling import Finding, Ruling
 from tests.loadtests.report.verdicts import made
 
 Change = Callable[[Evidence], Evidence]
