@@ -103,7 +103,7 @@ def require_measurable(scenario: Scenario, servers: Sequence[Foreign]) -> None:
         if cell.load.direction == CHAT or (cell.load.publishers > 1):
             raise UsageError(
                 f"{load} has {cell.load.publishers} publishers in a room; a foreign server is measured with one, "
-                "since the order of several can't be told"
+                "since the order of several is not known"
             )
         for server in servers if cell.load.rooms > 1 else ():
             if part := server.adapter.names_no_room:

@@ -72,7 +72,7 @@ def deliveries(
     while len(found) < len(instances):
         if time.monotonic() > until_s:
             raise ServerError(
-                f"only {len(found)} of {len(instances)} instances told their deliveries within {timeout_s:g} s"
+                f"only {len(found)} of {len(instances)} instances reported their deliveries within {timeout_s:g} s"
             )
         answered = _ask(host, port, tls=tls)
         if answered is None or answered[0] in found:

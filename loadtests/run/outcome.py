@@ -179,7 +179,7 @@ def stamp_table(cell: str, folder: Path) -> pa.Table:
     rooms = msgspec.json.decode((folder / "spec.json").read_bytes(), type=CellSpec).room_names
     files = sorted(folder.glob("stamps-*.csv"))
     if not files:
-        raise ServerError("the server was told to stamp, and left no stamps")
+        raise ServerError("the server was asked to stamp, and left no stamps")
     joined: dict[_Event, dict[str, int]] = {}
     for file in files:
         try:

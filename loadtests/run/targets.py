@@ -19,9 +19,9 @@ class Target:
     name: str  # registry name of the server, unless `server` says another
     user_class: str  # class in loadtests.locustfile
     pushes: bool  # one delivery per message; polls answer with batches by design
-    on_a_grid: bool = False  # asks every `poll_interval_s`: the last message is heard up to that much later
+    on_a_grid: bool = False  # asks every `poll_interval_s`: the last message is received up to that much later
     server: str = ""  # registry name of the server, where it is another
-    arguments: tuple[str, ...] = ()  # what the server is told beside the common ones
+    arguments: tuple[str, ...] = ()  # of the server, beside the common ones
     tls: bool = False
     foreign: Foreign | None = None  # a server that is not ours, and is running already
 

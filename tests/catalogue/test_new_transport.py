@@ -81,15 +81,15 @@ from loadtests.run.servers import Server, ServerSettings
 from tests.contracts.targets import STREAMS, TARGETS, downstream
 from transports.registry import parts
 
-heard = {}
+received = {}
 speaks = next(each for each in WIRE_CLIENTS if each.transport == "pigeon")
 for name in ("pigeon", "all"):
     with Server(name, ServerSettings(), log=Path(sys.argv[1]) / name) as server:
         server.wait_ready(lambda: None)
         token = sign(server.secret.encode(), "alice", ["*"], time.time() + 60)
-        heard[name] = passage(speaks, ProbedServer(server.port, token), server.port)
+        received[name] = passage(speaks, ProbedServer(server.port, token), server.port)
 print(json.dumps({
-    "heard": heard,
+    "received": received,
     "targets": [each.name for each in targets.select(["default"])],
     "user": targets.target("pigeon").user_class,
     "label": load_user_class("PigeonUser").label,
@@ -123,7 +123,7 @@ def test_everything_follows_from_the_record(environment: dict[str, str], tmp_pat
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert found == {
-        "heard": {"pigeon": "passes", "all": "passes"},
+        "received": {"pigeon": "passes", "all": "passes"},
         "targets": ["websocket", "sse", "pigeon", "longpoll", "shortpoll", "h2push", "socketio"],
         "user": "PigeonUser",
         "label": "PGN",
@@ -142,11 +142,11 @@ def test_everything_follows_from_the_record(environment: dict[str, str], tmp_pat
 
 
 def test_the_commands_know_it(environment: dict[str, str]) -> None:
-    for command, told in (
+    for command, expected in (
         (["loadtests.cli", "list"], "websocket, sse, pigeon, longpoll"),
         (["transports", "pigeon", "--help"], "rtlab serve pigeon"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", *command], env=environment, capture_output=True, text=True, timeout=60, check=False
         )
-        assert told in done.stdout, done.stderr
+        assert expected in done.stdout, done.stderr

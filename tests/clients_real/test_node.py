@@ -54,7 +54,7 @@ async def test_ws_resumes_where_server_sent_events_stopped(
     assert [(await client.value_of_type("chat"))["content"] for _ in range(2)] == ["missed 1", "missed 2"]
 
 
-async def test_ws_is_told_of_a_position_that_cannot_be_honoured(
+async def test_ws_is_notified_of_a_position_that_cannot_be_honoured(
     every: ServerProcess, start: Start, node: Path, room: str
 ) -> None:
     client = await node_client(start, node, "ws.mjs", every.base_url, room, unique("node"), "Zz9Zz9Zz9Zz9:7")

@@ -43,7 +43,7 @@ async def exit_code(server: ServerProcess) -> int:
     return await asyncio.to_thread(server.wait)
 
 
-async def assert_told(client: RoomClient) -> None:
+async def assert_reported(client: RoomClient) -> None:
     """What the contract promises a client of a server that drains."""
     if isinstance(client, WebSocketClient):
         end = await ending(client)
@@ -59,7 +59,7 @@ async def assert_told(client: RoomClient) -> None:
 
 
 @pytest.mark.parametrize("target", OWN_SERVERS, ids=str)
-async def test_streams_are_told_and_the_process_exits_cleanly(
+async def test_streams_are_notified_and_the_process_exits_cleanly(
     servers: ServerPool, target: Target, connect: Connect
 ) -> None:
     server = servers.own(target.server, SETTINGS)
@@ -67,7 +67,7 @@ async def test_streams_are_told_and_the_process_exits_cleanly(
     started_s = time.monotonic()
     server.terminate()
     for client in clients:
-        await assert_told(client)
+        await assert_reported(client)
     assert await exit_code(server) == 0
     assert time.monotonic() - started_s <= DRAIN_S + PROCESS_EXIT_S
 
@@ -77,7 +77,7 @@ async def test_all_tells_streams_of_every_kind(servers: ServerPool, connect: Con
     clients = [await connect(name, transport=name, server=server) for name in ("websocket", *STREAMS)]
     server.terminate()
     for client in clients:
-        await assert_told(client)
+        await assert_reported(client)
     assert await exit_code(server) == 0
 
 
@@ -138,7 +138,7 @@ async def test_draining_server_begins_nothing_new(
     ):
         assert (await kept_alive.get("/health")).status_code == 200
         server.terminate()
-        await assert_told(witness)
+        await assert_reported(witness)
         await assert_refuses(kept_alive, room)
         await assert_refuses(newcomer, room)
         with pytest.raises((OSError, DisconnectedError, RefusedError, InvalidHandshake)):

@@ -166,7 +166,7 @@ async def test_leave_ends_the_callers_stream(server: ServerProcess, connect: Con
 @pytest.mark.parametrize("target", HTTP_TARGETS, ids=str)
 async def test_leave_of_a_stranger_is_harmless(server: ServerProcess, connect: Connect) -> None:
     observer = await connect("observer")
-    async with http_client(server.base_url, sign("stranger")) as http:
+    async with http_client(server.base_url, sign("outside")) as http:
         response = await http.post(f"/rooms/{observer.room}/leave")
     assert response.status_code == 204
     marker = await observer.publish("marker")

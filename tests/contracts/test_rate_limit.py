@@ -87,7 +87,7 @@ async def test_forwarded_addresses_buy_nothing(server: ServerProcess, connect: C
         assert (await refused(alice)).code == "rate_limited"
 
 
-async def test_one_who_waits_as_told_is_taken_again(servers: ServerPool, target: Target, connect: Connect) -> None:
+async def test_one_who_waits_as_asked_is_taken_again(servers: ServerPool, target: Target, connect: Connect) -> None:
     server = servers.shared(target.server, {"RATE": "2", "BURST": "1"})
     alice = await connect("alice", server=server)
     await alice.publish("first")

@@ -95,7 +95,7 @@ async def test_position_of_one_transport_resumes_on_another(
     assert await again.contents_until("missed") == ["missed"]
 
 
-async def test_foreign_epoch_is_told(server: ServerProcess, connect: Connect) -> None:
+async def test_foreign_epoch_is_reported(server: ServerProcess, connect: Connect) -> None:
     alice = await connect("alice")
     known = await alice.publish("x")
     again, joined = await rejoin(connect, "alice", f"{FOREIGN}:{known.offset}")
@@ -105,14 +105,14 @@ async def test_foreign_epoch_is_told(server: ServerProcess, connect: Connect) ->
     assert await again.contents_until("after") == ["after"]
 
 
-async def test_position_of_another_room_is_told(server: ServerProcess, connect: Connect) -> None:
+async def test_position_of_another_room_is_reported(server: ServerProcess, connect: Connect) -> None:
     elsewhere = await connect("alice", room=unique("other"))
     foreign = await elsewhere.publish("x")
     _, joined = await rejoin(connect, "alice", foreign)
     assert (joined.recovered, joined.resync_reason) == (False, "epoch_changed")
 
 
-async def test_position_ahead_is_told(server: ServerProcess, connect: Connect) -> None:
+async def test_position_ahead_is_reported(server: ServerProcess, connect: Connect) -> None:
     alice = await connect("alice")
     known = await alice.publish("x")
     again, joined = await rejoin(connect, "alice", known.plus(1000))

@@ -63,7 +63,7 @@ async def test_refusal_without_a_callback_is_an_event(server: ServerProcess, con
     ],
     ids=lambda packet: str(packet)[:24],
 )  # fmt: skip
-async def test_malformed_packet_is_told_and_the_third_in_a_row_disconnects(
+async def test_malformed_packet_is_reported_and_the_third_in_a_row_disconnects(
     server: ServerProcess, connect: Connect, packet: str | bytes
 ) -> None:
     alice = socket_io(await connect())

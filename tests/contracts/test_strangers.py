@@ -58,7 +58,9 @@ async def go(client: RoomClient, listening: asyncio.Task[None]) -> None:
     await (client.abort() if isinstance(client, WebSocketClient) else client.close())
 
 
-async def test_a_stranger_by_the_number_of_one_that_left_hears_nothing(server: ServerProcess, connect: Connect) -> None:
+async def test_another_client_by_the_number_of_one_that_left_receives_nothing(
+    server: ServerProcess, connect: Connect
+) -> None:
     bystander = await connect("bystander")
     for _ in range(ROUNDS):
         leavers = [await connect(f"leaver{number}") for number in range(LEAVERS)]

@@ -23,7 +23,7 @@ FREE = Settings(rate_per_s=0.0)
 
 
 def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
-    """One line per frame, so that written bytes can be told apart again."""
+    """One line per frame, so that written bytes can be split again."""
     return body + b"\n"
 
 
@@ -92,7 +92,7 @@ async def instance(settings: Settings = FREE) -> AsyncIterator[Instance]:
 
 
 async def run(instance: Instance, running: asyncio.Semaphore, stop: asyncio.Event) -> None:
-    """Run until told to stop."""
+    """Run until asked to stop."""
     async with instance.hub.running():
         running.release()
         await stop.wait()
@@ -111,22 +111,22 @@ def decoded(frames: list[Any]) -> list[dict[str, Any]]:
 
 def waiting(subscription: Subscription) -> list[dict[str, Any]]:
     """Take all that waits."""
-    told: list[dict[str, Any]] = []
+    delivered: list[dict[str, Any]] = []
     while frames := subscription.take_now():
-        told += decoded(frames)
-    return told
+        delivered += decoded(frames)
+    return delivered
 
 
-def gist(told: list[dict[str, Any]]) -> list[str]:
+def gist(delivered: list[dict[str, Any]]) -> list[str]:
     """What matters of events: a chat's content, else the type and whom it is about."""
     return [
         event["content"] if event["type"] == "chat" else f"{event['type']} {event.get('userId', '')}".strip()
-        for event in told
+        for event in delivered
     ]
 
 
 class Follower:
-    """A client that keeps its position, and checks that what it is told continues it or says that it does not."""
+    """A client that keeps its position, and checks that what it receives continues it or says that it does not."""
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
@@ -135,9 +135,9 @@ class Follower:
         self.jumped_to: Position | None = None  # by the last resync
         self.ended = False
 
-    def hear(self, told: list[dict[str, Any]]) -> None:
+    def receive(self, delivered: list[dict[str, Any]]) -> None:
         """Check and follow events."""
-        for event in told:
+        for event in delivered:
             if event["type"] == "resync":
                 self.resyncs += 1
                 self.position = self.jumped_to = Position.parse(event["position"])

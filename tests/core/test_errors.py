@@ -1,4 +1,4 @@
-"""The tree of refusals: every code is stable and distinct where clients must tell it apart."""
+"""The tree of refusals: every code is stable and distinct where clients must distinguish it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def test_every_code_of_the_contract_has_one_error() -> None:
     assert HelloTimeout.code == Unauthorized.code
 
 
-def test_refusal_carries_what_the_client_is_told() -> None:
+def test_refusal_carries_what_the_client_gets() -> None:
     refusal = Unauthorized("no", ref="r", retry_after_ms=5)
     assert (str(refusal), refusal.message, refusal.ref, refusal.retry_after_ms) == ("no", "no", "r", 5)

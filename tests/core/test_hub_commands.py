@@ -46,7 +46,7 @@ async def test_chat_of_a_channel_that_carries_nothing_else_is_acknowledged() -> 
         assert gist(waiting(alice))[-1] == "a"
 
 
-async def test_repeated_publish_is_told_the_first_position_and_heard_once() -> None:
+async def test_repeated_publish_gets_the_first_position_and_is_delivered_once() -> None:
     async with instances(2) as (one, two):
         bob = await one.join("bob")
         first = await one.say("hi", ref="r1")

@@ -15,7 +15,7 @@ A_WHILE_S = 31.0  # after which an instance asks the store, and not its own memo
 SMALL = Settings(rate_per_s=0.0, outbox_bytes=1024)
 
 
-async def test_newcomer_starts_at_the_head_and_hears_itself_join() -> None:
+async def test_newcomer_starts_at_the_head_and_receives_its_own_join() -> None:
     async with instance() as one:
         before = await one.say("before")
         alice = await one.join()
@@ -143,19 +143,19 @@ async def test_instances_share_rooms_and_positions() -> None:
 async def test_slow_subscriber_is_cut_and_can_resume() -> None:
     async with instance(SMALL) as one:
         slow, quick = await one.join("slow"), await one.join("quick")
-        heard = decoded(await slow.take())[-1]["id"]
+        received = decoded(await slow.take())[-1]["id"]
         contents = [str(number) * 100 for number in range(10)]
-        told: list[str] = []
+        delivered: list[str] = []
         for content in contents:
             await one.say(content)
-            told += gist(waiting(quick))
+            delivered += gist(waiting(quick))
         with pytest.raises(SlowConsumer):
             await slow.take()
         assert one.hub.stats.slow_consumers == {"test": 1}
-        assert told[-10:] == contents
+        assert delivered[-10:] == contents
         assert slow.outbox.peak_bytes <= SMALL.outbox_bytes
         await one.hub.detach(slow)
-        again = await one.join("slow", since=Position.parse(heard))
+        again = await one.join("slow", since=Position.parse(received))
         assert again.start.recovered
         assert [line for line in gist(waiting(again)) if not line.startswith("user")] == contents
 
@@ -169,8 +169,8 @@ async def test_long_resume_is_never_slow() -> None:
         await one.say("live")
         first = await alice.take()
         assert 1 < len(first) < 899  # in portions: a resume holds up nobody's write
-        told = gist(decoded(first) + waiting(alice))
-        assert told == [*(f"{number:0200}" for number in range(1, 900)), "user_joined alice", "live"]
+        delivered = gist(decoded(first) + waiting(alice))
+        assert delivered == [*(f"{number:0200}" for number in range(1, 900)), "user_joined alice", "live"]
 
 
 async def test_cancelled_take_consumes_nothing() -> None:
@@ -189,11 +189,11 @@ async def test_cancelled_take_consumes_nothing() -> None:
 
 async def test_cut_subscriber_tells_its_writer() -> None:
     async with instance(SMALL) as one:
-        slow, told = await one.join(), asyncio.Event()
-        slow.given_up = told.set
+        slow, delivered = await one.join(), asyncio.Event()
+        slow.given_up = delivered.set
         for number in range(10):
             await one.say(str(number) * 100)
-        assert told.is_set()
+        assert delivered.is_set()
 
 
 async def test_take_waits_for_the_next_event() -> None:

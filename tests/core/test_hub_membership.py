@@ -46,7 +46,7 @@ async def test_connections_are_counted_until_they_detach() -> None:
         assert await alice.take() == []
 
 
-async def test_detached_subscriber_hears_no_more() -> None:
+async def test_detached_subscriber_receives_no_more() -> None:
     async with instance() as one:
         alice = await one.join()
         await one.hub.detach(alice)
@@ -270,7 +270,7 @@ async def test_many_who_come_at_once_open_the_room_once() -> None:
         assert one.link.calls["subscribe"] == 1
         head, _ = await one.hub.members(ROOM)
         for follower in map(Follower, joined):
-            follower.hear(waiting(follower.subscription))
+            follower.receive(waiting(follower.subscription))
             assert follower.position == head == Position("epoch0001", 20)
 
 

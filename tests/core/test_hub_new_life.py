@@ -11,7 +11,7 @@ from tests.core.instances import ROOM, Follower, Instance, gist, instances, sett
 
 
 async def begin_again(one: Instance, two: Instance, said: str = "abc") -> None:
-    """Empty the store and say something, of which `two` does not hear a word before it asks."""
+    """Empty the store and say something, of which `two` receives nothing before it asks."""
     two.link.held = True
     one.link.store.lose()
     for content in said:
@@ -24,16 +24,16 @@ def resync(offset: int, reason: ResyncReason = "epoch_changed") -> dict[str, Any
     return {"type": "resync", "reason": reason, "position": f"epoch0002:{offset}"}
 
 
-async def test_stream_is_told_where_the_new_life_begins_and_all_of_it() -> None:
+async def test_stream_is_notified_where_the_new_life_begins_and_all_of_it() -> None:
     async with instances(2) as (one, two):
         alice = await two.join()
         await begin_again(one, two)
         two.hub.may_have_missed(None)
         await settled()
-        heard = waiting(alice)
-        assert gist(heard) == ["user_joined alice", "resync", "a", "b", "c"]
-        assert heard[1] == resync(0)
-        assert [event["id"] for event in heard[2:]] == [f"epoch0002:{offset}" for offset in (1, 2, 3)]
+        received = waiting(alice)
+        assert gist(received) == ["user_joined alice", "resync", "a", "b", "c"]
+        assert received[1] == resync(0)
+        assert [event["id"] for event in received[2:]] == [f"epoch0002:{offset}" for offset in (1, 2, 3)]
 
 
 async def test_what_the_new_life_has_dropped_is_left_out_by_the_resync() -> None:
@@ -42,9 +42,9 @@ async def test_what_the_new_life_has_dropped_is_left_out_by_the_resync() -> None
         await begin_again(one, two)
         two.hub.may_have_missed(None)
         await settled()
-        heard = waiting(alice)
-        assert gist(heard) == ["user_joined alice", "resync", "b", "c"]
-        assert heard[1] == resync(1)
+        received = waiting(alice)
+        assert gist(received) == ["user_joined alice", "resync", "b", "c"]
+        assert received[1] == resync(1)
 
 
 async def test_room_that_forgets_while_it_is_read_is_followed_from_its_head() -> None:
@@ -58,10 +58,10 @@ async def test_room_that_forgets_while_it_is_read_is_followed_from_its_head() ->
             await asyncio.sleep(0)
         await settled()
         follower = Follower(alice)
-        heard = waiting(alice)
-        follower.hear(heard)
-        assert [event["type"] for event in heard].count("resync") == 1
-        assert gist(heard)[-1] == "k"
+        received = waiting(alice)
+        follower.receive(received)
+        assert [event["type"] for event in received].count("resync") == 1
+        assert gist(received)[-1] == "k"
         assert follower.position == (await one.hub.members(ROOM))[0]
 
 

@@ -11,7 +11,7 @@ from tests.core.instances import ROOM, Follower, gist, instance, instances, sett
 A_WHILE_S = 31.0  # after which an instance asks the store, and not its own memory, for what came since a position
 
 
-async def test_store_lost_while_history_is_read_is_told() -> None:
+async def test_store_lost_while_history_is_read_is_reported() -> None:
     async with instance() as one:
         left_at = await one.say("1")
         await one.say("2")
@@ -26,13 +26,13 @@ async def test_store_lost_while_history_is_read_is_told() -> None:
         alice = await joining
         await settled()
         follower = Follower(alice)
-        follower.hear(waiting(alice))
+        follower.receive(waiting(alice))
         assert follower.resyncs or alice.start.resync == "epoch_changed"
         head, _ = await one.hub.members(ROOM)
         assert follower.position == head
 
 
-async def test_jump_while_history_is_read_is_told_and_no_gap_is_silent() -> None:
+async def test_jump_while_history_is_read_is_reported_and_no_gap_is_silent() -> None:
     async with instances(2, Settings(rate_per_s=0.0, history_events=3)) as (one, two):
         bystander = await two.join("bob")
         left_at = await one.say("1")
@@ -52,19 +52,19 @@ async def test_jump_while_history_is_read_is_told_and_no_gap_is_silent() -> None
         alice = await joining
         assert alice.start.resync is not None
         for follower in (Follower(alice), Follower(bystander)):
-            follower.hear(waiting(follower.subscription))
+            follower.receive(waiting(follower.subscription))
             assert follower.position == (await one.hub.members(ROOM))[0]
 
 
-async def test_position_heard_elsewhere_first_is_not_told_again() -> None:
+async def test_position_received_elsewhere_first_is_not_delivered_again() -> None:
     async with instances(2) as (one, two):
         alice, bob = await one.join("alice"), await two.join("bob")
         waiting(bob)
         two.link.held = True
         for content in "12":
-            heard = await one.say(content)
+            received = await one.say(content)
         await one.hub.detach(alice)
-        moved = await two.join("alice", since=heard)
+        moved = await two.join("alice", since=received)
         two.link.held = False
         two.link.hand_on()
         await settled()
@@ -83,8 +83,8 @@ async def test_room_is_not_closed_under_one_who_waits_to_be_let_in() -> None:
         await asyncio.sleep(A_WHILE_S)
         one.link.answering.set()
         bob = await joining
-        await one.say("heard")
-        assert gist(waiting(bob)) == ["user_joined bob", "heard"]
+        await one.say("received")
+        assert gist(waiting(bob)) == ["user_joined bob", "received"]
 
 
 async def test_hole_is_filled_from_history_in_order() -> None:
@@ -148,7 +148,7 @@ async def test_instance_stops_while_the_store_is_away() -> None:
         assert alice.ended
 
 
-async def test_lost_store_is_told_to_live_streams() -> None:
+async def test_lost_store_is_announced_to_live_streams() -> None:
     async with instance() as one:
         alice, bob = await one.join("alice"), await one.join("bob")
         waiting(alice)
@@ -177,7 +177,7 @@ async def test_store_that_went_back_is_a_new_life_to_live_streams() -> None:
         assert waiting(alice) == [{"type": "resync", "reason": "epoch_changed", "position": "epoch0001:0"}]
 
 
-async def test_gap_beyond_the_history_is_told() -> None:
+async def test_gap_beyond_the_history_is_reported() -> None:
     async with instances(2, Settings(rate_per_s=0.0, history_events=3)) as (one, two):
         alice = await two.join()
         waiting(alice)

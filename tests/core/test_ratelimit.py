@@ -50,13 +50,13 @@ def test_no_window_lets_more_through_than_burst_and_refill(rate: float, burst: i
 
 
 @given(rate=rates, burst=bursts, waits=gaps)
-def test_who_waits_as_told_gets_through(rate: float, burst: int, waits: list[float]) -> None:
+def test_who_waits_as_asked_gets_through(rate: float, burst: int, waits: list[float]) -> None:
     limiter, now_s = RateLimiter(rate, burst), 100.0
     for wait_s in waits:
         now_s += wait_s
-        if told_s := limiter.take("a", now_s):
-            assert told_s <= 1.0 / rate + 1e-9
-            now_s += told_s + 1e-6  # the rounding of a float clock
+        if reported_s := limiter.take("a", now_s):
+            assert reported_s <= 1.0 / rate + 1e-9
+            now_s += reported_s + 1e-6  # the rounding of a float clock
             assert limiter.take("a", now_s) == 0.0
 
 

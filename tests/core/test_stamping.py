@@ -71,7 +71,7 @@ async def test_nobody_there_leaves_no_write(tmp_path: Path) -> None:
     assert offset not in rows(tmp_path) or rows(tmp_path)[offset]["writing_ns"] == -1
 
 
-async def test_a_folder_that_can_t_be_written_to_is_told_at_the_start(tmp_path: Path) -> None:
+async def test_a_folder_that_can_t_be_written_to_is_reported_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         async with stamped(tmp_path / "nowhere"):
             pass

@@ -15,16 +15,16 @@ def _rows(stamps: Stamps) -> list[list[str]]:
     return [line.split(",") for line in lines]
 
 
-def test_an_event_s_steps_are_told_in_order() -> None:
+def test_an_event_s_steps_are_reported_in_order() -> None:
     stamps = Stamps()
     stamps.received(ROOM, FIRST, 30)
     stamps.written([FIRST], 40, 50)
     stamps.published(ROOM, FIRST, 10, 60)
-    # Within one process the hub is told before the publish returns: by then it was appended.
+    # Within one process the hub is notified before the publish returns: by then it was appended.
     assert _rows(stamps) == [["lobby", "1", "10", "30", "30", "40", "50"]]
 
 
-def test_the_way_through_a_store_is_between_appended_and_heard() -> None:
+def test_the_way_through_a_store_is_between_appended_and_received() -> None:
     stamps = Stamps()
     stamps.published(ROOM, FIRST, 10, 20)
     stamps.received(ROOM, FIRST, 70)

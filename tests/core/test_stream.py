@@ -100,7 +100,7 @@ def events(*offsets: int) -> list[Event]:
         (3, [], [4, 5], 5, [4, 5]),
         (0, [1, 2, 3, 4], [2, 3], 3, [1, 2, 3]),
         (0, [1, 2], [3, 4], 3, [1, 2, 3]),
-        (5, [], [4, 5], 5, []),  # this instance heard late of what the client had heard elsewhere
+        (5, [], [4, 5], 5, []),  # this instance received late what the client had received elsewhere
         (4, [], [4, 5], 5, [5]),
         (0, [1, 2], [4], 4, None),  # the stream jumped meanwhile
         (0, [1, 2], [], 4, None),

@@ -53,7 +53,7 @@ def _servers() -> Iterator[str]:
         sinks = ", ".join(sink for sink in SINKS if (server.name, sink) not in NOT_POSSIBLE)
         yield f"| {server.name}: `{server.shown}` | " + " | ".join([*cells, loops, sinks, edges, drain]) + " |"
     yield ""
-    yield "*Yes*: 20 messages are heard at once and in order, a silent connection gets a heartbeat,"
+    yield "*Yes*: 20 messages are received at once and in order, a silent connection gets a heartbeat,"
     yield "a resume loses nothing."
     yield "At the end, " + "; ".join(f"{transport}: {end}" for transport, end in DRAIN.items()) + "."
     yield f"HTTP edges, as [protocol.md](protocol.md) has them: {', '.join(EDGES)}."

@@ -109,7 +109,7 @@ async def member(base_url: str, transport: str, room: str, since: object = None)
         await client.close()
 
 
-async def heard_at_once(base_url: str, transport: str, listeners: int = 1) -> None:
+async def received_at_once(base_url: str, transport: str, listeners: int = 1) -> None:
     """Twenty messages, each delivered to everybody before the next is published."""
     room = unique("room")
     async with AsyncExitStack() as stack:
@@ -118,9 +118,9 @@ async def heard_at_once(base_url: str, transport: str, listeners: int = 1) -> No
         prompt = [0] * listeners
         for number in range(MESSAGES):
             before = [_late_of(each) for each in hearers]
-            hearing = [asyncio.ensure_future(each.next_chat()) for each in hearers]
+            receiving = [asyncio.ensure_future(each.next_chat()) for each in hearers]
             await speaker.publish(f"message {number}")
-            for event in await asyncio.gather(*hearing):
+            for event in await asyncio.gather(*receiving):
                 assert event.text("content") == f"message {number}", transport
             late = [_late_of(each) for each in hearers]
             prompt = [count + (then == now) for count, then, now in zip(prompt, before, late, strict=True)]
@@ -197,7 +197,7 @@ async def _end_of(client: RoomClient) -> str:
         # The first hint came with the welcome.
         return "ended with a hint" if len(client.retries_ms) == 2 else f"ended after {client.retries_ms}"
     if isinstance(client, SocketIoClient):
-        return "closed, may come back" if not client.disconnected else "told to stay away"
+        return "closed, may come back" if not client.disconnected else "refused for good"
     return f"closed with {end.close_code}"
 
 

@@ -15,7 +15,7 @@ from tests.contracts.kit.tls import TLS
 from tests.contracts.kit.tokens import sign
 from tests.deployments.conftest import Deploy
 from tests.deployments.edges import missed_edges
-from tests.deployments.exercise import SILENT_S, beats, end_at_drain, heard_at_once, http1_only, resumes
+from tests.deployments.exercise import SILENT_S, beats, end_at_drain, http1_only, received_at_once, resumes
 from tests.deployments.matrix import DRAIN, MISSED_EDGES, NO_PINGS, Cell, Refusal
 from tests.deployments.process import Deployed
 from tests.deployments.servers import Server
@@ -27,7 +27,7 @@ async def check(deployed: Deployed, name: str, transports: tuple[str, ...], list
     """All that a server has to do but its end, on all its transports at once."""
 
     async def one(transport: str) -> None:
-        await heard_at_once(deployed.base_url, transport, listeners)
+        await received_at_once(deployed.base_url, transport, listeners)
         if (name, transport) in NO_PINGS:
             assert not await beats(deployed.base_url, transport, SILENT_S), f"{transport} is pinged now: mend NO_PINGS"
         else:
@@ -121,14 +121,14 @@ async def test_workers_share_rooms_in_redis(deploy: Deploy, with_redis: Server, 
     deployed = await deploy(with_redis, settings={"RTLAB_REDIS_URL": redis_url})
     await deployed.answers(200)
     await deployed.all_answer(with_redis.workers)
-    await heard_at_once(deployed.base_url, "sse", LISTENERS_OF_WORKERS)
+    await received_at_once(deployed.base_url, "sse", LISTENERS_OF_WORKERS)
     await check_drain(deployed, ("sse",))
 
 
 async def test_one_worker_starts(deploy: Deploy, one_worker: Server) -> None:
     deployed = await deploy(one_worker)
     await deployed.answers(200)
-    await heard_at_once(deployed.base_url, "sse")
+    await received_at_once(deployed.base_url, "sse")
 
 
 async def test_without_a_lifespan_all_is_refused(deploy: Deploy, without_lifespan: Server) -> None:

@@ -24,7 +24,7 @@ class Verdict:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing went wrong untold."""
+        """Whether nothing went wrong unannounced."""
         faults = asdict(self)
         del faults["told_gaps"]
         return not any(faults.values())

@@ -55,9 +55,9 @@ async def second_tab_closes_first(system: System) -> Finding:
     first, writer = await system.join(room, "alice"), await system.join(room, "writer")
     await system.join(room, "alice")
     await writer.say("to both tabs")
-    heard = (await first.chats_until("to both tabs")) == ["to both tabs"]
-    words = "kept hearing the room" if heard else "was cut off"
-    return Finding(not heard, f"when a user opened a second tab, the first {words}")
+    received = (await first.chats_until("to both tabs")) == ["to both tabs"]
+    words = "kept receiving the room" if received else "was cut off"
+    return Finding(not received, f"when a user opened a second tab, the first {words}")
 
 
 async def rooms_never_freed(system: System) -> Finding:
@@ -73,7 +73,7 @@ async def rooms_never_freed(system: System) -> Finding:
 async def any_user_id(system: System) -> Finding:
     admitted = await system.impersonate(unique("room"), "alice")
     words = "spoke as alice" if admitted else "was refused"
-    return Finding(admitted, f"a stranger without a valid token who claimed to be alice {words}")
+    return Finding(admitted, f"a client without a valid token who claimed to be alice {words}")
 
 
 async def markup_relayed(system: System) -> Finding:
@@ -123,13 +123,13 @@ async def malformed_json_kills(system: System) -> Finding:
     while (event := await tab.next()) is not None and event["type"] != "error":
         pass
     killed = not await tab.is_open()
-    words = "dead" if killed else "alive" if event is None else f"alive, and told {event['code']}"
+    words = "dead" if killed else "alive" if event is None else f"alive, and answered {event['code']}"
     return Finding(killed, f"after half a JSON object the connection was {words}")
 
 
 async def foreign_origin(system: System) -> Finding:
     admitted = await system.admits(unique("room"), "alice", _FOREIGN)
-    return Finding(admitted, f"a page of {_FOREIGN} was {'let in' if admitted else 'refused'}")
+    return Finding(admitted, f"a page of {_FOREIGN} was {'admitted' if admitted else 'refused'}")
 
 
 async def no_rate_limit(system: System) -> Finding:

@@ -84,7 +84,7 @@ def test_a_browser_that_is_not_there_is_named() -> None:
         absent.version()
 
 
-def test_a_browser_that_ends_at_once_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_browser_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
     broken = replace(ENGINES[0], programs=("false",), arguments=())
     with pytest.raises(BrowserError, match="ended at once"), broken.started(tmp_path / "log"):
         pass

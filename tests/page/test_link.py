@@ -71,7 +71,7 @@ async def test_a_request_without_a_body_is_delayed_too() -> None:
     assert peer.got[0][0] - began >= 2 * DELAY_S
 
 
-async def test_an_app_whose_peer_is_gone_is_told_by_its_next_send() -> None:
+async def test_an_app_whose_peer_is_gone_is_notified_by_its_next_send() -> None:
     sent = []
 
     async def talk(scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +87,7 @@ async def test_an_app_whose_peer_is_gone_is_told_by_its_next_send() -> None:
     assert sent
 
 
-async def test_a_disconnect_is_told_as_often_as_it_is_asked_for() -> None:
+async def test_a_disconnect_is_reported_as_often_as_it_is_asked_for() -> None:
     received = []
 
     async def ask(scope: Scope, receive: Receive, send: Send) -> None:

@@ -58,7 +58,7 @@ def test_an_answer_is_found_among_events() -> None:
     assert received[1]["id"] == 2
 
 
-def test_a_refusal_is_told_with_the_browsers_words() -> None:
+def test_a_refusal_is_reported_with_the_browsers_words() -> None:
     def refuse(socket: ServerConnection, command: dict[str, Any]) -> None:
         socket.send(json.dumps({"id": command["id"], "error": "no such frame", "message": "no tab 7"}))
 
@@ -74,7 +74,7 @@ def test_a_browser_that_says_nothing_is_given_up() -> None:
         remote.call("a", {}, timeout_s=0.2)
 
 
-def test_a_browser_that_ends_is_told_as_that() -> None:
+def test_a_browser_that_ends_is_reported_as_that() -> None:
     with played(lambda socket, command: socket.close()) as remote, pytest.raises(BrowserError, match="ended during a"):
         remote.call("a", {})
 
@@ -113,7 +113,7 @@ def test_firefox_is_spoken_to_in_bidi() -> None:
     assert received[3]["params"]["expression"].endswith(".clock({}).then(JSON.stringify)")
 
 
-def test_a_page_that_throws_is_told_by_its_own_error() -> None:
+def test_a_page_that_throws_is_reported_by_its_own_error() -> None:
     thrown = {"type": "exception", "exceptionDetails": {"text": "Error: sse did not open"}}
     with played(answering({**FIREFOX, "script.evaluate": thrown}, [])) as remote:
         firefox = Firefox(remote)
@@ -133,7 +133,7 @@ def test_a_page_that_throws_is_told_by_its_own_error() -> None:
             chromium.evaluate(tab, "x", 5)
 
 
-def test_a_probe_that_answers_something_else_is_told() -> None:
+def test_a_probe_that_answers_something_else_is_reported() -> None:
     odd = {"type": "success", "result": {"type": "string", "value": '{"resolutionUs":"fine"}'}}
     with (
         played(answering({**FIREFOX, "script.evaluate": odd}, [])) as remote,

@@ -12,7 +12,7 @@ _ACKNOWLEDGED_S = 0.1  # longer than a delayed acknowledgement, which makes room
 
 
 class Ends:
-    """So many pairs; `heard` is what has come at their ends."""
+    """So many pairs; `received` is what has come at their ends."""
 
     def __init__(self, size: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -42,7 +42,7 @@ class Ends:
         self.theirs[place].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.theirs[place].close()
 
-    def heard(self, place: int) -> bytes:
+    def received(self, place: int) -> bytes:
         try:
             return self.theirs[place].recv(1 << 16)
         except BlockingIOError:

@@ -101,15 +101,15 @@ def test_a_server_says_that_it_listens_when_it_does_and_only_then(starts: bool) 
 
         def listening() -> None:
             with socket.create_connection(listener.getsockname(), timeout=1.0):
-                told.append(True)
+                reported.append(True)
             server.should_exit = True
 
-        told: list[bool] = []
+        reported: list[bool] = []
         config = uvicorn.Config(Starlette(lifespan=lifespan), log_level="critical")
         server = PunctualServer(config, 5.0, listening)
         with suppress(SystemExit):  # as uvicorn has a failed start
             server.run(sockets=[listener])
-    assert told == ([True] if starts else [])
+    assert reported == ([True] if starts else [])
 
 
 def test_what_is_set_on_a_listening_socket_holds_for_who_comes_and_is_not_set_again() -> None:
@@ -142,12 +142,12 @@ def test_a_crowd_is_accepted_in_a_turn() -> None:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             servers = [await loop.create_server(Counted, sock=each) for each in several(listener)]
-            crowd = [socket.create_connection(listener.getsockname()) for _ in range(ACCEPTS_PER_TURN)]
+            connections = [socket.create_connection(listener.getsockname()) for _ in range(ACCEPTS_PER_TURN)]
             for _ in range(4):
                 await asyncio.sleep(0)
             for server in servers:
                 server.close()
-            for each in crowd:
+            for each in connections:
                 each.close()
 
     uvloop.run(accept_a_crowd())

@@ -94,7 +94,7 @@ async def test_every_event_is_a_promise_that_is_kept(servers: ServerPool, push: 
     assert len(set(alice.pushed_paths)) == len(alice.pushed_paths)
 
 
-async def test_a_client_that_refuses_pushes_is_told_so(servers: ServerPool, push: Push) -> None:
+async def test_a_client_that_refuses_pushes_is_notified_so(servers: ServerPool, push: Push) -> None:
     server = servers.shared("h2push")
     alice = await push(server, join=False)
     alice.takes_pushes = False

@@ -65,16 +65,16 @@ def listening_refused(*arguments: str) -> str:
     return done.stderr
 
 
-def test_busy_port_is_told(busy_port: int) -> None:
-    told = listening_refused("--port", str(busy_port))
-    assert told == f"rtlab: cannot listen on 127.0.0.1 port {busy_port}: Address already in use\n"
+def test_busy_port_is_reported(busy_port: int) -> None:
+    reported = listening_refused("--port", str(busy_port))
+    assert reported == f"rtlab: cannot listen on 127.0.0.1 port {busy_port}: Address already in use\n"
 
 
 @pytest.mark.parametrize("host", ["..", "x" * 64 + ".example", "no-such-host.invalid", "192.0.2.1"])
-def test_host_that_is_not_ours_is_told(host: str) -> None:
-    told = listening_refused("--host", host, "--port", "0")
-    assert told.startswith(f"rtlab: cannot listen on {host} port 0: ")
-    assert told.count("\n") == 1
+def test_host_that_is_not_ours_is_reported(host: str) -> None:
+    reported = listening_refused("--host", host, "--port", "0")
+    assert reported.startswith(f"rtlab: cannot listen on {host} port 0: ")
+    assert reported.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_host_that_is_not_ours_is_told(host: str) -> None:
 def test_bad_setting_is_named_with_its_value(
     capsys: pytest.CaptureFixture[str], option: str, value: str, variable: str
 ) -> None:
-    told = refused(capsys, "sse", "--port", "0", f"{option}={value}")
-    assert told.startswith("rtlab: ")
-    assert variable in told
-    assert told.count("\n") == 1
+    reported = refused(capsys, "sse", "--port", "0", f"{option}={value}")
+    assert reported.startswith("rtlab: ")
+    assert variable in reported
+    assert reported.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_bad_setting_is_named_with_its_value(
         (("token", "--user", "alice"), "--room"),
     ],
 )
-def test_bad_argument_is_told(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], part: str) -> None:
+def test_bad_argument_is_reported(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], part: str) -> None:
     assert part in refused(capsys, *arguments)
 
 
@@ -153,7 +153,7 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 @pytest.mark.parametrize("name", [("sse",), ("sse", "--http2"), ("all", "--instances", "2", "--redis", "redis://x")])
-def test_a_pair_that_cannot_be_used_is_told(
+def test_a_pair_that_cannot_be_used_is_reported(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     pems: Path,
@@ -164,9 +164,9 @@ def test_a_pair_that_cannot_be_used_is_told(
 ) -> None:
     monkeypatch.chdir(pems)
     given = (*(("--certfile", certfile) if certfile else ()), *(("--keyfile", keyfile) if keyfile else ()))
-    told = refused(capsys, *name, "--port", "0", *given)
-    assert part in told
-    assert told.count("\n") == 1
+    reported = refused(capsys, *name, "--port", "0", *given)
+    assert part in reported
+    assert reported.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_transport_is_found_from_inside_its_folder_too() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_unknown_transport_is_told_which_there_are() -> None:
+def test_unknown_transport_is_answered_by_those_there_are() -> None:
     with pytest.raises(UnknownTransportError, match="'carrierpigeon': there are websocket, sse"):
         load("carrierpigeon")
 

@@ -1,4 +1,4 @@
-"""Under servers that are not uvicorn: rooms are drained as soon as the server is asked to end, and by what it hears."""
+"""Under servers that are not uvicorn: rooms are drained when the server is asked to end, and by what it is sent."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def test_drain_begins_and_the_handler_of_the_loop_is_called_too(run: Run, number
 
 @pytest.mark.parametrize("number", SIGNALS)
 async def test_plain_handler_is_called_too_and_stays_the_servers(number: signal.Signals) -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     def handler(number: int, stack: object) -> None:
-        heard.append(number)
+        received.append(number)
 
     signal.signal(number, handler)
     drained = asyncio.Event()
@@ -53,7 +53,7 @@ async def test_plain_handler_is_called_too_and_stays_the_servers(number: signal.
         os.kill(os.getpid(), number)
         async with asyncio.timeout(5.0):
             await drained.wait()
-    assert heard == [number]
+    assert received == [number]
     assert signal.getsignal(number) is handler
 
 

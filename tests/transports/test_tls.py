@@ -36,10 +36,10 @@ def _client(server: Server, transport: str, user: str = "alice") -> RoomClient:
 
 
 @pytest.mark.parametrize("transport", STREAMS)
-def test_each_message_is_heard_before_the_next_is_said(
+def test_each_message_is_received_before_the_next_is_sent(
     run: Run, tls: ssl.SSLContext, fanout: str, transport: str
 ) -> None:
-    async def hear() -> None:
+    async def receive() -> None:
         async with serving("all", tls, fanout=fanout) as server:
             client = _client(server, transport)
             await client.connect()
@@ -48,11 +48,11 @@ def test_each_message_is_heard_before_the_next_is_said(
                 assert (await client.next_chat()).text("content") == said
             await client.close()
 
-    run(hear())
+    run(receive())
 
 
 def test_an_idle_stream_shows_that_it_lives(run: Run, tls: ssl.SSLContext, fanout: str) -> None:
-    async def hear() -> None:
+    async def receive() -> None:
         async with serving("all", tls, fanout=fanout, heartbeat_s=0.05) as server:
             client = _client(server, "sse")
             assert isinstance(client, SseClient)
@@ -60,7 +60,7 @@ def test_an_idle_stream_shows_that_it_lives(run: Run, tls: ssl.SSLContext, fanou
             await client.live(beats=3)
             await client.close()
 
-    run(hear())
+    run(receive())
 
 
 def test_what_waits_below_tls_is_seen(run: Run, tls: ssl.SSLContext) -> None:

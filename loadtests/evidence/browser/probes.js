@@ -101,7 +101,7 @@
     return {};
   },
 
-  /** Ask for pushes, and hear what the server makes of this browser's settings. */
+  /** Ask for pushes, and return what the server makes of this browser's settings. */
   async push({ token, room }) {
     const answer = await fetch(`/rooms/${room}/push`, { headers: { Authorization: `Bearer ${token}` } });
     const said = await answer.json();

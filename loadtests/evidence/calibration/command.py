@@ -61,12 +61,12 @@ def weaken(percent: int, runs_folder: Path) -> int:
 
 
 def _short(begun: Calibration, chosen: Sequence[Target], scratch: Path) -> Calibration:
-    checks = _told(suite.short(chosen, scratch))
+    checks = _printed(suite.short(chosen, scratch))
     return msgspec.structs.replace(begun, checks=checks, left_out=_left_out(chosen))
 
 
 def _full(begun: Calibration, chosen: Sequence[Target], scratch: Path, show: Show) -> Calibration:
-    checks = _told(suite.full(chosen, scratch, lambda doing: print(f"… {doing}", flush=True)))
+    checks = _printed(suite.full(chosen, scratch, lambda doing: print(f"… {doing}", flush=True)))
     print("… coordinated omission", flush=True)
     omitted = selftest.show_omission(scratch / "omission")
     weakened = selftest.measure_weak(scratch / "weak", show)
@@ -75,7 +75,7 @@ def _full(begun: Calibration, chosen: Sequence[Target], scratch: Path, show: Sho
     )
 
 
-def _told(checks: Iterable[Check]) -> tuple[Check, ...]:
+def _printed(checks: Iterable[Check]) -> tuple[Check, ...]:
     """Print each check as it comes."""
     kept = []
     print(words.HEADINGS)

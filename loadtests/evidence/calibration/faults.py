@@ -7,8 +7,8 @@ import msgspec
 from loadtests.load.clients import stamp
 
 EPOCH = "calibration"
-STRANGER_CLOCK = "00000000"
-STRANGER_NS = 5_000_000_000_000
+OTHER_CLOCK = "00000000"
+OTHER_CLOCK_NS = 5_000_000_000_000
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +26,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     freeze_s: float = 0.0  # … for so long; 0: for good
     refuse_every: int = 0  # such a publication of a room, in the order they come, is answered by an error
     cut_after: int = 0  # messages after which every subscriber is disconnected, once
-    stranger_every: int = 0  # such a message is delivered with a stamp of another clock
+    other_clock_every: int = 0  # such a message is delivered with a stamp of another clock
     first_byte_ms: float = 0.0  # between a connection's first bytes and the first bytes it is answered with
 
 
@@ -75,8 +75,8 @@ class FaultRoom:
         self._from_ns = max(self._from_ns, stamped[2] if stamped is not None else accepted_ns)
         self.published += 1
         offset = self.published
-        if stamped is not None and _falls_on(offset, faults.stranger_every):
-            content = _strange(stamped, len(content))
+        if stamped is not None and _falls_on(offset, faults.other_clock_every):
+            content = _restamped(stamped, len(content))
         chat = {"type": "chat", "id": self.position(offset), "room": self.name, "userId": user, "content": content}
         body = msgspec.json.encode(chat | {"timestamp": accepted_ns // 1_000_000, "ref": ref})
         delay_ms = faults.late_ms if _falls_on(offset, faults.late_every) else faults.delay_ms
@@ -107,11 +107,11 @@ class FaultRoom:
         return deliveries
 
 
-def _strange(stamped: stamp.Stamp, payload_bytes: int) -> str:
+def _restamped(stamped: stamp.Stamp, payload_bytes: int) -> str:
     """Stamp the message again as a publisher would whose host started at another time."""
     publisher, message, scheduled_ns, sent_ns, _ = stamped
     return stamp.build(
-        publisher, message, scheduled_ns + STRANGER_NS, sent_ns + STRANGER_NS, payload_bytes, STRANGER_CLOCK
+        publisher, message, scheduled_ns + OTHER_CLOCK_NS, sent_ns + OTHER_CLOCK_NS, payload_bytes, OTHER_CLOCK
     )
 
 

@@ -147,9 +147,9 @@ def losses(found: Found) -> Iterator[Check]:
         yield _counted(found, fault, "deliveries", int(planted.sum()) * subscribers, value)
 
 
-def strangers(found: Found, tolerances: Tolerances) -> Iterator[Check]:
+def other_clock(found: Found, tolerances: Tolerances) -> Iterator[Check]:
     """Check that a delivery which another clock stamped has arrived, and has no latency; the others' are as planted."""
-    every, counted = found.faults.stranger_every, found.counts
+    every, counted = found.faults.other_clock_every, found.counts
     subscribers = counted.expected // max(1, counted.published)
     planted = int(_falls_on(found.published_offset, every).sum()) * subscribers
     # What was due just before the measured phase may have come in it: only what was due in it is looked at.

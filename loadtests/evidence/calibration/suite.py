@@ -42,7 +42,7 @@ _GRACE_S = 0.5
 _SUBSCRIBERS = 2  # each further one comes later by what the fault server takes to write to it
 _STALL_AFTER = 100  # of 10 s at 20 messages a second, after half a second of warm-up: in the middle
 
-Hear = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 def spoken(targets: Sequence[Target]) -> tuple[Target, ...]:
@@ -50,15 +50,15 @@ def spoken(targets: Sequence[Target]) -> tuple[Target, ...]:
     return tuple(target for target in targets if target.user_class in RAW_USERS)
 
 
-def full(targets: Sequence[Target], folder: Path, hear: Hear) -> Iterator[Check]:
-    """Run every trial for every transport; raises TrialError. `hear` is told what is being done."""
+def full(targets: Sequence[Target], folder: Path, report: Report) -> Iterator[Check]:
+    """Run every trial for every transport; raises TrialError. `report` gets what is being done."""
     chosen = spoken(targets)
     for target in chosen:
         for trial in EACH:
-            hear(f"{target.name}: {_named(trial)}")
+            report(f"{target.name}: {_named(trial)}")
             yield from trial(target, folder / target.name / trial.__name__)
     for shared in TOGETHER:
-        hear(f"all transports: {_named(shared)}")
+        report(f"all transports: {_named(shared)}")
         yield from shared(chosen, folder / shared.__name__)
 
 
@@ -172,11 +172,11 @@ def _first_byte(target: Target, folder: Path) -> Iterator[Check]:
     yield from findings.slow_first_byte(trial, target, faults, FULL)
 
 
-def _strangers(target: Target, folder: Path) -> Iterator[Check]:
+def _other_clock(target: Target, folder: Path) -> Iterator[Check]:
     load = _load(rate_per_s=_RATE_PER_S)
-    faults = Faults(delay_ms=5.0, stranger_every=3)
+    faults = Faults(delay_ms=5.0, other_clock_every=3)
     trial = run_trial(target.user_class, load, faults, folder, measured_s=3.0)
-    yield from findings.strangers(findings.of(trial, target, load, faults), FULL)
+    yield from findings.other_clock(findings.of(trial, target, load, faults), FULL)
 
 
 def _freeze_and_refusals(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
@@ -234,7 +234,7 @@ def _load(*, rate_per_s: float) -> Load:
 
 
 EACH: tuple[Callable[[Target, Path], Iterator[Check]], ...] = (
-    _delay, _two_points, _losses, _stall, _first_byte, _strangers,
+    _delay, _two_points, _losses, _stall, _first_byte, _other_clock,
 )  # fmt: skip
 """Trials of one transport at a time."""
 

@@ -53,7 +53,7 @@ def _passages(server: ProbedServer, folder: Path) -> dict[str, tuple[str, str]]:
         return {
             wire_client.transport: (
                 str(passage(wire_client, server, ports.plain_port)),
-                str(passage(wire_client, server, ports.told_port)),
+                str(passage(wire_client, server, ports.configured_port)),
             )
             for wire_client in WIRE_CLIENTS
         }
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not found.nginx:
         sys.stderr.write("nginx was not found: nothing is said of proxies\n")
     for row in found.rows:
-        proxied = f"nginx {found.nginx}: {row.proxy}; told how: {row.proxy_told}" if row.proxy else ""
+        proxied = f"nginx {found.nginx}: {row.proxy}; configured: {row.proxy_told}" if row.proxy else ""
         sys.stdout.write(f"{row.transport:<11} duplex {'yes' if row.duplex else 'no':<4} {proxied}".rstrip() + "\n")
     if options.out is not None:
         options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")

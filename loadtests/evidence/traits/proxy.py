@@ -19,7 +19,7 @@ _READY_S = 10.0
 _STOP_S = 5.0
 
 # https://nginx.org/en/docs/http/websocket.html and ngx_http_proxy_module, proxy_buffering
-_TOLD = """proxy_http_version 1.1; proxy_buffering off;
+_FOR_STREAMS = """proxy_http_version 1.1; proxy_buffering off;
    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;"""
 
 _CONFIG = """daemon off; worker_processes 1; pid nginx.pid; error_log stderr warn; USER
@@ -28,17 +28,17 @@ http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy;
  fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
  map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
  server {{ listen 127.0.0.1:{plain}; location / {{ proxy_pass http://127.0.0.1:{behind}; }} }}
- server {{ listen 127.0.0.1:{told}; location / {{ proxy_pass http://127.0.0.1:{behind}; {settings} }} }}
+ server {{ listen 127.0.0.1:{configured}; location / {{ proxy_pass http://127.0.0.1:{behind}; {settings} }} }}
 }}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Ports of this machine: nginx as it comes, and told how."""
+    """Ports of this machine: nginx as it comes, and configured for streams."""
 
     plain_port: int
-    told_port: int
+    configured_port: int
 
 
 def version() -> str:
@@ -58,7 +58,9 @@ def proxies(behind_port: int, folder: Path) -> Iterator[Proxies]:
     if program is None:
         raise LabError("nginx was not found")
     ports = Proxies(free_port(), free_port())
-    config = _CONFIG.format(plain=ports.plain_port, told=ports.told_port, behind=behind_port, settings=_TOLD)
+    config = _CONFIG.format(
+        plain=ports.plain_port, configured=ports.configured_port, behind=behind_port, settings=_FOR_STREAMS
+    )
     user = "user root;" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(config.replace("USER", user), encoding="utf-8")
     child = Child(
@@ -67,7 +69,7 @@ def proxies(behind_port: int, folder: Path) -> Iterator[Proxies]:
         environment=os.environ,
     )
     try:
-        for port in (ports.plain_port, ports.told_port):
+        for port in (ports.plain_port, ports.configured_port):
             if not listens(port, _READY_S, lambda: child.exit_code() is not None):
                 raise LabError(f"nginx did not listen within {_READY_S:g} s, or ended: {child.last_line()}")
         yield ports

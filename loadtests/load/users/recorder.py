@@ -115,7 +115,7 @@ def _write(path: Path, schema: pa.Schema, cell: str, columns: dict[str, _Table],
     scheduled_ns = columns["scheduled_ns"]
     measured = (scheduled_ns >= from_ns) & (scheduled_ns < to_ns)
     if "user_rx_ns" in columns:
-        # When a stranger's message was due is unknown: what came since the phase began may belong to it.
+        # When a message of another clock was due is unknown: what came since the phase began may belong to it.
         measured |= (scheduled_ns == ABSENT_NS) & (columns["user_rx_ns"] >= from_ns)
     columns["phase"] = np.where(measured, Phase.MEASURED, Phase.WARM_UP).astype(np.int64)
     arrays = [

@@ -130,6 +130,9 @@ def single_server(evidence: Evidence) -> Finding:
     return Finding(Ruling.TRUE_IF, measured, condition, evidence.run)
 
 
+_DELIVERED = ("received", "heard", "deliveries")  # the figure's name; `heard` in reports of earlier versions
+
+
 def redis(evidence: Evidence) -> Finding:
     """Judge Redis pub/sub as the way to several servers: by order and loss over two, and by the guide's own form."""
     rows = evidence.faults_of("order", "load")
@@ -138,7 +141,7 @@ def redis(evidence: Evidence) -> Finding:
     lost = sum(int(row.measured.get("lost", 0)) for row in rows)
     held = all(row.passed for row in rows) and lost == 0
     twice = evidence.foil.row("delivered_twice") if evidence.foil else None
-    delivered = sum(int(row.measured.get("heard", row.measured.get("deliveries", 0))) for row in rows)
+    delivered = sum(int(next((row.measured[name] for name in _DELIVERED if name in row.measured), 0)) for row in rows)
     share_lost = f"{lost:,} of {delivered:,} deliveries"
     found = f": {share_lost} lost, the order kept." if held else f" lost {share_lost}, or their order."
     measured = f"Two servers that share their rooms in Redis{found}"

@@ -161,7 +161,7 @@ def _proxy(evidence: Evidence, transport: str) -> str:
     row = evidence.traits.row(transport) if evidence.traits else None
     if row is None or not row.proxy:
         return ""
-    return row.proxy if row.proxy == row.proxy_told else f"{row.proxy}; {row.proxy_told} once told how"
+    return row.proxy if row.proxy == row.proxy_told else f"{row.proxy}; {row.proxy_told} once configured"
 
 
 def _limit(evidence: Evidence, transport: str) -> str:
@@ -201,7 +201,7 @@ _ROWS: tuple[tuple[str, str, Find], ...] = (
     ("Reconnecting", "who does it", lambda evidence, t: _need(evidence, t).reconnect),
     ("After a cut", "what the page missed when its connection broke", _resume),
     ("Through a proxy", "nginx as it comes; and set up for it", _proxy),
-    ("The proxy's settings", "what it must be told", lambda evidence, t: _need(evidence, t).proxy),
+    ("The proxy's settings", "what must be configured", lambda evidence, t: _need(evidence, t).proxy),
     ("A lost packet", "the slowest hundredth, when what is behind it must wait", _loss),
     ("Connections", "streams that a browser opens to one server", _limit),
 )

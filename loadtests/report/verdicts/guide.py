@@ -23,7 +23,12 @@ _SUPPORT = "Published facts on every browser version, weighed by how much it is 
 _COMPLEX = "Our own server and client counted by a tool: “low” must come out below each “medium”."
 
 _HABITS = (
-    ("habit-token", "Ask who it is before anything else", "any_user_id", "A stranger claims somebody else's name."),
+    (
+        "habit-token",
+        "Ask who it is before anything else",
+        "any_user_id",
+        "Somebody claims another user's name.",
+    ),
     ("habit-origin", "Check the Origin of a connection", "foreign_origin", "A foreign web page tries to connect."),
     ("habit-rate", "Limit how fast each user may send", "no_rate_limit", "One user floods a room."),
     ("habit-sanitise", "Sanitise what users send", "markup_relayed", "A user sends a script as a message."),

@@ -43,7 +43,7 @@ def latency(transport: str) -> Rule:
         source = evidence.run
         if ruling is Ruling.TRUE and transport == "h2push" and (refusing := evidence.refusing_push):
             ruling = Ruling.TRUE_IF
-            condition = f"the receiver is a program of your own: {listed(refusing)} told our server not to push"
+            condition = f"the receiver is a program of your own: {listed(refusing)} asked our server not to push"
             source += f"; run {evidence.browser_run.run_id}" if evidence.browser_run else ""
         return Finding(ruling, _measured(results), condition, source)
 
@@ -198,7 +198,7 @@ def _published(api: Api) -> str:
 def _live(evidence: Evidence, api: Api) -> str:
     if api.name == "h2push":
         refusing = evidence.refusing_push
-        return f"{listed(refusing)} told our server not to push." if refusing else ""
+        return f"{listed(refusing)} asked our server not to push." if refusing else ""
     said = [
         f"{browser.name.capitalize()} has {'it' if browser.found[_key(api)] else 'not'}"
         for browser in evidence.browsers

@@ -19,39 +19,39 @@ PATIENCE_S = 10.0
 
 @dataclass
 class Recorder:
-    """A listener that remembers, as an instance's hub would hear it."""
+    """A listener that remembers, as an instance's hub would receive it."""
 
     delivered: list[tuple[RoomId, Event]] = field(default_factory=list)
     doubted: list[RoomId | None] = field(default_factory=list)
     dismissed: list[tuple[RoomId, str]] = field(default_factory=list)
-    _heard: asyncio.Event = field(default_factory=asyncio.Event)
+    _received: asyncio.Event = field(default_factory=asyncio.Event)
 
     def deliver(self, room: RoomId, event: Event) -> None:
         self.delivered.append((room, event))
-        self._heard.set()
+        self._received.set()
 
     def may_have_missed(self, room: RoomId | None) -> None:
         self.doubted.append(room)
-        self._heard.set()
+        self._received.set()
 
     def dismiss(self, room: RoomId, token_key: str) -> None:
         self.dismissed.append((room, token_key))
-        self._heard.set()
+        self._received.set()
 
     async def dismissals(self) -> list[tuple[RoomId, str]]:
         """Wait until somebody has been dismissed."""
         async with asyncio.timeout(PATIENCE_S):
             while not self.dismissed:
-                self._heard.clear()
-                await self._heard.wait()
+                self._received.clear()
+                await self._received.wait()
         return self.dismissed
 
     async def offsets(self, room: RoomId, count: int) -> list[int]:
         """Wait until `count` distinct events of a room came; their offsets in the order of first delivery."""
         async with asyncio.timeout(PATIENCE_S):
             while len(seen := self._distinct(room)) < count:
-                self._heard.clear()
-                await self._heard.wait()
+                self._received.clear()
+                await self._received.wait()
         return seen
 
     def _distinct(self, room: RoomId) -> list[int]:

@@ -42,7 +42,7 @@ async def read(backplane: Backplane, since: Position) -> Sequence[Event]:
     return history
 
 
-async def told(backplane: Backplane, since: Position) -> list[tuple[str, str]]:
+async def reported(backplane: Backplane, since: Position) -> list[tuple[str, str]]:
     """Type and user of each event after a position."""
     events = [(event.kind, json.loads(event.body)) for event in await read(backplane, since)]
     assert all(kind == body["type"] for kind, body in events)
@@ -99,7 +99,7 @@ async def subscribe_returns_the_head_that_deliveries_continue(bench: Bench) -> N
 
 
 @check
-async def every_instance_hears_who_has_left(bench: Bench) -> None:
+async def every_instance_receives_who_has_left(bench: Bench) -> None:
     here, there = bench.instance(FREE), bench.instance(FREE)
     async with listening(here, ROOM) as one, listening(there, ROOM) as other:
         await here.dismiss(ROOM, "0123abcd")
@@ -211,12 +211,12 @@ async def first_lease_joins_and_the_last_one_leaves(bench: Bench) -> None:
         await two.release(tabs[0])
         await one.release(tabs[1])
         await one.release(tabs[1])
-        assert len(await told(one, start)) == 2
+        assert len(await reported(one, start)) == 2
         await one.release(tabs[2])
         await one.release(tabs[2])
         await one.release(Lease(ATTIC, ALICE, "never held"))
         expected = [("user_joined", "alice"), ("user_joined", "bob"), ("user_left", "alice")]
-        assert await told(two, start) == expected
+        assert await reported(two, start) == expected
         assert sorted(await elsewhere.offsets(ROOM, 3)) == [1, 2, 3]
         assert list((await one.members(ROOM))[1]) == [Member(BOB, 1)]
 
@@ -235,10 +235,10 @@ async def lease_that_is_not_renewed_leaves_once(bench: Bench) -> None:
         for instance in (one, two, one):
             await instance.sweep()
         joined = [("user_joined", "alice"), ("user_joined", "bob")]
-        assert await told(two, start) == [*joined, ("user_left", "alice")]
+        assert await reported(two, start) == [*joined, ("user_left", "alice")]
         assert list((await two.members(ROOM))[1]) == [Member(BOB, 1)]
         await one.release(ghost)
-        assert len(await told(two, start)) == 3
+        assert len(await reported(two, start)) == 3
 
 
 @check
@@ -252,7 +252,7 @@ async def renewing_a_lease_that_ran_out_joins_again(bench: Bench) -> None:
         await backplane.sweep()
         await backplane.renew([lease], 60.0)
         await backplane.renew([], 60.0)
-        assert [kind for kind, _ in await told(backplane, start)] == ["user_joined", "user_left", "user_joined"]
+        assert [kind for kind, _ in await reported(backplane, start)] == ["user_joined", "user_left", "user_joined"]
 
 
 @check
@@ -269,11 +269,11 @@ async def prolonging_keeps_a_lease_and_never_takes_one(bench: Bench) -> None:
         await one.prolong([], 0.6)
         await bench.advance(0.4)
         await one.sweep()
-        assert await told(two, start) == [("user_joined", "alice"), ("user_joined", "bob"), ("user_left", "bob")]
+        assert await reported(two, start) == [("user_joined", "alice"), ("user_joined", "bob"), ("user_left", "bob")]
         await bench.advance(0.4)
         await two.sweep()
         await one.prolong([kept], 60.0)
-        assert (await told(one, start))[3:] == [("user_left", "alice")]
+        assert (await reported(one, start))[3:] == [("user_left", "alice")]
         assert list((await one.members(ROOM))[1]) == []
 
 

@@ -91,7 +91,7 @@ async def test_retry_keys_are_forgotten_with_their_events(backplane: MemoryBackp
         assert len(kept) <= SETTINGS.history_events
 
 
-async def test_instance_that_stopped_running_hears_no_more(backplane: MemoryBackplane) -> None:
+async def test_instance_that_stopped_running_receives_no_more(backplane: MemoryBackplane) -> None:
     async with listening(backplane, ROOM) as recorder:
         await backplane.publish(ROOM, chat("1"))
     await backplane.publish(ROOM, chat("2"))

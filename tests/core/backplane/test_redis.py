@@ -62,7 +62,7 @@ async def contents(backplane: RedisBackplane, since: Position) -> list[bytes]:
     return [event.body for event in history]
 
 
-async def test_away_is_refused_at_once_and_told_of_when_it_is_back(tmp_path: Path) -> None:
+async def test_away_is_refused_at_once_and_reported_when_it_is_back(tmp_path: Path) -> None:
     async with mortal(tmp_path, aof=True) as redis:
         backplane = RedisBackplane(redis.url, FREE)
         async with listening(backplane, ROOM) as recorder:
@@ -261,7 +261,7 @@ async def test_rooms_followed_twice_are_left_twice(url: str) -> None:
         await backplane.subscribe(ROOM)
         await backplane.unsubscribe(ROOM)
         assert backplane.rooms == 1
-        await backplane.publish(ROOM, chat("heard"))
+        await backplane.publish(ROOM, chat("received"))
         await recorder.offsets(ROOM, 1)
         await backplane.unsubscribe(ROOM)
         assert backplane.rooms == 0

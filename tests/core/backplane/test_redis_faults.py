@@ -87,7 +87,7 @@ async def test_user_without_a_right_is_refused_before_anything_is_written(
         assert (await backplane.publish(ROOM, chat("hi"))).position.offset == 1
 
 
-async def test_user_who_may_not_follow_hears_of_it(admin: Redis, redis_url: str, said: list[str]) -> None:
+async def test_user_who_may_not_follow_is_reported(admin: Redis, redis_url: str, said: list[str]) -> None:
     await rights(admin, "reset", *documented_rules(), "-subscribe")
     backplane = RedisBackplane(limited(redis_url), FREE)
     async with listening(backplane):

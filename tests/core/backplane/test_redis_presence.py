@@ -12,7 +12,7 @@ from core.backplane.redis import RedisBackplane
 from core.model import Member, RoomId, UserId
 from core.settings import Settings
 from tests.core.backplane.bench import listening
-from tests.core.backplane.kit import ALICE, BOB, FREE, ROOM, told
+from tests.core.backplane.kit import ALICE, BOB, FREE, ROOM, reported
 
 BRIEF = Settings(rate_per_s=0.0, presence_ttl_s=0.4)
 TABS = [Lease(ROOM, ALICE, "one"), Lease(ROOM, ALICE, "two")]
@@ -60,9 +60,9 @@ async def test_users_that_were_evicted_are_counted_anew_from_their_leases(redis_
         await client.delete(f"rtlab:{{{ROOM}}}:users")
         for lease in TABS:
             await backplane.release(lease)
-        assert await told(backplane, start) == [("user_joined", "alice")]
+        assert await reported(backplane, start) == [("user_joined", "alice")]
         await backplane.release(Lease(ROOM, ALICE, "three"))
-        assert await told(backplane, start) == [("user_joined", "alice"), ("user_left", "alice")]
+        assert await reported(backplane, start) == [("user_joined", "alice"), ("user_left", "alice")]
 
 
 async def test_leases_that_were_evicted_are_taken_again_or_leave(redis_url: str, client: Redis) -> None:
@@ -81,7 +81,7 @@ async def test_leases_that_were_evicted_are_taken_again_or_leave(redis_url: str,
         await backplane.sweep()
         assert await members(backplane) == [Member(ALICE, 2)]
         joined = [("user_joined", "alice"), ("user_joined", "bob")]
-        assert await told(backplane, start) == [*joined, ("user_left", "bob")]
+        assert await reported(backplane, start) == [*joined, ("user_left", "bob")]
 
 
 async def test_leases_that_were_evicted_while_nobody_renews_leave(redis_url: str, client: Redis) -> None:
@@ -95,7 +95,7 @@ async def test_leases_that_were_evicted_while_nobody_renews_leave(redis_url: str
         assert await members(backplane) == [Member(BOB, 1)]  # it may be renewed yet
         await asyncio.sleep(BRIEF.presence_ttl_s)
         await backplane.sweep()
-        assert await told(backplane, start) == [("user_joined", "bob"), ("user_left", "bob")]
+        assert await reported(backplane, start) == [("user_joined", "bob"), ("user_left", "bob")]
 
 
 async def test_rooms_of_an_evicted_index_are_noted_again_by_who_renews(redis_url: str, client: Redis) -> None:
@@ -122,7 +122,7 @@ async def test_who_joins_again_while_an_old_lease_runs_out_neither_leaves_nor_jo
         await backplane.hold(TABS[0], 60.0)
         await backplane.sweep()
         assert await members(backplane) == [Member(ALICE, 1)]
-        assert await told(backplane, start) == [("user_joined", "alice")]
+        assert await reported(backplane, start) == [("user_joined", "alice")]
 
 
 @pytest.mark.parametrize(

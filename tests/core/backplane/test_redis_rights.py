@@ -95,7 +95,7 @@ async def seen(witness: RedisBackplane, room: RoomId) -> tuple[object, list[byte
     return sorted(map(str, members)), [event.body for event in history]
 
 
-def heard(recorder: Recorder, room: RoomId) -> list[bytes]:
+def received(recorder: Recorder, room: RoomId) -> list[bytes]:
     return [event.body for where, event in recorder.delivered if where == room]
 
 
@@ -130,6 +130,6 @@ async def test_what_is_refused_at_run_time_is_not_done_at_all(
                     after = await seen(witness, room)
                 assert (after == before) is False, withdrawn
                 await recorder.offsets(room, len(after[1]))
-                assert heard(recorder, room) == after[1], withdrawn
+                assert received(recorder, room) == after[1], withdrawn
     silent = operation in (second_tab, close_one_of_two)
     assert {"-time", "-hset"} | (set() if silent else {"resetchannels", "-publish", "-xadd"}) <= refused

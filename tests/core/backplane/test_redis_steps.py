@@ -15,7 +15,7 @@ from core.backplane.redis_clock import RedisClock
 from core.model import Member
 from core.settings import Settings
 from tests.core.backplane.bench import listening
-from tests.core.backplane.kit import ALICE, BOB, ROOM, chat, told
+from tests.core.backplane.kit import ALICE, BOB, ROOM, chat, reported
 
 STEP = "test:step"  # seconds by which Redis's clock has been set, as the scripts see it
 TIME = f"(function() local t = redis.call('TIME'); return {{t[1] + (redis.call('GET', '{STEP}') or 0), t[2]}} end)()"
@@ -62,7 +62,7 @@ async def test_who_renews_stays_and_ghosts_leave_in_time(redis_url: str, redis: 
         async with listening(newcomer):
             await newcomer.sweep()
         assert list((await one.members(ROOM))[1]) == [Member(ALICE, 1)]
-        seen = [event for event in await told(one, start) if event[0] != "chat"]
+        seen = [event for event in await reported(one, start) if event[0] != "chat"]
         assert seen == [("user_joined", "bob"), ("user_joined", "alice"), ("user_left", "bob")]
         until_ms = redis.zscore(f"rtlab:{{{ROOM}}}:leases", "alice\0stays")
         assert redis.zscore("rtlab:due", ROOM) == until_ms

@@ -74,7 +74,7 @@ class Audience:
             "retries": self.books.retries,
             "witnesses": len(self.witnesses),
             "connections": sum(witness.log.connections for witness in self.witnesses),
-            "heard": sum(len(witness.log.received) for witness in self.witnesses),
+            "received": sum(len(witness.log.received) for witness in self.witnesses),
             **asdict(verdict),
             "all_caught_up": caught_up,
             "log_offences": len(self.fleet.offences),

@@ -86,22 +86,22 @@ async def _emptied(run: Run, how: str) -> Row:
             await running.redis.start()
         # Before the other instance can have noticed: its subscribers are owed these too.
         await people.publisher("at-once").run(run.of(100, 20), 2000)
-        told_after_s = await _all_told(people.witnesses, began_s)
+        notified_after_s = await _all_notified(people.witnesses, began_s)
         await people.publisher("after").run(run.of(200, 40), 100)
         caught_up = await people.settle()
     # What was acknowledged in the epoch that ended is lost, and the `resync` announced that to everybody.
     verdict = people.judge()
-    measured = people.measured(verdict, caught_up=caught_up) | {"all_told_after_s": round(told_after_s, 2)}
-    measured["told"] = sum(witness.log.told_gaps > 0 for witness in people.witnesses)
+    measured = people.measured(verdict, caught_up=caught_up) | {"all_notified_after_s": round(notified_after_s, 2)}
+    measured["notified"] = sum(witness.log.told_gaps > 0 for witness in people.witnesses)
     gaps = [received.id for witness in people.witnesses for received in witness.log.received if received.gap]
     measured["gaps_that_leave_out_events"] = sum(not position.endswith(":0") for position in gaps)
-    passed = verdict.clean and caught_up and told_after_s >= 0 and not running.offences
+    passed = verdict.clean and caught_up and notified_after_s >= 0 and not running.offences
     passed = passed and not measured["gaps_that_leave_out_events"]
-    bar = "every client is told, and hears all that was acknowledged since"
+    bar = "every client is notified, and receives all that was acknowledged since"
     return Row("redis-emptied", how, bar, measured, passed)
 
 
-async def _all_told(witnesses: list[Witness], since_s: float) -> float:
+async def _all_notified(witnesses: list[Witness], since_s: float) -> float:
     """Seconds until every witness received a resync; -1 when one never did."""
     announced = await until(lambda: all(each.log.told_gaps for each in witnesses), 15.0)
     return time.monotonic() - since_s if announced else -1.0

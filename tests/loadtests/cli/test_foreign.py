@@ -127,11 +127,11 @@ def test_nchan_is_measured_on_its_three_transports(nchan: str, tmp_path: Path) -
         assert cell.costs.server_cpu_us_per_delivery is not None
 
 
-def test_a_server_that_is_told_everything_over_one_socket_is_measured_beside_ours(tmp_path: Path) -> None:
+def test_a_server_that_is_sent_everything_over_one_socket_is_measured_beside_ours(tmp_path: Path) -> None:
     port = free_port()
     described = tmp_path / "chat.toml"
     described.write_text(CHAT_SERVER)
-    token = sign(SECRET.encode(), "stranger", ["*"], time.time() + 600)
+    token = sign(SECRET.encode(), "outside", ["*"], time.time() + 600)
     serve = [sys.executable, "-m", "transports", "websocket", "--port", str(port)]
     environment = os.environ | {"RTLAB_SECRET": SECRET, "RTLAB_RATE": "0"}
     with running(serve, port, tmp_path / "server.log", environment):

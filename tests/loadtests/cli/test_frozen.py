@@ -21,7 +21,7 @@ from tests.loadtests.cli.test_compare import only_run, rtlab
 
 SUBSCRIBERS, WARM_UP, MEASURED, FROZEN_AFTER = 5, 4, 40, 14  # messages; 20 a second
 JOINS = SUBSCRIBERS + 1
-TRANSPORTS = ("websocket", "longpoll")  # publishes on the socket that it hears on, and by POST
+TRANSPORTS = ("websocket", "longpoll")  # publishes on the socket that it receives on, and by POST
 SCENARIO = f"""
 name = "frozen"
 about = "as little as will do"

@@ -74,7 +74,7 @@ class Plan:
     link: str = "loopback"
     kernel_stamps: bool = True
     lose: Mapping[str, int] = field(default_factory=dict)  # deliveries lost, by cell id
-    unanswered: Mapping[str, int] = field(default_factory=dict)  # a cell's last publications, heard by nobody
+    unanswered: Mapping[str, int] = field(default_factory=dict)  # a cell's last publications, received by nobody
     invalid: Mapping[str, str] = field(default_factory=dict)  # reason, by cell id
     doubtful: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # texts with counts, by cell id

@@ -53,7 +53,7 @@ def test_steps_are_found_and_add_up(tmp_path: Path) -> None:
     assert found.slices[1].latency_ms > found.slices[0].latency_ms
 
 
-def test_who_was_not_waiting_at_a_socket_has_its_turn_from_when_it_was_heard(tmp_path: Path) -> None:
+def test_who_was_not_waiting_at_a_socket_has_its_turn_from_when_it_was_received(tmp_path: Path) -> None:
     make_run(tmp_path, PLAN)
     _stamp(tmp_path, "shortpoll", writing=False)
     (found,) = study(tmp_path).budgets

@@ -68,7 +68,7 @@ def test_the_stamped_run_is_the_one_inside_if_there_is_one(tmp_path: Path) -> No
     assert stamped_run(tmp_path) == tmp_path / "budget"
 
 
-def test_comparisons_are_told_with_their_interval() -> None:
+def test_comparisons_are_reported_with_their_interval() -> None:
     frame = tables.comparisons(SELF_TEST.repeats)
     assert frame["in words"].tolist() == ["indistinguishable", "different"]
     assert frame["low"].tolist() == [-0.1, 0.1]

@@ -37,7 +37,7 @@ def test_the_report_shows_the_bracket_and_what_it_was_held_to(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("met", "missed", "told", "over", "words"),
+    ("met", "missed", "server_missed", "over", "words"),
     [
         (160.0, 176.0, True, True, "160 a second; at 176: too slow"),
         (160.0, None, True, True, "at least 160 a second; no higher rate was tried"),
@@ -49,9 +49,9 @@ def test_the_report_shows_the_bracket_and_what_it_was_held_to(tmp_path: Path) ->
     ],
 )
 def test_each_kind_of_bracket_is_said(
-    met: float | None, missed: float | None, told: bool, over: bool, words: str
+    met: float | None, missed: float | None, server_missed: bool, over: bool, words: str
 ) -> None:
-    assert Bracket("sse", met, missed, "too slow", told, over, 3).words == words
+    assert Bracket("sse", met, missed, "too slow", server_missed, over, 3).words == words
 
 
 def test_a_run_without_a_search_has_no_brackets(tmp_path: Path) -> None:

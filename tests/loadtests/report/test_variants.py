@@ -55,8 +55,8 @@ def on_redis(deliveries: tuple[int, ...], verdict: Verdict | None = None) -> Cal
     def change(cell: Cell) -> Cell:
         if not cell.load.endswith("-redis"):
             return cell
-        told = {f"deliveries_instance_{place}": count for place, count in enumerate(deliveries, start=1)}
-        made = msgspec.structs.replace(cell, kind="scaled", server={"sink": "direct", **told})
+        counted = {f"deliveries_instance_{place}": count for place, count in enumerate(deliveries, start=1)}
+        made = msgspec.structs.replace(cell, kind="scaled", server={"sink": "direct", **counted})
         return msgspec.structs.replace(made, verdict=verdict) if verdict else made
 
     return change
@@ -80,7 +80,7 @@ def test_two_sinks_stand_side_by_side_in_the_report(tmp_path: Path) -> None:
     assert "Scaling out" not in page
 
 
-def test_how_crowds_were_written_to_is_told_where_servers_said_it(tmp_path: Path) -> None:
+def test_how_many_sockets_were_written_to_is_said_where_servers_report_it(tmp_path: Path) -> None:
     make(tmp_path, ["50x10-portable"])
 
     def change(cell: Cell) -> Cell:
@@ -177,7 +177,7 @@ def test_many_instances_are_shown_by_their_extremes(tmp_path: Path) -> None:
     assert variants.shares(pair) == "5 instances, 1 to 5"
 
 
-def test_servers_that_told_nothing_are_not_counted(tmp_path: Path) -> None:
+def test_servers_that_reported_nothing_are_not_counted(tmp_path: Path) -> None:
     make(tmp_path, ["50x10-redis"], ("websocket",))
     rewrite(tmp_path, on_redis(()))
     (pair,) = variants.scaled(study(tmp_path))

@@ -32,7 +32,7 @@ def until_the_parent_ends() -> None:
     os._exit(0)
 
 
-told, telling = os.pipe()
+reported, telling = os.pipe()
 worker = os.fork()
 if not worker:
     child = os.fork()
@@ -42,5 +42,5 @@ if not worker:
     os.write(telling, b"%d" % child)
     threading.Thread(target=work, daemon=True).start()
     until_the_parent_ends()
-print(listener.getsockname()[1], os.getpid(), worker, int(os.read(told, 20)), flush=True)
+print(listener.getsockname()[1], os.getpid(), worker, int(os.read(reported, 20)), flush=True)
 sys.stdin.read()

@@ -22,21 +22,21 @@ class CellTables:
 
 
 def cell_tables(spec: CellSpec, *, from_ns: int, to_ns: int, messages: int = 10) -> CellTables:
-    """Return a perfect cell: `messages` to each room from `from_ns` on, heard by each subscriber 5 ms later."""
+    """Return a perfect cell: `messages` to each room from `from_ns` on, received by each subscriber 5 ms later."""
     load = spec.load
     if load.rate_per_s == 0:
         messages = 0
-    sent, heard = [], []
+    sent, received = [], []
     for message in range(messages):
         for room in range(load.rooms):
             at_ns = from_ns + message * MS
             sent.append(_publish(spec, room, message, at_ns))
-            heard += [
+            received += [
                 _sample(spec, subscriber, room, message, at_ns)
                 for subscriber in range(room, load.subscribers, load.rooms)
             ]
     return CellTables(
-        samples=pa.Table.from_pylist(heard, schema=SAMPLES),
+        samples=pa.Table.from_pylist(received, schema=SAMPLES),
         publishes=pa.Table.from_pylist(sent, schema=PUBLISHES),
         result=result(spec, from_ns, to_ns),
     )

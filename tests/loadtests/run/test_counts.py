@@ -236,7 +236,7 @@ def test_what_clocks_did_wrong_is_in_the_instrument_s_figures() -> None:
     health = counts.instrument(samples, cell.publishes, stepped, ())
     assert health.rx_gap_ms_min == pytest.approx(-40.9)
     assert health.transit_ms_min == pytest.approx(-1.001)
-    assert (health.clock_steps, health.strangers) == (2, 3), "strangers of the warm-up do not count"
+    assert (health.clock_steps, health.strangers) == (2, 3), "deliveries of the warm-up do not count"
 
 
 def test_without_kernel_stamps_there_is_no_gap() -> None:
@@ -246,7 +246,7 @@ def test_without_kernel_stamps_there_is_no_gap() -> None:
 
 
 def read_together(*due_ns: int, subscribers: int = 2) -> pa.Table:
-    """Four messages to each subscriber; the first one hears those due at `due_ns` in one read."""
+    """Four messages to each subscriber; the first one receives those due at `due_ns` in one read."""
     rows = cell_tables(spec(subscribers), from_ns=0, to_ns=10**9, messages=4).samples.to_pylist()
     for row, due in zip([row for row in rows if row["subscriber"] == 0], due_ns, strict=False):
         row |= {"scheduled_ns": due, "user_rx_ns": 10**9, "batch_size": len(due_ns)}

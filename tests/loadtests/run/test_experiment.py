@@ -180,8 +180,8 @@ def test_a_scaled_cell_runs_beside_the_ordinary_one_and_keeps_deliveries_by_inst
     run = conduct(replace(made, scenario=scaled_out(made.scenario), bench=bench)).run
     cells = {cell.kind: cell for cell in run.cells}
     assert {kind: cell.load for kind, cell in cells.items()} == {"latency": "4x10", "scaled": "4x10-redis"}
-    told = {key: value for key, value in cells["scaled"].server.items() if key.startswith("deliveries_")}
-    assert told == {f"deliveries_instance_{place}": 100 * place for place in (1, 2, 3)}
+    counted = {key: value for key, value in cells["scaled"].server.items() if key.startswith("deliveries_")}
+    assert counted == {f"deliveries_instance_{place}": 100 * place for place in (1, 2, 3)}
     assert "deliveries_instance_1" not in cells["latency"].server
     assert cells["scaled"].counts is not None
     assert run.manifest["settings"]["redis_url"] == "redis://127.0.0.1:6390/2"

@@ -28,8 +28,8 @@ def fork_server() -> Iterator[ForkServer]:
 
 
 def said(fork: Fork) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(fork.output.read(4096))
-    return told
+    reported: dict[str, Any] = json.loads(fork.output.read(4096))
+    return reported
 
 
 def test_a_fork_runs_with_the_arguments_and_ends_with_the_code_of_its_module(
@@ -66,7 +66,7 @@ def test_a_fork_has_its_own_session_and_what_a_child_would_have_of_ours(
         first.stop(10)
 
 
-def test_forks_live_side_by_side_and_each_end_is_told(fork_server: ForkServer, tmp_path: Path) -> None:
+def test_forks_live_side_by_side_and_each_end_is_reported(fork_server: ForkServer, tmp_path: Path) -> None:
     forks = [fork_server.fork(STAND_IN, ["stay"], log=tmp_path / f"{number}.log") for number in range(3)]
     assert len({fork.pid for fork in forks}) == 3
     for fork in forks:

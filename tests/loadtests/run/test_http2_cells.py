@@ -55,4 +55,4 @@ def test_nothing_is_lost_and_stamps_are_the_kernels(transport: str, fanout: str,
         # Bytes are counted between two instants: a message at either may fall on the other side of it.
         inside = 1 - 2 / cell.counts.published
         assert cell.costs.wire_bytes_down_per_delivery > (sum(frames) / len(frames) + 22) * inside
-        assert 22 * inside > sum(frames) / len(frames) * (1 - inside), "else records would not be told from none"
+        assert 22 * inside > sum(frames) / len(frames) * (1 - inside), "else records and none would look the same"

@@ -63,7 +63,7 @@ def test_the_same_seed_draws_the_same_plan(scenario: Scenario, chosen: list[Targ
 
 
 @given(scenarios(), SEEDS)
-def test_transports_of_a_block_hear_the_same_arrivals(scenario: Scenario, seed: int) -> None:
+def test_transports_of_a_block_receive_the_same_arrivals(scenario: Scenario, seed: int) -> None:
     seeds: dict[tuple[int, str], set[int]] = {}
     for cell in plan.draw(scenario, TARGETS, seed):
         seeds.setdefault((cell.block, cell.load.name), set()).add(cell.seed)
@@ -106,16 +106,16 @@ def test_a_poll_on_a_grid_is_awaited_one_interval_longer() -> None:
     assert {cell.target.name: cell.grace_s for cell in planned} == {"longpoll": 0.5, "shortpoll": 2.5}
 
 
-def test_a_cell_may_be_for_some_transports_only_and_says_what_its_server_is_told() -> None:
+def test_a_cell_may_be_for_some_transports_only_and_says_what_its_server_gets() -> None:
     load = Load(name="a", subscribers=1, rate_per_s=1.0)
     cell = CellPlan(load=load, transports=("sse",), fanout="portable", coalesce_ms=2.5, deflate=True)
     scenario = Scenario(name="test", about="", cells=(cell,), blocks=1)
     (planned,) = plan.draw(scenario, targets.select(["websocket", "sse"]), seed=1)
     assert planned.target.name == "sse"
     assert planned.variant == "fanout=portable,coalesce=2.5ms,deflate"
-    told = ServerSettings().of_cell(planned)
-    assert told.deflate
-    assert told.recorded() | {"RTLAB_FANOUT": "portable", "RTLAB_COALESCE_MS": "2.5"} == told.recorded()
+    settings = ServerSettings().of_cell(planned)
+    assert settings.deflate
+    assert settings.recorded() | {"RTLAB_FANOUT": "portable", "RTLAB_COALESCE_MS": "2.5"} == settings.recorded()
 
 
 @pytest.mark.parametrize(("name", "at_most_s"), [("compare", 210.0), ("compare-quick", 60.0)])

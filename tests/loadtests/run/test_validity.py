@@ -115,7 +115,7 @@ def test_an_idle_cell_is_judged_by_its_connections_alone() -> None:
     assert judge(None, busy, idle=True, connected=0).validity is INVALID
 
 
-def test_the_worst_rule_decides_and_every_reason_is_told() -> None:
+def test_the_worst_rule_decides_and_every_reason_is_reported() -> None:
     verdict = judge(msgspec.structs.replace(COUNTS, duplicates=2), msgspec.structs.replace(HEALTHY, cpu_percent=90.0))
     assert verdict.validity is INVALID
     assert verdict.reasons == (

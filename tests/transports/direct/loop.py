@@ -9,7 +9,7 @@ from transports.direct.batches import LoopServices
 
 
 class Loop:
-    """Turns and timers of an event loop whose clock moves only when told to."""
+    """Turns and timers of an event loop whose clock moves only when asked to."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0

@@ -1,4 +1,4 @@
-"""Pollers of one channel in the hands of a test: each holds every answer to what it may hear."""
+"""Pollers of one channel in the hands of a test: each checks every answer against what it may receive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JOINED: EventType = "user_joined"
 
 
 class Poller:
-    """A client that polls: what it was told, and up to where."""
+    """A client that polls: what it received, and up to where."""
 
     descriptor = None
 
@@ -34,7 +34,7 @@ class Poller:
         """It waits; or it has asked where to begin, was answered at once, and is on its way back."""
         self._room = room
         self.at = room.head
-        self.told: list[list[int]] = []
+        self.delivered: list[list[int]] = []
         self.waits = False
         self.subscription = PollSubscription(ALICE, LEASE, "poll", frame, 1 << 20, room.stats, Together())
         self.subscription.start = room.register(self.subscription)
@@ -46,15 +46,15 @@ class Poller:
     def write(self, data: bytes) -> None:
         self._room.loop.now_s += WRITE_S
         self.waits = False
-        self.hear([int(line) for line in data.split()])
+        self.receive([int(line) for line in data.split()])
 
     def finish(self, reason: object) -> None:
         raise AssertionError("nothing ends a poll here")
 
-    def hear(self, offsets: list[int]) -> None:
+    def receive(self, offsets: list[int]) -> None:
         assert offsets == list(range(self.at + 1, self.at + 1 + len(offsets)))
         assert offsets
-        self.told.append(offsets)
+        self.delivered.append(offsets)
         self.at = offsets[-1]
 
     def come_back(self) -> None:
@@ -63,7 +63,7 @@ class Poller:
         assert missed is not None
         self.waits = not missed
         if missed:
-            self.hear([event.position.offset for event in missed])
+            self.receive([event.position.offset for event in missed])
 
 
 class Room:
@@ -127,15 +127,15 @@ class _Followed:
         return Position(EPOCH, 0)
 
 
-def told(pollers: list[Poller]) -> list[list[list[int]]]:
-    return [poller.told for poller in pollers]
+def delivered(pollers: list[Poller]) -> list[list[list[int]]]:
+    return [poller.delivered for poller in pollers]
 
 
 def answered_once(count: int) -> tuple[Room, list[Poller]]:
-    """A room whose pollers have just been told event 1 and are all on their way back."""
+    """A room whose pollers have just received event 1 and are all on their way back."""
     room = Room()
     pollers = [Poller(room) for _ in range(count)]
     room.publish()
     room.loop.end_turns()
-    assert told(pollers) == [[[1]]] * count
+    assert delivered(pollers) == [[[1]]] * count
     return room, pollers

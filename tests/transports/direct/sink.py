@@ -1,4 +1,4 @@
-"""A socket of a direct subscription, as a test holds it: it fills up when told to."""
+"""A socket of a direct subscription, as a test holds it: it fills up when asked to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FakeSink:
         self.descriptor = next(self._numbers) if raw else None
         if self.descriptor is not None:
             self._raw[self.descriptor] = self
-        self.dead = False  # though nobody has been told
+        self.dead = False  # though nobody has been notified
         self._waits = False  # a buffer that holds something
         self.written: list[bytes] = []
         self.finished = False
@@ -72,7 +72,7 @@ class FakeSink:
         self.room_for, self._waits = room_for, False
         self.subscription.resume()
 
-    def heard(self) -> list[bytes]:
+    def received(self) -> list[bytes]:
         """The frames written so far, forgetting them."""
         lines = b"".join(self.written).splitlines()
         self.written = []

@@ -68,10 +68,10 @@ def test_long_turn_is_written_in_portions() -> None:
         room.publish()
     assert len(sink.written) > 1
     room.loop.end_turns()
-    assert numbers(sink.heard()) == list(range(1, 1001))
+    assert numbers(sink.received()) == list(range(1, 1001))
 
 
-def test_queued_and_direct_subscribers_hear_the_same() -> None:
+def test_queued_and_direct_subscribers_receive_the_same() -> None:
     room = Room()
     queued, sink = room.subscriber(), room.direct()
     room.publish()
@@ -90,7 +90,7 @@ def test_what_waited_goes_out_when_the_socket_connects() -> None:
     room.publish()
     sink = FakeSink(subscription)
     subscription.connect(sink)
-    assert numbers(sink.heard()) == [0, 1]
+    assert numbers(sink.received()) == [0, 1]
     assert subscription.direct
 
 
@@ -100,13 +100,13 @@ def test_full_socket_is_queued_for_and_catches_up_in_order() -> None:
     for _ in range(4):
         room.publish()
         room.loop.end_turns()
-    assert numbers(sink.heard()) == [1]
-    assert numbers(other.heard()) == [1, 2, 3, 4]
+    assert numbers(sink.received()) == [1]
+    assert numbers(other.received()) == [1, 2, 3, 4]
     assert not sink.subscription.direct
     sink.drain(room_for=100)
     room.publish()
     room.loop.end_turns()
-    assert numbers(sink.heard()) == [2, 3, 4, 5]
+    assert numbers(sink.received()) == [2, 3, 4, 5]
     assert room.stats.deliveries == {"test": 10}
 
 
@@ -121,7 +121,7 @@ def test_what_a_socket_does_not_take_at_once_waits_and_nothing_overtakes_it() ->
     sink.drain(room_for=100)
     room.publish(b"event %d")
     room.loop.end_turns()
-    assert sink.heard() == other.heard() == [b"event %d" % number for number in range(1, 5)]
+    assert sink.received() == other.received() == [b"event %d" % number for number in range(1, 5)]
 
 
 def test_full_socket_takes_nothing_and_misses_nothing() -> None:
@@ -132,10 +132,10 @@ def test_full_socket_takes_nothing_and_misses_nothing() -> None:
     room.loop.end_turns()
     room.publish()
     sink.drain(room_for=100)
-    assert numbers(sink.heard()) == [1, 2]
+    assert numbers(sink.received()) == [1, 2]
 
 
-def test_socket_that_comes_in_the_middle_of_a_turn_hears_each_event_once() -> None:
+def test_socket_that_comes_in_the_middle_of_a_turn_receives_each_event_once() -> None:
     room = Room()
     room.direct()
     room.publish()
@@ -155,10 +155,10 @@ def test_socket_that_goes_gets_what_its_turn_brought() -> None:
     sink.subscription.end(ShuttingDown("bye"))
     room.publish()
     room.loop.end_turns()
-    assert numbers(sink.heard()) == [1]
+    assert numbers(sink.received()) == [1]
     assert sink.finished
     assert isinstance(sink.reason, ShuttingDown)
-    assert numbers(other.heard()) == [1, 2]
+    assert numbers(other.received()) == [1, 2]
     room.fanout.remove(sink.subscription)
     room.fanout.remove(sink.subscription)
     assert len(room.fanout) == 1
@@ -184,8 +184,8 @@ def test_stalled_socket_is_cut_at_the_bound_and_finished_at_once() -> None:
         room.loop.end_turns()
     assert cut == [sink.subscription]
     assert isinstance(sink.reason, SlowConsumer)
-    assert numbers(sink.heard()) == [1]
-    assert numbers(quick.heard()) == list(range(1, 9))
+    assert numbers(sink.received()) == [1]
+    assert numbers(quick.received()) == list(range(1, 9))
     assert room.stats.slow_consumers == {"test": 1}
     assert sink.subscription.outbox.waiting_bytes == 0
 
@@ -212,7 +212,7 @@ def test_end_waits_for_a_full_socket_to_take_the_rest() -> None:
     while_full = sink.finished
     sink.drain(room_for=5)
     assert (while_full, sink.finished, sink.reason) == (False, True, None)
-    assert numbers(sink.heard()) == [1, 2]
+    assert numbers(sink.received()) == [1, 2]
 
 
 @pytest.mark.parametrize("body", [{"type": "ack"}, {"type": "pong"}])
@@ -220,7 +220,7 @@ def test_control_frame_to_a_direct_socket_goes_out_now_and_counts_as_no_delivery
     room = Room()
     sink = room.direct()
     sink.subscription.send_control(json.dumps(body).encode())
-    assert [json.loads(line) for line in sink.heard()] == [body]
+    assert [json.loads(line) for line in sink.received()] == [body]
     assert room.stats.deliveries["test"] == 0
 
 
@@ -235,7 +235,7 @@ def test_socket_that_dies_half_written_to_keeps_no_one_from_hearing() -> None:
     other.room_for = 1
     room.publish(b"event %d")
     room.loop.end_turns()
-    assert other.heard() == last.heard() == [b"event 1"]
+    assert other.received() == last.received() == [b"event 1"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a closed transport"), BrokenPipeError(), OSError(9, "closed")])
@@ -249,7 +249,7 @@ def test_socket_that_died_unreported_keeps_no_one_from_hearing(error: Exception)
     dead.subscription.rewire(fail)
     room.publish()
     room.loop.end_turns()
-    assert numbers(sink.heard()) == [1]
+    assert numbers(sink.received()) == [1]
 
 
 def test_descriptor_that_died_unreported_keeps_no_one_from_hearing() -> None:
@@ -259,7 +259,7 @@ def test_descriptor_that_died_unreported_keeps_no_one_from_hearing() -> None:
     for _ in range(2):
         room.publish()
         room.loop.end_turns()
-    assert numbers(first.heard()) == numbers(last.heard()) == [1, 2]
+    assert numbers(first.received()) == numbers(last.received()) == [1, 2]
     assert dead.subscription.direct, "its end is for the event loop to report"
 
 
@@ -269,7 +269,7 @@ def test_descriptor_is_written_to_only_as_long_as_its_subscriber_is_direct(how: 
     left, sink = room.direct(raw=True), room.direct(raw=True)
     room.publish()
     room.loop.end_turns()
-    assert numbers(left.heard()) == [1]
+    assert numbers(left.received()) == [1]
     if how == "gone":
         left.subscription.disconnect()
     elif how == "ended":
@@ -280,8 +280,8 @@ def test_descriptor_is_written_to_only_as_long_as_its_subscriber_is_direct(how: 
         room.fanout.remove(left.subscription)
     room.publish()
     room.loop.end_turns()
-    assert numbers(left.heard()) == []  # the number may be another one's by now
-    assert numbers(sink.heard()) == [1, 2]
+    assert numbers(left.received()) == []  # the number may be another one's by now
+    assert numbers(sink.received()) == [1, 2]
 
 
 def test_socket_is_written_to_by_other_means_from_now_on() -> None:
@@ -292,4 +292,4 @@ def test_socket_is_written_to_by_other_means_from_now_on() -> None:
     sink.subscription.rewire(other.write)
     room.publish()
     room.loop.end_turns()
-    assert (numbers(sink.heard()), numbers(other.heard())) == ([1], [2])
+    assert (numbers(sink.received()), numbers(other.received())) == ([1], [2])

@@ -12,7 +12,7 @@ from tests.transports.direct.sink import FakeSink
 
 
 class FanoutMachine(RuleBasedStateMachine):
-    """Subscribers of both kinds, at any moment of a turn. Each hears a run without holes from where it joined."""
+    """Subscribers of both kinds, at any moment of a turn. Each receives a run without holes from where it joined."""
 
     @initialize(outbox_bytes=st.integers(1, 60))
     def begin(self, outbox_bytes: int) -> None:
@@ -21,10 +21,10 @@ class FanoutMachine(RuleBasedStateMachine):
         self.queued: list[Subscription] = []
         self.next: dict[Subscription, int] = {}
 
-    def check(self, subscription: Subscription, heard: list[int]) -> None:
+    def check(self, subscription: Subscription, received: list[int]) -> None:
         first = self.next[subscription]
-        assert heard == list(range(first, first + len(heard)))
-        self.next[subscription] = first + len(heard)
+        assert received == list(range(first, first + len(received)))
+        self.next[subscription] = first + len(received)
 
     @rule(events=st.integers(1, 6))
     def publish(self, events: int) -> None:
@@ -74,12 +74,12 @@ class FanoutMachine(RuleBasedStateMachine):
         self.room.fanout.remove(sink.subscription)
         sink.subscription.end()
         self.sinks.remove(sink)
-        self.check(sink.subscription, numbers(sink.heard()))
+        self.check(sink.subscription, numbers(sink.received()))
 
     @invariant()
-    def every_socket_heard_a_run_without_holes(self) -> None:
+    def every_socket_received_a_run_without_holes(self) -> None:
         for sink in self.sinks:
-            self.check(sink.subscription, numbers(sink.heard()))
+            self.check(sink.subscription, numbers(sink.received()))
 
     @invariant()
     def sockets_that_take_bytes_have_all_of_the_last_turn(self) -> None:

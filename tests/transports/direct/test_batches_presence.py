@@ -25,7 +25,7 @@ def crowded() -> tuple[Room, FakeSink]:
     sink.subscription.rewire(slow)
     room.publish()
     room.loop.end_turns()
-    assert sink.heard() == [b"1"]
+    assert sink.received() == [b"1"]
     return room, sink
 
 
@@ -34,16 +34,16 @@ def test_joins_alone_wait_for_more_of_their_kind_as_long_as_sixteen_times_the_la
     for _ in range(2):
         room.publish(JOINED, "user_joined")
         room.loop.pass_time(7.9 * WRITE_S)
-    assert sink.heard() == []
+    assert sink.received() == []
     room.loop.pass_time(0.3 * WRITE_S)
-    assert len(sink.heard()) == 2
+    assert len(sink.received()) == 2
     room.loop.pass_time(1.0)
     room.publish(JOINED, "user_joined")
     room.loop.end_turns()
-    assert len(sink.heard()) == 1
+    assert len(sink.received()) == 1
 
 
-def test_a_storm_of_joins_without_a_quiet_turn_is_told_in_time() -> None:
+def test_a_storm_of_joins_without_a_quiet_turn_is_reported_in_time() -> None:
     room = Room()
     sink = room.direct()
     began_s = room.loop.now_s
@@ -52,7 +52,7 @@ def test_a_storm_of_joins_without_a_quiet_turn_is_told_in_time() -> None:
         room.loop.end_turn()
         room.loop.now_s += 0.001
     assert room.loop.now_s - began_s == pytest.approx(MAX_PRESENCE_HOLD_S, abs=0.002)
-    assert len(sink.heard()) == room.head
+    assert len(sink.received()) == room.head
 
 
 def test_a_storm_of_joins_is_written_in_portions() -> None:
@@ -60,7 +60,7 @@ def test_a_storm_of_joins_is_written_in_portions() -> None:
     sink = room.direct()
     for _ in range(1025):
         room.publish(JOINED, "user_joined")
-    assert len(sink.heard()) == 1024
+    assert len(sink.received()) == 1024
 
 
 def test_a_message_takes_the_joins_before_it_along_at_once() -> None:
@@ -69,4 +69,4 @@ def test_a_message_takes_the_joins_before_it_along_at_once() -> None:
     room.loop.end_turns()
     room.publish()
     room.loop.end_turns()
-    assert sink.heard() == [b"joined 2", b"3"]
+    assert sink.received() == [b"joined 2", b"3"]

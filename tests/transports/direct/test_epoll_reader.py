@@ -23,19 +23,19 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
 def listening() -> tuple[Heard, EpollReader[str]]:
-    heard: Heard = []
-    return heard, EpollReader(lambda who, said: heard.extend(zip(who, said, strict=True)))
+    received: Heard = []
+    return received, EpollReader(lambda who, said: received.extend(zip(who, said, strict=True)))
 
 
-async def until(heard: Heard, count: int) -> None:
+async def until(received: Heard, count: int) -> None:
     for _ in range(5000):
-        if len(heard) >= count:
+        if len(received) >= count:
             return
         await asyncio.sleep(0.001)
-    raise AssertionError(heard)
+    raise AssertionError(received)
 
 
-def test_whoever_says_nothing_keeps_nobody_from_being_heard(ends: Callable[[int], Ends]) -> None:
+def test_whoever_says_nothing_keeps_nobody_from_being_read(ends: Callable[[int], Ends]) -> None:
     pairs = ends(4)
     silent, closed, ended, speaker = pairs.descriptors
     pairs.ours[1].close()
@@ -48,24 +48,24 @@ def test_whoever_says_nothing_keeps_nobody_from_being_heard(ends: Callable[[int]
 
 @linux
 @loops
-def test_all_who_speak_are_heard_together_each_time_they_do(run: Run, ends: Callable[[int], Ends]) -> None:
+def test_all_who_send_are_read_together_each_time_they_do(run: Run, ends: Callable[[int], Ends]) -> None:
     async def main() -> None:
-        heard, reader = listening()
+        received, reader = listening()
         pairs = ends(2)
         one, other = pairs.descriptors
         pairs.theirs[1].sendall(b"already there")
         assert reader.add(one, "one")
         assert reader.add(other, "other")
         assert len(reader) == 2
-        await until(heard, 1)
-        assert heard == [("other", b"already there")]
+        await until(received, 1)
+        assert received == [("other", b"already there")]
         pairs.theirs[0].sendall(b"1")
         pairs.theirs[1].sendall(b"2")
-        await until(heard, 3)
-        assert sorted(heard[1:]) == [("one", b"1"), ("other", b"2")]
+        await until(received, 3)
+        assert sorted(received[1:]) == [("one", b"1"), ("other", b"2")]
         pairs.theirs[0].sendall(b"3")
-        await until(heard, 4)
-        assert heard[3] == ("one", b"3")
+        await until(received, 4)
+        assert received[3] == ("one", b"3")
         reader.discard(one)
         reader.discard(other)
         assert len(reader) == 0
@@ -78,18 +78,18 @@ def test_all_who_speak_are_heard_together_each_time_they_do(run: Run, ends: Call
 @pytest.mark.parametrize(
     "end", [lambda pairs: pairs.theirs[0].close(), lambda pairs: pairs.reset(0)], ids=["end", "reset"]
 )
-def test_an_end_is_heard_once_and_is_still_there_for_the_transport(
+def test_an_end_is_read_once_and_is_still_there_for_the_transport(
     run: Run, end: Callable[[Ends], None], ends: Callable[[int], Ends]
 ) -> None:
     async def main() -> None:
-        heard, reader = listening()
+        received, reader = listening()
         pairs = ends(1)
         (one,) = pairs.descriptors
         reader.add(one, "one")
         end(pairs)
-        await until(heard, 1)
+        await until(received, 1)
         await asyncio.sleep(0.05)
-        assert heard == [("one", b"")]
+        assert received == [("one", b"")]
         reader.discard(one)
         assert pairs.ours[0].recv(1) == b""
 
@@ -98,11 +98,11 @@ def test_an_end_is_heard_once_and_is_still_there_for_the_transport(
 
 @linux
 @loops
-def test_who_is_discarded_is_heard_no_more_and_its_number_is_free_for_another(
+def test_who_is_discarded_is_read_no_more_and_its_number_is_free_for_another(
     run: Run, ends: Callable[[int], Ends]
 ) -> None:
     async def main() -> None:
-        heard, reader = listening()
+        received, reader = listening()
         pairs = ends(2)
         one, other = pairs.descriptors
         reader.add(one, "one")
@@ -110,12 +110,12 @@ def test_who_is_discarded_is_heard_no_more_and_its_number_is_free_for_another(
         reader.discard(one)
         reader.discard(one)  # harmless
         await asyncio.sleep(0.05)
-        assert heard == []
+        assert received == []
         os.dup2(other, one)
         reader.add(one, "other by the same number")
         pairs.theirs[1].sendall(b"mine")
-        await until(heard, 1)
-        assert heard == [("other by the same number", b"mine")]
+        await until(received, 1)
+        assert received == [("other by the same number", b"mine")]
         reader.discard(one)
 
     run(main())
@@ -123,27 +123,27 @@ def test_who_is_discarded_is_heard_no_more_and_its_number_is_free_for_another(
 
 @linux
 @loops
-def test_one_who_goes_while_others_are_heard_is_heard_as_itself(run: Run, ends: Callable[[int], Ends]) -> None:
+def test_one_who_goes_while_others_are_read_is_read_as_itself(run: Run, ends: Callable[[int], Ends]) -> None:
     async def main() -> None:
-        heard: Heard = []
+        received: Heard = []
         pairs = ends(2)
         one, other = pairs.descriptors
 
-        def hear(who: list[str], said: list[bytes]) -> None:
-            heard.extend(zip(who, said, strict=True))
+        def receive(who: list[str], said: list[bytes]) -> None:
+            received.extend(zip(who, said, strict=True))
             if len(who) == 2:
                 reader.discard(other)
 
-        reader: EpollReader[str] = EpollReader(hear)
+        reader: EpollReader[str] = EpollReader(receive)
         reader.add(one, "one")
         reader.add(other, "other")
         for end in pairs.theirs:
             end.sendall(b"both")
-        await until(heard, 2)
-        pairs.theirs[1].sendall(b"not heard")
-        pairs.theirs[0].sendall(b"heard")
-        await until(heard, 3)
-        assert heard[2] == ("one", b"heard")
+        await until(received, 2)
+        pairs.theirs[1].sendall(b"not read")
+        pairs.theirs[0].sendall(b"read")
+        await until(received, 3)
+        assert received[2] == ("one", b"read")
         reader.discard(one)
 
     run(main())

@@ -41,7 +41,7 @@ class Caller:
             self._client.send_text(text.encode())
         self.end.send(b"".join(self._client.data_to_send()))
 
-    def told(self) -> list[dict[str, Any] | int]:
+    def delivered(self) -> list[dict[str, Any] | int]:
         """The events that came, and the code of a close frame."""
         self._client.receive_data(self.end.received())
         frames = [each for each in self._client.events_received() if isinstance(each, Frame)]
@@ -72,7 +72,7 @@ async def test_no_task_waits_for_a_hello() -> None:
         assert not caller.end.state.tasks
         caller.say(HELLO)
         await turns()
-        assert [event["type"] for event in caller.told() if isinstance(event, dict)] == ["welcome", "user_joined"]
+        assert [event["type"] for event in caller.delivered() if isinstance(event, dict)] == ["welcome", "user_joined"]
         assert not caller.end.state.tasks
 
 
@@ -80,7 +80,7 @@ async def test_what_stands_behind_the_hello_is_carried_out_after_it() -> None:
     async with called() as caller:
         caller.say(HELLO, PING, PING)
         await turns()
-        types = [event["type"] for event in caller.told() if isinstance(event, dict)]
+        types = [event["type"] for event in caller.delivered() if isinstance(event, dict)]
         assert types == ["welcome", "user_joined", "pong", "pong"]
 
 
@@ -89,7 +89,7 @@ async def test_a_bad_hello_may_be_said_again_and_the_last_is_counted_once() -> N
         for _ in range(BAD_REQUESTS_IN_A_ROW):
             caller.say("{")
         await turns()
-        *errors, code = caller.told()
+        *errors, code = caller.delivered()
         assert [error["code"] for error in errors if isinstance(error, dict)] == ["bad_request"] * BAD_REQUESTS_IN_A_ROW
         assert code == 4400
         assert caller.one.hub.stats.rejected == {"bad_request": BAD_REQUESTS_IN_A_ROW}
@@ -103,7 +103,7 @@ async def test_a_hello_that_is_refused_ends_what_stands_behind_it_too() -> None:
     async with called() as caller:
         caller.say('{"type":"hello","token":"a.b.c"}', HELLO)
         await turns()
-        error, code = caller.told()
+        error, code = caller.delivered()
         assert (error["code"] if isinstance(error, dict) else None, code) == ("unauthorized", 4401)
         assert caller.connections == 0
         assert caller.one.hub.stats.rejected == {"unauthorized": 1}
@@ -113,7 +113,7 @@ async def test_a_hello_that_does_not_come_in_time_is_not_waited_for() -> None:
     async with called(Settings(hello_s=0.05)) as caller:
         caller.say("{")
         await asyncio.sleep(0.1)
-        bad, late, code = caller.told()
+        bad, late, code = caller.delivered()
         assert [each["code"] for each in (bad, late) if isinstance(each, dict)] == ["bad_request", "unauthorized"]
         assert code == 4408
 
@@ -122,7 +122,7 @@ async def test_a_hello_in_time_is_not_overdue_later() -> None:
     async with called(Settings(hello_s=0.05)) as caller:
         caller.say(HELLO)
         await asyncio.sleep(0.1)
-        assert [event["type"] for event in caller.told() if isinstance(event, dict)] == ["welcome", "user_joined"]
+        assert [event["type"] for event in caller.delivered() if isinstance(event, dict)] == ["welcome", "user_joined"]
 
 
 async def test_the_backplane_is_away() -> None:
@@ -130,7 +130,7 @@ async def test_the_backplane_is_away() -> None:
         caller.one.link.away = True
         caller.say(HELLO)
         await turns()
-        error, code = caller.told()
+        error, code = caller.delivered()
         assert (error["code"] if isinstance(error, dict) else None, code) == ("unavailable", 1013)
         assert caller.one.hub.stats.rejected == {"unavailable": 1}
         caller.one.link.away = False
@@ -151,7 +151,7 @@ async def test_who_goes_before_it_is_accepted_leaves_no_traceback(caplog: pytest
 
 
 async def slow_attach(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Have the next to be let in wait until the event is set."""
+    """Have the next to be admitted wait until the event is set."""
     go, join = asyncio.Event(), caller.one.hub.join
 
     async def slowly(*args: Any) -> None:
@@ -162,7 +162,7 @@ async def slow_attach(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> asynci
     return go
 
 
-async def test_who_goes_while_it_is_let_in_is_no_member(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_goes_while_it_is_admitted_is_no_member(monkeypatch: pytest.MonkeyPatch) -> None:
     async with called() as caller:
         go = await slow_attach(caller, monkeypatch)
         caller.say(HELLO, PING)
@@ -177,7 +177,7 @@ async def test_who_goes_while_it_is_let_in_is_no_member(monkeypatch: pytest.Monk
         assert members == ()
 
 
-async def test_who_reads_nothing_while_it_is_let_in_is_told_when_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_reads_nothing_while_it_is_admitted_gets_all_when_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     async with called() as caller:
         go = await slow_attach(caller, monkeypatch)
         caller.say(HELLO)
@@ -185,10 +185,10 @@ async def test_who_reads_nothing_while_it_is_let_in_is_told_when_it_does(monkeyp
         caller.end.protocol.pause_writing()
         go.set()
         await turns()
-        assert [event["type"] for event in caller.told() if isinstance(event, dict)] == ["welcome"]
+        assert [event["type"] for event in caller.delivered() if isinstance(event, dict)] == ["welcome"]
         caller.end.protocol.resume_writing()
         await turns()
-        assert [event["type"] for event in caller.told() if isinstance(event, dict)] == ["user_joined"]
+        assert [event["type"] for event in caller.delivered() if isinstance(event, dict)] == ["user_joined"]
 
 
 async def test_an_unforeseen_error_is_reported_and_ends_the_connection(

@@ -61,8 +61,8 @@ async def test_a_websocket_opens_with_one_write() -> None:
             await turns()
             assert len(end.transport.written) == 1
             client.receive_data(end.received())
-            told = [bytes(event.data) for event in client.events_received()]  # type: ignore[union-attr]
-            assert [b'"welcome"' in told[0], b'"user_joined"' in told[1]] == [True, True]
+            delivered = [bytes(event.data) for event in client.events_received()]  # type: ignore[union-attr]
+            assert [b'"welcome"' in delivered[0], b'"user_joined"' in delivered[1]] == [True, True]
         finally:
             await end.end()
             await turns()

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.transports.direct.poll_room import JOINED, WRITE_S, Poller, Room, answered_once, come_back_together, told
+from tests.transports.direct.poll_room import (
+    JOINED,
+    WRITE_S,
+    Poller,
+    Room,
+    answered_once,
+    come_back_together,
+    delivered,
+)
 
 
 def test_a_coalescing_time_answers_with_all_it_brought() -> None:
@@ -11,16 +19,16 @@ def test_a_coalescing_time_answers_with_all_it_brought() -> None:
     for _ in range(3):
         room.publish()
         room.loop.pass_time(0.003)
-    assert told(pollers) == [[], []]
+    assert delivered(pollers) == [[], []]
     room.loop.pass_time(0.003)
-    assert told(pollers) == [[[1, 2, 3]]] * 2
+    assert delivered(pollers) == [[[1, 2, 3]]] * 2
     room.publish()
     for poller in pollers:
         poller.come_back()
     room.loop.pass_time(0.003)
-    assert told(pollers) == [[[1, 2, 3]]] * 2
+    assert delivered(pollers) == [[[1, 2, 3]]] * 2
     room.loop.pass_time(0.01)
-    assert told(pollers) == [[[1, 2, 3], [4]]] * 2
+    assert delivered(pollers) == [[[1, 2, 3], [4]]] * 2
 
 
 def test_a_round_waits_for_those_who_are_on_their_way_back() -> None:
@@ -31,10 +39,10 @@ def test_a_round_waits_for_those_who_are_on_their_way_back() -> None:
     pollers[1].come_back()
     room.publish()
     room.loop.end_turns()
-    assert told(pollers) == [[[1]]] * 3
+    assert delivered(pollers) == [[[1]]] * 3
     pollers[2].come_back()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2, 3, 4]]] * 3
+    assert delivered(pollers) == [[[1], [2, 3, 4]]] * 3
 
 
 def test_a_round_that_begins_with_nobody_back_is_theirs_too() -> None:
@@ -43,7 +51,7 @@ def test_a_round_that_begins_with_nobody_back_is_theirs_too() -> None:
     for poller in pollers:
         poller.come_back()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2, 3]]] * 2
+    assert delivered(pollers) == [[[1], [2, 3]]] * 2
 
 
 def test_it_waits_at_most_twice_as_long_as_the_last_one_took() -> None:
@@ -51,28 +59,28 @@ def test_it_waits_at_most_twice_as_long_as_the_last_one_took() -> None:
     pollers[0].come_back()
     room.publish()
     room.loop.pass_time(5.9 * WRITE_S)
-    assert told(pollers) == [[[1]]] * 3
+    assert delivered(pollers) == [[[1]]] * 3
     room.loop.pass_time(0.2 * WRITE_S)
-    assert told(pollers) == [[[1], [2]], [[1]], [[1]]]
+    assert delivered(pollers) == [[[1], [2]], [[1]], [[1]]]
     pollers[1].come_back()
-    assert told(pollers) == [[[1], [2]], [[1], [2]], [[1]]]
+    assert delivered(pollers) == [[[1], [2]], [[1], [2]], [[1]]]
 
 
-def test_those_who_missed_a_round_and_were_told_by_themselves_are_waited_for_too() -> None:
+def test_those_who_missed_a_round_and_were_answered_by_themselves_are_waited_for_too() -> None:
     room, pollers = answered_once(2)
     pollers[0].come_back()
     room.publish()
     room.loop.pass_time(1.0)
     pollers[1].come_back()
-    assert told(pollers) == [[[1], [2]]] * 2
+    assert delivered(pollers) == [[[1], [2]]] * 2
     assert [poller.waits for poller in pollers] == [False, False]
     pollers[0].come_back()
     room.publish()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2]]] * 2, "the crowd would stay torn"
+    assert delivered(pollers) == [[[1], [2]]] * 2, "the batch would stay divided"
     pollers[1].come_back()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2], [3]]] * 2
+    assert delivered(pollers) == [[[1], [2], [3]]] * 2
 
 
 def test_a_round_has_no_hole_when_the_time_runs_out_before_anybody_is_back() -> None:
@@ -82,7 +90,7 @@ def test_a_round_has_no_hole_when_the_time_runs_out_before_anybody_is_back() -> 
     room.publish()
     pollers[0].come_back()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2, 3]]]
+    assert delivered(pollers) == [[[1], [2, 3]]]
 
 
 def test_nothing_is_held_once_everybody_is_back_or_the_time_is_over() -> None:
@@ -91,15 +99,15 @@ def test_nothing_is_held_once_everybody_is_back_or_the_time_is_over() -> None:
         poller.come_back()
     room.publish()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2]]] * 2
+    assert delivered(pollers) == [[[1], [2]]] * 2
     pollers[0].come_back()
     room.loop.pass_time(1.0)
     room.publish()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2], [3]], [[1], [2]]]
+    assert delivered(pollers) == [[[1], [2], [3]], [[1], [2]]]
 
 
-def test_one_that_is_further_behind_is_told_up_to_where_the_others_wait() -> None:
+def test_one_that_is_further_behind_is_answered_up_to_where_the_others_wait() -> None:
     room, pollers = answered_once(2)
     pollers[0].come_back()
     room.loop.pass_time(0.1)
@@ -108,29 +116,29 @@ def test_one_that_is_further_behind_is_told_up_to_where_the_others_wait() -> Non
     pollers[0].come_back()
     room.loop.pass_time(0.1)
     room.publish()
-    pollers[1].come_back()  # at 1, while 3 is still to be told
-    assert told(pollers) == [[[1], [2]], [[1], [2]]]
+    pollers[1].come_back()  # at 1, while 3 is still to be delivered
+    assert delivered(pollers) == [[[1], [2]], [[1], [2]]]
     pollers[1].come_back()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2], [3]]] * 2
+    assert delivered(pollers) == [[[1], [2], [3]]] * 2
 
 
 def test_those_who_know_part_of_what_the_others_wait_for_get_the_rest_with_them() -> None:
     room, pollers = answered_once(4)
     pollers[0].come_back()
     room.publish(2)
-    pollers[1].hear([2])  # on another instance
-    pollers[2].hear([2, 3])
+    pollers[1].receive([2])  # on another instance
+    pollers[2].receive([2, 3])
     for poller in pollers[1:3]:
         poller.come_back()
-    assert told(pollers[:3]) == [[[1]], [[1], [2]], [[1], [2, 3]]]
+    assert delivered(pollers[:3]) == [[[1]], [[1], [2]], [[1], [2, 3]]]
     pollers[3].come_back()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2, 3]], [[1], [2], [3]], [[1], [2, 3]], [[1], [2, 3]]]
+    assert delivered(pollers) == [[[1], [2, 3]], [[1], [2], [3]], [[1], [2, 3]], [[1], [2, 3]]]
     assert pollers[2].waits
     room.publish()
     room.loop.pass_time(3 * 2 * WRITE_S)
-    assert pollers[2].told == [[1], [2, 3], [4]]
+    assert pollers[2].delivered == [[1], [2, 3], [4]]
 
 
 def test_news_of_who_came_waits_longer_for_those_who_are_on_their_way_back() -> None:
@@ -139,14 +147,14 @@ def test_news_of_who_came_waits_longer_for_those_who_are_on_their_way_back() -> 
     room.publish(kind=JOINED)
     room.loop.pass_time(0.19)
     room.publish(kind=JOINED)
-    assert told(pollers) == [[[1]]] * 2
+    assert delivered(pollers) == [[[1]]] * 2
     pollers[1].come_back()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2, 3]]] * 2
+    assert delivered(pollers) == [[[1], [2, 3]]] * 2
     pollers[0].come_back()
     room.publish(kind=JOINED)
     room.loop.pass_time(0.21)
-    assert told(pollers) == [[[1], [2, 3], [4]], [[1], [2, 3]]]
+    assert delivered(pollers) == [[[1], [2, 3], [4]], [[1], [2, 3]]]
 
 
 def test_news_of_who_came_waits_as_long_as_writes_and_next_polls_allow() -> None:
@@ -155,9 +163,9 @@ def test_news_of_who_came_waits_as_long_as_writes_and_next_polls_allow() -> None
         poller.come_back()
     room.publish(kind=JOINED)
     room.loop.pass_time(16 * 2 * 2 * WRITE_S - 0.001)
-    assert told(pollers) == [[[1]]] * 2
+    assert delivered(pollers) == [[[1]]] * 2
     room.loop.pass_time(0.002)
-    assert told(pollers) == [[[1], [2]]] * 2
+    assert delivered(pollers) == [[[1], [2]]] * 2
 
 
 def test_a_message_takes_the_news_of_who_came_along_in_its_own_time() -> None:
@@ -167,14 +175,14 @@ def test_a_message_takes_the_news_of_who_came_along_in_its_own_time() -> None:
     room.loop.pass_time(0.05)
     room.publish()
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2, 3]], [[1]]]
+    assert delivered(pollers) == [[[1], [2, 3]], [[1]]]
 
 
 def test_a_room_with_events_by_the_dozen_bounds_a_round() -> None:
     room, pollers = answered_once(2)
     pollers[0].come_back()
     room.publish(256)
-    assert [len(each) for each in pollers[0].told] == [1, 256]
+    assert [len(each) for each in pollers[0].delivered] == [1, 256]
 
 
 def test_a_crowd_comes_back_together_or_not_at_all() -> None:
@@ -183,14 +191,14 @@ def test_a_crowd_comes_back_together_or_not_at_all() -> None:
     assert come_back_together(room, pollers)
     assert not come_back_together(room, pollers[:1]), "it waits"
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2]]] * 3
+    assert delivered(pollers) == [[[1], [2]]] * 3
     room.publish(2)
-    pollers[0].hear([3])  # on another instance
+    pollers[0].receive([3])  # on another instance
     pollers[0].come_back()
     assert not come_back_together(room, pollers), "one of them waits for a part"
     assert come_back_together(room, pollers[1:])
     room.loop.end_turns()
-    assert told(pollers) == [[[1], [2], [3], [4]], *[[[1], [2], [3, 4]]] * 2]
+    assert delivered(pollers) == [[[1], [2], [3], [4]], *[[[1], [2], [3, 4]]] * 2]
 
 
 def test_news_of_who_came_waits_for_pollers_who_have_just_come_themselves() -> None:
@@ -203,4 +211,6 @@ def test_news_of_who_came_waits_for_pollers_who_have_just_come_themselves() -> N
     for poller in pollers:
         poller.come_back()
     room.loop.end_turns()
-    assert told(pollers) == [[[1, 2, 3]], [[2, 3]], [[3]]], "each would be told by itself, come back late, and so on"
+    assert delivered(pollers) == [[[1, 2, 3]], [[2, 3]], [[3]]], (
+        "each would be answered by itself, come back late, and so on"
+    )

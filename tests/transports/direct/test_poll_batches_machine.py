@@ -11,7 +11,7 @@ from tests.transports.direct.poll_room import JOINED, Poller, Room, come_back_to
 
 
 class PollMachine(RuleBasedStateMachine):
-    """Pollers come back at any moment. Each hears a run without holes; `Poller.hear` holds every answer to it."""
+    """Pollers come back at any moment. Each receives a run without holes; `Poller.receive` checks each answer."""
 
     @initialize()
     def begin(self) -> None:

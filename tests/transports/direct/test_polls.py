@@ -57,10 +57,10 @@ def test_without_a_query_it_is_known_too(run: Run) -> None:
     run(main())
 
 
-def test_all_hear_each_message_once_and_come_back_together(run: Run) -> None:
+def test_all_receive_each_message_once_and_come_back_together(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:
-            await many_hear(server, 20)
+            await many_receive(server, 20)
             assert server.read_together() == (20 if sys.platform == "linux" else 0)
 
     run(main())
@@ -71,13 +71,13 @@ def test_all_hear_each_message_once_and_come_back_together(run: Run) -> None:
 def test_those_who_were_answered_with_many_are_read_with_many(size: int) -> None:
     async def main() -> None:
         async with serving() as server:
-            await many_hear(server, size)
+            await many_receive(server, size)
             assert server.read_together() == (0 if size < MANY else size)
 
     uvloop.run(main())
 
 
-async def many_hear(server: Server, size: int) -> None:
+async def many_receive(server: Server, size: int) -> None:
     clients = [await server.client() for _ in range(size)]
     for client in clients:
         await client.begin()
@@ -257,7 +257,7 @@ def test_a_poller_that_goes_is_missed(run: Run, how: str, waits: bool) -> None:
 
 @pytest.mark.parametrize("query", ["wait=25", "wait=25&since={}"])
 @pytest.mark.parametrize("turns", [0, 3], ids=["is going", "is gone"])
-def test_a_poller_that_goes_while_it_is_let_in_is_counted_out_once(
+def test_a_poller_that_goes_while_it_is_admitted_is_counted_out_once(
     run: Run, query: str, turns: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:

@@ -91,7 +91,7 @@ def test_a_publisher_that_goes_has_published_what_it_said(run: Run) -> None:
     run(main())
 
 
-def test_a_store_that_is_away_is_told(run: Run) -> None:
+def test_a_store_that_is_away_is_reported(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:
             alice, stored = await publisher(server), asyncio.Event()

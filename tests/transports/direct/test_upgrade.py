@@ -44,19 +44,19 @@ def request(*more: str, line: str = "GET /rooms/lobby/ws?a=%20b HTTP/1.1", **cha
 
 
 class App:
-    """Does what it is told with the next upgrade, and keeps what it has heard."""
+    """Does what it is asked to with the next upgrade, and keeps what it has received."""
 
     def __init__(self, *answers: Message) -> None:
         self.answers = answers or ({"type": "websocket.accept"},)
         self.scope: Scope = {}
-        self.heard: list[Message] = []
+        self.received: list[Message] = []
         self.failed: list[Exception] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
-        self.heard.append(await receive())
+        self.received.append(await receive())
         await self.may_answer.wait()
         try:
             for answer in self.answers:
@@ -65,8 +65,8 @@ class App:
             self.failed.append(error)
             raise
         while (message := await receive())["type"] != "websocket.disconnect":
-            self.heard.append(message)
-        self.heard.append(message)
+            self.received.append(message)
+        self.received.append(message)
 
 
 class Ends:
@@ -152,7 +152,7 @@ async def outcome(ends: Ends, data: bytes, **config: Any) -> tuple[bytes, Scope,
     end.send(data)
     await turns()
     app.scope.get("extensions", {}).pop(CONNECTION, None)
-    return end.received(), app.scope, app.heard
+    return end.received(), app.scope, app.received
 
 
 def without_date(response: bytes) -> list[bytes]:
@@ -163,11 +163,11 @@ def without_date(response: bytes) -> list[bytes]:
 async def test_what_asks_for_more_is_left_to_websockets(
     ends: Ends, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
-    found, scope, heard = await outcome(ends, data)
+    found, scope, received = await outcome(ends, data)
     monkeypatch.setattr(protocols, "plain_key", lambda asked: None)
-    expected, expected_scope, expected_heard = await outcome(ends, data)
+    expected, expected_scope, expected_received = await outcome(ends, data)
     assert without_date(found) == without_date(expected)
-    assert (scope, heard) == (expected_scope, expected_heard)
+    assert (scope, received) == (expected_scope, expected_received)
 
 
 @pytest.mark.parametrize(
@@ -183,13 +183,13 @@ async def test_what_asks_for_more_is_left_to_websockets(
 async def test_the_app_sees_what_it_would_see_by_websockets(
     ends: Ends, monkeypatch: pytest.MonkeyPatch, parsed: list[Request], data: bytes
 ) -> None:
-    found, scope, heard = await outcome(ends, data, root_path="/under")
+    found, scope, received = await outcome(ends, data, root_path="/under")
     assert parsed == []
     monkeypatch.setattr(protocols, "plain_key", lambda asked: None)
-    expected, expected_scope, expected_heard = await outcome(ends, data, root_path="/under")
+    expected, expected_scope, expected_received = await outcome(ends, data, root_path="/under")
     assert len(parsed) == 1
     assert without_date(found) == without_date(expected)
-    assert (scope, heard) == (expected_scope, expected_heard)
+    assert (scope, received) == (expected_scope, expected_received)
 
 
 async def test_an_offer_to_compress_is_for_websockets_where_we_do(ends: Ends, parsed: list[Request]) -> None:
@@ -213,7 +213,7 @@ async def test_frames_flow_both_ways_also_those_that_came_before_the_answer(ends
     assert end.received().endswith(b"\r\n\r\n\x81\x02hi")
     end.send(b"\x81\x82\x00\x00\x00\x00cd")
     await turns()
-    assert [message.get("text") for message in app.heard] == [None, "ab", "cd"]
+    assert [message.get("text") for message in app.received] == [None, "ab", "cd"]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ async def test_a_subprotocol_that_the_app_names_is_said(ends: Ends) -> None:
     assert b"\r\nsec-websocket-protocol: chat\r\n" in end.received()
 
 
-async def test_an_app_that_accepts_after_the_client_has_gone_is_told(ends: Ends) -> None:
+async def test_an_app_that_accepts_after_the_client_has_gone_is_notified(ends: Ends) -> None:
     app = App()
     app.may_answer.clear()
     end = ends(app)

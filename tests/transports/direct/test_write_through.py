@@ -27,7 +27,7 @@ def _is_open(descriptor: int) -> bool:
 
 
 class Ending(asyncio.Protocol):
-    """Notes whether its socket is still there when it is told that the connection is lost."""
+    """Notes whether its socket is still there when it is notified that the connection is lost."""
 
     transport: asyncio.Transport
     descriptor: int
@@ -46,7 +46,7 @@ class Ending(asyncio.Protocol):
 
 
 async def _end(how: str) -> tuple[bool, bool]:
-    """Whether the socket is open when the protocol is told, and some turns later."""
+    """Whether the socket is open when the protocol is notified, and some turns later."""
     loop = asyncio.get_running_loop()
     made: asyncio.Queue[Ending] = asyncio.Queue()
     server = await loop.create_server(lambda: Ending(made), "127.0.0.1", 0)
@@ -73,14 +73,16 @@ async def _end(how: str) -> tuple[bool, bool]:
 
 @pytest.mark.parametrize("how", ENDINGS)
 @pytest.mark.parametrize("run", [uvloop.run, asyncio.run], ids=["uvloop", "asyncio"])
-def test_loop_closes_a_socket_only_after_its_protocol_was_told(run: Callable[..., tuple[bool, bool]], how: str) -> None:
+def test_loop_closes_a_socket_only_after_its_protocol_was_notified(
+    run: Callable[..., tuple[bool, bool]], how: str
+) -> None:
     # What is sent by a number that was given to the next connection would be somebody else's.
     assert run(_end(how)) == (True, False)
 
 
-async def test_holder_is_told_of_the_loss_whatever_goes_wrong_before(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_holder_is_notified_of_the_loss_whatever_goes_wrong_before(monkeypatch: pytest.MonkeyPatch) -> None:
     end = WireEnd(_silent)
-    told = []
+    delivered = []
 
     class Holder:
         def pause(self) -> None:
@@ -90,7 +92,7 @@ async def test_holder_is_told_of_the_loss_whatever_goes_wrong_before(monkeypatch
             raise AssertionError
 
         def lost(self) -> None:
-            told.append(_is_open(descriptor))
+            delivered.append(_is_open(descriptor))
 
     def fail(protocol: HttpToolsProtocol, exc: Exception | None) -> None:
         raise RuntimeError("in uvicorn")
@@ -103,7 +105,7 @@ async def test_holder_is_told_of_the_loss_whatever_goes_wrong_before(monkeypatch
             patch.setattr(HttpToolsProtocol, "connection_lost", fail)
             with pytest.raises(RuntimeError, match="in uvicorn"):
                 end.protocol.connection_lost(None)
-        assert told == [True]
+        assert delivered == [True]
     finally:
         await end.end()
 

@@ -22,7 +22,7 @@ DATA = b"to everybody"
 DESCRIPTORS = Path("/proc/self/fd")
 
 
-def for_crowds() -> Write:
+def for_many() -> Write:
     return by_ring(new_ring(), at_least=4)
 
 
@@ -30,18 +30,18 @@ def always() -> Write:
     return by_ring(new_ring(), at_least=1)
 
 
-@pytest.fixture(params=[lambda: write_to_each, for_crowds, always], ids=["write", "crowds", "ring"])
+@pytest.fixture(params=[lambda: write_to_each, for_many, always], ids=["write", "many", "ring"])
 def write(request: pytest.FixtureRequest) -> Write:
     made: Write = request.param()
     return made
 
 
-def test_each_hears_what_it_took(write: Write, ends: Callable[[int], Ends]) -> None:
+def test_each_receives_what_it_took(write: Write, ends: Callable[[int], Ends]) -> None:
     pairs = ends(21)
     for size in (0, 1, 3, 8, 21, 5, 16, 21):  # the ring has eight places
         data = b"to so many: %d" % size
         assert list(write(pairs.descriptors[:size], data)) == [len(data)] * size
-        assert [pairs.heard(place) for place in range(21)] == [data] * size + [b""] * (21 - size)
+        assert [pairs.received(place) for place in range(21)] == [data] * size + [b""] * (21 - size)
 
 
 def test_full_and_dead_sockets_take_nothing(write: Write, ends: Callable[[int], Ends]) -> None:
@@ -53,13 +53,13 @@ def test_full_and_dead_sockets_take_nothing(write: Write, ends: Callable[[int], 
     descriptors = pairs.descriptors
     pairs.ours[6].close()
     taking_none = {2, 4, 6, 9, 11}
-    for _ in range(2):  # a reset is told first, and then that nothing can be written
+    for _ in range(2):  # a reset is reported first, and then that nothing can be written
         assert list(write(descriptors, DATA)) == [0 if place in taking_none else len(DATA) for place in range(13)]
-    heard = [pairs.heard(place) for place in range(13) if place not in taking_none]
-    assert heard == [2 * DATA] * 8
+    received = [pairs.received(place) for place in range(13) if place not in taking_none]
+    assert received == [2 * DATA] * 8
 
 
-def test_who_took_a_part_is_told_from_the_others(write: Write, ends: Callable[[int], Ends]) -> None:
+def test_who_took_a_part_is_distinguished_from_the_others(write: Write, ends: Callable[[int], Ends]) -> None:
     pairs = ends(5)
     pairs.fill(1)
     taken = list(write(pairs.descriptors, LARGE))
@@ -81,10 +81,10 @@ def test_a_kernel_that_takes_fewer_leaves_nothing_undone_and_nothing_done_twice(
     for now_allowed in (3, 0, 1):
         allowed = now_allowed
         assert list(write(pairs.descriptors, DATA)) == [len(DATA)] * 7
-        assert [pairs.heard(place) for place in range(7)] == [DATA] * 7
+        assert [pairs.received(place) for place in range(7)] == [DATA] * 7
     monkeypatch.undo()
     assert list(write(pairs.descriptors, DATA)) == [len(DATA)] * 7
-    assert [pairs.heard(place) for place in range(7)] == [DATA] * 7
+    assert [pairs.received(place) for place in range(7)] == [DATA] * 7
 
 
 def test_a_fork_leaves_the_ring_to_its_parent(monkeypatch: pytest.MonkeyPatch, ends: Callable[[int], Ends]) -> None:
@@ -94,7 +94,7 @@ def test_a_fork_leaves_the_ring_to_its_parent(monkeypatch: pytest.MonkeyPatch, e
         assert ring.send(pairs.descriptors, DATA) == []
         assert list(by_ring(ring, at_least=1)(pairs.descriptors, DATA)) == [len(DATA)] * 3
     assert ring.send(pairs.descriptors, DATA) == [len(DATA)] * 3
-    assert [pairs.heard(place) for place in range(3)] == [2 * DATA] * 3
+    assert [pairs.received(place) for place in range(3)] == [2 * DATA] * 3
 
 
 def test_results_belong_to_their_sockets_though_sends_end_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:

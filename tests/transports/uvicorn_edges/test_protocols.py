@@ -35,10 +35,10 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 class Echo:
-    """An app that accepts, keeps what it is told, and answers HTTP with its path."""
+    """An app that accepts, keeps what it receives, and answers HTTP with its path."""
 
     def __init__(self) -> None:
-        self.heard: list[Any] = []
+        self.received: list[Any] = []
         self.scope: Scope = {}
         self.send: Send | None = None
 
@@ -51,8 +51,8 @@ class Echo:
         await receive()
         await send({"type": "websocket.accept"})
         while (message := await receive())["type"] != "websocket.disconnect":
-            self.heard.append(message)
-        self.heard.append(message)
+            self.received.append(message)
+        self.received.append(message)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ async def test_text_that_is_not_utf_8_closes_with_1007_and_no_traceback(
     await turns()
     assert close is not None
     assert close.code == 1007
-    assert app.heard == [{"type": "websocket.disconnect", "code": 1007, "reason": ""}]
+    assert app.received == [{"type": "websocket.disconnect", "code": 1007, "reason": ""}]
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -143,7 +143,7 @@ async def test_split_text_is_judged_as_a_whole(end: WireEnd, app: Echo) -> None:
     client.send_continuation(b"\xa9", fin=True)
     end.send(said(client))
     await turns()
-    assert app.heard == [{"type": "websocket.receive", "text": "café"}]
+    assert app.received == [{"type": "websocket.receive", "text": "café"}]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ async def test_split_text_is_judged_as_a_whole(end: WireEnd, app: Echo) -> None:
     ],
     ids=["too large", "reserved bits", "reserved opcode", "unmasked", "continuation of nothing"],
 )
-async def test_violation_is_told_before_the_connection_goes(end: WireEnd, frame: bytes, code: int) -> None:
+async def test_violation_is_reported_before_the_connection_goes(end: WireEnd, frame: bytes, code: int) -> None:
     client = await end.upgraded()
     end.send(frame)
     close = close_of(client, end.received())
@@ -176,7 +176,7 @@ async def test_text_of_exactly_the_limit_comes_through(end: WireEnd, app: Echo) 
     client.send_text(b"x" * 16_384)
     end.send(said(client))
     await turns()
-    assert [len(message["text"]) for message in app.heard] == [16_384]
+    assert [len(message["text"]) for message in app.received] == [16_384]
 
 
 async def test_app_that_sends_after_the_protocol_closed_has_done_nothing_wrong(end: WireEnd, app: Echo) -> None:
@@ -199,7 +199,7 @@ async def test_text_after_the_apps_close_is_dropped(end: WireEnd, app: Echo, cap
         end.send(payload)
     await turns()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
-    assert [message["type"] for message in app.heard] == ["websocket.disconnect"]
+    assert [message["type"] for message in app.received] == ["websocket.disconnect"]
 
 
 async def test_ping_is_answered_and_a_flood_of_them_is_not(end: WireEnd) -> None:

@@ -45,12 +45,12 @@ class PushClient(HttpRoomClient):
         self._stream_id = 0
         self._text = b""
         self._promised: dict[int, tuple[str, bytes]] = {}
-        self._told: deque[Event] = deque()
+        self._reported: deque[Event] = deque()
         self._ended = False
 
     async def connect(self, since: object = None) -> Joined:
         await self.open(f"/rooms/{self.room}/push" + ("" if since is None else f"?since={since}"))
-        welcome = await self.next_told()
+        welcome = await self.next_reported()
         if welcome.type == "error":
             raise RefusedError(welcome)
         if self.head.get("content-type") != "application/x-ndjson":
@@ -86,14 +86,14 @@ class PushClient(HttpRoomClient):
         if self.status != 200:
             raise refusal_of(self.status, self.head, self._text)
 
-    async def next_told(self, timeout_s: float = EVENT_S) -> Event:
+    async def next_reported(self, timeout_s: float = EVENT_S) -> Event:
         """The next object that was pushed or said on the stream itself."""
         async with asyncio.timeout(timeout_s):
-            while not self._told:
+            while not self._reported:
                 if self._ended:
                     raise DisconnectedError
                 await self._read()
-        return self._told.popleft()
+        return self._reported.popleft()
 
     async def disconnect(self) -> None:
         """Drop the connection of the stream, keep the HTTP client."""
@@ -107,7 +107,7 @@ class PushClient(HttpRoomClient):
         await super().close()
 
     async def _receive(self, timeout_s: float) -> Event:
-        event = await self.next_told(timeout_s)
+        event = await self.next_reported(timeout_s)
         if event.type == "error":
             raise RefusedError(event)
         return event
@@ -160,10 +160,10 @@ class PushClient(HttpRoomClient):
         if self.status == 200:
             *lines, self._text = self._text.split(b"\n")
             self.beats += lines.count(b"")
-            self._told += [self._decode(line) for line in lines if line]
+            self._reported += [self._decode(line) for line in lines if line]
 
     def _pushed(self, path: str, body: bytes) -> None:
         event = self._decode(body)
         if event.type not in ROOM_EVENTS or path != f"/rooms/{self.room}/pushed/{event.id.offset}":
             raise ContractViolationError(f"{path} was promised, and {event} pushed")
-        self._told.append(event)
+        self._reported.append(event)

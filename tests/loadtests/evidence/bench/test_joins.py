@@ -37,7 +37,7 @@ def test_joins_have_a_name_and_as_many_users_as_tokens(load: Joins, name: str, u
 
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("transport", ["sse", "longpoll"])
-def test_everybody_is_told_of_every_join(transport: str) -> None:
+def test_everybody_is_notified_of_every_join(transport: str) -> None:
     result = join_once(named("direct"), transport, Joins(20, before=5), frozenset(), frozenset())
     assert (result["n"], result["before"], result["missing"], result["closed"]) == (20, 5, 0, 0)
     assert result["seen_joined"] in (20, 21)

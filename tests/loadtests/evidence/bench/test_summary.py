@@ -83,7 +83,7 @@ def test_what_the_floor_itself_reaches_stands_beside_a_bar_against_nchan() -> No
     assert "against floor | at least 0.7 | 0.93 (0.93 to 0.93) | yes |  |" in text
 
 
-def test_who_was_busy_is_told_where_the_client_could_be_the_bottleneck() -> None:
+def test_who_was_busy_is_said_where_the_client_could_be_the_bottleneck() -> None:
     case = "sse/n1000-w1-128B"
     shares = (0.9, 0.95, 1.0)
     rows = [row("floor", repeat, case, client_busy=share, srv_cpu=share - 0.1) for repeat, share in enumerate(shares)]

@@ -97,7 +97,7 @@ def test_what_can_t_be_asked_is_said(arguments: list[str], said: str, capsys: py
     assert said in capsys.readouterr().err
 
 
-def test_a_preflight_that_fails_is_told_and_never_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preflight_that_fails_is_reported_and_never_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> Iterator[Check]:
         raise TrialError("no port")
 

@@ -20,7 +20,7 @@ MESSAGES = 2000
 
 
 def found(faults: Faults, *, transport: str = "websocket", error_ms: float = 0.0, grid_s: float = 1.0) -> Found:
-    """One subscriber that hears every message after the fixed delay and `error_ms`, and no fault but that."""
+    """One subscriber that receives every message after the fixed delay and `error_ms`, and no fault but that."""
     offsets = np.arange(1, MESSAGES + 1)
     return Found(
         target=target(transport),
@@ -56,7 +56,7 @@ def test_a_grid_s_own_wait_is_taken_off() -> None:
     assert p99.found == pytest.approx(5, abs=0.02)
 
 
-def test_both_values_of_a_two_point_delay_are_told_apart() -> None:
+def test_both_values_of_a_two_point_delay_are_distinguished() -> None:
     faults = Faults(late_every=3)
     made = found(faults)
     delays_ms = np.where(made.offset % 3 == 0, faults.late_ms, faults.delay_ms)
@@ -73,9 +73,9 @@ def test_the_tail_of_a_stall_follows_from_the_schedule() -> None:
     expected_ms = findings.stalled_latencies_ms(made)
     assert expected_ms.max() == 10_000
     assert np.count_nonzero(expected_ms) == 200
-    told = only(findings.stall(replace(made, latency_ms=expected_ms + 1), FULL))
-    assert told.planted == pytest.approx(9000, abs=60)
-    assert told.within
+    check = only(findings.stall(replace(made, latency_ms=expected_ms + 1), FULL))
+    assert check.planted == pytest.approx(9000, abs=60)
+    assert check.within
     hidden = only(findings.stall(replace(made, latency_ms=np.minimum(expected_ms, 100)), FULL))
     assert not hidden.within
 

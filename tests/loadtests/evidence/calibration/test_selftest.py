@@ -41,7 +41,7 @@ def test_a_tenth_may_differ_by_chance(repeats: int, most: int) -> None:
     assert selftest.allowed(repeats) == most
 
 
-def test_equal_arms_are_compared_and_two_transports_apart_are_told(tmp_path: Path) -> None:
+def test_equal_arms_are_compared_and_two_transports_apart_are_distinguished(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(truths=SAME, loads=ARMS, fan_out=(), blocks=2))
     found = selftest.judge(tmp_path, 2)
     assert [repeat.name for repeat in found.repeats] == ["repeat 1", "repeat 2"]

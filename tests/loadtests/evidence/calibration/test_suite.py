@@ -46,9 +46,9 @@ def test_a_short_freeze_and_refusals_are_found_beside_each_other(tmp_path: Path)
 
 
 def test_transports_that_no_fault_server_speaks_to_are_left_out(tmp_path: Path) -> None:
-    stranger = Target("carrier-pigeon", "CarrierPigeonUser", pushes=True)
-    assert suite.spoken((stranger, TARGETS[0])) == (TARGETS[0],)
-    assert list(suite.short((stranger,), tmp_path)) == []
+    unknown = Target("carrier-pigeon", "CarrierPigeonUser", pushes=True)
+    assert suite.spoken((unknown, TARGETS[0])) == (TARGETS[0],)
+    assert list(suite.short((unknown,), tmp_path)) == []
 
 
 @pytest.mark.parametrize("user_class", ["WebSocketUser", "LongPollUser"])
@@ -61,11 +61,11 @@ def test_a_slow_first_byte_is_in_the_time_to_connect(user_class: str, tmp_path: 
 
 
 @pytest.mark.parametrize("transport", ["websocket", "longpoll"])
-def test_a_stranger_s_clock_leaves_its_deliveries_without_latency(transport: str, tmp_path: Path) -> None:
-    load, faults = Load(name="2x50", subscribers=2, rate_per_s=50.0), Faults(delay_ms=5.0, stranger_every=3)
+def test_another_clock_leaves_its_deliveries_without_latency(transport: str, tmp_path: Path) -> None:
+    load, faults = Load(name="2x50", subscribers=2, rate_per_s=50.0), Faults(delay_ms=5.0, other_clock_every=3)
     found = target(transport)
     trial = run_trial(found.user_class, load, faults, tmp_path, warm_up_s=0.1, measured_s=0.6)
-    unknown, received, _ = findings.strangers(findings.of(trial, found, load, faults), FULL)
+    unknown, received, _ = findings.other_clock(findings.of(trial, found, load, faults), FULL)
     assert unknown.planted > 0
     assert (unknown.found, received.found) == (unknown.planted, received.planted)
     assert trial.result.strangers >= unknown.planted

@@ -88,17 +88,17 @@ def test_needs_follow_the_code(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     (tmp_path / "core" / "settings.py").write_text("heartbeat_s: float = field(default=7.0, metadata={})\n")
     (tmp_path / "transports" / "longpoll.py").write_text("DEFAULT_WAIT_S: Final = 33.0\n")
-    told = need(records()["longpoll"], tmp_path)
-    assert (told.resume, told.upstream) == ("?since=", "a POST beside it")
-    assert "33 s" in told.proxy
-    told = need(records()["websocket"], tmp_path)
-    assert told.upstream == "the same connection"
-    assert "7 s" in told.proxy
+    found = need(records()["longpoll"], tmp_path)
+    assert (found.resume, found.upstream) == ("?since=", "a POST beside it")
+    assert "33 s" in found.proxy
+    found = need(records()["websocket"], tmp_path)
+    assert found.upstream == "the same connection"
+    assert "7 s" in found.proxy
     (tmp_path / "transports" / "longpoll.py").write_text("")
     with pytest.raises(UnreadableSourceError, match=r"transports\.longpoll sets no DEFAULT_WAIT_S"):
         need(records()["longpoll"], tmp_path)
 
 
-def test_a_folder_that_is_no_repository_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_no_repository_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--source", str(tmp_path)]) == 1
     assert "no module transports.websocket below" in capsys.readouterr().err

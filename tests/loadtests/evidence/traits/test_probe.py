@@ -58,7 +58,7 @@ def answering(answer: bytes) -> Iterator[int]:
 
 @pytest.mark.parametrize("wire_client", WIRE_CLIENTS, ids=lambda each: each.transport)
 @pytest.mark.parametrize(("answer", "outcome"), [(REFUSAL, Passage.REFUSED), (b"", Passage.HELD_BACK)])
-def test_a_proxy_that_refuses_is_told_from_one_that_keeps_silent(
+def test_a_proxy_that_refuses_is_distinguished_from_one_that_keeps_silent(
     wire_client: WireClient, answer: bytes, outcome: Passage
 ) -> None:
     with answering(answer) as port:

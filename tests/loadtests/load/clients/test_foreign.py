@@ -123,9 +123,9 @@ def test_long_polls_prove_the_connection_then_follow_the_headers(step: int) -> N
     assert (before, client.welcomed) == (False, True)
     poll = b"GET /in/r1 HTTP/1.1\r\nHost: h:80\r\nX-Key: t0k\r\n"
     assert client.take_outgoing() == poll + b"\r\n"
-    told = answer(200, f"{FIRST},{SECOND}", Etag="7")
-    first, second = chats(client, told, step)
-    assert (first[0], second[0], first[2] + second[2]) == (foreign.message_id(0), foreign.message_id(1), len(told))
+    delivered = answer(200, f"{FIRST},{SECOND}", Etag="7")
+    first, second = chats(client, delivered, step)
+    assert (first[0], second[0], first[2] + second[2]) == (foreign.message_id(0), foreign.message_id(1), len(delivered))
     assert client.take_outgoing() == poll + b"If-None-Match: 7\r\n\r\n"
     assert chats(client, answer(408), step) == []
     assert client.take_outgoing() == poll + b"If-None-Match: 7\r\n\r\n"

@@ -34,9 +34,9 @@ class Server:
         self.h2.initiate_connection()
         self.settings: dict[int, int] = {}
         self.requests: dict[int, dict[bytes, bytes]] = {}
-        self.hear(client.opening())
+        self.receive(client.opening())
 
-    def hear(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         for event in self.h2.receive_data(data):
             if isinstance(event, RequestReceived):
                 self.requests[event.stream_id] = dict(event.headers)
@@ -185,7 +185,7 @@ def test_posts_are_answered_in_any_order_and_keep_their_refs() -> None:
     client = Http2PublishClient(ACCESS)
     server = Server(client)
     for ref in ("1.0", "1.1", "1.2", "1.3"):
-        server.hear(client.publish("hello", ref))
+        server.receive(client.publish("hello", ref))
     first, second, third, fourth = sorted(server.requests)
     assert server.requests[first][b":path"] == b"/rooms/lobby/messages"
     assert client.unanswered == 4
@@ -211,7 +211,7 @@ def test_what_is_not_http2_breaks_the_protocol() -> None:
         client.feed(bytes((0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0)))  # RST_STREAM of the connection itself
 
 
-def test_the_end_of_the_connection_is_told_with_its_reason() -> None:
+def test_the_end_of_the_connection_is_reported_with_its_reason() -> None:
     client = Http2PushClient(ACCESS)
     server = pushing(client)
     server.h2.close_connection()
@@ -225,5 +225,5 @@ def test_a_long_life_keeps_no_streams_that_are_over() -> None:
     for offset in range(2, 400):
         server.push(f"/rooms/lobby/pushed/{offset}", chat(offset))
         client.feed(server.said())
-        server.hear(client.take_outgoing())
+        server.receive(client.take_outgoing())
     assert len(client._h2.streams) < 100

@@ -66,7 +66,7 @@ def test_an_answer_to_nothing_is_refused() -> None:
         client.feed(_answer(5) + _answer(6))
 
 
-def test_a_resync_comes_first_and_is_told() -> None:
+def test_a_resync_comes_first_and_is_reported() -> None:
     client = LongPollClient(ACCESS, "abcdefgh:5")
     client.opening()
     body = b'{"events":[{"type":"resync","reason":"epoch_changed","position":"ijklmnop:2"}],"position":"ijklmnop:2"}'

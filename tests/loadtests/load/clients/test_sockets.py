@@ -89,7 +89,7 @@ def test_a_read_without_stamp_says_so() -> None:
     assert sockets.realtime_stamp_ns([]) == 0
 
 
-def test_a_refused_connection_is_told() -> None:
+def test_a_refused_connection_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
     ours = sockets.open_stream(socket.AF_INET)

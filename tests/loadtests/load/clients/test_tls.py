@@ -12,19 +12,19 @@ from transports.certificate import server_context
 
 
 class Peer:
-    """The server's end, which says what it hears."""
+    """The server's end, which keeps what it receives."""
 
     def __init__(self) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = server_context(None, None).wrap_bio(self.incoming, self.outgoing, server_side=True)
-        self.heard = b""
+        self.received = b""
 
     def take(self, data: bytes) -> bytes:
         self.incoming.write(data)
         try:
             self.tls.do_handshake()
             while part := self.tls.read(65_536):
-                self.heard += part
+                self.received += part
                 self.tls.write(part)
         except ssl.SSLWantReadError:
             pass
@@ -36,22 +36,22 @@ def pipe(alpn: str = "h2", host: str = "127.0.0.1") -> TlsPipe:
 
 
 def talk(client: TlsPipe, peer: Peer, to_send: bytes) -> bytes:
-    """Carry bytes to and fro until nobody has anything to say; what the client heard."""
-    heard = b""
+    """Carry bytes to and fro until nobody has anything to say; what the client received."""
+    received = b""
     while to_send and (answer := peer.take(to_send)):
-        heard += client.receive(answer)
+        received += client.receive(answer)
         to_send = client.take_outgoing()
-    return heard
+    return received
 
 
 def test_what_is_said_before_the_handshake_arrives_after_it() -> None:
     client, peer = pipe(), Peer()
     assert talk(client, peer, client.send(b"early")) == b"early"
     assert talk(client, peer, client.send(b"late")) == b"late"
-    assert peer.heard == b"earlylate"
+    assert peer.received == b"earlylate"
 
 
-def test_a_record_in_parts_is_heard_when_it_is_whole() -> None:
+def test_a_record_in_parts_is_received_when_it_is_whole() -> None:
     client, peer = pipe(), Peer()
     talk(client, peer, client.send(b"hello"))
     record = peer.take(client.send(b"x" * 1000))
@@ -76,6 +76,6 @@ def test_a_stranger_needs_a_certificate_that_somebody_vouches_for() -> None:
     client, peer = pipe(host="example.org"), Peer()
     with pytest.raises(ProtocolError, match=r"certificate"):
         talk(client, peer, client.send(b"a token"))
-    assert peer.heard == b""
+    assert peer.received == b""
     assert client_context("10.1.2.3", "h2").verify_mode is ssl.CERT_NONE
     assert client_context("8.8.8.8", "h2").verify_mode is ssl.CERT_REQUIRED

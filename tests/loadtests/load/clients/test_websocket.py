@@ -104,7 +104,7 @@ def test_a_close_is_answered_and_says_whether_to_come_back(code: int, retryable:
     assert bytes(conversation.frames[-1].data) == code.to_bytes(2, "big")
 
 
-def test_a_slow_consumer_is_told_once_whether_by_error_close_or_both() -> None:
+def test_a_slow_consumer_is_reported_once_whether_by_error_close_or_both() -> None:
     conversation = Conversation()
     conversation.open()
     conversation.say(type="error", code="slow_consumer", message="too slow")
@@ -113,7 +113,7 @@ def test_a_slow_consumer_is_told_once_whether_by_error_close_or_both() -> None:
     assert conversation.client.told_gaps == 1
 
 
-def test_a_resync_is_a_told_gap_and_moves_the_position() -> None:
+def test_a_resync_is_an_announced_gap_and_moves_the_position() -> None:
     conversation = Conversation(since="abcdefgh:7")
     conversation.open()
     conversation.say(type="resync", reason="epoch_changed", position="ijklmnop:0")

@@ -41,5 +41,5 @@ def test_a_server_that_closes_after_each_answer_loses_nothing(
     assert published == (20 if arrivals == "burst" else 18)
     assert server.connections == published, "each connection takes one"
     for subscriber in (0, 1):
-        heard = trial.samples["message"][trial.samples["subscriber"] == subscriber].tolist()
-        assert heard == list(range(published))
+        received = trial.samples["message"][trial.samples["subscriber"] == subscriber].tolist()
+        assert received == list(range(published))

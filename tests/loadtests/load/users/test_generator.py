@@ -71,7 +71,7 @@ def _received(trial: Trial) -> dict[int, list[int]]:
 
 
 def _expected(trial: Trial, room: int) -> list[int]:
-    """Offsets that the room's publishers were told, in order."""
+    """Offsets that the room's publishers were acknowledged, in order."""
     return sorted(trial.publishes["offset"][trial.publishes["room"] == room].tolist())
 
 

@@ -15,7 +15,7 @@ MS = 1_000_000
 
 
 class Clock:
-    """A clock that only moves when told to, and the alarms set by it."""
+    """A clock that only moves when asked to, and the alarms set by it."""
 
     def __init__(self) -> None:
         self.now_ns = 0

@@ -13,7 +13,7 @@ from loadtests.load.users.hub import Alarms, Inbox, Read
 
 
 class Slow:
-    """Takes a read as long as it is told to, and says when."""
+    """Takes a read as long as it is asked to, and says when."""
 
     def __init__(self, log: list[str], name: str, cost_s: float = 0.0) -> None:
         self.log, self.name, self.cost_s = log, name, cost_s

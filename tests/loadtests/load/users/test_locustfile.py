@@ -30,7 +30,7 @@ from loadtests.records.schema import ABSENT_NS
 
 ENVIRONMENT = {**os.environ, "RTLAB_SECRET": "0123456789abcdef0123456789abcdef"}
 LIMIT_S = 90
-STRANGER_EVERY = 5  # of the server's messages have a stamp of another clock
+OTHER_CLOCK_EVERY = 5  # of the server's messages have a stamp of another clock
 
 
 AT_ONCE = 3  # runs: a third of each is the start of Python, and the rest mostly sleep
@@ -80,7 +80,7 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with fault_server(Faults(stranger_every=STRANGER_EVERY)) as port:
+    with fault_server(Faults(other_clock_every=OTHER_CLOCK_EVERY)) as port:
         yield port
 
 
@@ -161,8 +161,8 @@ def test_a_plain_run_shows_fractions_and_leaves_its_samples(runs: dict[str, Futu
     average_ms, _, most_ms, *_ = map(float, row.split("|")[1].split())
     assert not average_ms.is_integer()
     assert most_ms < 60_000, "no latency was made of another clock's stamp"
-    strange = {row["offset"] for row in samples.to_pylist() if row["scheduled_ns"] == ABSENT_NS}
-    assert strange == {offset for offset in samples["offset"].to_pylist() if not offset % STRANGER_EVERY}
+    other_clock = {row["offset"] for row in samples.to_pylist() if row["scheduled_ns"] == ABSENT_NS}
+    assert other_clock == {offset for offset in samples["offset"].to_pylist() if not offset % OTHER_CLOCK_EVERY}
     assert re.search(r"WARNING.*\d+ deliveries have no latency: the clock", run.output)
 
 

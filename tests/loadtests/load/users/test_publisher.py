@@ -70,7 +70,7 @@ def test_a_bad_schedule_is_named(kind: str, rate_per_s: float, complaint: str) -
 
 
 class FakeAlarms:
-    """Rings when told."""
+    """Rings when asked to."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[int, Callable[[], None]]] = []

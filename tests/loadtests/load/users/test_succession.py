@@ -61,10 +61,10 @@ def test_a_seat_that_nobody_could_take_is_offered_to_who_comes_next(notes: list[
     publisher = _publisher(1, Alarms(), [])
     succession.vacate(publisher)
     assert len(notes) == 1
-    stranger, late, later = User(0), User(1), User(1)
-    for user in (stranger, late, later):
+    elsewhere, late, later = User(0), User(1), User(1)
+    for user in (elsewhere, late, later):
         succession.offer(user)
-    assert [user.taken for user in (stranger, late, later)] == [[], [publisher], []]
+    assert [user.taken for user in (elsewhere, late, later)] == [[], [publisher], []]
 
 
 def test_the_schedule_goes_on_and_what_nobody_published_stands_nowhere(notes: list[str]) -> None:

@@ -23,7 +23,7 @@ FAULTS = Faults(
     commit="abc1234",
     rows=(
         Fault("half-open", "all transports", {"vanishing-websocket_left_after_s": 4.0, "bound_s": 7.0}, True),
-        Fault("order", "2 instances", {"heard": 1000, "lost": 0}, True),
+        Fault("order", "2 instances", {"received": 1000, "lost": 0}, True),
         Fault("load", "websocket", {"deliveries": 500, "lost": 0}, True),
         Fault("server-kill", "all transports", {"kills": 3, "lost": 0}, True),
         Fault("redis-client-kill", "all transports", {"kills": 20, "lost": 0}, True),

@@ -43,7 +43,7 @@ def test_cells_say_what_the_evidence_says(worked_out: Study) -> None:
     assert _found(evidence, "Complexity", "sse") == "300 lines with 30 branches"
     assert _found(evidence, "Sending", "websocket") == "on the connection it receives on"
     assert _found(evidence, "Sending", "sse") == "a request on another connection"
-    assert _found(evidence, "Through a proxy", "websocket") == "refused; passes once told how"
+    assert _found(evidence, "Through a proxy", "websocket") == "refused; passes once configured"
     assert _found(evidence, "Through a proxy", "sse") == "passes"
     assert _found(evidence, "After a cut", "sse") == "0 lost, back after 12.0 ms (Chromium)"
     assert _found(evidence, "Connections", "sse") == (

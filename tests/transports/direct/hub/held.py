@@ -44,5 +44,5 @@ def withdraw(one: Instance, subscription: PollSubscription) -> bool:
     return Returns(one.hub).withdraw(subscription)
 
 
-def told(sink: FakeSink) -> list[str]:
-    return gist(decoded([line + b"\n" for line in sink.heard()]))
+def delivered(sink: FakeSink) -> list[str]:
+    return gist(decoded([line + b"\n" for line in sink.received()]))

@@ -118,11 +118,11 @@ class HubMachine(RuleBasedStateMachine):
             self.followers.append((self.instances[at], Follower(subscription), sink))
 
     @precondition(lambda self: self.followers)
-    @rule(who=pick, direct=st.booleans(), meanwhile=st.integers(0, 2), heard=st.booleans())
-    def move(self, who: int, direct: bool, meanwhile: int, heard: bool) -> None:
+    @rule(who=pick, direct=st.booleans(), meanwhile=st.integers(0, 2), received=st.booleans())
+    def move(self, who: int, direct: bool, meanwhile: int, received: bool) -> None:
         """Go on at the other instance, where the room may talk while the history is read."""
         instance, follower, _ = self.followers[who % len(self.followers)]
-        self.leave(who, heard)
+        self.leave(who, received)
         there = 1 - self.instances.index(instance)
         link = self.instances[there].link
 
@@ -141,13 +141,15 @@ class HubMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.followers)
     @rule(who=pick)
-    def hear(self, who: int) -> None:
+    def receive(self, who: int) -> None:
         self.listen(*self.followers[who % len(self.followers)][1:])
 
     def listen(self, follower: Follower, sink: FakeSink | None) -> None:
-        told = waiting(follower.subscription) if sink is None else decoded([line + b"\n" for line in sink.heard()])
-        follower.hear(told)
-        for event in told:
+        delivered = (
+            waiting(follower.subscription) if sink is None else decoded([line + b"\n" for line in sink.received()])
+        )
+        follower.receive(delivered)
+        for event in delivered:
             if event["type"] == "chat":
                 assert self.contents.get(event["id"], event["content"]) == event["content"]
 
@@ -163,7 +165,7 @@ class HubMachine(RuleBasedStateMachine):
                 taking.cancel()
                 await asyncio.wait([taking])
             elif taking.exception() is None:
-                follower.hear(decoded(taking.result()))
+                follower.receive(decoded(taking.result()))
 
         if sink is None:
             self.do(take())
@@ -180,10 +182,10 @@ class HubMachine(RuleBasedStateMachine):
             self.do(drain(sink))
 
     @precondition(lambda self: self.followers)
-    @rule(who=pick, heard=st.booleans())
-    def leave(self, who: int, heard: bool) -> None:
+    @rule(who=pick, received=st.booleans())
+    def leave(self, who: int, received: bool) -> None:
         instance, follower, sink = self.followers.pop(who % len(self.followers))
-        if heard:  # else what waited for it is lost with its connection
+        if received:  # else what waited for it is lost with its connection
             self.listen(follower, sink)
         self.left_at.append(follower.position)
 

@@ -1,4 +1,4 @@
-"""Polls that are answered together: told once, let in again by position, and counted while they wait."""
+"""Polls that are answered together: built once, admitted again by position, and counted while they wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.errors import ShuttingDown
 from core.model import Position
 from core.settings import Settings
 from tests.core.instances import ROOM, decoded, frame, gist, instance, settled, waiting
-from tests.transports.direct.hub.held import SHORT, held, resume, told, withdraw
+from tests.transports.direct.hub.held import SHORT, delivered, held, resume, withdraw
 from transports.direct.returns import Returns
 
 
@@ -24,12 +24,12 @@ async def test_held_poll_is_answered_once_with_all_that_came_in_a_turn() -> None
         await settled()
         await one.say("after the answer")
         await settled()
-        assert told(sink) == ["1", "2", "answer"]
+        assert delivered(sink) == ["1", "2", "answer"]
         assert one.hub.stats.connections["poll"] == 0
         assert not subscription.ended
 
 
-async def test_answered_poll_is_let_in_again_with_what_it_missed() -> None:
+async def test_answered_poll_is_admitted_again_with_what_it_missed() -> None:
     async with instance() as one:
         subscription, sink = await held(one)
         at = await one.say("1")
@@ -42,11 +42,11 @@ async def test_answered_poll_is_let_in_again_with_what_it_missed() -> None:
         assert one.hub.stats.connections["poll"] == 1
         await one.say("3")
         await settled()
-        assert told(sink) == ["1", "answer", "3", "answer"]
+        assert delivered(sink) == ["1", "answer", "3", "answer"]
         assert one.hub.stats.resumes == {"recovered": 2}
 
 
-async def test_poll_that_comes_back_in_the_middle_of_a_turn_hears_each_event_once() -> None:
+async def test_poll_that_comes_back_in_the_middle_of_a_turn_receives_each_event_once() -> None:
     async with instance() as one:
         first, _ = await held(one)
         other, other_sink = await held(one)
@@ -58,28 +58,28 @@ async def test_poll_that_comes_back_in_the_middle_of_a_turn_hears_each_event_onc
         assert resume(one, other, head) == ()
         await one.say("3")
         await settled()
-        assert told(other_sink) == ["1", "answer", "3", "answer"]
+        assert delivered(other_sink) == ["1", "answer", "3", "answer"]
 
 
-async def test_withdrawn_poll_hears_nothing_until_it_is_resumed() -> None:
+async def test_withdrawn_poll_receives_nothing_until_it_is_resumed() -> None:
     async with instance() as one:
         subscription, sink = await held(one)
         assert withdraw(one, subscription)
         assert one.hub.stats.connections["poll"] == 0
         at = await one.say("1")
         await settled()
-        assert told(sink) == []
+        assert delivered(sink) == []
         assert not withdraw(one, subscription)
         assert resume(one, subscription, at) == ()
         assert one.hub.stats.connections["poll"] == 1
 
 
-async def test_poll_withdrawn_as_something_comes_has_been_told_it() -> None:
+async def test_poll_withdrawn_as_something_comes_has_been_sent_it() -> None:
     async with instance() as one:
         subscription, sink = await held(one)
         await one.say("1")
         assert not withdraw(one, subscription)
-        assert told(sink) == ["1", "answer"]
+        assert delivered(sink) == ["1", "answer"]
         assert one.hub.stats.connections["poll"] == 0
 
 
@@ -132,7 +132,7 @@ async def test_listener_that_polls_again_while_it_listens_is_sent_the_full_way()
         assert resume(one, subscription, at) is None
 
 
-async def test_one_far_behind_is_told_in_portions() -> None:
+async def test_one_far_behind_is_answered_in_portions() -> None:
     async with instance() as one:
         subscription, _ = await held(one)
         at = await one.say("1")
@@ -146,10 +146,10 @@ async def test_one_far_behind_is_told_in_portions() -> None:
         assert portions == [16] * 6 + [4], "64 KiB, and the event that fills them"
 
 
-async def test_many_who_were_told_the_same_are_let_in_together() -> None:
+async def test_many_who_were_sent_the_same_return_together() -> None:
     async with instance() as one:
-        crowd = [await held(one) for _ in range(3)]
-        subscriptions = [subscription for subscription, _ in crowd]
+        polls = [await held(one) for _ in range(3)]
+        subscriptions = [subscription for subscription, _ in polls]
         at = await one.say("1")
         await settled()
         assert not Returns(one.hub).resume_all(subscriptions, at)
@@ -157,7 +157,7 @@ async def test_many_who_were_told_the_same_are_let_in_together() -> None:
         assert one.hub.stats.resumes == {"recovered": 3}
         await one.say("2")
         await settled()
-        assert [told(sink) for _, sink in crowd] == [["1", "answer", "2", "answer"]] * 3
+        assert [delivered(sink) for _, sink in polls] == [["1", "answer", "2", "answer"]] * 3
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ async def test_resync_answers_a_held_poll_and_counts_it_no_longer() -> None:
         one.link.store.lose()
         await one.say("new life")
         await settled()
-        assert told(sink) == ["resync", "answer"]
+        assert delivered(sink) == ["resync", "answer"]
         assert one.hub.stats.connections["poll"] == 0
 
 

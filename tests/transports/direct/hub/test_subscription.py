@@ -10,7 +10,7 @@ from tests.core.instances import ROOM, decoded, gist, instance, settled
 from tests.transports.direct.sink import FakeSink, join_direct
 
 
-async def test_direct_subscriber_hears_from_its_position_on() -> None:
+async def test_direct_subscriber_receives_from_its_position_on() -> None:
     async with instance() as one:
         left_at = await one.say("1")
         await one.say("2")
@@ -32,7 +32,7 @@ async def test_what_a_stream_opens_with_is_one_write_with_what_has_come() -> Non
         sink = FakeSink(alice)
         alice.connect(sink, b'{"type":"welcome"}\n')
         assert len(sink.written) == 1
-        assert [json.loads(line)["type"] for line in sink.heard()] == ["welcome", "user_joined", "chat"]
+        assert [json.loads(line)["type"] for line in sink.received()] == ["welcome", "user_joined", "chat"]
 
 
 async def test_a_full_socket_gets_the_opening_and_the_rest_when_it_takes_it() -> None:
@@ -43,10 +43,10 @@ async def test_a_full_socket_gets_the_opening_and_the_rest_when_it_takes_it() ->
         alice.connect(sink, b'{"type":"welcome"}\n')
         assert sink.written == [b'{"type":"welcome"}\n']
         sink.drain(10)
-        assert [json.loads(line)["type"] for line in sink.heard()] == ["welcome", "user_joined"]
+        assert [json.loads(line)["type"] for line in sink.received()] == ["welcome", "user_joined"]
 
 
-async def test_resync_comes_after_what_was_told_before_it() -> None:
+async def test_resync_comes_after_what_was_delivered_before_it() -> None:
     async with instance() as one:
         alice = await join_direct(one)
         sink = FakeSink(alice)
@@ -61,8 +61,8 @@ async def test_resync_comes_after_what_was_told_before_it() -> None:
         await one.say("first of the next")
         await channel.repair()
         await settled()
-        told = [json.loads(line) for line in sink.heard()]
-        assert gist(told) == ["user_joined alice", "last of its life", "resync", "first of the next"]
+        delivered = [json.loads(line) for line in sink.received()]
+        assert gist(delivered) == ["user_joined alice", "last of its life", "resync", "first of the next"]
 
 
 async def test_drain_finishes_direct_sockets() -> None:
