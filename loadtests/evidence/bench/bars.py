@@ -89,13 +89,17 @@ def half_rate_bars(rows: Sequence[Row]) -> list[Bar]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table of the bars: bound, what was found, whether it is kept; what the floor reaches, where it is a bound."""
+    """A table of the bars: bound, what was found, whether it is kept; what the floor reaches, where it is a bound.
+
+    A case that nobody ran has no line.
+    """
     lines = ["| what | bound | found, median (range) | kept | the floor itself |", "|---|---|---|---|---|"]
     for bar in (*BARS, *half_rate_bars(rows)):
         found = bar.found(rows)
         sign = "at least" if bar.at_least else "at most"
         if found is None:
-            lines.append(f"| {bar.words} | {sign} {bar.bound:g} | not measured | | |")
+            if any(row["case"] == bar.case for row in rows):
+                lines.append(f"| {bar.words} | {sign} {bar.bound:g} | not measured | | |")
             continue
         kept = "yes" if bar.kept(found[0]) else "**no**"
         digits = 0 if bar.bound >= 100 else 2
@@ -103,7 +107,7 @@ def markdown(rows: Sequence[Row]) -> str:
         reach = "" if floor is None else _values(floor, digits)
         lines.append(f"| {bar.words} | {sign} {bar.bound:,g} | {_values(found, digits)} | {kept} | {reach} |")
     lines += _stalled(rows)
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def _values(found: tuple[float, float, float], digits: int) -> str:

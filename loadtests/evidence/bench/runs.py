@@ -97,10 +97,16 @@ def run_once(
 
 
 def client_result(
-    what: str, server: Running, transport: str, arguments: list[str], cores: frozenset[int], limit_s: float
+    what: str,
+    server: Running,
+    transport: str,
+    arguments: list[str],
+    cores: frozenset[int],
+    limit_s: float,
+    program: str = "loadgen",
 ) -> dict[str, Any]:
-    """Run the load client against a server and read what it prints. Raises LabError, naming `what`."""
-    command = [str(compiled("loadgen")), "--mode", MODE[transport], "--port", str(server.port)]
+    """Run a load client against a server and read what it prints. Raises LabError, naming `what`."""
+    command = [str(compiled(program)), "--mode", MODE[transport], "--port", str(server.port)]
     command += ["--pids", ",".join(map(str, server.pids)), *arguments]
     try:
         with running_on(cores):

@@ -15,6 +15,7 @@ QUANTITIES: Final = {
     "throughput": ("dps", "deliveries per second", 0),
     "p99": ("p99us", "µs, 99th percentile from the scheduled time", 0),
     "joins": ("connects_per_s", "joins per second", 0),
+    "message": ("us_per_msg", "µs of server CPU per message", 1),
     "memory": ("kib_per_conn", "KiB per idle connection", 1),
 }
 
@@ -25,6 +26,8 @@ def quantity_of(load: str) -> str:
         return "memory"
     if load.startswith("joins"):
         return "joins"
+    if load.startswith("rooms-"):
+        return "message"
     if load.endswith("rooms"):
         return "cost"
     return {"w1": "cost", "w16": "throughput"}.get(load.split("-")[1], "p99")
@@ -46,7 +49,8 @@ def paired_ratio(rows: Iterable[Row], case: str, key: str, ours: str, theirs: st
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table per transport: a line per load, a column per system."""
+    """A table per transport: a line per load, a column per system. Small rooms have a table of their own."""
+    rows = [row for row in rows if not _load(row).startswith("rooms-")]
     systems = list(dict.fromkeys(row["system"] for row in rows))
     lines: list[str] = []
     for transport in dict.fromkeys(row["case"].split("/")[0] for row in rows):
@@ -95,6 +99,35 @@ def busy(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+# what a small room's row shows: (key in the client's output, unit, digits)
+_OF_ROOMS: Final = (
+    QUANTITIES["message"],
+    ("mps", "messages per second", 0),
+    ("p50us", "µs, median of a round trip", 0),
+    ("p99us", "µs, 99th percentile of a round trip", 0),
+)
+
+
+def rooms_markdown(rows: Sequence[Row]) -> str:
+    """A table of small rooms: a line per load and quantity, a column per system; empty when none were measured."""
+    rooms = [row for row in rows if _load(row).startswith("rooms-")]
+    if not rooms:
+        return ""
+    systems = list(dict.fromkeys(row["system"] for row in rooms))
+    lines = [f"| rooms x members | quantity | {' | '.join(systems)} |", "|---" * (2 + len(systems)) + "|"]
+    for case in dict.fromkeys(row["case"] for row in rooms):
+        for key, unit, digits in _OF_ROOMS:
+            cells = [_cell(rooms, case, system, key, digits) for system in systems]
+            lines.append(f"| {case.replace('/rooms-', ' ')} | {unit} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _load(row: Row) -> str:
+    load: str = row["case"].partition("/")[2]
+    return load
+
+
 def lost(rows: Iterable[Row]) -> int:
-    """Deliveries that never came, over all runs."""
-    return sum(abs(row["result"].get("missing", 0)) for row in rows)
+    """Deliveries and answers that never came, came again or went to another room, over all runs."""
+    kinds = ("missing", "repeated", "strayed", "unanswered")
+    return sum(abs(row["result"].get(kind, 0)) for row in rows for kind in kinds)

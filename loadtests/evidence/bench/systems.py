@@ -65,12 +65,14 @@ class System:
     """One thing to compare: `command(port, folder)` starts it, `client(transport)` are the load client's arguments.
 
     `rooms_client(transport)` are those for several rooms, POSTs into them included; None where there is one room only.
+    `member_client(transport)` are those of `roomgen`, `%L` in them the load; None where it is not for that.
     """
 
     name: str
     command: Callable[[int, Path], list[str]]
-    client: Callable[[str], list[str]]
+    client: Callable[[str], list[str]] | None = None
     rooms_client: Callable[[str], list[str]] | None = None
+    member_client: Callable[[str], list[str]] | None = None
 
     @contextmanager
     def running(self, cores: frozenset[int]) -> Iterator[Running]:
@@ -110,14 +112,14 @@ def _ours(name: str, *options: str) -> System:
     def command(port: int, folder: Path) -> list[str]:
         return [sys.executable, "-m", "transports", "all", "--port", str(port), *options]
 
-    return System(name, command, _contract_client, _contract_rooms_client)
+    return System(name, command, _contract_client, _contract_rooms_client, _contract_member)
 
 
 def _bare() -> System:
     def command(port: int, folder: Path) -> list[str]:
         return [sys.executable, "-m", "transports.bare", str(port)]
 
-    return System("plain Starlette", command, _contract_client)
+    return System("plain Starlette", command, _contract_client, member_client=_bare_member)
 
 
 def _floor(name: str, options: Sequence[str]) -> System:
@@ -176,3 +178,16 @@ def _contract_rooms_client(transport: str) -> list[str]:
     if transport == "websocket":  # the POSTs need it too
         entry += ["--hdr", f"Authorization: Bearer {token}\r\n"]
     return [*entry, "--pubpath", "/rooms/r%R/messages", "--text", "--wrap", '{"content":"%s"}']
+
+
+def _contract_member(transport: str) -> list[str]:
+    marks = {"websocket": ["--ready", '"welcome"', "--ack", '"ack"'], "sse": ["--ready", '"welcome"']}
+    return [*_bare_member(transport), *marks.get(transport, [])]
+
+
+def _bare_member(transport: str) -> list[str]:
+    """Of a server that sends neither welcomes nor acks."""
+    entry = contract_entry(transport, "%L-%R", "%T")
+    if transport == "websocket":
+        return [*entry, "--wrap", '{"type":"chat","content":"%s"}']
+    return [*entry, "--pubpath", "/rooms/%L-%R/messages", "--wrap", '{"content":"%s"}']

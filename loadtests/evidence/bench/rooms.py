@@ -1,0 +1,107 @@
+"""Many small rooms: chat by WebSocket both ways, or POSTs to streams and polls, one message in flight in each room.
+
+A room's next message is published when all members have the last one and its sender the ack, where the system sends
+acks. The closed loop keeps the server busy, so that CPU per message is the inverse of throughput. Every event is
+checked: who gets it, once, in order.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from loadtests.evidence.bench.runs import client_result
+from loadtests.evidence.bench.systems import Running, System, contract_token
+from loadtests.records.errors import LabError
+
+_SLACK_S: Final = 45.0  # connecting and draining, at the most
+_MARGINS_S: Final = 0.8
+_START_S: Final = 1.5
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """`rooms` of `members`; `rate_per_s` bounds the messages of all rooms together, 0: as fast as the server can."""
+
+    rooms: int
+    members: int
+    rate_per_s: float = 0.0
+    measured_s: float = 1.2
+    warm_up_s: float = 0.5
+
+    @property
+    def name(self) -> str:
+        """Short, unique among the loads of a bench."""
+        pace = f"-r{self.rate_per_s:g}" if self.rate_per_s else ""
+        return f"rooms-{self.rooms}x{self.members}{pace}"
+
+    @property
+    def expected_s(self) -> float:
+        """About how long it takes on a quiet machine once the server runs."""
+        return self.measured_s + self.warm_up_s + _MARGINS_S
+
+    def arguments(self) -> list[str]:
+        """Of the load client."""
+        arguments = ["--rooms", str(self.rooms), "--members", str(self.members)]
+        arguments += ["--dur", str(self.measured_s), "--warm", str(self.warm_up_s)]
+        return [*arguments, "--rate", str(self.rate_per_s)] if self.rate_per_s else arguments
+
+
+@dataclass(frozen=True)
+class RoomsGroup:
+    """Loads that run on one server after the other, on each system and transport."""
+
+    name: str
+    transports: tuple[str, ...]
+    systems: tuple[str, ...]
+    loads: tuple[Rooms, ...]
+
+    def expected_s(self, found: Collection[str]) -> float:
+        """About how long a repeat takes on a quiet machine, on those of its systems that were found."""
+        each_s = _START_S + sum(load.expected_s for load in self.loads)
+        return each_s * len(self.transports) * sum(name in found for name in self.systems)
+
+
+_YARDSTICK: Final = (
+    "direct",
+    "plain Starlette",
+    "portable",
+)  # in the order in which they run: ratios are of neighbours
+ROOMS: Final = (
+    RoomsGroup(
+        "rooms",
+        ("websocket",),
+        (*_YARDSTICK, "python-socketio", "Socket.IO, node", "ws, node"),
+        (Rooms(250, 2), Rooms(100, 5), Rooms(100, 10)),
+    ),
+    RoomsGroup("post", ("sse", "longpoll"), _YARDSTICK, (Rooms(250, 1), Rooms(100, 10))),
+)
+
+
+def run_rooms(
+    system: System, transport: str, loads: Sequence[Rooms], server_cores: frozenset[int], client_cores: frozenset[int]
+) -> Iterator[tuple[Rooms, dict[str, Any]]]:
+    """What the client printed for each load, on one server: `us_per_msg` of server CPU, `mps`, `p99us`, `missing`, ….
+
+    Raises LabError when it could not run.
+    """
+    with system.running(server_cores) as server, tempfile.TemporaryDirectory(prefix="rtlab-rooms-") as folder:
+        for load in loads:
+            tokens = Path(folder) / "tokens"
+            tokens.write_text("".join(f"{contract_token(f'u{each}')}\n" for each in range(load.rooms * load.members)))
+            yield load, _run(system, transport, load, server, tokens, client_cores)
+
+
+def _run(
+    system: System, transport: str, load: Rooms, server: Running, tokens: Path, cores: frozenset[int]
+) -> dict[str, Any]:
+    if system.member_client is None:
+        raise LabError(f"{system.name} has no rooms of its own; {load.name} is for those that have")
+    # The name of the load keeps the rooms of one run apart from those of the next on the same server.
+    client = [word.replace("%L", load.name) for word in system.member_client(transport)]
+    arguments = [*client, "--tokens", str(tokens), *load.arguments()]
+    what, limit_s = f"{system.name} {transport} {load.name}", load.expected_s + _SLACK_S
+    return client_result(what, server, transport, arguments, cores, limit_s, "roomgen")

@@ -1,0 +1,80 @@
+"""The load client of small rooms finds what a server loses, repeats or sends astray."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from loadtests.evidence.bench import __main__ as command
+from loadtests.evidence.bench import summary
+from loadtests.evidence.bench.rooms import ROOMS, Rooms, run_rooms
+from loadtests.evidence.bench.systems import System, systems
+from loadtests.records.errors import LabError
+
+_FAULTY = Path(__file__).with_name("faulty_rooms.py")
+_BRIEF = Rooms(4, 3, measured_s=0.2, warm_up_s=0.1)
+_NOWHERE: frozenset[int] = frozenset()
+
+
+def _run(fault: str) -> Counter[str]:
+    system = System(
+        f"rooms that {fault}",
+        lambda port, _: [sys.executable, str(_FAULTY), str(port), fault],
+        member_client=lambda _: ["--path", "/rooms/%L-%R", "--wrap", "%s"],
+    )
+    ((_, result),) = run_rooms(system, "websocket", [_BRIEF], _NOWHERE, _NOWHERE)
+    kinds = ("missing", "repeated", "strayed", "unanswered")
+    assert summary.lost([{"result": result}]) == sum(result[kind] for kind in kinds)
+    return Counter({kind: result[kind] for kind in kinds})
+
+
+def test_rooms_without_a_fault_lose_nothing() -> None:
+    assert _run("none").total() == 0
+
+
+def test_a_lost_event_is_missing_once() -> None:
+    assert _run("lose") == {"missing": 1, "repeated": 0, "strayed": 0, "unanswered": 0}
+
+
+def test_a_repeated_event_is_counted() -> None:
+    assert _run("repeat") == {"missing": 0, "repeated": 1, "strayed": 0, "unanswered": 0}
+
+
+def test_an_event_of_another_room_is_counted() -> None:
+    assert _run("stray") == {"missing": 0, "repeated": 0, "strayed": 1, "unanswered": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "transport", "members"),
+    [("portable", "websocket", 2), ("portable", "sse", 1), ("plain Starlette", "longpoll", 2)],
+)
+def test_our_rooms_and_the_yardstick_are_spoken_to(name: str, transport: str, members: int) -> None:
+    system = next(each for each in systems() if each.name == name)
+    load = Rooms(3, members, measured_s=0.2, warm_up_s=0.1)
+    ((_, result),) = run_rooms(system, transport, [load], _NOWHERE, _NOWHERE)
+    assert result["messages"] > 0
+    assert summary.lost([{"result": result}]) == 0
+
+
+def test_a_system_without_rooms_of_that_kind_is_named() -> None:
+    floor = System("floor", lambda port, _: [sys.executable, str(_FAULTY), str(port), "none"])
+    with pytest.raises(LabError, match="floor has no rooms"):
+        next(run_rooms(floor, "websocket", [_BRIEF], _NOWHERE, _NOWHERE))
+
+
+def test_an_unknown_group_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "--only", "rooms,parlours"])
+    with pytest.raises(SystemExit):
+        command.main()
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.endswith(f"parlours: no such group, there are {', '.join(command.GROUPS)}")
+
+
+def test_the_loads_of_a_group_differ_in_name() -> None:
+    for group in ROOMS:
+        assert len({load.name for load in group.loads}) == len(group.loads)
