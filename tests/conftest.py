@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,9 @@ from tests.tracing import TESTS, Tracing
 # Test processes fill the cores: threads of numpy's BLAS, which wait in a busy loop for each other, would only take
 # their time. Read when numpy is imported, here and in what tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# httpcore asks for it whenever it makes a lock, and Python then searches every folder anew.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 # Files with few tests that take long: begun last, they would keep one test process busy while the others wait.
 LONG = (

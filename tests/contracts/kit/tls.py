@@ -11,9 +11,16 @@ from pathlib import Path
 
 from transports.certificate import make
 
-# One context for all clients: each would load the machine's certificates anew. Servers under test make their own.
-TLS = ssl.create_default_context()
-TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
+
+def taking_any() -> ssl.SSLContext:
+    """A client's. It does not load the machine's certificates, which takes longer than many a test."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+TLS = taking_any()
+"""Of all clients but those that ask for a protocol of their own. Servers under test make their own."""
 
 
 @dataclass(frozen=True, slots=True)
