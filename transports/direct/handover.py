@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import suppress
+from types import coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
 
@@ -42,6 +44,14 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     tasks: set[asyncio.Task[None]]
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something up to its first wait, outside of any task, and the rest of it, if there is one, as `spawn`."""
+        try:
+            waits_for = work.send(None)
+        except StopIteration:
+            return
+        self.spawn(_rest(work, waits_for))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in a task that a graceful shutdown waits for."""
@@ -87,3 +97,20 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
         holder, self.holder = self.holder, None
         if holder is not None:
             holder.lost()
+
+
+async def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> None:
+    await _driven(work, waits_for)
+
+
+@coroutine
+def _driven(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, None, None]:
+    """Go on with what was begun by hand: `await` refuses it. A task that is cancelled throws into it."""
+    with suppress(StopIteration):
+        while True:
+            try:
+                yield waits_for
+            except asyncio.CancelledError as thrown:  # all else is thrown by what is waited for
+                waits_for = work.throw(thrown)
+            else:
+                waits_for = work.send(None)

@@ -77,7 +77,9 @@ class DirectWebSocket:
                 self._protocol.transport.pause_reading()
         elif not self._is_over():
             self._inbox = deque((text,))
-            self._protocol.spawn(self._obey(self._inbox))
+            # A hello joins a room, which may need a task of its own; most commands are done without a wait.
+            carry_out = self._protocol.spawn if self._subscription is None else self._protocol.run
+            carry_out(self._obey(self._inbox))
 
     def pause(self) -> None:
         """The transport's buffer is over its high-water mark."""

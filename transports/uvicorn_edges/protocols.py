@@ -16,6 +16,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
+from websockets.protocol import State
 
 from transports.descriptors import DescriptorWatch
 from transports.uvicorn_edges.bounds import CONNECTION, limit_unacknowledged
@@ -192,8 +193,9 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
                 text = bytes(data).decode()
             except UnicodeDecodeError:
                 self.frames = []
-                self.conn.send_close(1007)
-                self.handle_parser_exception()
+                if self.conn.state is State.OPEN:  # else the peer's close frame has come with it
+                    self.conn.send_close(1007)
+                    self.handle_parser_exception()
                 return
         self.frames = [data]
         self._receive(text)
