@@ -8,19 +8,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from loadtests.evidence import capacity as searched
 from loadtests.evidence.capacity import SearchRange
 from loadtests.records.cell_spec import Slo
 from loadtests.records.errors import LabError, UsageError
 from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
-from loadtests.run import experiment, foreign, progress, scaling, targets
+from loadtests.run import experiment, foreign, scaling, targets
 from loadtests.run import scenario as scenarios
 from loadtests.run.experiment import Experiment, RunOutcome
 from loadtests.run.links import route as routes
-from loadtests.run.plan import PlannedCell
-from loadtests.run.progress import Display
 from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import Scenario
 from loadtests.run.servers import ServerSettings
@@ -62,7 +58,7 @@ def compare(scenario: str, request: Request) -> int:
     routes.require({cell.link for cell in chosen.cells})
     if chosen.calibrate:
         made = _calibrated(made)
-    outcome = experiment.conduct(made, _display)
+    outcome = experiment.conduct(made)
     return _concluded(outcome, thresholds)
 
 
@@ -76,10 +72,6 @@ def _experiment(
         runs_folder=request.runs_folder,
         bench=experiment.bench_of(ServerSettings(deflate=request.deflate), scaled),
     )
-
-
-def _display(cells: Sequence[PlannedCell]) -> Display:
-    return progress.display(Console(), cells)
 
 
 def _calibrated(made: Experiment) -> Experiment:
@@ -112,7 +104,7 @@ def capacity(scenario: str, request: Request, search_range: SearchRange, p99_ms:
     made = _experiment(request, chosen, selected)
     routes.require({cell.link for cell in chosen.cells})
     passes = searched.SearchPasses(made.cells(), slo, search_range, made.seed)
-    return _concluded(experiment.conduct(made, _display, passes))
+    return _concluded(experiment.conduct(made, passes=passes))
 
 
 def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:

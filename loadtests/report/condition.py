@@ -152,6 +152,12 @@ class Result:
         """Why connections of its cells were cut or refused and publications not taken: text -> how often."""
         return notes.merged(cell.errors for cell in self.cells)
 
+    @property
+    def reach_percent(self) -> float | None:
+        """Deliveries received of those promised; None where none was."""
+        expected = self.total("expected")
+        return 100.0 * self.total("received") / expected if expected else None
+
     def total(self, figure: str) -> int:
         """Sum one field of `schema.Counts` over the used cells."""
         return sum(int(getattr(cell.counts, figure)) for cell in self.used if cell.counts)

@@ -120,7 +120,6 @@ def _escaped(label: str) -> str:
 
 def _record(result: Result) -> Record:
     p, costs = result.percentiles, result.costs
-    expected = result.total("expected")
     return {
         **_identity(result.cells[0]),
         "validity": str(result.validity),
@@ -135,9 +134,9 @@ def _record(result: Result) -> Record:
         **_latency("p999_ms", p.p999_ms),
         **_latency("max_ms", p.max_ms),
         "first_to_last_ms_p50": result.skew_ms_p50,
-        "expected": expected,
+        "expected": result.total("expected"),
         "received": result.total("received"),
-        "reach_percent": 100.0 * result.total("received") / expected if expected else None,
+        "reach_percent": result.reach_percent,
         "lost": result.total("lost"),
         "duplicates": result.total("duplicates"),
         "out_of_order": result.total("out_of_order"),

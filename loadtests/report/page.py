@@ -1,12 +1,7 @@
-"""Write a run's report: one HTML file that needs nothing else, and the charts as SVG files beside it.
-
-`python -m loadtests.report.page RUN_DIR` does the same from a shell.
-"""
+"""Write a run's report: one HTML file that needs nothing else, and the charts as SVG files beside it."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +12,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from loadtests.records import notes, repeats
-from loadtests.records.errors import RunError
 from loadtests.records.schema import Cell, Validity
 from loadtests.report import (
     calibration,
@@ -216,20 +210,3 @@ def _draw(worked_out: Study) -> tuple[Chart, ...]:
             )
             charts.append(Chart(slug, heading, sentence, reading, drawings))
     return tuple(charts)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write the report of the run folder named on the command line; 0, or 1 with a sentence on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.report.page", description=write.__doc__)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    try:
-        path = write(parser.parse_args(arguments).run_dir)
-    except RunError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"{path}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -46,11 +46,6 @@ class Figure:
     of: Callable[[Result], float | None]  # None where it cannot be stated
 
 
-def _reach_percent(result: Result) -> float | None:
-    expected = result.total("expected")
-    return 100.0 * result.total("received") / expected if expected else None
-
-
 def _cost(name: str) -> Callable[[Result], float | None]:
     # No import of pandas, which `value_of` would cost.
     return lambda result: getattr(getattr(result.costs, name), "value", None)
@@ -66,7 +61,7 @@ FIGURES: Mapping[str, Figure] = {
     "p99": Figure("ms", "99th percentile of delivery latency", lambda result: result.percentiles.p99_ms),
     "p99.9": Figure("ms", "99.9th percentile of delivery latency", lambda result: result.percentiles.p999_ms),
     "max": Figure("ms", "greatest delivery latency", lambda result: result.percentiles.max_ms),
-    "reach": Figure("%", "deliveries received of those promised", _reach_percent),
+    "reach": Figure("%", "deliveries received of those promised", lambda result: result.reach_percent),
     "lost": Figure("", "deliveries lost", _total("lost")),
     "refused": Figure("", "publications answered by an error", _total("refused")),
     "unanswered": Figure("", "publications never answered", _total("unanswered")),

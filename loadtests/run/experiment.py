@@ -19,7 +19,7 @@ from loadtests.run.cell import Bench
 from loadtests.run.passes import REPEATS, Passes, RepeatPasses
 from loadtests.run.plan import PlannedCell
 from loadtests.run.process import available_cores, divide_cores, interruptible, running_on
-from loadtests.run.progress import Display
+from loadtests.run.progress import Display, display
 from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import SCALED, Scenario
 from loadtests.run.servers import ServerSettings
@@ -56,7 +56,9 @@ class RunOutcome:
 
 
 def conduct(
-    experiment: Experiment, show: Callable[[Sequence[PlannedCell]], Display], passes: Passes | None = None
+    experiment: Experiment,
+    show: Callable[[Sequence[PlannedCell]], Display] = display,
+    passes: Passes | None = None,
 ) -> RunOutcome:
     """Run the experiment; LabError if it can't start, Ctrl-C ends it early with the finished cells kept.
 
@@ -94,14 +96,14 @@ def _measure(
     show: Callable[[Sequence[PlannedCell]], Display],
     started: float,
 ) -> None:
-    display = show(planned)
+    shown = show(planned)
     try:
         for cell in planned:
-            display.begin(cell)
-            display.end(cells.run(cell, bench, store, check=check, on_progress=display.on_progress))
+            shown.begin(cell)
+            shown.end(cells.run(cell, bench, store, check=check, on_progress=shown.on_progress))
             store.update(elapsed_s=time.monotonic() - started)
     finally:
-        display.close()
+        shown.close()
 
 
 def _run(experiment: Experiment, environment: Manifest, planned_cells: int) -> Run:

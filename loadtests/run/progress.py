@@ -163,8 +163,9 @@ def minutes(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
 
-def display(console: Console, cells: Sequence[PlannedCell]) -> Display:
-    """Return the display that fits the console, open."""
+def display(cells: Sequence[PlannedCell], console: Console | None = None) -> Display:
+    """Return the display that fits the console, open; None: standard output's."""
+    console = console or Console()
     fitting = LiveDisplay(console, cells) if console.is_terminal else PlainDisplay(console, cells)
     fitting.open()
     return fitting

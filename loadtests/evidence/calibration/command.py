@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 
 from loadtests.evidence.calibration import selftest, suite
 from loadtests.records import store
 from loadtests.records.calibration import CALIBRATION_VERSION, Calibration, Check
 from loadtests.records.errors import UsageError
 from loadtests.report import calibration as words
-from loadtests.run import manifest, progress, targets
-from loadtests.run.plan import PlannedCell
+from loadtests.run import manifest, targets
 from loadtests.run.process import available_cores, divide_cores, running_on
-from loadtests.run.progress import Display
 from loadtests.run.targets import Target
 
 OK, BELIEVED, CANNOT = 0, 1, 4
 MAX_REPEATS = 1000
-
-Show = Callable[[Sequence[PlannedCell]], Display]
 
 
 def calibrate(transports: str | None, runs_folder: Path, *, quick: bool) -> int:
@@ -35,7 +30,7 @@ def calibrate(transports: str | None, runs_folder: Path, *, quick: bool) -> int:
         raise UsageError(f"nothing can be planted for {', '.join(target.name for target in chosen)}")
     begun, started = _begin("short" if quick else "full"), time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, running_on(divide_cores(available_cores()).generator):
-        made = _short(begun, chosen, Path(scratch)) if quick else _full(begun, chosen, Path(scratch), _shown())
+        made = _short(begun, chosen, Path(scratch)) if quick else _full(begun, chosen, Path(scratch))
     return _concluded(made, started, runs_folder)
 
 
@@ -44,7 +39,7 @@ def repeat_itself(repeats: int, seed: int, runs_folder: Path) -> int:
     if not 1 <= repeats <= MAX_REPEATS:
         raise UsageError(f"--aa {repeats}: 1 to {MAX_REPEATS} repeats are allowed")
     begun, started = _begin("part"), time.monotonic()
-    found, folder = selftest.measure(repeats, seed, runs_folder, _shown())
+    found, folder = selftest.measure(repeats, seed, runs_folder)
     print(f"rows: {folder}")
     return _concluded(msgspec.structs.replace(begun, self_test=found), started, runs_folder)
 
@@ -55,7 +50,7 @@ def weaken(percent: int, runs_folder: Path) -> int:
         raise UsageError(f"--weak-generator {percent}: 1 to 100 per cent of a core are allowed")
     begun, started = _begin("part"), time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        found = selftest.measure_weak(Path(scratch), _shown(), percent)
+        found = selftest.measure_weak(Path(scratch), percent)
     _concluded(msgspec.structs.replace(begun, weakened=found), started, runs_folder)
     return CANNOT if found.refused else BELIEVED
 
@@ -65,11 +60,11 @@ def _short(begun: Calibration, chosen: Sequence[Target], scratch: Path) -> Calib
     return msgspec.structs.replace(begun, checks=checks, left_out=_left_out(chosen))
 
 
-def _full(begun: Calibration, chosen: Sequence[Target], scratch: Path, show: Show) -> Calibration:
+def _full(begun: Calibration, chosen: Sequence[Target], scratch: Path) -> Calibration:
     checks = _printed(suite.full(chosen, scratch, lambda doing: print(f"… {doing}", flush=True)))
     print("… coordinated omission", flush=True)
     omitted = selftest.show_omission(scratch / "omission")
-    weakened = selftest.measure_weak(scratch / "weak", show)
+    weakened = selftest.measure_weak(scratch / "weak")
     return msgspec.structs.replace(
         begun, checks=checks, left_out=_left_out(chosen), omission=omitted, weakened=weakened
     )
@@ -114,8 +109,3 @@ def _concluded(made: Calibration, started: float, runs_folder: Path) -> int:
 def _left_out(chosen: Sequence[Target]) -> tuple[str, ...]:
     spoken = suite.spoken(chosen)
     return tuple(target.name for target in chosen if target not in spoken)
-
-
-def _shown() -> Show:
-    console = Console()
-    return lambda cells: progress.display(console, cells)

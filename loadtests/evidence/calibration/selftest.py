@@ -11,7 +11,7 @@ And coordinated omission, shown once: a server that stalls, measured from a sche
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +34,6 @@ from loadtests.report.study import study
 from loadtests.run import experiment, plan, targets
 from loadtests.run.experiment import Experiment
 from loadtests.run.plan import PlannedCell
-from loadtests.run.progress import Display
 from loadtests.run.scenario import CellPlan, Scenario
 from loadtests.run.servers import ServerSettings
 
@@ -75,9 +74,7 @@ def allowed(repeats: int) -> int:
     return (repeats + 5) // 10
 
 
-def measure(
-    repeats: int, seed: int, runs_folder: Path, show: Callable[[Sequence[PlannedCell]], Display]
-) -> tuple[SelfTest, Path]:
+def measure(repeats: int, seed: int, runs_folder: Path) -> tuple[SelfTest, Path]:
     """Measure the repeats as one run, and judge them; LabError when interrupted or when nothing can be compared."""
     made = Repeats(
         scenario=_scenario([_load(repeat, arm) for repeat in range(repeats) for arm in _ARMS], RUN_BLOCKS),
@@ -88,7 +85,7 @@ def measure(
         passes=0,  # a repeated cell would stand in another minute than what it is compared with
         repeats=repeats,
     )
-    outcome = experiment.conduct(made, show)
+    outcome = experiment.conduct(made)
     if outcome.interrupted:
         raise LabError(f"stopped before the {repeats} repeats were done; what was measured is in {outcome.folder}")
     return judge(outcome.folder, repeats), outcome.folder
@@ -151,9 +148,7 @@ def _scenario(loads: Sequence[Load], blocks: int) -> Scenario:
     )
 
 
-def measure_weak(
-    runs_folder: Path, show: Callable[[Sequence[PlannedCell]], Display], percent: int = WEAK_PERCENT
-) -> Weakened:
+def measure_weak(runs_folder: Path, percent: int = WEAK_PERCENT) -> Weakened:
     """Measure one cell as `rtlab run` would, once, with a generator that is throttled.
 
     LabError where it can't be throttled here, or when interrupted.
@@ -172,7 +167,7 @@ def measure_weak(
         generator_module=("loadtests.evidence.calibration.throttle", str(percent)),
     )
     made = Experiment(scenario, targets.select([TRANSPORT]), seed=1, runs_folder=runs_folder, bench=bench, passes=0)
-    outcome = experiment.conduct(made, show)
+    outcome = experiment.conduct(made)
     if outcome.interrupted:
         raise LabError("stopped before the weak generator had been measured")
     means = {_means(log.read_text(encoding="utf-8")) for log in outcome.folder.glob("generator-*.log")}

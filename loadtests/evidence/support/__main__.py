@@ -24,9 +24,9 @@ from loadtests.records.facts import FACTS, Facts, encode, stale
 def main(arguments: list[str] | None = None) -> int:
     """Return 0, or 1 with a sentence on standard error."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.evidence.support", description=__doc__.split("\n")[0])
-    parser.add_argument("--newest", action="store_true", help="use the packages' newest versions")
-    parser.add_argument("--mdn", metavar="VERSION", help=f"of {MDN} (default: the one that the file names)")
-    parser.add_argument("--caniuse", metavar="VERSION", help=f"of {CANIUSE} (default: likewise)")
+    parser.add_argument(
+        "--newest", action="store_true", help="use the packages' newest versions (default: those that the file names)"
+    )
     parser.add_argument("--check", action="store_true", help="compare only")
     parser.add_argument("--file", type=Path, default=FACTS, help="default: %(default)s")
     options = parser.parse_args(arguments)
@@ -46,13 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _versions(options: argparse.Namespace) -> tuple[str, str]:
-    asked = {MDN: options.mdn, CANIUSE: options.caniuse}
     if options.newest:
-        return asked[MDN] or packages.newest(MDN), asked[CANIUSE] or packages.newest(CANIUSE)
-    if None in asked.values():
-        named = {source.package: source.version for source in committed.load(options.file).sources}
-        asked = {package: version or named[package] for package, version in asked.items()}
-    return asked[MDN], asked[CANIUSE]
+        return packages.newest(MDN), packages.newest(CANIUSE)
+    named = {source.package: source.version for source in committed.load(options.file).sources}
+    return named[MDN], named[CANIUSE]
 
 
 def _summary(facts: Facts) -> str:

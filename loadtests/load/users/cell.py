@@ -43,8 +43,11 @@ class UserSlot(NamedTuple):
 class ListeningUser(Candidate, Protocol):
     """A user whose deliveries are recorded: `room_user.RoomUser`, as its cell sees it."""
 
-    def socket_totals(self) -> SocketTotals | None: ...
-    def straggle_s(self) -> float: ...
+    def socket_totals(self) -> SocketTotals | None:
+        """TCP_INFO of all its connections; None where the transport cannot tell."""
+
+    def straggle_s(self) -> float:
+        """How long after its publication a delivery may take by the transport's own design."""
 
 
 class Cell:

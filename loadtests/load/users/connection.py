@@ -27,8 +27,11 @@ Address = tuple[int, tuple[str, int]]
 class _Watcher(Protocol):
     """What is used of gevent's io watchers."""
 
-    def stop(self) -> None: ...
-    def close(self) -> None: ...
+    def stop(self) -> None:
+        """Watch no more."""
+
+    def close(self) -> None:
+        """Give the watcher back."""
 
 
 _WRITE = 2

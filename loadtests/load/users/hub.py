@@ -83,8 +83,6 @@ class Alarms:
 HAS_EPOLL = sys.platform == "linux"
 MOST_SOCKETS = 32  # sockets served before the hub's next turn
 
-_READ = 1
-
 
 class Readers:
     """Calls back for every socket that is readable, until it has been read. Made and used in the hub.
@@ -156,7 +154,8 @@ MOST_READS = 4_096  # reads kept; past that the generator is overloaded, and par
 class Taker(Protocol):
     """Where an item goes when its turn comes."""
 
-    def take(self, read: Read) -> None: ...
+    def take(self, read: Read) -> None:
+        """Parse one read."""
 
 
 class Read(NamedTuple):

@@ -151,8 +151,11 @@ class Publisher:
 class Candidate(Protocol):
     """A user, as far as it can take a publisher over."""
 
-    def may_publish_in(self, room: int) -> bool: ...
-    def take_over(self, publisher: Publisher) -> None: ...
+    def may_publish_in(self, room: int) -> bool:
+        """Whether the user could take over a publisher of `room`."""
+
+    def take_over(self, publisher: Publisher) -> None:
+        """Publish in place of a user that has stopped."""
 
 
 class PublisherSuccession:

@@ -228,14 +228,6 @@ def test_a_million_points_make_no_large_drawing(tmp_path: Path) -> None:
         assert len(drawing.svg(figure, "x", "label")) < 100_000
 
 
-def test_the_command_writes_it_or_says_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report.main([str(tmp_path)]) == 1
-    assert "run.json" in capsys.readouterr().err
-    make_run(tmp_path, Plan(stop_after=0))
-    assert report.main([str(tmp_path)]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
-
-
 def _luminance(colour: str) -> float:
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]

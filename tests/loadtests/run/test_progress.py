@@ -53,7 +53,7 @@ def test_durations_read_as_people_say_them(seconds: float, words: str) -> None:
 def test_a_pipe_gets_one_line_per_cell() -> None:
     console = Console(file=io.StringIO(), width=40)
     planned = cells(2)
-    display = progress.display(console, planned)
+    display = progress.display(planned, console)
     assert isinstance(display, PlainDisplay)
     display.begin(planned[0])
     display.on_progress(Progress(event="connected", connected=1))
@@ -69,7 +69,7 @@ def test_a_pipe_gets_one_line_per_cell() -> None:
 def test_a_terminal_gets_a_bar_and_only_the_lines_that_matter() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=200)
     planned = cells(2)
-    display = progress.display(console, planned)
+    display = progress.display(planned, console)
     assert isinstance(display, LiveDisplay)
     display.begin(planned[0])
     display.on_progress(Progress(event="measuring", connected=7, delivered=9))

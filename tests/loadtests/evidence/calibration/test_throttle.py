@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from loadtests.evidence.calibration import selftest, throttle
-from loadtests.run import progress
 
 linux_only = pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="control groups and SCHED_IDLE are Linux's")
 
@@ -44,7 +41,7 @@ def test_without_control_groups_the_idle_class_and_a_hog_do_it(tmp_path: Path, m
 
 @linux_only
 def test_a_cell_with_a_weak_generator_is_refused(tmp_path: Path) -> None:
-    found = selftest.measure_weak(tmp_path, lambda cells: progress.display(Console(file=sys.stderr), cells))
+    found = selftest.measure_weak(tmp_path)
     assert found.means
     assert found.refused, found
     assert any("lateness" in reason or "from kernel receive to read" in reason for reason in found.reasons), found
