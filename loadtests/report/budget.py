@@ -139,8 +139,7 @@ def _instants(rows: pd.DataFrame) -> IntArray:
     columns = rows.assign(received_ns=latency.received_ns(rows))
     columns["writing_ns"] = columns["writing_ns"].where(columns["writing_ns"] != ABSENT_NS, columns["heard_ns"])
     instants = columns[list(_INSTANTS)].to_numpy(dtype=np.float64)
-    ascending: IntArray = np.minimum.accumulate(instants[:, ::-1], axis=1)[:, ::-1].astype(np.int64)
-    return ascending
+    return np.asarray(np.minimum.accumulate(instants[:, ::-1], axis=1)[:, ::-1], dtype=np.int64)
 
 
 def _slice(step_ms: FloatArray, latency_ms: FloatArray, percent: float, around: float) -> Slice:

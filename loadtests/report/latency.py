@@ -88,8 +88,7 @@ def received_ns(samples: pd.DataFrame) -> IntArray:
 def delivery_latency_ms(samples: pd.DataFrame) -> FloatArray:
     """Return the delivery latency of each row in ms, in row order."""
     scheduled = samples["scheduled_ns"].to_numpy(dtype=np.int64)
-    latency_ms: FloatArray = (received_ns(samples) - scheduled) / _NS_PER_MS
-    return latency_ms
+    return np.asarray((received_ns(samples) - scheduled) / _NS_PER_MS, dtype=np.float64)
 
 
 def can_state(n: int, percent: float) -> bool:
@@ -128,9 +127,18 @@ def percentile(sorted_ms: FloatArray, percent: float, exact: int | None = None) 
     n = len(sorted_ms)
     if not can_state(n, percent):
         return None
-    rank = int(np.ceil(round(n * percent / 100, 6)))
-    value = float(sorted_ms[rank - 1])
-    return value if exact is None or rank <= exact else AtLeast(value)
+    value = float(sorted_ms[rank_of(n, percent) - 1])
+    return value if exact is None or rank_of(n, percent) <= exact else AtLeast(value)
+
+
+def order_statistic(values: FloatArray, percent: float) -> float:
+    """Return the smallest of any number of values with at least `percent` of all at or below it; NaN of nothing."""
+    return float(np.sort(values)[rank_of(len(values), percent) - 1]) if len(values) else math.nan
+
+
+def rank_of(n: int, percent: float) -> int:
+    """Return which of `n` ascending values, from 1, is the smallest with at least `percent` of all at or below it."""
+    return math.ceil(round(n * percent / 100, 6))
 
 
 def percentiles(sorted_ms: FloatArray, exact: int | None = None, missing: int = 0) -> Percentiles:
@@ -234,5 +242,4 @@ def _receivers(owed: pd.DataFrame, samples: pd.DataFrame | None) -> IntArray:
     distinct = samples[list(IDENTITY_COLUMNS)].drop_duplicates()
     by_message = distinct.groupby(["publisher", "message"]).size().rename("got").reset_index()
     joined = owed[["publisher", "message"]].merge(by_message, on=["publisher", "message"], how="left")
-    receivers: IntArray = joined["got"].fillna(0).to_numpy(dtype=np.int64)
-    return receivers
+    return np.asarray(joined["got"].fillna(0), dtype=np.int64)

@@ -114,8 +114,7 @@ def short_poll_latencies_ms(
     """
     # A poll that is sent at a grid's instant g is at the server at g + d and brings, at g + 2d, what was there by then.
     waited_ms = (phases[None, :] * interval_ms + one_way_ms - published_ms[:, None]) % interval_ms
-    latencies: FloatArray = (waited_ms + one_way_ms).ravel()
-    return latencies
+    return np.ravel(waited_ms + one_way_ms)
 
 
 def expected(

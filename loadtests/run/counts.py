@@ -213,8 +213,7 @@ def drop_batch_stamps(samples: pa.Table) -> pa.Table:
 
 
 def _column(table: pa.Table, name: str) -> Integers:
-    values: Integers = table[name].to_numpy().astype(np.int64)
-    return values
+    return np.asarray(table[name].to_numpy(), dtype=np.int64)
 
 
 def _per(total: float | None, parts: int, scale: float = 1.0) -> float | None:

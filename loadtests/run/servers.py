@@ -85,8 +85,7 @@ def free_port(host: str = HOST) -> int:
     """Return a TCP port that is free right now."""
     with socket.socket() as probe:
         probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
 
 
 def listens(port: int, timeout_s: float, has_ended: Callable[[], bool]) -> bool:

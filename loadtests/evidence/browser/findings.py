@@ -31,6 +31,7 @@ from loadtests.evidence.browser.page import (
     Sent,
     Streams,
     probe,
+    probe_once,
 )
 from loadtests.records.errors import BrowserError
 from loadtests.records.schema import Value
@@ -94,21 +95,17 @@ def examine(browser: Browser, url: str, durations: Durations) -> dict[str, Value
 
 
 def _connections(browser: Browser, url: str, durations: Durations) -> dict[str, Value]:
-    tab = browser.open(f"{url}{PAGE}")
     options = {"room": "connections", "tried": _STREAMS_TRIED, "patienceMs": durations.patience * 1000}
-    answer = probe(browser, tab, "connections", options, Connections, takes_s=durations.patience)
-    browser.close(tab)
+    answer = probe_once(browser, f"{url}{PAGE}", "connections", options, Connections, takes_s=durations.patience)
     return {"event_streams_held_at_once": answer.held, "event_streams_tried": answer.tried}
 
 
 def _outages(browser: Browser, url: str, durations: Durations) -> dict[str, Value]:
-    tab = browser.open(f"{url}{PAGE}")
     options = {
         "lanes": LANES, "room": "outage", "outageS": durations.outage, "ratePerS": 20, "patienceMs": 20_000,
     }  # fmt: skip
     takes_s = len(LANES) * (durations.outage + 30)
-    answers = probe(browser, tab, "outage", options, dict[str, Outage], takes_s=takes_s)
-    browser.close(tab)
+    answers = probe_once(browser, f"{url}{PAGE}", "outage", options, dict[str, Outage], takes_s=takes_s)
     findings: dict[str, Value] = {"outage_s": durations.outage}
     for lane, answer in answers.items():
         findings |= {
@@ -212,9 +209,9 @@ def connections_to(server: Server) -> int:
 
 
 def _push(browser: Browser, server: Server) -> dict[str, Value]:
-    tab = browser.open(f"{server.url}{_PLAIN_PAGE}")
-    answer = probe(browser, tab, "push", {"token": _token(server), "room": _ROOM}, Refusal)
-    browser.close(tab)
+    answer = probe_once(
+        browser, f"{server.url}{_PLAIN_PAGE}", "push", {"token": _token(server), "room": _ROOM}, Refusal
+    )
     setting = re.search(r"SETTINGS_ENABLE_PUSH (\d+)", answer.said)
     return {
         "h2push.status": answer.status,

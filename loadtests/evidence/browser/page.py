@@ -30,6 +30,16 @@ def probe(
         raise BrowserError(f"the probe {name} answered what it should not: {error}") from error
 
 
+def probe_once(
+    browser: Browser, url: str, name: str, options: Mapping[str, object], answer: type[T], *, takes_s: float = 0.0
+) -> T:
+    """Call a probe in a tab of its own on `url`. Raises BrowserError."""
+    tab = browser.open(url)
+    found = probe(browser, tab, name, options, answer, takes_s=takes_s)
+    browser.close(tab)
+    return found
+
+
 class Latency(msgspec.Struct, frozen=True, rename="camel"):
     """Answer of `latency`; times in ms of the page's clock.
 

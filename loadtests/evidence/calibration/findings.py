@@ -20,6 +20,7 @@ from loadtests.records.calibration import Check
 from loadtests.records.cell_spec import Load
 from loadtests.records.schema import Counts
 from loadtests.report import latency
+from loadtests.report.latency import order_statistic
 from loadtests.report.quantity import AtLeast
 from loadtests.run import counts
 from loadtests.run.targets import Target
@@ -62,6 +63,7 @@ class Found:
     published_offset: Integers  # of each acknowledged publication, ascending
     published_ms: Floats  # its scheduled instant
     counts: Counts
+    connect_ms: tuple[float, ...]  # of every subscriber
 
     @property
     def grid_ms(self) -> float:
@@ -86,6 +88,7 @@ def of(trial: Trial, target: Target, load: Load, faults: Faults, room: int | Non
         published_offset=trial.publishes["offset"][sent],
         published_ms=trial.publishes["scheduled_ns"][sent] / 1e6,
         counts=counts.count(samples, publishes, load, trial.result),
+        connect_ms=trial.result.connect_ms,
     )
 
 
@@ -99,7 +102,7 @@ def delay(found: Found, tolerances: Tolerances, percents: tuple[int, ...] = (50,
     for percent in percents:
         grid_ms = found.grid_ms * percent / 100
         yield _timed(found, f"{found.faults.delay_ms:g} ms delay", f"p{percent}", found.faults.delay_ms,
-                     _percentile(values, percent) - grid_ms, _bound(found, tolerances, percent))  # fmt: skip
+                     order_statistic(values, percent) - grid_ms, _bound(found, tolerances, percent))  # fmt: skip
 
 
 def two_points(found: Found, tolerances: Tolerances) -> Iterator[Check]:
@@ -107,7 +110,7 @@ def two_points(found: Found, tolerances: Tolerances) -> Iterator[Check]:
     faults = found.faults
     late = _falls_on(found.offset, faults.late_every)
     for name, planted_ms, rows in (("early", faults.delay_ms, ~late), ("late", faults.late_ms, late)):
-        value = _percentile(found.latency_ms[rows], 50) - found.grid_ms / 2
+        value = order_statistic(found.latency_ms[rows], 50) - found.grid_ms / 2
         fault = f"{faults.delay_ms:g} or {faults.late_ms:g} ms delay"
         yield _timed(found, fault, f"p50 of the {name}", planted_ms, value, _bound(found, tolerances, 50))
 
@@ -115,8 +118,8 @@ def two_points(found: Found, tolerances: Tolerances) -> Iterator[Check]:
 def stall(found: Found, tolerances: Tolerances) -> Iterator[Check]:
     """Check the tail that a stall leaves: whoever was due in it waits until its end, by the schedule itself."""
     faults = found.faults
-    planted_ms = _percentile(stalled_latencies_ms(found), 99) + found.grid_ms / 2
-    value = _percentile(found.latency_ms, 99)
+    planted_ms = order_statistic(stalled_latencies_ms(found), 99) + found.grid_ms / 2
+    value = order_statistic(found.latency_ms, 99)
     bound_ms = planted_ms * tolerances.stall_percent / 100
     yield _timed(found, f"{faults.stall_s:g} s stall", "p99", planted_ms, value, bound_ms)
 
@@ -164,13 +167,12 @@ def other_clock(found: Found, tolerances: Tolerances) -> Iterator[Check]:
         yield msgspec.structs.replace(check, fault=fault)
 
 
-def slow_first_byte(trial: Trial, target: Target, faults: Faults, tolerances: Tolerances) -> Iterator[Check]:
+def slow_first_byte(found: Found, tolerances: Tolerances) -> Iterator[Check]:
     """Check how long it takes to connect."""
-    times = trial.result.connect_ms
-    yield Check(
-        transport=target.name, fault=f"first byte after {faults.first_byte_ms:g} ms", figure="connect p50", unit="ms",
-        planted=faults.first_byte_ms, found=float(np.median(times)) if times else None, bound=tolerances.connect_ms,
-    )  # fmt: skip
+    planted_ms = found.faults.first_byte_ms
+    median_ms = float(np.median(found.connect_ms)) if found.connect_ms else None
+    fault = f"first byte after {planted_ms:g} ms"
+    yield _timed(found, fault, "connect p50", planted_ms, median_ms, tolerances.connect_ms)
 
 
 def short_freeze(trial: Trial, found: Found, room: int, tolerances: Tolerances) -> Iterator[Check]:
@@ -211,8 +213,7 @@ def _frozen_at_ms(trial: Trial, publications: int) -> float:
 
 
 def _due_ms(trial: Trial, room: int) -> Floats:
-    due_ms: Floats = trial.publishes["scheduled_ns"][trial.publishes["room"] == room] / 1e6
-    return due_ms
+    return np.asarray(trial.publishes["scheduled_ns"][trial.publishes["room"] == room] / 1e6, dtype=np.float64)
 
 
 def _greatest(trial: Trial, found: Found, room: int) -> float | None:
@@ -248,10 +249,3 @@ def _bound(found: Found, tolerances: Tolerances, percent: int) -> float:
 
 def _falls_on(offsets: Integers, every: int) -> npt.NDArray[np.bool_]:
     return offsets % every == 0 if every else np.zeros(len(offsets), dtype=np.bool_)
-
-
-def _percentile(values: Floats, percent: int) -> float:
-    """The order statistic, as the analysis takes it; NaN of nothing."""
-    if not len(values):
-        return float("nan")
-    return float(np.sort(values)[int(np.ceil(round(len(values) * percent / 100, 6))) - 1])

@@ -28,7 +28,7 @@ from loadtests.records.calibration import Comparison, Distribution, Omission, Se
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import LabError
 from loadtests.records.schema import Validity
-from loadtests.report import bootstrap
+from loadtests.report import bootstrap, latency
 from loadtests.report.condition import Result
 from loadtests.report.study import study
 from loadtests.run import experiment, plan, targets
@@ -218,7 +218,7 @@ def closed_loop_ms(port: int, *, rate_per_s: float, warm_up_s: float, measured_s
 
 def show_omission(folder: Path) -> Omission:
     """Measure both ways, some ten seconds each; raises TrialError."""
-    found, trial = suite.stalled(targets.target(TRANSPORT), folder)
+    found, trial = suite.STALL.measure(targets.target(TRANSPORT), folder)
     faults, load = found.faults, found.load
     measured_s = (trial.result.measured_to_ns - trial.result.measured_from_ns) / 1e9
     # One latency per message: the first subscriber's.
@@ -256,5 +256,5 @@ def distribution(latency_ms: npt.NDArray[np.float64]) -> Distribution:
 
 
 def _percentile(ascending: npt.NDArray[np.float64], percent: int) -> float | None:
-    rank = int(np.ceil(round(len(ascending) * percent / 100, 6)))
+    rank = latency.rank_of(len(ascending), percent)
     return float(ascending[rank - 1]) if len(ascending) - rank >= _MIN_BEYOND else None

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from loadtests.evidence.calibration import findings
 from loadtests.evidence.calibration.faults import Faults
-from loadtests.evidence.calibration.findings import FULL, SHORT
+from loadtests.evidence.calibration.findings import FULL, SHORT, Found
 from loadtests.evidence.calibration.trial import (
     RAW_USERS,
     Trial,
@@ -54,12 +55,12 @@ def full(targets: Sequence[Target], folder: Path, report: Report) -> Iterator[Ch
     """Run every trial for every transport; raises TrialError. `report` gets what is being done."""
     chosen = spoken(targets)
     for target in chosen:
-        for trial in EACH:
-            report(f"{target.name}: {_named(trial)}")
-            yield from trial(target, folder / target.name / trial.__name__)
-    for shared in TOGETHER:
-        report(f"all transports: {_named(shared)}")
-        yield from shared(chosen, folder / shared.__name__)
+        for planted in EACH:
+            report(f"{target.name}: {planted.name}")
+            yield from planted.checks(planted.measure(target, folder / target.name / planted.name)[0])
+    for name, shared in TOGETHER.items():
+        report(f"all transports: {name}")
+        yield from shared(chosen, folder / name)
 
 
 def short(targets: Sequence[Target], folder: Path) -> Iterator[Check]:
@@ -129,56 +130,6 @@ def preflight(targets: Sequence[Target]) -> Preflight:
     return Preflight(checks, left_out, time.monotonic() - started, failure)
 
 
-def _delay(target: Target, folder: Path) -> Iterator[Check]:
-    # More than a thousand deliveries: a p99 of fewer has less than ten beyond it.
-    load = _load(rate_per_s=_RATE_PER_S)
-    faults = Faults(delay_ms=5.0)
-    trial = run_trial(target.user_class, load, faults, folder, measured_s=12.5)
-    yield from findings.delay(findings.of(trial, target, load, faults), FULL)
-
-
-def _two_points(target: Target, folder: Path) -> Iterator[Check]:
-    # Every third: neither value may have the grid's even phases to itself.
-    load = _load(rate_per_s=_RATE_PER_S)
-    faults = Faults(delay_ms=5.0, late_ms=20.0, late_every=3)
-    trial = run_trial(target.user_class, load, faults, folder, measured_s=6.0)
-    yield from findings.two_points(findings.of(trial, target, load, faults), FULL)
-
-
-def _losses(target: Target, folder: Path) -> Iterator[Check]:
-    load = _load(rate_per_s=100.0)
-    faults = Faults(delay_ms=1.0, lose_every=100, duplicate_every=170, reorder_every=230)  # of 300: 3, 1 and 1
-    trial = run_trial(target.user_class, load, faults, folder, warm_up_s=0.0, measured_s=3.0)
-    yield from findings.losses(findings.of(trial, target, load, faults))
-
-
-def _stall(target: Target, folder: Path) -> Iterator[Check]:
-    found, _ = stalled(target, folder)
-    yield from findings.stall(found, FULL)
-
-
-def stalled(target: Target, folder: Path) -> tuple[findings.Found, Trial]:
-    """Measure a server that stops for a second in the middle of ten."""
-    load = _load(rate_per_s=20.0)
-    faults = Faults(delay_ms=0.0, stall_after=_STALL_AFTER, stall_s=1.0)
-    trial = run_trial(target.user_class, load, faults, folder, measured_s=10.0)
-    return findings.of(trial, target, load, faults), trial
-
-
-def _first_byte(target: Target, folder: Path) -> Iterator[Check]:
-    load = _load(rate_per_s=20.0)
-    faults = Faults(first_byte_ms=200.0)
-    trial = run_trial(target.user_class, load, faults, folder, measured_s=0.5)
-    yield from findings.slow_first_byte(trial, target, faults, FULL)
-
-
-def _other_clock(target: Target, folder: Path) -> Iterator[Check]:
-    load = _load(rate_per_s=_RATE_PER_S)
-    faults = Faults(delay_ms=5.0, other_clock_every=3)
-    trial = run_trial(target.user_class, load, faults, folder, measured_s=3.0)
-    yield from findings.other_clock(findings.of(trial, target, load, faults), FULL)
-
-
 def _freeze_and_refusals(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
     load = _shared(chosen, _OUTAGE_RATE_PER_S, _GRID_S)
     faults = Faults(delay_ms=0.0, freeze_after=_freeze_after(chosen, load), freeze_s=1.0, refuse_every=10)
@@ -225,18 +176,77 @@ def _shared(chosen: Sequence[Target], rate_per_s: float, poll_interval_s: float)
     )
 
 
-def _named(trial: Callable[..., object]) -> str:
-    return trial.__name__.strip("_").replace("_", " ")
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """One trial of one transport: what is planted under which load, the cell's timings, and how it is checked."""
+
+    name: str
+    load: Load
+    faults: Faults
+    settings: Mapping[str, float]
+    checks: Callable[[Found], Iterator[Check]]
+
+    def measure(self, target: Target, folder: Path) -> tuple[Found, Trial]:
+        """Run a fault server and a generator for `target`; raises TrialError."""
+        trial = run_trial(target.user_class, self.load, self.faults, folder, **self.settings)
+        return findings.of(trial, target, self.load, self.faults), trial
 
 
 def _load(*, rate_per_s: float) -> Load:
     return Load(name="calibration", subscribers=_SUBSCRIBERS, rate_per_s=rate_per_s, poll_interval_s=_GRID_S)
 
 
-EACH: tuple[Callable[[Target, Path], Iterator[Check]], ...] = (
-    _delay, _two_points, _losses, _stall, _first_byte, _other_clock,
-)  # fmt: skip
+STALL = Planted(
+    "stall",
+    _load(rate_per_s=20.0),
+    Faults(delay_ms=0.0, stall_after=_STALL_AFTER, stall_s=1.0),
+    {"measured_s": 10.0},
+    partial(findings.stall, tolerances=FULL),
+)
+"""A server that stops for a second in the middle of ten."""
+
+EACH = (
+    Planted(
+        "delay",
+        _load(rate_per_s=_RATE_PER_S),
+        Faults(delay_ms=5.0),
+        {"measured_s": 12.5},  # more than a thousand deliveries: a p99 of fewer has less than ten beyond it
+        partial(findings.delay, tolerances=FULL),
+    ),
+    Planted(
+        "two points",
+        _load(rate_per_s=_RATE_PER_S),
+        Faults(delay_ms=5.0, late_ms=20.0, late_every=3),  # neither value has the grid's even phases to itself
+        {"measured_s": 6.0},
+        partial(findings.two_points, tolerances=FULL),
+    ),
+    Planted(
+        "losses",
+        _load(rate_per_s=100.0),
+        Faults(delay_ms=1.0, lose_every=100, duplicate_every=170, reorder_every=230),  # of 300: 3, 1 and 1
+        {"warm_up_s": 0.0, "measured_s": 3.0},
+        findings.losses,
+    ),
+    STALL,
+    Planted(
+        "first byte",
+        _load(rate_per_s=20.0),
+        Faults(first_byte_ms=200.0),
+        {"measured_s": 0.5},
+        partial(findings.slow_first_byte, tolerances=FULL),
+    ),
+    Planted(
+        "other clock",
+        _load(rate_per_s=_RATE_PER_S),
+        Faults(delay_ms=5.0, other_clock_every=3),
+        {"measured_s": 3.0},
+        partial(findings.other_clock, tolerances=FULL),
+    ),
+)
 """Trials of one transport at a time."""
 
-TOGETHER: tuple[Callable[[Sequence[Target], Path], Iterator[Check]], ...] = (_freeze_and_refusals, _freeze_for_good)
+TOGETHER: Mapping[str, Callable[[Sequence[Target], Path], Iterator[Check]]] = {
+    "freeze and refusals": _freeze_and_refusals,
+    "freeze for good": _freeze_for_good,
+}
 """Trials of all transports side by side."""

@@ -70,8 +70,7 @@ def _edges(places: FloatArray) -> FloatArray:
     """Borders halfway between neighbours on a log axis, and as far again outside."""
     logs = np.log(places)
     inner = (logs[1:] + logs[:-1]) / 2
-    edges: FloatArray = np.exp(np.concatenate([[2 * logs[0] - inner[0]], inner, [2 * logs[-1] - inner[-1]]]))
-    return edges
+    return np.asarray(np.exp([2 * logs[0] - inner[0], *inner, 2 * logs[-1] - inner[-1]]))
 
 
 def _tile(axis: Axes, point: Point, x: FloatArray, y: FloatArray) -> None:

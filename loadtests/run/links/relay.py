@@ -99,8 +99,7 @@ async def listen(there: Delayed, back: Delayed, host: str, port: int) -> asyncio
 
 def port_of(server: asyncio.Server) -> int:
     """Return the port that a server listens on."""
-    port: int = server.sockets[0].getsockname()[1]
-    return port
+    return int(server.sockets[0].getsockname()[1])
 
 
 async def relay(text: str, host: str, port: int, seed: str) -> None:

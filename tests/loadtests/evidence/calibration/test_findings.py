@@ -31,6 +31,7 @@ def found(faults: Faults, *, transport: str = "websocket", error_ms: float = 0.0
         published_offset=offsets,
         published_ms=np.asarray(offsets * 50, dtype=np.float64),
         counts=Counts(MESSAGES, 0, MESSAGES, MESSAGES, 0, 0, 0, 0, 0),
+        connect_ms=(),
     )
 
 

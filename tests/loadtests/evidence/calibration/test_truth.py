@@ -36,7 +36,7 @@ def test_a_delay_of_5_ms_is_measured_as_5_ms(user_class: str, tmp_path: Path) ->
 
 
 def test_a_stall_is_found_as_the_schedule_demands(tmp_path: Path) -> None:
-    found, _ = suite.stalled(target("websocket"), tmp_path)
+    found, _ = suite.STALL.measure(target("websocket"), tmp_path)
     (check,) = findings.stall(found, FULL)
     assert check.planted == pytest.approx(900, abs=60)
     assert check.within, check
