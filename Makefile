@@ -117,10 +117,13 @@ deployments: $(STAMP) ## every ASGI server, TLS, event loop and fan-out: about 4
 		|| { [[ $$? == 1 ]] && $(DEPLOYING) --last-failed --junitxml=$(JUNIT)/5-deployments-again.xml; }
 	@$(PYTHON_RUN) tests.deployments
 
-.PHONY: bench
-bench: $(STAMP) ## is the instrument true and cheap here; how close is the fan-out to the kernel's floor (about 20 minutes)
-	@$(BIN)/rtlab calibrate
+.PHONY: calibrate
+calibrate: $(STAMP) ## is the instrument true on this machine, and what does it cost itself: at most 10 minutes
+	@$(BIN)/rtlab calibrate $(ARGS)
 	@$(PYTHON_RUN) loadtests.evidence.calibration.cost
+
+.PHONY: bench
+bench: $(STAMP) ## what a message costs the servers, beside other libraries and the kernel's floor: at most 20 minutes
 	@$(PYTHON_RUN) loadtests.evidence.bench $(ARGS)
 
 .PHONY: lock

@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from loadtests.evidence.bench.matrix import JOINERS, MEMBERS, PAYLOADS_BYTES, ROOMS, ROOMS_OF_ONE_PER_S, SUBSCRIBERS
-from loadtests.evidence.bench.runs import Joins, Load
-from loadtests.evidence.bench.summary import Row, paired_ratio, spread
+from loadtests.evidence.bench.bar import AddedBar, Bar, ScaledBar
+from loadtests.evidence.bench.runs import Joins
+from loadtests.evidence.bench.summary import Row, spread
 from loadtests.evidence.bench.systems import TRANSPORTS
 
-FLAT: Final = 1.5  # largest over smallest; single runs on a shared machine differ by a quarter
-
-
-@dataclass(frozen=True)
-class Bar:
-    """`ours` over `theirs` (or `ours` alone) of one quantity, and the bound it should keep."""
-
-    words: str
-    case: str
-    key: str  # in the load client's output
-    bound: float
-    theirs: str | None = None
-    at_least: bool = True
-
-    def found(self, rows: Sequence[Row]) -> tuple[float, float, float] | None:
-        """Median, least and greatest over the repeats; None where it was not measured."""
-        if self.theirs is None:
-            values = [row["result"][self.key] for row in rows if row["case"] == self.case and row["system"] == "direct"]
-            return spread(values) if values else None
-        return paired_ratio(rows, self.case, self.key, "direct", self.theirs)
-
-    def floor(self, rows: Sequence[Row]) -> tuple[float, float, float] | None:
-        """What the kernel's floor itself reaches where that is a bound: against nchan, when nothing can be joined."""
-        if self.theirs != "nchan" or "-w1-" not in self.case:
-            return None
-        return paired_ratio(rows, self.case, self.key, "floor", self.theirs)
-
-    def kept(self, value: float) -> bool:
-        """Whether a value is on the right side."""
-        return value >= self.bound if self.at_least else value <= self.bound
+_NOISE: Final = 0.03  # by which memory differs between runs
 
 
 def _against(transport: str, window: int, theirs: str, bound: float) -> Bar:
@@ -56,7 +25,68 @@ def _joins(transport: str, tabs: bool) -> Bar:
     return Bar(f"{transport}: joins per second, 2,000 {whose}", f"{transport}/{load.name}", "connects_per_s", 2000.0)
 
 
+def _rooms_bars() -> Iterator[Bar]:
+    """Small rooms by WebSocket, plain Starlette, Socket.IO and ws on node beside them."""
+    two, ten = "websocket/rooms-250x2", "websocket/rooms-100x10"
+    for case, size, theirs, bound in (
+        (two, 2, "plain Starlette", 0.8),
+        (two, 2, "Socket.IO, node", 1.0),
+        (ten, 10, "ws, node", 1.0),
+    ):
+        yield Bar(f"rooms of {size}: CPU per message against {theirs}", case, "us_per_msg", bound, theirs, False)
+        yield Bar(f"rooms of {size}: throughput against {theirs}", case, "mps", 1 / bound, theirs)
+    for case, size in ((two, 2), (ten, 10)):
+        yield _portable(f"rooms of {size}: CPU per message", case, "us_per_msg", 1.0)
+
+
+def _portable(words: str, case: str, key: str, bound: float) -> Bar:
+    words = f"{words}, portable against plain Starlette"
+    return Bar(words, case, key, bound, "plain Starlette", at_least=False, ours="portable")
+
+
+def _post_bars() -> Iterator[Bar]:
+    for transport in ("sse", "longpoll"):
+        for load, size, yardstick, cost_us in (
+            ("rooms-250x1", 1, "websocket/rooms-250x2", 51.0),
+            ("rooms-100x10", 10, "websocket/rooms-100x10", 194.0),
+        ):
+            case, words = f"{transport}/{load}", f"POST to {transport}, rooms of {size}"
+            yield ScaledBar(
+                f"{words}: µs of CPU per message, where {yardstick} costs plain Starlette {cost_us:g}",
+                case, "us_per_msg", 150.0, "plain Starlette", at_least=False, yardstick=yardstick, cost_there=cost_us,
+            )  # fmt: skip
+            half = (transport, size) == ("longpoll", 10)
+            yield _portable(f"{words}: CPU per message", case, "us_per_msg", 0.5 if half else 1.2)
+
+
+def _portable_fan_out_bars() -> Iterator[Bar]:
+    for transport, bound in (("websocket", 1.0), ("sse", 0.6), ("longpoll", 0.5)):
+        yield _portable(f"{transport}, 1,000: CPU per delivery", f"{transport}/n1000-w1-128B", "us_per_del", bound)
+
+
+def _memory_bars() -> Iterator[Bar]:
+    for transport, before_kib in (("websocket", 13.7), ("sse", 7.7), ("longpoll", 8.1)):
+        yield Bar(
+            f"{transport}: KiB per idle connection, not more than before ({before_kib:g}, and {_NOISE:.0%})",
+            f"{transport}/memory-5000", "kib_per_conn", before_kib * (1 + _NOISE), at_least=False,
+        )  # fmt: skip
+    for transport, bound in (("websocket", 20.0), ("sse", 25.0)):
+        words = f"{transport}: KiB per idle connection, portable"
+        yield Bar(words, f"{transport}/memory-2000", "kib_per_conn", bound, at_least=False, ours="portable")
+    for transport in TRANSPORTS:
+        for ours in ("direct", "portable"):
+            for count in (500, 2000):
+                case = f"{transport}/memory-{count}"
+                words = f"{transport}: KiB that TLS adds to each of {count:,} idle connections, {ours}"
+                yield AddedBar(
+                    words, f"{case}-tls", "kib_per_conn", 24.0, at_least=False, ours=ours, without=case
+                )  # fmt: skip
+
+
 BARS: Final = (
+    *_rooms_bars(),
+    *_post_bars(),
+    *_portable_fan_out_bars(),
     _against("websocket", 1, "floor", 0.8),
     _against("websocket", 1, "nchan", 1.1),
     _against("websocket", 16, "floor", 5.0),
@@ -70,6 +100,7 @@ BARS: Final = (
     Bar("websocket: KiB per idle connection", "websocket/memory-5000", "kib_per_conn", 20.0, at_least=False),
     Bar("sse: KiB per idle connection", "sse/memory-5000", "kib_per_conn", 15.0, at_least=False),
     Bar("longpoll: KiB per idle connection", "longpoll/memory-5000", "kib_per_conn", 10.0, at_least=False),
+    *_memory_bars(),
     *(_joins(transport, tabs) for transport in TRANSPORTS for tabs in (False, True)),
 )
 
@@ -91,21 +122,21 @@ def half_rate_bars(rows: Sequence[Row]) -> list[Bar]:
 def markdown(rows: Sequence[Row]) -> str:
     """A table of the bars: bound, what was found, whether it is kept; what the floor reaches, where it is a bound.
 
-    A case that nobody ran has no line.
+    A case that ours did not run has no line.
     """
     lines = ["| what | bound | found, median (range) | kept | the floor itself |", "|---|---|---|---|---|"]
     for bar in (*BARS, *half_rate_bars(rows)):
         found = bar.found(rows)
         sign = "at least" if bar.at_least else "at most"
         if found is None:
-            if any(row["case"] == bar.case for row in rows):
-                lines.append(f"| {bar.words} | {sign} {bar.bound:g} | not measured | | |")
+            if any((row["case"], row["system"]) == (bar.case, bar.ours) for row in rows):
+                lines.append(f"| {bar.words} | {sign} {bar.bound:,.4g} | not measured | | |")
             continue
         kept = "yes" if bar.kept(found[0]) else "**no**"
         digits = 0 if bar.bound >= 100 else 2
         floor = bar.floor(rows)
         reach = "" if floor is None else _values(floor, digits)
-        lines.append(f"| {bar.words} | {sign} {bar.bound:,g} | {_values(found, digits)} | {kept} | {reach} |")
+        lines.append(f"| {bar.words} | {sign} {bar.bound:,.4g} | {_values(found, digits)} | {kept} | {reach} |")
     lines += _stalled(rows)
     return "\n".join(lines) if len(lines) > 2 else ""
 
@@ -131,75 +162,3 @@ def _stalled(rows: Sequence[Row]) -> list[str]:
         words = f"{transport}: the others' p99 beside one stalled reader, against without"
         lines.append(f"| {words} | at most 1.1 | {_values(found, 2)} | {kept} | |")
     return lines
-
-
-@dataclass(frozen=True)
-class Line:
-    """One quantity of `direct` over loads that differ in one thing."""
-
-    words: str
-    key: str  # in the load client's output
-    loads: tuple[tuple[int, str], ...]  # the value of what differs, and the load's name
-    flat: bool = True  # whether nothing but the difference itself could make it grow
-
-
-LINES: Final = (
-    Line(
-        "one room, subscribers; µs per delivery",
-        "us_per_del",
-        tuple((count, Load(count, window=1).name) for count in SUBSCRIBERS),
-    ),
-    Line(
-        f"rooms of one subscriber, {ROOMS_OF_ONE_PER_S:,.0f} messages per second in all; µs per message",
-        "us_per_del",
-        tuple((rooms, Load(rooms, rate_per_s=ROOMS_OF_ONE_PER_S, rooms=rooms).name) for rooms in ROOMS),
-    ),
-    Line(
-        "1,000 subscribers, rooms that they are spread over; µs per delivery, its share of a POST included",
-        "us_per_del",
-        tuple((rooms, Load(1000, window=1, rooms=rooms).name) for rooms in ROOMS),
-        flat=False,
-    ),
-    Line(
-        "one room of 1,000, bytes of payload; µs per delivery",
-        "us_per_del",
-        tuple((size, Load(1000, window=1, payload_bytes=size).name) for size in PAYLOADS_BYTES),
-        flat=False,
-    ),
-    Line(
-        f"{JOINERS} joins, members who are there; µs per join, telling everybody included",
-        "us_per_join",
-        tuple((before, Joins(JOINERS, before).name) for before in MEMBERS),
-        flat=False,
-    ),
-)
-
-
-def growth_markdown(rows: Sequence[Row]) -> str:
-    """A table: a line per transport and quantity; lines with fewer than two loads measured are left out."""
-    made = []
-    for transport in dict.fromkeys(row["case"].partition("/")[0] for row in rows):
-        made += [text for line in LINES if (text := _line(rows, transport, line)) is not None]
-    if not made:
-        return ""
-    head = ["| transport | what grows; what it costs the server (direct) | found | largest / smallest | flat? |"]
-    return "\n".join([*head, "|---|---|---|---|---|", *made])
-
-
-def _line(rows: Sequence[Row], transport: str, line: Line) -> str | None:
-    found: list[tuple[int, float]] = []
-    for value, load in line.loads:
-        costs = [
-            row["result"][line.key]
-            for row in rows
-            if row["case"] == f"{transport}/{load}" and row["system"] == "direct" and row["result"].get(line.key)
-        ]
-        if costs:
-            found.append((value, median(costs)))
-    if len(found) < 2:
-        return None
-    costs = [cost for _, cost in found]
-    ratio = max(costs) / min(costs)
-    verdict = ("yes" if ratio <= FLAT else "**no**") if line.flat else "need not be"
-    cells = ", ".join(f"{value:,}: {cost:,.1f}" for value, cost in found)
-    return f"| {transport} | {line.words} | {cells} | {ratio:.2f} | {verdict} |"

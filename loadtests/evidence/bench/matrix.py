@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,9 +21,11 @@ _ALONE: Final = ("direct",)
 # In the order in which they run: a ratio is of neighbours, since the machine's speed drifts within seconds.
 _ALL: Final = ("direct by write", "direct", "floor", "nchan", "floor coalescing", "portable", "plain Starlette")
 COMPARED: Final = ("direct", "floor", "nchan")  # whose ratios are bars
-_TURNS: Final = 3  # where ratios are near one
+_BESIDE_NCHAN: Final = ("direct", "nchan")
+_GROUPS: Final = ("memory", "floor", "nchan", "joins", "p99")
+_TURNS: Final = 2  # where ratios are near one
 _HALF_RATE_TURNS: Final = 2
-_WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")  # nothing to coalesce at window 1
+_WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")
 _IN_PYTHON: Final = ("direct by write", *_OURS, "plain Starlette")
 _JOINS_PER_S: Final = 1000.0  # at the least, on a machine that is worth measuring on
 
@@ -38,20 +40,23 @@ class Case:
     once: bool = False  # in the first repeat only
     turns: int = 1  # of those who are compared, in each repeat: the noise of a ratio is that of single runs
     compared: tuple[str, ...] = COMPARED
+    rarely: tuple[str, ...] = ()  # who runs in the first repeat only: no bar asks for them
 
     @property
     def name(self) -> str:
         """Unique in a bench."""
         return f"{self.transport}/{self.load.name}"
 
-    def systems_in(self, turn: int) -> tuple[str, ...]:
-        """Who runs in a turn of a repeat: all in the first."""
-        return tuple(name for name in self.systems if turn == 0 or name in self.compared)
+    def systems_in(self, turn: int, repeat: int = 0) -> tuple[str, ...]:
+        """Who runs in a turn of a repeat: all in the first of the first."""
+        if turn:
+            return tuple(name for name in self.systems if name in self.compared and name not in self.rarely)
+        return tuple(name for name in self.systems if repeat == 0 or name not in self.rarely)
 
-    @property
-    def expected_s(self) -> float:
-        """About how long a repeat takes on a quiet machine, starting and stopping included."""
-        runs = [name for turn in range(self.turns) for name in self.systems_in(turn)]
+    def expected_s(self, repeats: int, found: Collection[str] = _ALL) -> float:
+        """About how long its repeats take on a quiet machine, starting and stopping included."""
+        turns = [(turn, repeat) for repeat in range(1 if self.once else repeats) for turn in range(self.turns)]
+        runs = [name for each in turns for name in self.systems_in(*each) if name in found]
         return sum(self._expected_each_s(name in _IN_PYTHON) for name in runs)
 
     def _expected_each_s(self, in_python: bool) -> float:
@@ -63,48 +68,57 @@ class Case:
         return starting_s + self.load.measured_s + self.load.warm_up_s
 
 
-def expected_s(made: Iterable[Case], repeats: int) -> float:
-    """About how long these take in all."""
-    return sum(case.expected_s * (1 if case.once else repeats) for case in made)
+def expected_s(made: Iterable[Case], repeats: int, found: Collection[str] = _ALL) -> float:
+    """About how long these take in all, on those of their systems that were found."""
+    return sum(case.expected_s(repeats, found) for case in made)
 
 
-def cases(extent: str) -> Iterator[Case]:
-    """The fan-out at both windows, memory, joins, and what grows; `quick`: N = 100 only, and no more than that.
+def cases(extent: str, groups: Collection[str] = _GROUPS) -> Iterator[Case]:
+    """The fan-out at both windows, memory, joins; `quick`: N = 100 only, and no more than that.
 
-    What grows is measured once by `default`, in every repeat by `full`; that has the payloads too.
+    `full` has what grows too, in every repeat, and the payloads.
     """
     for transport in TRANSPORTS:
+        yield from _windows(transport, 100 if extent == "quick" else 1000, groups)
         if extent == "quick":
-            yield from _windows(transport, 100)
             continue
-        yield from _windows(transport, 1000)
-        yield Case((*_OURS, "nchan"), transport, Load(5000, memory=True))
-        yield Case(_ALONE, transport, Joins(2000))
-        yield Case(_ALONE, transport, Joins(2000, tabs=True))
-        yield from _growing(transport, once=extent != "full")
+        if "memory" in groups:
+            yield Case(_BESIDE_NCHAN, transport, Load(5000, memory=True), once=True)
+        if "joins" in groups:
+            yield Case(_ALONE, transport, Joins(2000))
+            yield Case(_ALONE, transport, Joins(2000, tabs=True))
         if extent == "full":
+            yield from _growing(transport)
             yield Case(_ALL, transport, Load(100, window=16))
             for payload_bytes in PAYLOADS_BYTES[1:]:
                 yield Case(("direct", "floor", "nchan"), transport, Load(1000, window=1, payload_bytes=payload_bytes))
 
 
-def _windows(transport: str, subscribers: int) -> Iterator[Case]:
-    yield Case(_WAITING, transport, Load(subscribers, window=1), turns=_TURNS)
-    yield Case(_ALL[1:], transport, Load(subscribers, window=16))  # few writes: nothing for a ring to save
+def _windows(transport: str, subscribers: int, groups: Collection[str]) -> Iterator[Case]:
+    floor, nchan = "floor" in groups, "nchan" in groups
+    wanted = tuple(name for name in _ALL if (nchan and name in _BESIDE_NCHAN) or (floor and name != "nchan"))
+    if wanted:
+        # At window 1 there is nothing to coalesce; at 16 there are few writes, and nothing for a ring to save.
+        waiting = tuple(name for name in wanted if name != "floor coalescing")
+        yield Case(waiting, transport, Load(subscribers, window=1), turns=_TURNS, rarely=_ALL[:1])
+        others = tuple(name for name in wanted if name not in COMPARED)
+        yield Case(wanted[floor:], transport, Load(subscribers, window=16), rarely=others)
+    if "p99" in groups and not (floor and nchan):  # else these are among the windows
+        yield Case(COMPARED, transport, Load(subscribers, window=1), once=bool(wanted))
 
 
-def _growing(transport: str, *, once: bool) -> Iterator[Case]:
+def _growing(transport: str) -> Iterator[Case]:
     for subscribers in SUBSCRIBERS:
         if subscribers != 1000:  # is among the windows
-            systems = _ALONE if once else ("direct", "nchan") if subscribers != 100 else _WAITING
-            yield Case(systems, transport, Load(subscribers, window=1), once, turns=_TURNS)
+            systems = _BESIDE_NCHAN if subscribers != 100 else _WAITING
+            yield Case(systems, transport, Load(subscribers, window=1), turns=_TURNS)
     for rooms in ROOMS:
         # A window of one in each room: more would be so many POSTs that only their queue is seen.
-        yield Case(("direct", "nchan"), transport, Load(1000, window=1, rooms=rooms), once)
+        yield Case(_BESIDE_NCHAN, transport, Load(1000, window=1, rooms=rooms))
     for rooms in ROOMS:
-        yield Case(_ALONE, transport, Load(rooms, rate_per_s=ROOMS_OF_ONE_PER_S, rooms=rooms), once)
+        yield Case(_ALONE, transport, Load(rooms, rate_per_s=ROOMS_OF_ONE_PER_S, rooms=rooms))
     for before in MEMBERS:
-        yield Case(_ALONE, transport, Joins(JOINERS, before), once)
+        yield Case(_ALONE, transport, Joins(JOINERS, before))
 
 
 def half_rate_cases(transport: str, deliveries_per_s: Mapping[str, float], subscribers: int) -> list[Case]:
@@ -116,7 +130,7 @@ def half_rate_cases(transport: str, deliveries_per_s: Mapping[str, float], subsc
     rate_per_s = round(deliveries_per_s["floor"] / subscribers / 2, 1)
     able = tuple(name for name in COMPARED if deliveries_per_s.get(name, 0.0) >= rate_per_s * subscribers)
     load = Load(subscribers, rate_per_s=rate_per_s, measured_s=2.5)
-    alone = Case(able, transport, load, turns=_HALF_RATE_TURNS, compared=("direct", "floor"))
+    alone = Case(able, transport, load, turns=_HALF_RATE_TURNS, rarely=("nchan",))
     if transport == "longpoll":  # a poller that does not read has been answered already
         return [alone]
     return [Case(("direct",), transport, replace(load, stalled=1), turns=_HALF_RATE_TURNS), alone]

@@ -8,7 +8,7 @@ checked: who gets it, once, in order.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -56,43 +56,33 @@ class RoomsGroup:
 
     name: str
     transports: tuple[str, ...]
-    systems: tuple[str, ...]
+    systems: tuple[str, ...]  # in the order in which they run: ratios are of neighbours
     loads: tuple[Rooms, ...]
+    once: bool = False
+
+    @property
+    def load_names(self) -> list[str]:
+        """Of its results."""
+        return [load.name for load in self.loads]
 
     def expected_s(self, found: Collection[str]) -> float:
         """About how long a repeat takes on a quiet machine, on those of its systems that were found."""
         each_s = _START_S + sum(load.expected_s for load in self.loads)
         return each_s * len(self.transports) * sum(name in found for name in self.systems)
 
+    def run(
+        self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What the client printed for each load: `us_per_msg` of server CPU, `mps`, `p99us`, `missing`, ….
 
-_YARDSTICK: Final = (
-    "direct",
-    "plain Starlette",
-    "portable",
-)  # in the order in which they run: ratios are of neighbours
-ROOMS: Final = (
-    RoomsGroup(
-        "rooms",
-        ("websocket",),
-        (*_YARDSTICK, "python-socketio", "Socket.IO, node", "ws, node"),
-        (Rooms(250, 2), Rooms(100, 5), Rooms(100, 10)),
-    ),
-    RoomsGroup("post", ("sse", "longpoll"), _YARDSTICK, (Rooms(250, 1), Rooms(100, 10))),
-)
-
-
-def run_rooms(
-    system: System, transport: str, loads: Sequence[Rooms], server_cores: frozenset[int], client_cores: frozenset[int]
-) -> Iterator[tuple[Rooms, dict[str, Any]]]:
-    """What the client printed for each load, on one server: `us_per_msg` of server CPU, `mps`, `p99us`, `missing`, ….
-
-    Raises LabError when it could not run.
-    """
-    with system.running(server_cores) as server, tempfile.TemporaryDirectory(prefix="rtlab-rooms-") as folder:
-        for load in loads:
+        Raises LabError when it could not run.
+        """
+        with system.running(server_cores) as server, tempfile.TemporaryDirectory(prefix="rtlab-rooms-") as folder:
             tokens = Path(folder) / "tokens"
-            tokens.write_text("".join(f"{contract_token(f'u{each}')}\n" for each in range(load.rooms * load.members)))
-            yield load, _run(system, transport, load, server, tokens, client_cores)
+            most = max(load.rooms * load.members for load in self.loads)
+            tokens.write_text("".join(f"{contract_token(f'u{each}')}\n" for each in range(most)))
+            for load in self.loads:
+                yield load.name, _run(system, transport, load, server, tokens, client_cores)
 
 
 def _run(

@@ -27,6 +27,7 @@ from loadtests.evidence.bench.systems import (
     contract_token,
 )
 from loadtests.load.clients.base import Access, Endpoint
+from loadtests.load.clients.tls import client_context
 from loadtests.records.errors import LabError
 from loadtests.run.process import end_with_us, running_on
 from loadtests.run.servers import HOST
@@ -167,17 +168,20 @@ def join_once(
 
 
 @contextmanager
-def idle(transport: str, port: int, receive_bytes: int = 0) -> Iterator[None]:
+def idle(transport: str, port: int, receive_bytes: int = 0, *, tls: bool = False) -> Iterator[None]:
     """Hold one welcomed connection of the bench's user that reads no more; a poll's next one is held by the server.
 
     `receive_bytes` is the size of its receive buffer, 0 the kernel's own choice. Raises LabError when it is refused.
     """
-    client = resolve(records()[transport].load.client)(Access(Endpoint(HOST, port), "r", contract_token()))
-    with socket.socket() as connection:
+    client = resolve(records()[transport].load.client)(Access(Endpoint(HOST, port, tls), "r", contract_token()))
+    with ExitStack() as held:
+        connection = held.enter_context(socket.socket())
         connection.settimeout(_CONNECT_S)
         if receive_bytes:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         connection.connect((HOST, port))
+        if tls:
+            connection = held.enter_context(client_context(HOST, "http/1.1").wrap_socket(connection))
         connection.sendall(client.opening())
         while not client.welcomed:
             data = connection.recv(_READ_BYTES)

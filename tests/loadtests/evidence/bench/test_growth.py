@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.evidence.bench import bars, matrix
+from loadtests.evidence.bench import growth, matrix
 from tests.loadtests.evidence.bench.test_summary import row
 
 
 def test_largest_over_smallest_of_the_medians_decides() -> None:
     rows = [row("direct", 0, f"sse/n{count}-w1-128B", us_per_del=cost) for count, cost in ((100, 8.0), (1000, 10.0))]
-    assert "| 100: 8.0, 1,000: 10.0 | 1.25 | yes |" in bars.growth_markdown(rows)
+    assert "| 100: 8.0, 1,000: 10.0 | 1.25 | yes |" in growth.markdown(rows)
     rows.append(row("direct", 0, "sse/n3000-w1-128B", us_per_del=24.0))
-    assert "| 100: 8.0, 1,000: 10.0, 3,000: 24.0 | 3.00 | **no** |" in bars.growth_markdown(rows)
+    assert "| 100: 8.0, 1,000: 10.0, 3,000: 24.0 | 3.00 | **no** |" in growth.markdown(rows)
 
 
 def test_what_must_grow_is_not_judged() -> None:
@@ -20,14 +20,14 @@ def test_what_must_grow_is_not_judged() -> None:
         row("direct", 0, f"sse/joins-300{into}", us_per_join=cost)
         for into, cost in (("", 300.0), ("-into-2000", 900.0))
     ]
-    assert "| 0: 300.0, 2,000: 900.0 | 3.00 | need not be |" in bars.growth_markdown(rows)
+    assert "| 0: 300.0, 2,000: 900.0 | 3.00 | need not be |" in growth.markdown(rows)
 
 
 def test_one_load_alone_is_no_line() -> None:
-    assert bars.growth_markdown([row("direct", 0, "sse/n1000-w1-128B", us_per_del=8.0)]) == ""
+    assert growth.markdown([row("direct", 0, "sse/n1000-w1-128B", us_per_del=8.0)]) == ""
 
 
-@pytest.mark.parametrize("line", bars.LINES, ids=lambda line: line.words[:30])
-def test_every_load_of_a_line_is_in_the_full_bench(line: bars.Line) -> None:
+@pytest.mark.parametrize("line", growth.LINES, ids=lambda line: line.words[:30])
+def test_every_load_of_a_line_is_in_the_full_bench(line: growth.Line) -> None:
     planned = {case.name for case in matrix.cases("full")}
     assert {f"sse/{load}" for _, load in line.loads} <= planned

@@ -5,18 +5,28 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loadtests.evidence.bench import __main__ as command
 from loadtests.evidence.bench import summary
-from loadtests.evidence.bench.rooms import ROOMS, Rooms, run_rooms
+from loadtests.evidence.bench.groups import GROUPS, batches
+from loadtests.evidence.bench.idle import IdleGroup
+from loadtests.evidence.bench.matrix import cases
+from loadtests.evidence.bench.rooms import Rooms, RoomsGroup
 from loadtests.evidence.bench.systems import System, systems
 from loadtests.records.errors import LabError
 
 _FAULTY = Path(__file__).with_name("faulty_rooms.py")
 _BRIEF = Rooms(4, 3, measured_s=0.2, warm_up_s=0.1)
-_NOWHERE: frozenset[int] = frozenset()
+
+
+def _result(system: System, transport: str, load: Rooms) -> dict[str, Any]:
+    group = RoomsGroup("rooms", (transport,), (system.name,), (load,))
+    ((name, result),) = group.run(system, transport, frozenset(), frozenset())
+    assert name == load.name
+    return result
 
 
 def _run(fault: str) -> Counter[str]:
@@ -25,7 +35,7 @@ def _run(fault: str) -> Counter[str]:
         lambda port, _: [sys.executable, str(_FAULTY), str(port), fault],
         member_client=lambda _: ["--path", "/rooms/%L-%R", "--wrap", "%s"],
     )
-    ((_, result),) = run_rooms(system, "websocket", [_BRIEF], _NOWHERE, _NOWHERE)
+    result = _result(system, "websocket", _BRIEF)
     kinds = ("missing", "repeated", "strayed", "unanswered")
     assert summary.lost([{"result": result}]) == sum(result[kind] for kind in kinds)
     return Counter({kind: result[kind] for kind in kinds})
@@ -54,7 +64,7 @@ def test_an_event_of_another_room_is_counted() -> None:
 def test_our_rooms_and_the_yardstick_are_spoken_to(name: str, transport: str, members: int) -> None:
     system = next(each for each in systems() if each.name == name)
     load = Rooms(3, members, measured_s=0.2, warm_up_s=0.1)
-    ((_, result),) = run_rooms(system, transport, [load], _NOWHERE, _NOWHERE)
+    result = _result(system, transport, load)
     assert result["messages"] > 0
     assert summary.lost([{"result": result}]) == 0
 
@@ -62,7 +72,7 @@ def test_our_rooms_and_the_yardstick_are_spoken_to(name: str, transport: str, me
 def test_a_system_without_rooms_of_that_kind_is_named() -> None:
     floor = System("floor", lambda port, _: [sys.executable, str(_FAULTY), str(port), "none"])
     with pytest.raises(LabError, match="floor has no rooms"):
-        next(run_rooms(floor, "websocket", [_BRIEF], _NOWHERE, _NOWHERE))
+        _result(floor, "websocket", _BRIEF)
 
 
 def test_an_unknown_group_is_refused_in_one_sentence(
@@ -72,9 +82,14 @@ def test_an_unknown_group_is_refused_in_one_sentence(
     with pytest.raises(SystemExit):
         command.main()
     *_, last = capsys.readouterr().err.splitlines()
-    assert last.endswith(f"parlours: no such group, there are {', '.join(command.GROUPS)}")
+    assert last.endswith(f"parlours: no such group, there are {', '.join(GROUPS)}")
 
 
-def test_the_loads_of_a_group_differ_in_name() -> None:
-    for group in ROOMS:
-        assert len({load.name for load in group.loads}) == len(group.loads)
+def test_every_group_is_planned_and_its_results_differ_in_name() -> None:
+    for group in GROUPS:
+        names = [case.name for case in cases("default", [group])]
+        for batch in batches([group]):
+            assert isinstance(batch, RoomsGroup | IdleGroup)
+            names += [f"{transport}/{load}" for transport in batch.transports for load in batch.load_names]
+        assert names
+        assert len(names) == len(set(names))

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from loadtests.evidence.bench import bars, document, matrix, summary
+from loadtests.evidence.bench.bench import expected_minutes
+from loadtests.evidence.bench.groups import GROUPS, batches
 from loadtests.evidence.bench.runs import Load
 from loadtests.evidence.bench.summary import Row
-from loadtests.evidence.bench.systems import TRANSPORTS
 
 CASE = "websocket/n1000-w1-128B"
 
@@ -44,6 +45,8 @@ def test_ratios_are_taken_within_a_repeat() -> None:
         ("n1000-w1-128B-10rooms", "cost"),
         ("n10-r1000-128B-10rooms", "cost"),
         ("joins-2000-tabs", "joins"),
+        ("memory-500-tls", "memory"),
+        ("rooms-250x2", "message"),
     ],
 )
 def test_a_load_is_judged_by_its_quantity(load: str, quantity: str) -> None:
@@ -119,11 +122,10 @@ def test_chart_is_the_same_for_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_default_bench_takes_at_most_twenty_minutes() -> None:
-    planned = list(matrix.cases("default"))
-    for transport in TRANSPORTS:
-        planned += matrix.half_rate_cases(transport, dict.fromkeys(matrix.COMPARED, 100_000.0), 1000)
-    assert matrix.expected_s(planned, 3) <= 20 * 60
-    assert matrix.expected_s(planned, 3) > matrix.expected_s(planned, 2)
+    everybody = {name for case in matrix.cases("full") for name in case.systems}
+    everybody |= {name for batch in batches(GROUPS) for name in batch.systems}
+    minutes = [expected_minutes("default", GROUPS, repeats, everybody) for repeats in (2, 3)]
+    assert minutes[0] < minutes[1] <= 20
 
 
 def test_those_who_are_compared_run_more_often_where_ratios_are_near_one() -> None:
@@ -131,6 +133,7 @@ def test_those_who_are_compared_run_more_often_where_ratios_are_near_one() -> No
     assert waiting.turns > 1
     assert set(waiting.systems_in(0)) > set(matrix.COMPARED)
     assert waiting.systems_in(1) == matrix.COMPARED
+    assert set(waiting.systems) - set(waiting.systems_in(0, repeat=1)) == {"direct by write"}
 
 
 def test_rooms_of_one_are_no_load_at_half_the_floors_rate() -> None:

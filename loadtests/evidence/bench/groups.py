@@ -1,0 +1,55 @@
+"""The groups of a bench, each of which can run alone, and what runs in which."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, Final, Protocol
+
+from loadtests.evidence.bench.idle import IdleGroup
+from loadtests.evidence.bench.rooms import Rooms, RoomsGroup
+from loadtests.evidence.bench.systems import TRANSPORTS, System
+
+GROUPS: Final = ("rooms", "post", "memory", "floor", "nchan", "joins", "p99")
+_OURS: Final = ("direct", "portable")
+_YARDSTICK: Final = ("direct", "plain Starlette", "portable")
+_CHATS: Final = (Rooms(250, 2), Rooms(100, 5), Rooms(100, 10))
+_IDLE: Final = (500, 2000)
+
+
+class Batch(Protocol):
+    """Several results of one start of a server."""
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """On which it runs."""
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Of whom, where they can be had; in this order."""
+
+    @property
+    def once(self) -> bool:
+        """Whether it runs in the first repeat only."""
+
+    def expected_s(self, found: Collection[str]) -> float:
+        """About how long a repeat takes on a quiet machine, on those of its systems that were found."""
+
+    def run(
+        self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The names of its loads, and what was found. Raises LabError."""
+
+
+def batches(groups: Collection[str]) -> list[Batch]:
+    """What these groups run on one server after the other; the rest of a bench are `matrix.cases`."""
+    found: list[Batch] = []
+    if "rooms" in groups:
+        systems = ("ws, node", "Socket.IO, node", *_YARDSTICK, "python-socketio")
+        found.append(RoomsGroup("rooms", ("websocket",), systems, _CHATS))
+    if "post" in groups:
+        if "rooms" not in groups:  # by which the goals of POSTs are scaled
+            found.append(RoomsGroup("post", ("websocket",), ("plain Starlette",), (_CHATS[0], _CHATS[2])))
+        found.append(RoomsGroup("post", ("sse", "longpoll"), _YARDSTICK, (Rooms(250, 1), Rooms(100, 10))))
+    if "memory" in groups:
+        found += [IdleGroup(TRANSPORTS, _OURS, _IDLE, tls) for tls in (False, True)]
+    return found

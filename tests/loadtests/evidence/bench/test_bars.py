@@ -1,0 +1,65 @@
+"""Bars of small rooms, POSTs and memory, on rows with known answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.evidence.bench import bars
+from loadtests.evidence.bench.bar import Bar
+from loadtests.evidence.bench.groups import GROUPS, batches
+from loadtests.evidence.bench.idle import IdleGroup
+from loadtests.evidence.bench.matrix import cases
+from loadtests.evidence.bench.rooms import RoomsGroup
+from tests.loadtests.evidence.bench.test_summary import row
+
+TWO = "websocket/rooms-250x2"
+BARE = "plain Starlette"
+
+
+def bar(words: str) -> Bar:
+    (found,) = [each for each in bars.BARS if each.words.startswith(words)]
+    return found
+
+
+def test_rooms_of_two_are_compared_with_plain_starlette_in_the_same_repeat() -> None:
+    rows = [row("direct", 0, TWO, us_per_msg=40.0), row(BARE, 0, TWO, us_per_msg=50.0)]
+    rows += [row("direct", 1, TWO, us_per_msg=90.0), row(BARE, 1, TWO, us_per_msg=100.0)]
+    found = bar(f"rooms of 2: CPU per message against {BARE}")
+    assert found.found(rows) == pytest.approx((0.85, 0.8, 0.9))
+    assert not found.kept(0.85)
+
+
+def test_what_another_machine_costs_is_scaled_by_the_yardstick() -> None:
+    rows = [row("direct", 0, "sse/rooms-250x1", us_per_msg=280.0), row(BARE, 0, TWO, us_per_msg=102.0)]
+    scaled = bar("POST to sse, rooms of 1: µs of CPU per message")
+    assert scaled.found(rows) == pytest.approx((140.0, 140.0, 140.0))
+    assert scaled.found(rows[:1]) is None
+    assert "at most 150 | 140 (140 to 140) | yes |" in bars.markdown(rows)
+
+
+def test_what_tls_adds_is_a_difference() -> None:
+    rows = [row("direct", 0, "sse/memory-500", kib_per_conn=8.0)]
+    rows.append(row("direct", 0, "sse/memory-500-tls", kib_per_conn=38.0))
+    added = bar("sse: KiB that TLS adds to each of 500 idle connections, direct")
+    assert added.found(rows) == (30.0, 30.0, 30.0)
+    assert "at most 24 | 30.00 (30.00 to 30.00) | **no** |" in bars.markdown(rows)
+
+
+def test_every_bar_has_words_of_its_own() -> None:
+    words = [each.words for each in bars.BARS]
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize("each", bars.BARS, ids=lambda each: each.words)
+def test_what_a_bar_asks_for_is_measured(each: Bar) -> None:
+    planned = {(case.name, name) for case in cases("default", GROUPS) for name in case.systems}
+    for batch in batches(GROUPS):
+        assert isinstance(batch, RoomsGroup | IdleGroup)
+        planned |= {
+            (f"{transport}/{load}", name)
+            for transport in batch.transports
+            for load in batch.load_names
+            for name in batch.systems
+        }
+    assert (each.case, each.ours) in planned
+    assert each.theirs is None or (getattr(each, "yardstick", each.case), each.theirs) in planned
