@@ -80,6 +80,8 @@ def _write(folder: Path, bench: Bench, options: argparse.Namespace) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
     if {"floor", "nchan"} & set(options.only):
         document.draw(bench.rows, folder / "bench.svg", 100 if options.extent == "quick" else 1000)
+    if {"rooms", "post"} & set(options.only):
+        document.draw_rooms(bench.rows, folder / "rooms.svg")
     (folder / "bench.md").write_text(f"{report(bench.rows).rstrip()}\n", encoding="utf-8")
 
 

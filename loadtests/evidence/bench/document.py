@@ -24,6 +24,7 @@ _ABSENT: Final = (
     "This repository keeps no reference run yet; `python -m loadtests.evidence.bench` prints these tables.\n"
 )
 _CHART: Final = "![CPU per delivery and throughput, by transport and system](../results/reference/bench/bench.svg)"
+_ROOMS_CHART: Final = "![CPU per delivery by size of room, transport and system](../results/reference/bench/rooms.svg)"
 # Okabe and Ito's palette, safe for colour-blind eyes; ours are the saturated ones.
 _COLOURS: Final = {
     "direct": "#0072B2",
@@ -33,6 +34,9 @@ _COLOURS: Final = {
     "floor": "#000000",
     "floor coalescing": "#555555",
     "nchan": "#D55E00",
+    "ws, node": "#009E73",
+    "Socket.IO, node": "#E69F00",
+    "python-socketio": "#CC79A7",
 }
 
 
@@ -43,17 +47,24 @@ def render(folder: Path) -> str:
     """
     if not folder.exists():
         return _ABSENT
-    kept = json.loads((folder / "bench.json").read_text(encoding="utf-8"))
-    machine = kept["machine"]
-    origin = (
-        f"{kept['ended_utc']}; {kept['extent']} extent, {kept['repeats']} repeats; Python {machine['python']}, "
-        f"{machine['platform']}, {machine['cores']} cores. Median (least to greatest)."
-    )
-    parts = [origin, _CHART, (folder / "bench.md").read_text(encoding="utf-8").strip()]
+    parts = [_origin(folder / "bench.json"), _CHART, (folder / "bench.md").read_text(encoding="utf-8").strip()]
+    rooms = folder / "rooms.md"
+    if rooms.exists():
+        about_rooms = [_origin(rooms.with_suffix(".json")), _ROOMS_CHART, rooms.read_text(encoding="utf-8").strip()]
+        parts = ["### Small rooms and large ones", *about_rooms, "### Fan-out to a thousand", *parts]
     memory = folder / "memory.md"
     if memory.exists():
         parts += ["### What holds the memory of an idle connection", memory.read_text(encoding="utf-8").strip()]
     return "\n\n".join(parts) + "\n"
+
+
+def _origin(file: Path) -> str:
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    machine = kept["machine"]
+    return (
+        f"{kept['ended_utc']}; {kept['extent']} extent, {kept['repeats']} repeats; Python {machine['python']}, "
+        f"{machine['platform']}, {machine['cores']} cores. Median (least to greatest)."
+    )
 
 
 def replaced(text: str, results: str) -> str:
@@ -76,6 +87,41 @@ def draw(rows: Sequence[Row], path: Path, subscribers: int) -> None:
     panels[0].legend(loc="best", fontsize=7, frameon=False)
     figure.suptitle(f"Fan-out to {subscribers} subscribers, one core for the server", fontsize=10)
     figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def draw_rooms(rows: Sequence[Row], path: Path) -> None:
+    """Write an SVG with a panel per transport: CPU per delivery over the size of the room, a line per system."""
+    mpl.rcParams["svg.hashsalt"] = "rtlab"
+    figure = Figure(figsize=(9.0, 4.0), layout="constrained")
+    panels: Any = figure.subplots(1, len(TRANSPORTS), sharey=True)
+    for panel, transport in zip(panels, TRANSPORTS, strict=True):
+        for system, colour in _COLOURS.items():
+            found = delivery_costs_us(rows, transport, system)
+            if found:
+                panel.plot(list(found), list(found.values()), "o-", color=colour, label=system, markersize=4)
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_xlabel(f"{transport}: members of the room", fontsize=8)
+        panel.tick_params(labelsize=8)
+        panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.5)
+    panels[0].set_ylabel("server CPU per delivery (µs), publishing included", fontsize=8)
+    drawn = {line.get_label(): line for panel in panels for line in panel.get_lines()}
+    figure.legend(handles=list(drawn.values()), loc="outside upper center", ncols=5, fontsize=7, frameon=False)
+    figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def delivery_costs_us(rows: Sequence[Row], transport: str, system: str) -> dict[int, float]:
+    """Median µs of server CPU per delivery, by the members of a room; each message waits for the last."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        result = row["result"]
+        if row["system"] != system or row["case"].partition("/")[0] != transport:
+            continue
+        if row["case"] == f"{transport}/n1000-w1-128B":
+            found.setdefault(1000, []).append(result["us_per_del"])
+        elif "us_per_msg" in result:
+            found.setdefault(result["members"], []).append(result["us_per_msg"] / result["members"])
+    return {members: spread(found[members])[0] for members in sorted(found)}
 
 
 def _panel(panel: Any, rows: Sequence[Row], load: str, key: str, label: str, scale: float) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.evidence.bench.document import DOCUMENT, RESULTS, render, replaced
+from loadtests.evidence.bench.document import DOCUMENT, RESULTS, delivery_costs_us, draw_rooms, render, replaced
+from tests.loadtests.evidence.bench.test_summary import row
 
 
 def test_document_shows_the_reference_bench() -> None:
@@ -29,6 +30,29 @@ def test_a_bench_is_shown_with_its_origin_and_memory_where_there_is_one(tmp_path
     assert text.endswith("| a table |\n")
     (tmp_path / "memory.md").write_text("| memory |\n")
     assert render(tmp_path).endswith("connection\n\n| memory |\n")
+
+
+def test_small_rooms_stand_before_the_fan_out_with_an_origin_of_their_own(tmp_path: Path) -> None:
+    machine = {"python": "3.11.9", "platform": "Linux", "cores": 2}
+    for name, ended in (("bench", "2026-01-02"), ("rooms", "2026-02-03")):
+        kept = {"ended_utc": ended, "extent": "default", "repeats": 3, "machine": machine}
+        (tmp_path / f"{name}.json").write_text(json.dumps(kept))
+        (tmp_path / f"{name}.md").write_text(f"| {name} |\n")
+    text = render(tmp_path)
+    assert text.index("2026-02-03") < text.index("| rooms |") < text.index("2026-01-02") < text.index("| bench |")
+
+
+def test_cost_per_delivery_is_a_message_s_share_by_the_size_of_the_room(tmp_path: Path) -> None:
+    rows = [
+        row("direct", repeat, "sse/rooms-100x10", us_per_msg=cost, members=10) for repeat, cost in enumerate((90, 110))
+    ]
+    rows += [
+        row("direct", 0, "sse/n1000-w1-128B", us_per_del=8.0),
+        row("nchan", 0, "sse/n1000-w1-128B", us_per_del=9.0),
+    ]
+    assert delivery_costs_us(rows, "sse", "direct") == {10: 10.0, 1000: 8.0}
+    draw_rooms(rows, tmp_path / "rooms.svg")
+    assert "members of the room" in (tmp_path / "rooms.svg").read_text(encoding="utf-8")
 
 
 def test_a_folder_without_a_bench_in_it_is_no_bench(tmp_path: Path) -> None:
