@@ -40,6 +40,10 @@ _COLOURS: Final = {
 }
 
 
+_SIZES: Final = (1, 2, 5, 10, 100, 1000)
+_COSTS_US: Final = (5, 10, 20, 50, 100, 200, 500)
+
+
 def render(folder: Path) -> str:
     """What a bench's folder holds, as Markdown: origin, chart, tables, memory where it was broken down.
 
@@ -101,9 +105,13 @@ def draw_rooms(rows: Sequence[Row], path: Path) -> None:
                 panel.plot(list(found), list(found.values()), "o-", color=colour, label=system, markersize=4)
         panel.set_xscale("log")
         panel.set_yscale("log")
+        panel.set_xlim(0.8, 1400)
+        panel.set_xticks(_SIZES, map(str, _SIZES))
+        panel.set_yticks(_COSTS_US, map(str, _COSTS_US))
+        panel.minorticks_off()
         panel.set_xlabel(f"{transport}: members of the room", fontsize=8)
         panel.tick_params(labelsize=8)
-        panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.5)
+        panel.grid(visible=True, linewidth=0.3, alpha=0.5)
     panels[0].set_ylabel("server CPU per delivery (µs), publishing included", fontsize=8)
     drawn = {line.get_label(): line for panel in panels for line in panel.get_lines()}
     figure.legend(handles=list(drawn.values()), loc="outside upper center", ncols=5, fontsize=7, frameon=False)
