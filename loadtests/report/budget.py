@@ -22,27 +22,18 @@ from loadtests.report.condition import Result
 from loadtests.report.latency import FloatArray, IntArray
 from loadtests.report.quantity import digits, listed
 
+READ = "read"
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the way, between two instants."""
-
-    name: str
-    words: str  # from when to when
-
-
-STEPS = (
-    Step("publisher", "due, until sent"),
-    Step("to the server", "sent, until the server has the valid message"),
-    Step("append", "accepted, until it has its offset; with Redis: until the first word back from it"),
-    Step("Redis", "that word, until the server that fans out has the event"),
-    Step("wait for the write", "there, until the first write to a socket that waits for it"),
-    Step(
-        "its turn", "first write, until the receiving kernel has it: the receivers before it, the link, the next poll"
-    ),
-    Step("read", "received, until Python has read it; no part of the latency"),
-)
-READ = STEPS[-1].name
+STEPS: Mapping[str, str] = {
+    "publisher": "due, until sent",
+    "to the server": "sent, until the server has the valid message",
+    "append": "accepted, until it has its offset; with Redis: until the first word back from it",
+    "Redis": "that word, until the server that fans out has the event",
+    "wait for the write": "there, until the first write to a socket that waits for it",
+    "its turn": "first write, until the receiving kernel has it: the receivers before it, the link, the next poll",
+    READ: "received, until Python has read it; no part of the latency",
+}
+"""Each step of the way, in order: from when to when."""
 
 BANDS: tuple[tuple[float, float], ...] = ((50.0, 5.0), (99.0, 0.5))
 """Percentile, and how many per cent of the deliveries on either side of it stand for it."""
@@ -59,7 +50,7 @@ class Slice:
     percent: float
     deliveries: int
     latency_ms: float  # their mean; the steps but the last add up to it
-    step_ms: Mapping[str, float]  # by Step.name, in order
+    step_ms: Mapping[str, float]  # by name of STEPS, in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +102,7 @@ def sentence(found: Sequence[Budget]) -> str:
 
 def steps() -> str:
     """Say from when to when each step is: a list in Markdown."""
-    return "\n".join(f"- *{step.name}*: {step.words}" for step in STEPS)
+    return "\n".join(f"- *{name}*: {words}" for name, words in STEPS.items())
 
 
 def _budget(result: Result, rows: pd.DataFrame) -> Budget | None:
@@ -150,5 +141,5 @@ def _slice(step_ms: FloatArray, latency_ms: FloatArray, percent: float, around: 
         percent=percent,
         deliveries=int(inside.sum()),
         latency_ms=float(latency_ms[inside].mean()),
-        step_ms={step.name: float(mean) for step, mean in zip(STEPS, means, strict=True)},
+        step_ms={name: float(mean) for name, mean in zip(STEPS, means, strict=True)},
     )

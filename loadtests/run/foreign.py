@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import psutil
 
+from loadtests.load.clients.base import AddressError, Endpoint, parse_endpoint
 from loadtests.records import adapter as adapters
 from loadtests.records.adapter import Adapter
 from loadtests.records.cell_spec import CHAT
@@ -44,7 +44,7 @@ class Foreign:
     @property
     def url(self) -> str:
         """The server's base URL."""
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        return Endpoint(self.host, self.port).url
 
     @property
     def is_here(self) -> bool:
@@ -76,7 +76,7 @@ def selected(urls: Sequence[str], names: Sequence[str]) -> tuple[Foreign, ...]:
     (url,) = urls
     if not names:
         raise UsageError(f"--target {url} needs --adapter: a TOML file or one of {', '.join(adapters.FILES.named())}")
-    host, port = _split(url)
+    endpoint = _endpoint(url)
     try:
         found = [each for name in names for each in adapters.find(name)]
     except AdapterError as error:
@@ -87,7 +87,7 @@ def selected(urls: Sequence[str], names: Sequence[str]) -> tuple[Foreign, ...]:
             raise UsageError(f"the adapter {each.name} sends a token: give it in {TOKEN_VARIABLE}")
     if not (token.isascii() and token.isprintable()):
         raise UsageError(f"{TOKEN_VARIABLE} holds other than printable ASCII")
-    return tuple(Foreign(host, port, each, token) for each in found)
+    return tuple(Foreign(endpoint.host, endpoint.port, each, token) for each in found)
 
 
 def require_measurable(scenario: Scenario, servers: Sequence[Foreign]) -> None:
@@ -190,12 +190,11 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
         """Leave it running."""
 
 
-def _split(url: str) -> tuple[str, int]:
+def _endpoint(url: str) -> Endpoint:
     try:
-        parts = urlsplit(url)
-        port = parts.port or 80
-    except ValueError:
-        parts, port = urlsplit(""), 0
-    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc or parts.query:
+        endpoint = parse_endpoint(url)
+    except AddressError:
+        endpoint = None
+    if endpoint is None or endpoint.secure:
         raise UsageError(f"--target {url!r}: http://HOST[:PORT] is allowed; paths are the adapter's")
-    return parts.hostname, port
+    return endpoint

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from loadtests.records.cell_spec import CellSpec, GeneratorResult
 from loadtests.records.errors import GeneratorError, ServerError
@@ -30,11 +31,9 @@ from loadtests.run import counts, procfs, validity
 from loadtests.run.plan import PlannedCell
 from loadtests.run.sampler import Reading, timeline
 
-_STEPS = ("accepted_ns", "appended_ns", "heard_ns", "writing_ns", "written_ns")
+# Which of several instances' stamps of a step counts.
+_TAKEN = {"accepted_ns": "min", "appended_ns": "min", "heard_ns": "min", "writing_ns": "min", "written_ns": "max"}
 _OF_THE_SERVER = ("server_cpu_us_per_delivery", "server_kib_per_connection", "kernel_kib_per_connection")
-
-
-_Event = tuple[int, int]  # room, offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,38 +175,28 @@ def stamp_table(cell: str, folder: Path) -> pa.Table:
     Of several instances each step is that of the one that took it first, the last write that of the last. Raises
     ServerError where there is no such file, or it is none.
     """
-    rooms = msgspec.json.decode((folder / "spec.json").read_bytes(), type=CellSpec).room_names
+    rooms = pa.array(msgspec.json.decode((folder / "spec.json").read_bytes(), type=CellSpec).room_names)
     files = sorted(folder.glob("stamps-*.csv"))
     if not files:
         raise ServerError("the server was asked to stamp, and left no stamps")
-    joined: dict[_Event, dict[str, int]] = {}
-    for file in files:
-        try:
-            for event, steps in _rows(file, rooms):
-                joined[event] = _first(joined[event], steps) if event in joined else steps
-        except (KeyError, ValueError) as error:
-            raise ServerError(f"{file.name} holds no stamps: {error}") from None
-    events = sorted(joined)
+    stamps = pa.concat_tables(map(_stamps, files))
+    stamps = stamps.set_column(0, "room", pc.index_in(stamps["room"], rooms)).filter(pc.is_in(stamps["room"], rooms))
+    by_event = stamps.group_by(["room", "offset"]).aggregate(list(_TAKEN.items()))
+    by_event = by_event.sort_by([("room", "ascending"), ("offset", "ascending")])
     columns = {
-        "cell": [cell] * len(events),
-        "room": [room for room, _ in events],
-        "offset": [offset for _, offset in events],
-        **{step: [joined[event][step] for event in events] for step in _STEPS},
+        "cell": [cell] * by_event.num_rows,
+        "room": by_event["room"],
+        "offset": by_event["offset"],
+        **{step: pc.fill_null(by_event[f"{step}_{how}"], ABSENT_NS) for step, how in _TAKEN.items()},
     }
     return pa.table(columns, schema=STAMPS)
 
 
-def _rows(file: Path, rooms: tuple[str, ...]) -> Iterator[tuple[_Event, dict[str, int]]]:
-    with file.open(newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            if row["room"] in rooms:
-                event = rooms.index(row["room"]), int(row["offset"])
-                yield event, {step: int(row[step]) for step in _STEPS}
-
-
-def _first(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    joined = {}
-    for step in _STEPS:
-        taken = [steps[step] for steps in (one, other) if steps[step] != ABSENT_NS]
-        joined[step] = (max if step == "written_ns" else min)(taken, default=ABSENT_NS)
-    return joined
+def _stamps(file: Path) -> pa.Table:
+    """Return what one instance left, null for a step that it did not take."""
+    types = {"room": pa.string(), "offset": pa.int64(), **dict.fromkeys(_TAKEN, pa.int64())}
+    options = csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=[str(ABSENT_NS)])
+    try:
+        return csv.read_csv(file, convert_options=options)
+    except (KeyError, pa.ArrowException) as error:
+        raise ServerError(f"{file.name} holds no stamps: {error}") from None

@@ -175,7 +175,7 @@ def against_itself(found: SelfTest, layout: Layout) -> Figure:
 
 
 # Neighbours differ by at least a third: steps have no hues of their own, since a hue stands for a transport.
-_OPACITY = dict(zip((step.name for step in STEPS), (1.0, 0.5, 0.9, 0.35, 0.7, 0.2, 0.0), strict=True))
+_OPACITY = dict(zip(STEPS, (1.0, 0.5, 0.9, 0.35, 0.7, 0.2, 0.0), strict=True))
 
 
 def latency_budget(study: Study, layout: Layout) -> Figure | None:

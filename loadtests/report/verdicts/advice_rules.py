@@ -14,7 +14,6 @@ from loadtests.report.verdicts.evidence import (
     Evidence,
     Fault,
     Finding,
-    Rule,
     Ruling,
     not_tested,
 )
@@ -87,24 +86,20 @@ def _vanished(row: Fault) -> list[tuple[str, float, float]]:
     ]
 
 
-def habit(fault: str) -> Rule:
-    """Make the rule for the habit that prevents one fault of the guide's server.
+def habit(fault: str, evidence: Evidence) -> Finding:
+    """Judge the habit that prevents one fault of the guide's server.
 
     A habit is borne out where the guide's own server, which lacks it, comes to harm, and ours, which has it, does not.
     """
-
-    def rule(evidence: Evidence) -> Finding:
-        row = evidence.foil.row(fault) if evidence.foil else None
-        if evidence.foil is None or row is None:
-            return not_tested("The guide's own server was not tried for it.")
-        ruling = Ruling.TRUE if row.foil_faulty and not row.ours_faulty else Ruling.FALSE
-        return Finding(
-            ruling,
-            f"Without it, the guide's own server: {row.foil}. With it, ours: {row.ours}.",
-            source=f"foil.json, commit {evidence.foil.commit}",
-        )
-
-    return rule
+    row = evidence.foil.row(fault) if evidence.foil else None
+    if evidence.foil is None or row is None:
+        return not_tested("The guide's own server was not tried for it.")
+    ruling = Ruling.TRUE if row.foil_faulty and not row.ours_faulty else Ruling.FALSE
+    return Finding(
+        ruling,
+        f"Without it, the guide's own server: {row.foil}. With it, ours: {row.ours}.",
+        source=f"foil.json, commit {evidence.foil.commit}",
+    )
 
 
 def single_server(evidence: Evidence) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from loadtests.records.facts import Need
 from loadtests.records.schema import Validity
@@ -79,12 +80,9 @@ def _median(here: Result) -> str:
     return f"{digits(here.p50.value_ms)} ms" if here.p50 else ""
 
 
-def _of_here(say: Callable[[Result], str]) -> Find:
-    def find(evidence: Evidence, transport: str) -> str:
-        found = _here(evidence, transport)
-        return say(found) if found else ""
-
-    return find
+def _of_here(say: Callable[[Result], str], evidence: Evidence, transport: str) -> str:
+    found = _here(evidence, transport)
+    return say(found) if found else ""
 
 
 def _far(evidence: Evidence, transport: str) -> str:
@@ -189,13 +187,17 @@ _ROWS: tuple[tuple[str, str, Find], ...] = (
     (
         "Latency",
         "half of all messages are faster, on this machine itself",
-        _of_here(_median),
+        partial(_of_here, _median),
     ),
     ("Latency, far away", "the same over a longer line", _far),
     ("Browser support", "share of usage whose browser has what it takes", _browsers),
     ("Complexity", "our server and client together", _effort),
-    ("Bytes", "on the wire per message received", _of_here(lambda r: _cost(r.costs.bytes_down, ""))),
-    ("Processor time", "of the server per message delivered", _of_here(lambda r: _cost(r.costs.server_cpu_us, " µs"))),
+    ("Bytes", "on the wire per message received", partial(_of_here, lambda r: _cost(r.costs.bytes_down, ""))),
+    (
+        "Processor time",
+        "of the server per message delivered",
+        partial(_of_here, lambda r: _cost(r.costs.server_cpu_us, " µs")),
+    ),
     ("Memory", "of the server per idle connection", lambda evidence, t: _cost(evidence.study.memory.get(t), " KiB")),
     ("Sending", "how a client sends while it receives", _upstream),
     ("Reconnecting", "who does it", lambda evidence, t: _need(evidence, t).reconnect),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from loadtests.records.facts import stale
 from loadtests.report.claims import GUIDE_COLUMNS, GUIDE_LATENCY_MS, title
@@ -45,7 +46,7 @@ class Judged:
 
 CLAIMS: tuple[Claim, ...] = (
     *(
-        Claim(f"latency-{t}", "Latency", f"{title(t)}: latency ~{ms:g} ms", _LATENCY, table_rules.latency(t))
+        Claim(f"latency-{t}", "Latency", f"{title(t)}: latency ~{ms:g} ms", _LATENCY, partial(table_rules.latency, t))
         for t, ms in GUIDE_LATENCY_MS.items()
     ),
     *(
@@ -54,7 +55,7 @@ CLAIMS: tuple[Claim, ...] = (
             "Browser support",
             f"{title(t)}: browser support {word}",
             _SUPPORT,
-            table_rules.support(t, word),
+            partial(table_rules.support, t, word),
         )
         for t, (word, _) in GUIDE_COLUMNS.items()
     ),
@@ -64,7 +65,7 @@ CLAIMS: tuple[Claim, ...] = (
             "Complexity",
             f"{title(t)}: complexity {word}",
             _COMPLEX,
-            table_rules.complexity(t, _COMPLEXITY),
+            partial(table_rules.complexity, t, _COMPLEXITY),
         )
         for t, word in _COMPLEXITY.items()
     ),
@@ -111,7 +112,7 @@ CLAIMS: tuple[Claim, ...] = (
         advice_rules.heartbeat,
     ),
     *(
-        Claim(slug, "Security", sentence, tested, advice_rules.habit(fault))
+        Claim(slug, "Security", sentence, tested, partial(advice_rules.habit, fault))
         for slug, sentence, fault, tested in _HABITS
     ),
 )

@@ -21,7 +21,6 @@ from loadtests.report.verdicts.evidence import (
     SUPPORT_PERCENT,
     Evidence,
     Finding,
-    Rule,
     Ruling,
     not_tested,
 )
@@ -30,24 +29,20 @@ EXAMPLE_ONE_WAY_MS = 25.0
 """The line that the model speaks of where a run measured none: half of the default comparison's round trip."""
 
 
-def latency(transport: str) -> Rule:
-    """Make the rule for a transport's figure: it must hold in every condition that was measured, or in none."""
-
-    def rule(evidence: Evidence) -> Finding:
-        results = usable(evidence, transport)
-        if not results:
-            return not_tested(f"This run has no valid measurement of {in_prose(transport)}.")
-        claimed = {**claims.GUIDE_LATENCY_MS, **evidence.study.run.claims}[transport]
-        ruling = overall([result.claim.agreement for result in results])
-        condition = _where(results) if ruling is Ruling.TRUE_IF else _would_be(evidence, transport, claimed)
-        source = evidence.run
-        if ruling is Ruling.TRUE and transport == "h2push" and (refusing := evidence.refusing_push):
-            ruling = Ruling.TRUE_IF
-            condition = f"the receiver is a program of your own: {listed(refusing)} asked our server not to push"
-            source += f"; run {evidence.browser_run.run_id}" if evidence.browser_run else ""
-        return Finding(ruling, _measured(results), condition, source)
-
-    return rule
+def latency(transport: str, evidence: Evidence) -> Finding:
+    """Judge a transport's figure: it must hold in every condition that was measured, or in none."""
+    results = usable(evidence, transport)
+    if not results:
+        return not_tested(f"This run has no valid measurement of {in_prose(transport)}.")
+    claimed = {**claims.GUIDE_LATENCY_MS, **evidence.study.run.claims}[transport]
+    ruling = overall([result.claim.agreement for result in results])
+    condition = _where(results) if ruling is Ruling.TRUE_IF else _would_be(evidence, transport, claimed)
+    source = evidence.run
+    if ruling is Ruling.TRUE and transport == "h2push" and (refusing := evidence.refusing_push):
+        ruling = Ruling.TRUE_IF
+        condition = f"the receiver is a program of your own: {listed(refusing)} asked our server not to push"
+        source += f"; run {evidence.browser_run.run_id}" if evidence.browser_run else ""
+    return Finding(ruling, _measured(results), condition, source)
 
 
 def usable(evidence: Evidence, transport: str) -> tuple[Result, ...]:
@@ -126,31 +121,27 @@ def _would_be(evidence: Evidence, transport: str, claimed: float) -> str:
 _ENGINES = {"Blink": "Chrome and its kin", "Gecko": "Firefox"}
 
 
-def support(transport: str, word: str) -> Rule:
-    """Make the rule for one word: the share of usage with the API must lie in the word's range.
+def support(transport: str, word: str, evidence: Evidence) -> Finding:
+    """Judge one word: the share of usage with the API must lie in the word's range.
 
     Where nothing is published of some browsers the share is a range itself; a word that only part of it fits depends on
     them. A browser here that lacks what it should have turns a true word into one that holds elsewhere.
     """
-
-    def rule(evidence: Evidence) -> Finding:
-        facts = evidence.support
-        api = api_of(facts, transport) if facts else None
-        if facts is None or api is None:
-            return not_tested("There are no published facts on it beside this run.")
-        ruling = fits(word, api.share.full, api.share.full + api.share.partial + api.share.unknown)
-        condition = f"browsers of which nothing is published have it ({percent(api.share.unknown)} % of usage)"
-        lacking = [browser.name.capitalize() for browser in evidence.browsers if browser.found.get(_key(api)) is False]
-        if ruling is Ruling.TRUE and lacking:
-            ruling, condition = Ruling.TRUE_IF, f"the browser is not {listed(lacking)}: it lacks it here"
-        return Finding(
-            ruling,
-            f"{_published(api)} {_live(evidence, api)}".rstrip(),
-            condition if ruling is Ruling.TRUE_IF else "",
-            _facts_source(evidence, facts),
-        )
-
-    return rule
+    facts = evidence.support
+    api = api_of(facts, transport) if facts else None
+    if facts is None or api is None:
+        return not_tested("There are no published facts on it beside this run.")
+    ruling = fits(word, api.share.full, api.share.full + api.share.partial + api.share.unknown)
+    condition = f"browsers of which nothing is published have it ({percent(api.share.unknown)} % of usage)"
+    lacking = [browser.name.capitalize() for browser in evidence.browsers if browser.found.get(_key(api)) is False]
+    if ruling is Ruling.TRUE and lacking:
+        ruling, condition = Ruling.TRUE_IF, f"the browser is not {listed(lacking)}: it lacks it here"
+    return Finding(
+        ruling,
+        f"{_published(api)} {_live(evidence, api)}".rstrip(),
+        condition if ruling is Ruling.TRUE_IF else "",
+        _facts_source(evidence, facts),
+    )
 
 
 def api_of(facts: Facts, transport: str) -> Api | None:
@@ -211,33 +202,29 @@ _NOT_COUNTED = "No count of this code lies beside this run."
 _COMPARED = ("socketio", "websocket")
 
 
-def complexity(transport: str, words: Mapping[str, str]) -> Rule:
-    """Make the rule for "low" or "medium": fewer branches than each of the other word, or more.
+def complexity(transport: str, words: Mapping[str, str], evidence: Evidence) -> Finding:
+    """Judge "low" or "medium": fewer branches than each of the other word, or more.
 
     `words`: the guide's whole column. The words are an order, not an amount, so only the order is judged.
     """
-
-    def rule(evidence: Evidence) -> Finding:
-        counted = evidence.complexity
-        if counted is None or not (own := branches(counted, transport)):
-            return not_tested(_NOT_COUNTED)
-        low = words[transport] == "low"
-        others = {t: found for t, word in words.items() if word != words[transport] and (found := branches(counted, t))}
-        if not others:
-            return not_tested(_NOT_COUNTED)
-        fitting = [t for t, found in others.items() if (own < found if low else own > found)]
-        ruling = (
-            Ruling.TRUE if len(fitting) == len(others) else Ruling.TRUE_IF if fitting else Ruling.FALSE
-        )  # fmt: skip
-        against = listed([f"{in_prose(t)} {found}" for t, found in others.items()])
-        return Finding(
-            ruling,
-            f"{size(counted, transport)}. Branches of those the guide calls {'medium' if low else 'low'}: {against}.",
-            f"compared with {listed([in_prose(t) for t in fitting])}" if ruling is Ruling.TRUE_IF else "",
-            f"complexity.json, commit {counted.commit}",
-        )
-
-    return rule
+    counted = evidence.complexity
+    if counted is None or not (own := branches(counted, transport)):
+        return not_tested(_NOT_COUNTED)
+    low = words[transport] == "low"
+    others = {t: found for t, word in words.items() if word != words[transport] and (found := branches(counted, t))}
+    if not others:
+        return not_tested(_NOT_COUNTED)
+    fitting = [t for t, found in others.items() if (own < found if low else own > found)]
+    ruling = (
+        Ruling.TRUE if len(fitting) == len(others) else Ruling.TRUE_IF if fitting else Ruling.FALSE
+    )  # fmt: skip
+    against = listed([f"{in_prose(t)} {found}" for t, found in others.items()])
+    return Finding(
+        ruling,
+        f"{size(counted, transport)}. Branches of those the guide calls {'medium' if low else 'low'}: {against}.",
+        f"compared with {listed([in_prose(t) for t in fitting])}" if ruling is Ruling.TRUE_IF else "",
+        f"complexity.json, commit {counted.commit}",
+    )
 
 
 def ease(evidence: Evidence) -> Finding:
