@@ -13,7 +13,7 @@ from pathlib import Path
 from loadtests.records import store
 from loadtests.records.repeats import original
 from loadtests.records.schema import Run, Validity
-from loadtests.run.passes import spoilt_by_environment
+from loadtests.run.plan import spoilt_by_environment
 
 
 def faults(runs: Sequence[Run]) -> list[str]:

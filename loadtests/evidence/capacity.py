@@ -22,7 +22,7 @@ from loadtests.records.repeats import SEARCHED
 from loadtests.records.schema import Cell, Run, Validity, Value
 from loadtests.records.store import RunStore
 from loadtests.report.quantity import AtLeast, greatest
-from loadtests.run import passes
+from loadtests.run import plan
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scenario import Scenario
 
@@ -171,7 +171,7 @@ class SearchPasses:
         if reason:
             self._reasons[cell.transport], self._server_missed[cell.transport] = (
                 reason,
-                not passes.spoilt_by_environment(cell),
+                not plan.spoilt_by_environment(cell),
             )
 
     def _found(self) -> Iterator[tuple[str, Value]]:
@@ -190,7 +190,7 @@ class SearchPasses:
 
 def against(cell: Cell, p99: float | None, slo: Slo) -> str:
     """Return what speaks against a cell having met the objective; empty when it has."""
-    if passes.spoilt_by_environment(cell):
+    if plan.spoilt_by_environment(cell):
         return "; ".join(cell.verdict.reasons)
     if cell.counts is None:
         return "; ".join(cell.verdict.reasons)

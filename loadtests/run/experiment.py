@@ -16,8 +16,7 @@ from loadtests.records.store import RunStore
 from loadtests.run import cell as cells
 from loadtests.run import manifest, plan
 from loadtests.run.cell import Bench
-from loadtests.run.passes import REPEATS, Passes, RepeatPasses
-from loadtests.run.plan import PlannedCell
+from loadtests.run.plan import REPEATS, Passes, PlannedCell, RepeatPasses
 from loadtests.run.process import available_cores, divide_cores, interruptible, running_on
 from loadtests.run.progress import Display, display
 from loadtests.run.scaling import Scaling

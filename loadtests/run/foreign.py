@@ -17,7 +17,7 @@ from loadtests.records import adapter as adapters
 from loadtests.records.adapter import Adapter
 from loadtests.records.cell_spec import CHAT
 from loadtests.records.errors import AdapterError, ServerError, UsageError
-from loadtests.run import listeners
+from loadtests.run import procfs
 from loadtests.run.scenario import Scenario
 
 TOKEN_VARIABLE = "RTLAB_TARGET_TOKEN"  # noqa: S105  # the variable's name
@@ -55,14 +55,14 @@ class Foreign:
             for entry in entries
             if entry.family in (socket.AF_INET, socket.AF_INET6)
         }
-        return not own.isdisjoint(listeners.addresses(self.host, self.port))
+        return not own.isdisjoint(procfs.addresses(self.host, self.port))
 
     def processes(self) -> tuple[int, ...]:
         """Return the pids of the server's processes, if it is on this machine and they can be seen.
 
         They are all that hold its listening socket, the parent and the workers of a prefork server, and their children.
         """
-        return listeners.processes(listeners.addresses(self.host, self.port), self.port) if self.is_here else ()
+        return procfs.processes(procfs.addresses(self.host, self.port), self.port) if self.is_here else ()
 
 
 def selected(urls: Sequence[str], names: Sequence[str]) -> tuple[Foreign, ...]:
@@ -125,7 +125,7 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
         self.url = self.near_url = foreign.url
         self.instances: frozenset[str] = frozenset()
         self._pids = foreign.processes()
-        self._further = listeners.further_sockets(self._pids, self.port)
+        self._further = procfs.further_sockets(self._pids, self.port)
         self.forwards = False
 
     def wait_ready(self, check: Callable[[], None], timeout_s: float = 5.0) -> None:
@@ -147,7 +147,7 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
 
         A server's own connections, to its database say, do not grow with its subscribers.
         """
-        opened = listeners.further_sockets(self._pids, self.port) - self._further
+        opened = procfs.further_sockets(self._pids, self.port) - self._further
         self.forwards = opened >= min(subscribers, max(2, (subscribers + 1) // 2))
 
     def remarks(self) -> tuple[str, ...]:

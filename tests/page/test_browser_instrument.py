@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.evidence.browser import findings, tables
+from loadtests.evidence.browser import findings, page
 from loadtests.evidence.browser.command import Plan, installed, measure
 from loadtests.evidence.browser.engines import ENGINES, Engine
 from loadtests.evidence.browser.findings import Durations
@@ -40,7 +40,7 @@ def answer(*, lost: int = 0, doubled: int = 0, late_ms: float = 0.1) -> Latency:
 
 
 def test_stamps_become_nanoseconds_of_the_pages_clock() -> None:
-    made = tables.tables("c", answer(), 128)
+    made = page.tables("c", answer(), 128)
     first = made["samples"].slice(0, 1).to_pylist()[0]
     assert first["user_rx_ns"] - first["scheduled_ns"] == 2_500_000
     assert first["kernel_rx_ns"] == ABSENT_NS
@@ -62,18 +62,18 @@ def test_stamps_become_nanoseconds_of_the_pages_clock() -> None:
     ],
 )
 def test_a_cell_is_judged_by_its_counts_and_its_schedule(given: Latency, validity: Validity) -> None:
-    made = tables.tables("c", given, 128)
-    counted = tables.count("c", given, made, LOAD)
-    verdict = tables.judge(counted, tables.instrument(given))
+    made = page.tables("c", given, 128)
+    counted = page.count("c", given, made, LOAD)
+    verdict = page.judge(counted, page.instrument(given))
     assert verdict.validity is validity
     assert bool(verdict.reasons) is (validity is not Validity.VALID)
 
 
 def test_time_to_paint_is_said_only_of_enough_paints() -> None:
     given = answer()
-    assert tables.painting(given)["to_paint_ms_p50"] == 4.0
+    assert page.painting(given)["to_paint_ms_p50"] == 4.0
     few = Latency(given.connect_ms, given.received, [4.0] * 19, given.published, 0, 1, 0, 0)
-    assert tables.painting(few) == {}
+    assert page.painting(few) == {}
 
 
 def test_a_browser_that_is_not_there_is_named() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests.evidence.browser import findings, tables
+from loadtests.evidence.browser import findings, page
 from loadtests.evidence.browser.engines import ENGINES, Engine
 from loadtests.evidence.browser.findings import LANES, PAGE, Durations
 from loadtests.evidence.browser.page import Latency, probe
@@ -174,9 +174,9 @@ def _page_cell(cell: PageCell, number: int, planned: Plan, bench: cells.Bench, s
     server: dict[str, str | int | float | bool] = {}
     try:
         answer, server = _latency(cell, cell_id, planned, bench, store)
-        made = tables.tables(cell_id, answer, planned.load.payload_bytes)
-        counted, health = tables.count(cell_id, answer, made, planned.load), tables.instrument(answer)
-        verdict = tables.judge(counted, health)
+        made = page.tables(cell_id, answer, planned.load.payload_bytes)
+        counted, health = page.count(cell_id, answer, made, planned.load), page.instrument(answer)
+        verdict = page.judge(counted, health)
     except (BrowserError, ServerError) as error:
         verdict = Verdict(Validity.INVALID, (str(error),))
     done = Cell(
@@ -220,7 +220,7 @@ def _latency(
     takes_s = planned.warm_up_s + planned.measured_s + planned.grace_s
     with _server(cell_id, bench, store) as server, cell.engine.started(store.log("browser", cell_id)) as browser:
         answer = probe(browser, browser.open(f"{server.url}{PAGE}"), "latency", options, Latency, takes_s=takes_s)
-        return answer, server.describe() | tables.painting(answer)
+        return answer, server.describe() | page.painting(answer)
 
 
 def _examine(engine: Engine, planned: Plan, bench: cells.Bench, store: RunStore) -> dict[str, Value]:

@@ -20,7 +20,7 @@ from loadtests.records.adapter import Adapter, Publish, Subscribe, find
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import ServerError, UsageError
 from loadtests.records.schema import Validity
-from loadtests.run import foreign, listeners, plan, targets
+from loadtests.run import foreign, plan, procfs, targets
 from loadtests.run.cell import spec_of
 from loadtests.run.foreign import TOKEN_VARIABLE, Foreign, ForeignServer
 from loadtests.run.outcome import CellOutcome, Memory, judged
@@ -188,7 +188,7 @@ def test_all_that_hold_the_socket_and_their_children_are_watched_and_left_runnin
 
 
 def test_localhost_is_the_address_that_clients_come_to_first() -> None:
-    found = listeners.addresses("localhost", 80)
+    found = procfs.addresses("localhost", 80)
     assert set(found) <= {"::1", "127.0.0.1"}
     with prefork(found[-1], "server") as (here, pids):
         local = replace(here, host="localhost")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from loadtests.records.schema import Cell, Counts, Instrument, Validity, Verdict
-from loadtests.run import passes, plan, scenario, targets, validity
+from loadtests.run import plan, scenario, targets, validity
 from loadtests.run.plan import PlannedCell
 
 PLANNED = plan.draw(scenario.find("compare"), targets.TARGETS, seed=1)
@@ -56,7 +56,7 @@ def test_a_cell_whose_clocks_were_wrong_is_measured_again(wrong: dict[str, float
     health = msgspec.structs.replace(instrument("kernel"), **wrong)
     verdict = validity.judge(COUNTS, health, pushes=True, connected=1, subscribers=1)
     cell = msgspec.structs.replace(measured(PLANNED[0], Validity.VALID), verdict=verdict, instrument=health)
-    assert [planned.id for planned in passes.repetitions(PLANNED, [cell], 5)] == [f"{PLANNED[0].id}-again"]
+    assert [planned.id for planned in plan.repetitions(PLANNED, [cell], 5)] == [f"{PLANNED[0].id}-again"]
 
 
 def test_invalid_cells_are_repeated_and_then_doubtful_ones() -> None:
@@ -65,9 +65,9 @@ def test_invalid_cells_are_repeated_and_then_doubtful_ones() -> None:
         measured(PLANNED[0], Validity.INVALID),
         measured(PLANNED[2], Validity.VALID),
     ]
-    repeated, second = passes.repetitions(PLANNED, cells, 5)
+    repeated, second = plan.repetitions(PLANNED, cells, 5)
     assert second.id == f"{PLANNED[1].id}-again"
-    assert passes.repetitions(PLANNED, cells, 1) == (repeated,)
+    assert plan.repetitions(PLANNED, cells, 1) == (repeated,)
     assert repeated.id == f"{PLANNED[0].id}-again"
     assert (repeated.target, repeated.load, repeated.block) == (
         PLANNED[0].target,
@@ -89,25 +89,25 @@ def test_invalid_cells_are_repeated_and_then_doubtful_ones() -> None:
 )
 def test_a_finding_is_never_repeated_away(finding: dict[str, int]) -> None:
     found = measured(PLANNED[0], Validity.INVALID, msgspec.structs.replace(COUNTS, **finding))
-    assert passes.repetitions(PLANNED, [found], 5) == ()
-    assert passes.repetitions(PLANNED, [measured(PLANNED[0], Validity.INVALID, None)], 5) == ()
+    assert plan.repetitions(PLANNED, [found], 5) == ()
+    assert plan.repetitions(PLANNED, [measured(PLANNED[0], Validity.INVALID, None)], 5) == ()
 
 
 @pytest.mark.parametrize("finding", [{"refused": 1}, {"unanswered": 1}, {"told_gaps": 1}, {"reconnects": 1}])
 def test_a_doubt_that_is_a_finding_is_not_repeated_either(finding: dict[str, int]) -> None:
     found = measured(PLANNED[0], Validity.DOUBTFUL, msgspec.structs.replace(COUNTS, **finding))
-    assert passes.repetitions(PLANNED, [found], 5) == ()
+    assert plan.repetitions(PLANNED, [found], 5) == ()
 
 
 def test_a_doubt_that_will_not_go_is_let_be() -> None:
     repeated = [msgspec.structs.replace(measured(PLANNED[0], Validity.DOUBTFUL), id=f"{PLANNED[0].id}-again")]
-    assert passes.repetitions([replace(PLANNED[0], id=repeated[0].id)], repeated, 5) == ()
+    assert plan.repetitions([replace(PLANNED[0], id=repeated[0].id)], repeated, 5) == ()
     stampless = msgspec.structs.replace(measured(PLANNED[0], Validity.DOUBTFUL), instrument=instrument("user"))
-    assert passes.repetitions(PLANNED, [stampless], 5) == ()
+    assert plan.repetitions(PLANNED, [stampless], 5) == ()
 
 
 def test_no_more_are_repeated_than_the_run_may_grow_by() -> None:
     cells = [measured(cell, Validity.INVALID) for cell in PLANNED]
-    assert [cell.id for cell in passes.repetitions(PLANNED, cells, 2)] == [f"{each.id}-again" for each in cells[:2]]
-    assert passes.repetitions(PLANNED, cells, 0) == ()
-    assert (passes.allowance(96), passes.allowance(24), passes.allowance(3)) == (12, 8, 2)
+    assert [cell.id for cell in plan.repetitions(PLANNED, cells, 2)] == [f"{each.id}-again" for each in cells[:2]]
+    assert plan.repetitions(PLANNED, cells, 0) == ()
+    assert (plan.allowance(96), plan.allowance(24), plan.allowance(3)) == (12, 8, 2)
