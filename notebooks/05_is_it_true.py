@@ -30,9 +30,9 @@ from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)
-told = calibration.beside(run_dir)
+calibrations = calibration.beside(run_dir)
 missing = Markdown("*Not measured beside this run: `rtlab calibrate`, `rtlab calibrate --aa 20`, `rtlab run budget`.*")
-Markdown(f"Run `{found.run.run_id}`, with {len(told)} calibrations beside it.")
+Markdown(f"Run `{found.run.run_id}`, with {len(calibrations)} calibrations beside it.")
 
 # %% [markdown]
 # ## Planted and found
@@ -42,7 +42,7 @@ Markdown(f"Run `{found.run.run_id}`, with {len(told)} calibrations beside it.")
 # A grid's own wait is taken off short polling. One column per calibration.
 
 # %%
-tables.checks(told).round(3) if any(each.checks for each in told) else missing
+tables.checks(calibrations).round(3) if any(each.checks for each in calibrations) else missing
 
 # %% [markdown]
 # The short form, in the seconds before this run's first cell:
@@ -57,7 +57,7 @@ Markdown(calibration.verdict(found.run.calibration) if found.run.calibration els
 # report would show a slow server. The lab must refuse the cell.
 
 # %%
-weak = calibration.latest(told, attrgetter("weakened"))
+weak = calibration.latest(calibrations, attrgetter("weakened"))
 Markdown(
     f"Held back by {weak.means}: the cell is **{weak.validity}** ({'; '.join(weak.reasons)})."
 ) if weak else missing
@@ -69,7 +69,7 @@ Markdown(
 # one of twenty differs by chance. Hollow marks: called different. The last line compares two transports.
 
 # %%
-same = calibration.latest(told, attrgetter("self_test"))
+same = calibration.latest(calibrations, attrgetter("self_test"))
 Markdown("\n\n".join(list(calibration.repeated(same))[len(same.repeats) :])) if same else missing
 
 # %%
@@ -86,7 +86,7 @@ tables.comparisons((*same.repeats, *same.between)).round(3) if same else missing
 # tells of the stall, and the percentiles forget it.
 
 # %%
-omitted = calibration.latest(told, attrgetter("omission"))
+omitted = calibration.latest(calibrations, attrgetter("omission"))
 Image(png(coordinated_omission, omitted), alt=calibration.omitted(omitted)) if omitted else missing
 
 # %%

@@ -103,10 +103,10 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
         yield (
             Validity.DOUBTFUL if explained else Validity.INVALID,
             f"{lost} of {counts.expected} deliveries are missing"
-            + (f" ({counts.told_gaps} told gaps, {counts.reconnects} reconnects)" if explained else ""),
+            + (f" ({counts.told_gaps} announced gaps, {counts.reconnects} reconnects)" if explained else ""),
         )
     elif counts.told_gaps or counts.reconnects:
-        yield Validity.DOUBTFUL, f"{counts.told_gaps} told gaps, {counts.reconnects} reconnects"
+        yield Validity.DOUBTFUL, f"{counts.told_gaps} announced gaps, {counts.reconnects} reconnects"
     if counts.duplicates:
         yield Validity.INVALID, f"{counts.duplicates} deliveries came twice"
     if counts.out_of_order:

@@ -11,7 +11,7 @@ RESULTS = ROOT / "results" / "reference" / "faults.json"
 DOCUMENT = ROOT / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- faults: begin -->\n", "<!-- faults: end -->\n"
 _SHOWN = (
-    "acknowledged", "lost", "duplicated", "reordered", "holes", "phantoms", "told_gaps", "resets", "refused",
+    "acknowledged", "lost", "duplicated", "reordered", "holes", "phantoms", "announced_gaps", "resets", "refused",
     "ghosts_left_after_s", "all_notified_after_s", "health_slowest_s", "p99_alone_ms", "p99_together_ms",
     "most_queued_bytes_each", "reaped_after_s", "connections", "deliveries_per_s", "seconds", "exit_code", "joins",
     "rss_growth", "end_tasks", "end_fds", "end_redis_keys", "accepted", "allowed", "status_5xx", "closes_1006_or_1011",

@@ -50,8 +50,8 @@ def test_whole_log_is_clean() -> None:
         ([chat(2), chat(1), chat(3)], {"holes": 1, "reordered": 1}),
         ([chat(1), chat(2, "other"), chat(3)], {"phantoms": 1}),
         ([chat(1), chat(2), chat(3), chat(1, epoch="bbbbbbbb")], {"holes": 1}),
-        ([chat(1), chat(2), chat(3), gap(0, "bbbbbbbb"), chat(1, epoch="bbbbbbbb")], {"told_gaps": 1}),
-        ([chat(1), gap(3, "aaaaaaaa")], {"told_gaps": 1}),
+        ([chat(1), chat(2), chat(3), gap(0, "bbbbbbbb"), chat(1, epoch="bbbbbbbb")], {"announced_gaps": 1}),
+        ([chat(1), gap(3, "aaaaaaaa")], {"announced_gaps": 1}),
     ],
     ids=["hole", "end", "twice", "order", "phantom", "silent epoch", "announced epoch", "announced gap"],
 )

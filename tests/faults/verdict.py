@@ -11,7 +11,7 @@ from tests.faults.witness import Log
 
 @dataclass(slots=True)
 class Verdict:
-    """Counts over all witnesses; `told_gaps` is no fault by itself, all else is."""
+    """Counts over all witnesses; `announced_gaps` is no fault by itself, all else is."""
 
     lost: int = 0  # acknowledged, in a stretch that a witness followed without an announced gap, and not received
     duplicated: int = 0
@@ -20,13 +20,13 @@ class Verdict:
     conflicts: int = 0  # one id, two contents
     phantoms: int = 0  # received, but never published, or answered with a refusal
     protocol_errors: int = 0
-    told_gaps: int = 0
+    announced_gaps: int = 0
 
     @property
     def clean(self) -> bool:
         """Whether nothing went wrong unannounced."""
         faults = asdict(self)
-        del faults["told_gaps"]
+        del faults["announced_gaps"]
         return not any(faults.values())
 
 
@@ -35,7 +35,7 @@ def judge(logs: Iterable[Log], books: Books, published: Collection[str]) -> Verd
     verdict = Verdict()
     content_of: dict[str, str] = {}
     for log in logs:
-        verdict.told_gaps += log.told_gaps
+        verdict.announced_gaps += log.announced_gaps
         verdict.protocol_errors += len(log.errors)
         _judge_order(log, verdict)
         verdict.lost += _count_lost(log, books)

@@ -36,7 +36,7 @@ class Log:
     errors: list[str] = field(default_factory=list)
 
     @property
-    def told_gaps(self) -> int:
+    def announced_gaps(self) -> int:
         return sum(each.gap for each in self.received)
 
 

@@ -2,7 +2,7 @@
 
 A client that has ended its side of the connection behind its last request gets what is due. To one of HTTP/1.0 nothing
 is chunked and no 100 is sent. An upgrade that nobody grants is passed over, body and all. What a client did wrong is
-its affair: no line in a log at WARNING or above, which strangers could fill.
+its affair: no line in a log at WARNING or above, which anybody could fill.
 """
 
 from __future__ import annotations

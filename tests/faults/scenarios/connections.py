@@ -24,7 +24,7 @@ async def cuts(run: Run) -> list[Row]:
         caught_up = await people.settle()
     verdict = people.judge()
     measured = people.measured(verdict, caught_up=caught_up) | {"resets": running.resets}
-    passed = verdict.clean and not verdict.told_gaps and caught_up and not running.offences
+    passed = verdict.clean and not verdict.announced_gaps and caught_up and not running.offences
     bar = f"{messages} messages, {clients} clients, at least {resets} RST: 0 lost, 0 duplicated, 0 reordered"
     passed = passed and running.resets >= resets and len(people.books.acknowledged) > messages
     return [Row("cuts", "all transports, roaming", bar, measured, passed)]
@@ -43,6 +43,6 @@ async def order(run: Run) -> list[Row]:
     chats = [[each.id for each in witness.log.received if each.kind == "chat"] for witness in people.witnesses]
     same = all(each == chats[0] for each in chats)
     measured = people.measured(verdict, caught_up=caught_up) | {"sequences_equal": same}
-    passed = verdict.clean and not verdict.told_gaps and caught_up and same and len(chats[0]) == 3 * messages + 1
+    passed = verdict.clean and not verdict.announced_gaps and caught_up and same and len(chats[0]) == 3 * messages + 1
     bar = "six subscribers see the same sequence without holes"
     return [Row("order", "3 publishers, 2 instances", bar, measured, passed)]

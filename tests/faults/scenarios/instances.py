@@ -45,7 +45,7 @@ async def server_kill(run: Run) -> list[Row]:
     measured = people.measured(verdict, caught_up=caught_up)
     measured |= {"kills": kills, "ghosts": len(ghosts), "ghosts_left_after_s": round(left_after_s, 2)}
     ghosts_well = 0 < left_after_s <= LEASE_S + _SLACK_S
-    passed = verdict.clean and not verdict.told_gaps and caught_up and ghosts_well and not running.offences
+    passed = verdict.clean and not verdict.announced_gaps and caught_up and ghosts_well and not running.offences
     bar = f"{kills} kills, {messages} acknowledged: 0 lost, 0 unannounced gaps; ghosts leave within lease + 5 s, once"
     return [Row("server-kill", "all transports, roaming", bar, measured, passed)]
 

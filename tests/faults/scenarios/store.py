@@ -64,7 +64,7 @@ async def _killed(
         caught_up = await people.settle()
     verdict = people.judge()
     measured = people.measured(verdict, caught_up=caught_up) | {"kills": kills}
-    return measured, verdict.clean and not verdict.told_gaps and caught_up and not running.offences
+    return measured, verdict.clean and not verdict.announced_gaps and caught_up and not running.offences
 
 
 async def emptied(run: Run) -> list[Row]:
@@ -92,7 +92,7 @@ async def _emptied(run: Run, how: str) -> Row:
     # What was acknowledged in the epoch that ended is lost, and the `resync` announced that to everybody.
     verdict = people.judge()
     measured = people.measured(verdict, caught_up=caught_up) | {"all_notified_after_s": round(notified_after_s, 2)}
-    measured["notified"] = sum(witness.log.told_gaps > 0 for witness in people.witnesses)
+    measured["notified"] = sum(witness.log.announced_gaps > 0 for witness in people.witnesses)
     gaps = [received.id for witness in people.witnesses for received in witness.log.received if received.gap]
     measured["gaps_that_leave_out_events"] = sum(not position.endswith(":0") for position in gaps)
     passed = verdict.clean and caught_up and notified_after_s >= 0 and not running.offences
@@ -103,7 +103,7 @@ async def _emptied(run: Run, how: str) -> Row:
 
 async def _all_notified(witnesses: list[Witness], since_s: float) -> float:
     """Seconds until every witness received a resync; -1 when one never did."""
-    announced = await until(lambda: all(each.log.told_gaps for each in witnesses), 15.0)
+    announced = await until(lambda: all(each.log.announced_gaps for each in witnesses), 15.0)
     return time.monotonic() - since_s if announced else -1.0
 
 
@@ -126,7 +126,7 @@ async def stopped(run: Run) -> list[Row]:
     measured |= {"stopped_s": pause_s, "unanswered": len(books.unanswered), "health_slowest_s": round(slowest_s, 3)}
     measured["health_503"] = statuses.count(503)
     live = slowest_s <= 1.0 and 503 in statuses
-    passed = verdict.clean and not verdict.told_gaps and caught_up and live and not books.unanswered
+    passed = verdict.clean and not verdict.announced_gaps and caught_up and live and not books.unanswered
     bar = f"SIGSTOP {pause_s} s: refused or delayed with an answer, nothing refused appears; liveness within 1 s"
     return [Row("redis-stopped", "all transports", bar, measured, passed and bool(books.refused))]
 
