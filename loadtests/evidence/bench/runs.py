@@ -7,11 +7,13 @@ in a result is the share of the time in which the client had work in hand: it mu
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -167,6 +169,11 @@ def join_once(
     return result
 
 
+@cache
+def _tls() -> ssl.SSLContext:  # to make one takes as long as many connections
+    return client_context(HOST, "http/1.1")
+
+
 @contextmanager
 def idle(transport: str, port: int, receive_bytes: int = 0, *, tls: bool = False) -> Iterator[None]:
     """Hold one welcomed connection of the bench's user that reads no more; a poll's next one is held by the server.
@@ -181,7 +188,7 @@ def idle(transport: str, port: int, receive_bytes: int = 0, *, tls: bool = False
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         connection.connect((HOST, port))
         if tls:
-            connection = held.enter_context(client_context(HOST, "http/1.1").wrap_socket(connection))
+            connection = held.enter_context(_tls().wrap_socket(connection))
         connection.sendall(client.opening())
         while not client.welcomed:
             data = connection.recv(_READ_BYTES)
