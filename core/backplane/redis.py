@@ -7,6 +7,7 @@ atomic step. Pub/sub only wakes: what it loses is read from the room's log.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections import Counter, defaultdict
@@ -18,8 +19,9 @@ from core.backplane.base import Lease, Listener, Reason
 from core.backplane.redis_address import Address
 from core.backplane.redis_caller import Caller
 from core.backplane.redis_faults import Outage
-from core.backplane.redis_keys import DUE, bucket_key, channel, room_keys
+from core.backplane.redis_keys import DUE, bucket_key, room_key
 from core.backplane.redis_reader import Reader
+from core.backplane.redis_scripts import Scripts
 from core.errors import RateLimited
 from core.model import (
     Draft,
@@ -61,8 +63,9 @@ class RedisBackplane:
         self._ttl_ms = int(settings.presence_ttl_s * 1000)
         self._keep_ms = int((settings.history_s + settings.presence_ttl_s) * 1000) + _DAY_MS
         self._outage = Outage(address.name)
-        self._caller = Caller(address, self._keep_ms, self._outage, self._called)
+        self._caller = Caller(address, self._keep_ms, Scripts(settings), self._outage, self._called)
         self._reader = Reader(address, self._receive, self._outage, self._doubt)
+        self._own_keys = map(_own_key, itertools.repeat(secrets.token_bytes(8)), itertools.count())
         self._listener: Listener | None = None
         self._followers: Counter[RoomId] = Counter()
         self._room_of: dict[bytes, RoomId] = {}
@@ -97,13 +100,13 @@ class RedisBackplane:
 
     async def subscribe(self, room: RoomId) -> Position:
         """See `Backplane.subscribe`."""
-        name = channel(self._database, room).encode()
+        name = room_key(self._database, room).encode()
         self._followers[room] += 1
         self._room_of[name] = room
         try:
             # Follow before reading the head: the reverse order loses what is published in between.
             await self._reader.follow(name)
-            answer = await self._run("head", room)
+            answer = await self._room("head", room)
         except BaseException:
             self._unfollow(room)
             raise
@@ -114,28 +117,24 @@ class RedisBackplane:
         self._unfollow(room)
 
     async def publish(self, room: RoomId, draft: Draft) -> Published:
-        """See `Backplane.publish`. The user's bucket is another slot of a cluster: a step of its own, before."""
-        wait_ms = await self._limit(draft.user_id, 1)
-        if wait_ms:
-            if draft.retry_key is not None:
-                answer = await self._run("find", room, draft.retry_key)
-                if answer[0] == b"known":
-                    return Published(_position(answer), repeated=True)
-            raise RateLimited("too many messages", retry_after_ms=wait_ms)
+        """See `Backplane.publish`."""
+        keys = [room_key(self._database, room)]
+        if self._settings.rate_per_s:
+            keys.append(bucket_key(draft.user_id))
         # Also a message without a ref gets a key: it is how we ask what became of it when a connection breaks.
-        key = draft.retry_key or secrets.token_bytes(16)
-        answer = await self._run("publish", room, draft.payload, key)
-        repeated = answer[0] == b"known"
-        if repeated and draft.retry_key is not None:
-            await self._limit(draft.user_id, -1)
-        return Published(_position(answer), repeated=repeated)
+        retry = draft.retry_key or next(self._own_keys)
+        repeats = draft.retry_key is not None
+        answer = await self._run("publish", keys, draft.payload, retry=retry, repeats=repeats)
+        if answer[0] == b"limited":
+            raise RateLimited("too many messages", retry_after_ms=answer[4])
+        return Published(_position(answer), repeated=answer[0] == b"known")
 
     async def history(self, room: RoomId, since: Position) -> Sequence[Event] | Unrecoverable:
         """See `Backplane.history`."""
         events: list[Event] = []
         while True:
             at = events[-1].position if events else since
-            answer = await self._run("history", room, at.epoch, at.offset, _PAGE)
+            answer = await self._room("history", room, at.epoch, at.offset, _PAGE)
             if answer[0] != b"ok":
                 head = _position(answer)
                 begin = Position(head.epoch, int(answer[4]))
@@ -159,15 +158,15 @@ class RedisBackplane:
 
     async def release(self, lease: Lease) -> None:
         """See `Backplane.release`."""
-        await self._run("release", lease.room, _member(lease))
+        await self._room("release", lease.room, _member(lease))
 
     async def dismiss(self, room: RoomId, token_key: str) -> None:
         """See `Backplane.dismiss`."""
-        await self._caller.plain("tell", (), (channel(self._database, room), f"{_DISMISS} {token_key}"))
+        await self._caller.plain("tell", (), (room_key(self._database, room), f"{_DISMISS} {token_key}"))
 
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
         """See `Backplane.members`."""
-        answer = await self._run("members", room)
+        answer = await self._room("members", room)
         users = iter(answer[4])
         listed = [Member(UserId(user.decode()), int(count)) for user, count in zip(users, users, strict=True)]
         return _position(answer), listed
@@ -185,29 +184,20 @@ class RedisBackplane:
         """Look after some of the rooms where leases may have run out. Returns how many."""
         claim, *rooms = await self._caller.plain("claim", (DUE,), (_CLAIM, _CLAIM_MS, self._caller.clock.slip_ms))
         if rooms:
-            answers = await _all(self._run("expire", RoomId(room.decode()), self._ttl_ms) for room in rooms)
+            answers = await _all(self._room("expire", RoomId(room.decode()), self._ttl_ms) for room in rooms)
             looked = [part for room, answer in zip(rooms, answers, strict=True) for part in (room, answer[4])]
             await self._caller.plain("settle", (DUE,), (claim, self._keep_ms, *looked))
         return len(rooms)
 
-    async def _run(self, script: str, room: RoomId, *own: Any) -> list[Any]:
-        settings = self._settings
-        common = (
-            self._new_epoch(),
-            settings.history_events,
-            int(settings.history_s * 1000),
-            channel(self._database, room),
-        )
-        answer = await self._caller.room(script, room_keys(room), common, own)
+    async def _room(self, script: str, room: RoomId, *own: Any) -> list[Any]:
+        return await self._run(script, [room_key(self._database, room)], *own)
+
+    async def _run(
+        self, script: str, keys: Sequence[str], *own: Any, retry: bytes = b"", repeats: bool = False
+    ) -> list[Any]:
+        answer = await self._caller.room(script, keys, self._new_epoch(), *own, retry=retry, repeats=repeats)
         self.appended += answer[3]
         return answer
-
-    async def _limit(self, user_id: UserId, tokens: int) -> int:
-        settings = self._settings
-        if settings.rate_per_s == 0:
-            return 0
-        arguments = (settings.rate_per_s, settings.burst, tokens)
-        return int(await self._caller.plain("limit", (bucket_key(user_id),), arguments))
 
     async def _hold_all(self, leases: Sequence[Lease], ttl_s: float, *, take: bool) -> None:
         by_room: defaultdict[RoomId, list[Lease]] = defaultdict(list)
@@ -223,7 +213,7 @@ class RedisBackplane:
             await self._note_due(rooms[start : start + _BATCH], ttl_s, anew=False)
 
     async def _hold(self, room: RoomId, leases: Sequence[Lease], ttl_s: float, *, take: bool) -> None:
-        answer = await self._run("hold", room, int(ttl_s * 1000), int(take), *map(_member, leases))
+        answer = await self._room("hold", room, int(ttl_s * 1000), int(take), *map(_member, leases))
         if answer[4]:
             # An index of its own slot, so a step of its own. Who dies in between leaves a ghost until others renew.
             await self._note_due([room], ttl_s, anew=True)
@@ -244,7 +234,7 @@ class RedisBackplane:
         self._followers[room] -= 1
         if not self._followers[room]:
             del self._followers[room]
-            name = channel(self._database, room).encode()
+            name = room_key(self._database, room).encode()
             self._room_of.pop(name, None)
             self._reader.unfollow(name)
 
@@ -286,6 +276,11 @@ async def _all(calls: Iterable[Any]) -> list[Any]:
         if isinstance(result, BaseException):
             raise result
     return results
+
+
+def _own_key(instance: bytes, number: int) -> bytes:
+    """A retry key that no other message has."""
+    return instance + number.to_bytes(8)
 
 
 def _member(lease: Lease) -> str:

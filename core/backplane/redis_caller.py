@@ -18,6 +18,7 @@ from core.backplane.redis_address import Address
 from core.backplane.redis_clock import RedisClock
 from core.backplane.redis_faults import LOST, LinkLostError, Outage, RefusedError, cause, reason_of
 from core.backplane.redis_link import STALL_S, Link, NotSentError
+from core.backplane.redis_scripts import Scripts
 from core.errors import Unavailable
 
 BUDGET_S: Final = 2.0  # a call not carried out by Redis within this never will be
@@ -43,8 +44,11 @@ class Caller:
     scripts answer what is already done with its result, and what comes too late with `late`.
     """
 
-    def __init__(self, address: Address, keep_ms: int, outage: Outage, restored: Callable[[], None]) -> None:
+    def __init__(
+        self, address: Address, keep_ms: int, scripts: Scripts, outage: Outage, restored: Callable[[], None]
+    ) -> None:
         self._address = address
+        self._scripts = scripts
         self._outage = outage
         self._keep_ms = keep_ms
         self._restored = restored
@@ -75,7 +79,7 @@ class Caller:
             try:
                 connection = await self._address.connect()
                 opening, database = self._address.opening(select=True), self._address.database
-                link = Link(connection, opening, database, self._keep_ms, self.clock)
+                link = Link(connection, opening, database, self._keep_ms, self.clock, self._scripts)
                 async with asyncio.TaskGroup() as tasks:
                     opened = asyncio.Event()
                     tasks.create_task(link.serve(opened))
@@ -167,8 +171,10 @@ class Caller:
             self._note(link, error)
             raise _away() from error
 
-    async def room(self, script: str, keys: Sequence[str], common: Sequence[Any], own: Sequence[Any]) -> list[Any]:
-        """Run a room's script; `common` follows deadline and life, then the clock's slip and `own`.
+    async def room(
+        self, script: str, keys: Sequence[str], epoch: str, *own: Any, retry: bytes = b"", repeats: bool = False
+    ) -> list[Any]:
+        """Run a room's script, see `lua/room.lua`; `repeats` when an earlier call may have stored what has this key.
 
         Returns the answer after the time. Raises Unavailable: then it was not done, and never will be.
         """
@@ -180,7 +186,8 @@ class Caller:
                 continue
             at_ms = link.deadline_ms(give_up_s) if deadline_ms is None else deadline_ms
             sent_s = self.clock.now_s()
-            arguments = (at_ms, link.life, *common, self.clock.slip_ms, *own)
+            again = int(repeats or deadline_ms is not None)
+            arguments = (at_ms, link.life, epoch, self.clock.slip_ms, again, retry, *own)
             try:
                 answer: list[Any] = await link.script(script, keys, arguments)
             except NotSentError:

@@ -1,20 +1,20 @@
-"""What the Redis backplane keeps, and under which names. All keys begin with `rtlab:` and expire.
+"""What the Redis backplane keeps, and under which names. All keys begin with `rtlab:2:` and expire.
 
-A room's keys share the hash tag `{room}`, a user's the tag `{user:…}`: every script touches one tag only, so that a
-cluster would do. `lua/room.lua` says what is in a room's keys.
+The number is of this layout: instances of another one have rooms of their own. A room's keys share the hash tag
+`{ROOM}`. `lua/room.lua` and `lua/presence.lua` say what is in them.
 
 | key | | expires |
 |---|---|---|
-| `rtlab:{ROOM}:head` | hash: epoch, offset, life | history + lease after the last event or lease |
-| `rtlab:{ROOM}:log` | stream of the last events, ids `offset-milliseconds` | as head |
-| `rtlab:{ROOM}:retries` | hash: retry key -> offset | as head |
-| `rtlab:{ROOM}:leases` | zset: user and lease -> when it runs out | as head |
-| `rtlab:{ROOM}:users` | hash: user -> number of leases | as head |
-| `rtlab:{user:USER}:bucket` | hash: tokens, as of when | when it is full again |
-| `rtlab:due` | zset: room -> when a lease there may run out | a day after the last look |
-| `rtlab:life` | hash: life, run id of the server, when it was seen, slip of its clock | as due, and history |
-| `rtlab:{~probe}:…` | no room: what Redis lets us do is tried out there | at once |
-| channel `rtlab:DB:{ROOM}:wake` | each event as it is stored; `dismiss TOKEN_KEY` when that token's holder has left | |
+| `rtlab:2:DB:{ROOM}` | hash: epoch, offset, life, retry keys -> place | 1.1 x history after the last event or lease |
+| `rtlab:2:DB:{ROOM}:log` | stream of the last events, ids `offset-milliseconds` | with the room |
+| `rtlab:2:DB:{ROOM}:past` | hash: earlier retry keys -> place | with the room |
+| `rtlab:2:DB:{ROOM}:leases` | zset: user and lease -> when it runs out | with the room |
+| `rtlab:2:DB:{ROOM}:users` | hash: user -> number of leases | with the room |
+| `rtlab:2:{user:USER}:bucket` | when it is full again, microseconds | then |
+| `rtlab:2:due` | zset: room -> when a lease there may run out | a day after the last look |
+| `rtlab:2:life` | hash: life, run id of the server, when it was seen, slip of its clock | as due, and history |
+| `rtlab:2:DB:{~probe}…` | no room: what Redis lets us do is tried out there | at once |
+| channel `rtlab:2:DB:{ROOM}` | each event as it is stored; `dismiss TOKEN_KEY` when that token's holder has left | |
 """
 
 from __future__ import annotations
@@ -23,27 +23,24 @@ from typing import Final
 
 from core.model import RoomId, UserId
 
-DUE: Final = "rtlab:due"
-LIFE: Final = "rtlab:life"
+_LAYOUT: Final = "rtlab:2"
+DUE: Final = f"{_LAYOUT}:due"
+LIFE: Final = f"{_LAYOUT}:life"
 NO_ROOM: Final = RoomId("~probe")  # no room has such a name: its keys are for trying out what Redis lets us do
 
 
-def room_keys(room: RoomId) -> tuple[str, str, str, str, str]:
-    """The keys of a room, in the order that `room.lua` expects."""
-    tag = f"rtlab:{{{room}}}"
-    return (f"{tag}:head", f"{tag}:log", f"{tag}:retries", f"{tag}:leases", f"{tag}:users")
+def room_key(database: int, room: RoomId) -> str:
+    """The hash of a room, and the channel of its events. Redis has one namespace of channels for all databases."""
+    return f"{_LAYOUT}:{database}:{{{room}}}"
 
 
-def probe_keys() -> tuple[str, ...]:
+def probe_keys(database: int) -> tuple[str, ...]:
     """The keys that `probe.lua` expects."""
-    return (*room_keys(NO_ROOM), DUE, LIFE, bucket_key(UserId("~probe")))
+    room = room_key(database, NO_ROOM)
+    parts = (f"{room}:{part}" for part in ("log", "past", "leases", "users"))
+    return (room, *parts, DUE, LIFE, bucket_key(UserId("~probe")))
 
 
 def bucket_key(user_id: UserId) -> str:
     """A user's token bucket."""
-    return f"rtlab:{{user:{user_id}}}:bucket"
-
-
-def channel(database: int, room: RoomId) -> str:
-    """The channel of a room's events. Redis has one namespace of channels for all databases."""
-    return f"rtlab:{database}:{{{room}}}:wake"
+    return f"{_LAYOUT}:{{user:{user_id}}}:bucket"

@@ -14,8 +14,8 @@ from redis.exceptions import NoScriptError, ResponseError
 from core.backplane.redis_address import write
 from core.backplane.redis_clock import RedisClock
 from core.backplane.redis_faults import LinkLostError, RefusedError, reason_of
-from core.backplane.redis_keys import LIFE, NO_ROOM, channel, probe_keys
-from core.backplane.redis_scripts import SCRIPTS, SHAS
+from core.backplane.redis_keys import LIFE, probe_keys
+from core.backplane.redis_scripts import Scripts
 
 STALL_S: Final = 1.0  # no answer for that long: new calls are refused
 DEAD_S: Final = 3.0  # no answer for that long: the connection is given up
@@ -36,6 +36,7 @@ class Link:
         database: int,
         keep_ms: int,
         clock: RedisClock,
+        scripts: Scripts,
     ) -> None:
         self.life = 0
         self.clock = clock
@@ -43,7 +44,8 @@ class Link:
         self.evicts_by = ""  # the policy by which it takes keys away when its memory is full; "": it takes none
         self._connection = connection
         self._opening = opening
-        self._probe_channel = channel(database, NO_ROOM)
+        self._scripts = scripts
+        self._probe_keys = probe_keys(database)
         self._keep_ms = keep_ms
         self._retired = False
         self._durable = False
@@ -89,17 +91,17 @@ class Link:
 
         Raises RefusedError, ResponseError, LinkLostError.
         """
-        _check(await self.script("probe", probe_keys(), (self._probe_channel,)))
+        _check(await self.script("probe", self._probe_keys, ()))
 
     async def script(self, name: str, keys: Iterable[str], arguments: Iterable[Any]) -> Any:
         """Run a script. Raises ResponseError, LinkLostError."""
         listed = tuple(keys)
         sent_to_run = (len(listed), *listed, *arguments)
         try:
-            return await self._send(("EVALSHA", SHAS[name], *sent_to_run))
+            return await self._send(("EVALSHA", self._scripts.sha[name], *sent_to_run))
         except NoScriptError:  # somebody emptied the script cache: nothing was done
             pass
-        return await self._send(("EVAL", SCRIPTS[name], *sent_to_run))
+        return await self._send(("EVAL", self._scripts.text[name], *sent_to_run))
 
     def deadline_ms(self, at_s: float) -> int:
         """The moment `at_s` of the monotonic clock on Redis's clock, never later than it really is."""
@@ -138,14 +140,14 @@ class Link:
 
     async def _greet(self) -> None:
         """Two round trips, however much there is to say. Nothing that lasts is written before all is proven."""
-        keys = probe_keys()
+        scripts = self._scripts
         flight = [
             *self._opening,
             ("INFO", "server"),
             ("INFO", "persistence"),
             ("INFO", "memory"),
-            ("SCRIPT", "EXISTS", *SHAS.values()),
-            ("EVAL", SCRIPTS["probe"], len(keys), *keys, self._probe_channel),
+            ("SCRIPT", "EXISTS", *scripts.sha.values()),
+            ("EVAL", scripts.text["probe"], len(self._probe_keys), *self._probe_keys),
         ]
         answers: list[Any] = await asyncio.gather(*map(self._send, flight), return_exceptions=True)
         *_, server, persistence, memory, known, refused = answers
@@ -160,8 +162,10 @@ class Link:
         self._durable = _field(persistence, b"aof_enabled") == b"1"
         if _field(memory, b"maxmemory") != b"0":
             self.evicts_by = _field(memory, b"maxmemory_policy").decode().replace("noeviction", "")
-        unknown = [name for name, there in zip(SHAS, known, strict=True) if not there]
-        await asyncio.gather(*(self._send(("SCRIPT", "LOAD", SCRIPTS[name])) for name in unknown), self.learn_life())
+        unknown = [name for name, there in zip(scripts.sha, known, strict=True) if not there]
+        await asyncio.gather(
+            *(self._send(("SCRIPT", "LOAD", scripts.text[name])) for name in unknown), self.learn_life()
+        )
 
     async def _read(self) -> None:
         while True:

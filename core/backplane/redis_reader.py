@@ -14,8 +14,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from core.backplane.redis_address import Address, write
 from core.backplane.redis_faults import LOST, LinkLostError, Outage, cause, reason_of
-from core.backplane.redis_keys import NO_ROOM
-from core.backplane.redis_keys import channel as channel_of
+from core.backplane.redis_keys import NO_ROOM, room_key
 from core.backplane.redis_link import DEAD_S, server_id
 from core.errors import Unavailable
 
@@ -43,7 +42,7 @@ class Reader:
     ) -> None:
         self._address = address
         self._outage = outage
-        self._probe = channel_of(address.database, NO_ROOM).encode()
+        self._probe = room_key(address.database, NO_ROOM).encode()
         self._receive = receive
         self._restored = restored
         self._connection: AbstractConnection | None = None

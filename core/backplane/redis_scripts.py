@@ -6,17 +6,41 @@ import hashlib
 from importlib.resources import files
 from typing import Final
 
+from core.settings import Settings
+
 _LUA = files("core.backplane").joinpath("lua")
-_ROOM_SCRIPTS: Final = ("publish", "find", "history", "head", "hold", "release", "expire", "members")
-_OTHER_SCRIPTS: Final = ("limit", "life", "due", "claim", "settle", "tell", "probe")
+_MESSAGE_SCRIPTS: Final = ("publish", "history", "head")
+_PRESENCE_SCRIPTS: Final = ("hold", "release", "expire", "members")
+_OTHER_SCRIPTS: Final = ("life", "due", "claim", "settle", "tell", "probe")
+_SLACK_SHARE: Final = 0.1  # of the history's time: how much longer a room may be kept, so that not each event says so
 
 
 def read_scripts() -> dict[str, str]:
-    """The Lua source of every script by name."""
-    room = _LUA.joinpath("room.lua").read_text(encoding="utf-8")
-    own = {name: _LUA.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in _ROOM_SCRIPTS + _OTHER_SCRIPTS}
-    return {name: room + text if name in _ROOM_SCRIPTS else text for name, text in own.items()}
+    """The Lua source of every script by name, without the settings."""
+    names = ("room", "presence", *_MESSAGE_SCRIPTS, *_PRESENCE_SCRIPTS, *_OTHER_SCRIPTS)
+    text = {name: _LUA.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names}
+    room = {name: text["room"] + text[name] for name in _MESSAGE_SCRIPTS}
+    presence = {name: text["room"] + text["presence"] + text[name] for name in _PRESENCE_SCRIPTS}
+    return room | presence | {name: text[name] for name in _OTHER_SCRIPTS}
 
 
 SCRIPTS: Final = read_scripts()
-SHAS: Final = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()}
+
+
+class Scripts:
+    """The scripts with an instance's settings in them: an argument costs each call more than a constant."""
+
+    def __init__(self, settings: Settings) -> None:
+        history_ms = int(settings.history_s * 1000)
+        values = (
+            settings.history_events,
+            history_ms,
+            int(history_ms * _SLACK_SHARE),
+            settings.rate_per_s,
+            settings.burst,
+        )
+        line = f"local EVENTS, HISTORY_MS, SLACK_MS, RATE, BURST = {', '.join(map(repr, values))}\n"
+        self.text = {name: text if name in _OTHER_SCRIPTS else line + text for name, text in SCRIPTS.items()}
+        self.sha = {
+            name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in self.text.items()
+        }

@@ -1,14 +1,13 @@
--- ARGV 8 ttl in ms. Extra: when the next lease runs out, ms; 0 when there is none.
+-- ARGV 7 ttl in ms. Extra: when the next lease runs out, ms; 0 when there is none.
 if astray then
   return answer('late')
 end
-trim()
-local mended = mend(digits(steady + tonumber(ARGV[8])))
+local mended = mend(digits(steady + ARGV[7]))
 for _, member in ipairs(expired()) do
   drop(member)
 end
 if mended or appended > 0 then
   keep()
 end
-local next_due = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local next_due = redis.call('ZRANGEBYSCORE', leases, '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 return answer('ok', next_due[2] or '0')

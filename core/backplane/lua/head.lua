@@ -1,3 +1,2 @@
-open()
 keep()
 return answer('ok')

@@ -1,38 +1,37 @@
--- ARGV 8 ttl in ms, 9 "1" to take what is not held or "0" to prolong only, 10.. leases, "user\0lease" each.
+-- ARGV 7 ttl in ms, 8 "1" to take what is not held or "0" to prolong only, 9.. leases, "user\0lease" each.
 -- Extra: whether nobody was here before, so that the index of due rooms has to learn of this one.
-local first = redis.call('ZCARD', KEYS[4]) == 0
+local first = redis.call('ZCARD', leases) == 0
 local held, missing = {}, {}
-for i = 10, #ARGV do
-  local list = redis.call('ZSCORE', KEYS[4], ARGV[i]) and held or missing
+for i = 9, #ARGV do
+  local list = redis.call('ZSCORE', leases, ARGV[i]) and held or missing
   list[#list + 1] = ARGV[i]
 end
 if astray and (#missing > 0 or not late) then
   return answer('late')
 end
-trim()
-local until_ms = digits(steady + tonumber(ARGV[8]))
+local until_ms = digits(steady + ARGV[7])
 open()
 mend(until_ms)
 for _, member in ipairs(held) do
   local at_ms = tonumber(until_ms)
   if late then -- perhaps by a clock that was set forward
-    at_ms = math.min(at_ms, tonumber(redis.call('ZSCORE', KEYS[4], member)) + tonumber(ARGV[8]))
+    at_ms = math.min(at_ms, redis.call('ZSCORE', leases, member) + ARGV[7])
   end
-  redis.call('ZADD', KEYS[4], digits(at_ms), member)
+  redis.call('ZADD', leases, digits(at_ms), member)
 end
-if ARGV[9] == '1' and #missing > 0 then
+if ARGV[8] == '1' and #missing > 0 then
   prove_drop()
-  redis.call('ZADD', KEYS[4], 'XX', until_ms, missing[1])
+  redis.call('ZADD', leases, 'XX', until_ms, missing[1])
   for _, member in ipairs(missing) do
     local user = user_of(member)
     local count = connections(user)
     if count == 0 then
       announce('user_joined', user)
     end
-    if redis.call('ZREM', KEYS[4], user .. '\0') == 0 then
-      redis.call('HSET', KEYS[5], user, digits(count + 1))
+    if redis.call('ZREM', leases, user .. '\0') == 0 then
+      redis.call('HSET', users, user, digits(count + 1))
     end
-    redis.call('ZADD', KEYS[4], until_ms, member)
+    redis.call('ZADD', leases, until_ms, member)
   end
 end
 -- Leases that ran out are the sweep's: it comes each second, and knows when it must not judge.

@@ -1,5 +1,5 @@
 -- Uses each command of the scripts once, on keys and a channel of no room. Answers what was refused: command, error…
--- KEYS 1 head, 2 log, 3 retries, 4 leases, 5 users, 6 due, 7 life, 8 bucket. ARGV 1 channel.
+-- KEYS 1 room, which is the channel too, 2 log, 3 past, 4 leases, 5 users, 6 due, 7 life, 8 bucket.
 local refused = {}
 local function try(...)
   local answer = redis.pcall(...)
@@ -12,14 +12,18 @@ end
 try('HSET', KEYS[1], 'a', 1)
 try('PEXPIRE', KEYS[1], 1000)
 try('TIME')
+try('RENAME', KEYS[1], KEYS[3])
 try('HMGET', KEYS[1], 'a', 'b')
 try('HGET', KEYS[1], 'a')
 try('HGETALL', KEYS[1])
 try('HLEN', KEYS[1])
 try('HDEL', KEYS[1], 'a')
-try('XADD', KEYS[2] .. ':none', 'NOMKSTREAM', '*', 'a', 1)
+try('GET', KEYS[8])
+try('SET', KEYS[8], 1, 'PX', 1)
+try('XADD', KEYS[2], 'NOMKSTREAM', '*', 'a', 1)
 try('XLEN', KEYS[2])
 try('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
+try('XTRIM', KEYS[2], 'MAXLEN', 1)
 try('XDEL', KEYS[2], '1-1')
 try('ZADD', KEYS[4], 'XX', 1, 'a')
 try('ZCARD', KEYS[4])
@@ -27,6 +31,6 @@ try('ZSCORE', KEYS[4], 'a')
 try('ZREVRANGE', KEYS[4], 0, 0)
 try('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf', 'LIMIT', 0, 1)
 try('ZREM', KEYS[4], 'a')
-try('PUBLISH', ARGV[1], '')
+try('PUBLISH', KEYS[1], '')
 try('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 return refused

@@ -1,16 +1,28 @@
--- ARGV 8 payload, 9 retry key. What is stored already is found even when the deadline has passed:
--- that is how a caller whose connection broke learns what became of its first try.
-trim()
-local known = epoch and redis.call('HGET', KEYS[3], ARGV[9])
-if known then
-  offset = tonumber(known)
-  return answer('known')
+-- KEYS 2 the user's bucket: when it will be full again, microseconds; it expires then. ARGV 7 payload.
+-- What is stored already is found even when the deadline has passed: that is how a caller whose connection broke learns
+-- what became of its first try. It takes no token. Extra, when limited: ms until there is a token.
+if epoch and (known or ARGV[5] == '1') then
+  local place, at = string.match(known or redis.call('HGET', room .. ':past', retry) or '', '^(%d+)-(%d+)$')
+  if place and offset - place < EVENTS and now - at < HISTORY_MS then
+    offset = place + 0
+    return answer('known')
+  end
 end
 if late then
   return answer('late')
 end
-append(ARGV[8], ARGV[9])
-for i = 2, 5 do
-  redis.call('PEXPIRE', KEYS[i], proven)
+if RATE > 0 then
+  local at = (time[1] - ARGV[4] / 1000) * 1000000 + micro
+  local token, most = 1000000 / RATE, BURST * 1000000 / RATE
+  -- At most as empty as it can be: Redis's clock may have been set back.
+  local full = math.min(math.max(redis.call('GET', KEYS[2]) or 0, at), at + most) + token
+  if full > at + most then
+    return answer('limited', math.max(1, math.ceil((full - at - most) / 1000)))
+  end
+  redis.call('SET', KEYS[2], full, 'PX', math.ceil((full - at) / 1000))
 end
+if not fresh or now >= fresh + 0 or fresh - now > SLACK_MS or offset % 64 == 63 then
+  keep()
+end
+store(ARGV[7])
 return answer('ok')

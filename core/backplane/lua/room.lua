@@ -1,170 +1,130 @@
 -- What every script on a room begins with. Nothing is written before a script decides to.
 --
--- KEYS  all carry the hash tag {room}, so that they live in one slot of a cluster; all expire
---   1 head     hash   epoch, offset of the newest event, life of the database it was begun in
---   2 log      stream the last events: id is offset-milliseconds; k is the retry key, p the payload
---   3 retries  hash   retry key -> offset, for as long as the event is in the log
---   4 leases   zset   "user\0lease" -> when it runs out, milliseconds of a clock that nobody sets
---   5 users    hash   user -> how many leases
+-- A line before it holds the settings: EVENTS kept, for HISTORY_MS at most; a room's expiry is renewed every SLACK_MS;
+-- RATE messages a second of a user, and BURST of them at once.
+-- KEYS 1 is the room, and its channel. Its other keys begin with this name; lua/presence.lua has two more. All expire.
+--   ROOM       hash   epoch, offset of the newest event, life of the database it was begun in; until when its expiry
+--                     need not be renewed; retry key -> offset-milliseconds, since `turn`
+--   ROOM:log   stream the last events: id is offset-milliseconds, p the payload
+--   ROOM:past  hash   what ROOM was before `turn`, for its retry keys
 -- ARGV
---   1 deadline, ms   2 life   3 an epoch, if one is needed   4 events kept   5 history, ms
---   6 channel   7 by how much Redis's clock has been set, ms   8.. the script's own
+--   1 deadline, ms   2 life   3 an epoch, if one is needed   4 by how much Redis's clock has been set, ms
+--   5 "1" if it may have been done already   6 retry key, or ""   7.. the script's own
 -- Answers begin with: now in ms, status, epoch, offset, events appended.
 
+local room, log, retry = KEYS[1], KEYS[1] .. ':log', ARGV[6]
 local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local steady = now - tonumber(ARGV[7])
-local late = now >= tonumber(ARGV[1])
--- Not where the caller saw it last, no more than two seconds before the deadline: the clock was set, or the call is old.
-local astray = late or tonumber(ARGV[1]) - now > 4000
-local epoch, offset, life = unpack(redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'life'))
+local micro = time[2] + 0
+local now = time[1] * 1000 + (micro - micro % 1000) / 1000
+local late = now >= ARGV[1] + 0
+local head = redis.call('HMGET', room, 'epoch', 'offset', 'life', 'fresh', retry)
+local epoch, offset, fresh, known = head[1], head[2], head[4], head[5]
 local appended = 0
 
-local function digits(number)
-  return string.format('%.0f', number)
+-- A new room, or one from before the database may have lost what it had acknowledged.
+if not epoch or (head[3] ~= ARGV[2] and head[3] + 0 < ARGV[2] + 0) then
+  epoch, offset, fresh, known = nil, 0, nil, nil
+else
+  offset = offset + 0
 end
 
--- A new room, or one from before the database may have lost what it had acknowledged.
-if not epoch or tonumber(life) < tonumber(ARGV[2]) then
-  epoch, offset, life = nil, 0, ARGV[2]
-else
-  offset = tonumber(offset)
+local function digits(number)
+  return string.format('%d', number)
+end
+
+-- The long value keeps Redis from searching the retry keys one by one, as it does in a short hash of short values.
+local function begin()
+  redis.call('HSET', room, 'epoch', epoch, 'offset', digits(offset), 'life', ARGV[2],
+    'turn', digits(offset) .. '-' .. digits(now), 'long', string.rep('-', 65))
 end
 
 local function open()
   if not epoch then
+    -- First of all a command that needs memory: Redis asks only the first write of a script whether there is some.
+    redis.call('HSET', room, 'life', '0')
+    redis.call('DEL', room, log, room .. ':past')
     epoch = ARGV[3]
-    redis.call('DEL', KEYS[2], KEYS[3])
-    redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', 0, 'life', life)
+    begin()
   end
 end
 
--- A room lives as long as its history, counted from now or, when somebody is there, from when the last lease ends.
-local function lifetime()
-  local last = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2]
-  return digits(tonumber(ARGV[5]) + math.max(0, (tonumber(last) or 0) - steady))
-end
-
-local function keep()
-  local keep_ms = lifetime()
-  for i = 1, 5 do
-    redis.call('PEXPIRE', KEYS[i], keep_ms)
-  end
-end
-
+-- Brings the log within its bounds. Readers call it; a publish only now and then.
 local function trim()
-  local excess = redis.call('XLEN', KEYS[2]) - tonumber(ARGV[4])
-  local oldest = now - tonumber(ARGV[5])
+  if redis.call('XLEN', log) > EVENTS then
+    redis.call('XTRIM', log, 'MAXLEN', EVENTS)
+  end
   local count = 1
   repeat
-    local ids, retries = {}, {}
-    for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', count)) do
-      if excess <= 0 and tonumber(string.match(entry[1], '-(%d+)$')) > oldest then
+    local ids = {}
+    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
+      if tonumber(string.match(entry[1], '-(%d+)$')) > now - HISTORY_MS then
         break
       end
-      excess = excess - 1
       ids[#ids + 1] = entry[1]
-      retries[#retries + 1] = entry[2][2]
     end
     if #ids > 0 then
-      redis.call('XDEL', KEYS[2], unpack(ids))
-      redis.call('HDEL', KEYS[3], unpack(retries))
+      redis.call('XDEL', log, unpack(ids))
     end
     local more = #ids == count
     count = math.min(count * 4, 256)
   until not more
 end
 
--- Redis takes nothing back when a script fails half way, and rights may be withdrawn while we run. So what an event
--- needs is used once before it is stored, where it changes nothing: what Redis refuses, it refuses here.
-local proven
-local function prove()
-  if not proven then
-    -- First of all: whether there is memory left Redis asks only the first write of a script.
-    redis.call('XADD', KEYS[2] .. ':none', 'NOMKSTREAM', '*', 'k', '')
-    open()
-    proven = lifetime()
-    redis.call('PEXPIRE', KEYS[1], proven)
+-- A room lives as long as its history, counted from now or, when somebody is there, from when the last lease ends.
+-- Retry keys of events that are no longer kept go with `past`, when the present ones take its place.
+local kept_ms = HISTORY_MS + SLACK_MS
+local function keep()
+  open()
+  redis.call('HSET', room, 'fresh', '0') -- of what asks for memory first, as in `open`
+  trim()
+  local turned, turned_ms = string.match(redis.call('HGET', room, 'turn'), '^(%d+)-(%d+)$')
+  if offset - turned >= EVENTS or now - turned_ms >= HISTORY_MS then
+    redis.call('RENAME', room, room .. ':past')
+    begin()
   end
+  local last = redis.call('ZREVRANGE', room .. ':leases', 0, 0, 'WITHSCORES')[2]
+  kept_ms = HISTORY_MS + SLACK_MS + math.max(0, (last or 0) - (now - ARGV[4]))
+  redis.call('PEXPIRE', room, digits(kept_ms))
+  for _, part in ipairs({':log', ':past', ':leases', ':users'}) do
+    redis.call('PEXPIRE', room .. part, digits(kept_ms))
+  end
+  redis.call('HSET', room, 'fresh', digits(now + SLACK_MS))
 end
 
-local function append(payload, retry)
-  prove()
+-- Redis takes nothing back when a script fails half way, and rights may be withdrawn while we run. So each step that may
+-- be refused comes before all that cannot be undone; a room where that fails too begins another life.
+local function store(payload)
   local place = digits(offset + 1)
-  redis.call('HSET', KEYS[1], 'offset', place)
-  -- Before the log: a channel cannot be proven without a message. Who hears it cannot ask before this script has ended.
-  local published = redis.pcall('PUBLISH', ARGV[6], epoch .. ':' .. place .. ' ' .. payload)
-  if type(published) == 'table' then
-    redis.call('HSET', KEYS[1], 'offset', digits(offset))
-    error(published.err, 0)
-  end
-  offset = offset + 1
-  appended = appended + 1
-  redis.call('XADD', KEYS[2], place .. '-' .. digits(now), 'k', retry, 'p', payload)
+  local id = place .. '-' .. digits(now)
   if retry ~= '' then
-    redis.call('HSET', KEYS[3], retry, place)
-  end
-end
-
-local function announce(kind, user)
-  append(string.format('"type":"%s","userId":"%s","timestamp":%s', kind, user, digits(now)), '')
-end
-
-local function user_of(member)
-  return string.match(member, '^(%Z+)%z')
-end
-
-local function connections(user)
-  return tonumber(redis.call('HGET', KEYS[5], user)) or 0
-end
-
-local function prove_drop()
-  prove()
-  redis.call('ZREM', KEYS[4], '')
-  redis.call('HDEL', KEYS[5], '')
-end
-
--- After prove_drop. First what may still be refused: the message, or the first use of HSET.
-local function drop(member)
-  local user = user_of(member)
-  local count = connections(user)
-  if count > 1 then
-    redis.call('HSET', KEYS[5], user, digits(count - 1))
+    redis.call('HSET', room, 'offset', place, retry, id)
   else
-    announce('user_left', user)
-    redis.call('HDEL', KEYS[5], user)
+    redis.call('HSET', room, 'offset', place)
   end
-  redis.call('ZREM', KEYS[4], member)
-end
-
--- Redis may evict leases or users: what is gone is made anew from the other. A user of whom no lease is left gets one
--- without a name, until then; the first lease that the user's holder renews takes its place. Returns whether it did.
-local function mend(until_ms)
-  local held, here = redis.call('ZCARD', KEYS[4]) > 0, redis.call('HLEN', KEYS[5]) > 0
-  if held and not here then
-    for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')) do
-      local user = user_of(member)
-      redis.call('HSET', KEYS[5], user, digits(connections(user) + 1))
+  local stored = redis.pcall('XADD', log, 'NOMKSTREAM', id, 'p', payload)
+  if not stored then -- a new room, or one whose log Redis has evicted
+    stored = redis.pcall('XADD', log, id, 'p', payload)
+    redis.pcall('PEXPIRE', log, digits(kept_ms))
+  end
+  local refused = type(stored) == 'table' and stored
+  if not refused then
+    -- Who hears it cannot ask before this script has ended.
+    local heard = redis.pcall('PUBLISH', room, epoch .. ':' .. place .. ' ' .. payload)
+    if type(heard) ~= 'table' then
+      offset = offset + 1
+      appended = appended + 1
+      return
     end
-  elseif here and not held and until_ms then
-    local users = redis.call('HGETALL', KEYS[5])
-    for i = 1, #users, 2 do
-      redis.call('HSET', KEYS[5], users[i], '1')
-      redis.call('ZADD', KEYS[4], until_ms, users[i] .. '\0')
-    end
+    refused = heard
+    stored = redis.pcall('XDEL', log, id)
   end
-  return held ~= here
-end
-
--- Who is to be dropped because the lease ran out.
-local function expired()
-  local members = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', digits(steady))
-  if #members > 0 then
-    prove_drop()
+  redis.call('HSET', room, 'offset', digits(offset), retry, '')
+  if type(stored) == 'table' and (refused ~= stored or string.find(stored.err, 'smaller', 1, true)) then
+    redis.call('HSET', room, 'life', '0')
   end
-  return members
+  error(refused.err, 0)
 end
 
 local function answer(status, extra)
-  return {digits(now), status, epoch or '', digits(offset), appended, extra}
+  return {now, status, epoch or '', offset, appended, extra}
 end

@@ -103,7 +103,7 @@ async def test_answer_that_was_cut_off_is_found_out(tmp_path: Path) -> None:
                     chaos.stalled = False
                     published = await publishing
                     assert published.position == Position(head.epoch, head.offset + 1)
-                    assert await client.xlen(f"rtlab:{{{ROOM}}}:log") == 1
+                    assert await client.xlen(f"rtlab:2:0:{{{ROOM}}}:log") == 1
 
 
 async def test_call_in_flight_at_a_frozen_redis_is_refused_and_never_done(tmp_path: Path) -> None:
@@ -205,8 +205,8 @@ async def test_every_key_has_its_tag_and_its_end(url: str) -> None:
         await backplane.hold(Lease(ROOM, ALICE, "tab"), 60.0)
         await backplane.sweep()
         keys = sorted(str(key, "ascii") for key in await client.keys("*") if isinstance(key, bytes))
-        tagged = [f"rtlab:{{lobby}}:{name}" for name in ("head", "leases", "log", "retries", "users")]
-        assert keys == sorted(["rtlab:due", "rtlab:life", "rtlab:{user:alice}:bucket", *tagged])
+        tagged = [f"rtlab:2:0:{{lobby}}{part}" for part in ("", ":leases", ":log", ":users")]
+        assert keys == sorted(["rtlab:2:due", "rtlab:2:life", "rtlab:2:{user:alice}:bucket", *tagged])
         for key in keys:
             assert 0 < await client.pttl(key) <= (settings.history_s + settings.presence_ttl_s + 86_400) * 1000
 
@@ -221,7 +221,7 @@ async def test_ghost_of_a_room_that_nobody_touches_is_swept(url: str) -> None:
         assert await recorder.offsets(ROOM, 2) == [1, 2]
         assert list((await alive.members(ROOM))[1]) == []
         async with Redis.from_url(url) as client:
-            assert await client.zscore("rtlab:due", ROOM) is None
+            assert await client.zscore("rtlab:2:due", ROOM) is None
 
 
 async def test_prolong_takes_nothing_back(url: str) -> None:

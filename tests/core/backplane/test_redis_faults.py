@@ -78,7 +78,7 @@ async def test_user_without_a_right_is_refused_before_anything_is_written(
         for call in (backplane.publish(ROOM, chat("no")), backplane.hold(Lease(ROOM, ALICE, "tab"), 60.0)):
             with pytest.raises(Unavailable):
                 await call
-        assert await admin.keys("rtlab:{lobby}:*") == []
+        assert await admin.keys("rtlab:2:0:{lobby}*") == []
         assert len(said) == 1
         assert "limited" in said[0]
         assert "pw" not in said[0]

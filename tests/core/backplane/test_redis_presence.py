@@ -43,7 +43,7 @@ async def test_one_sweep_goes_on_until_nothing_is_due(redis_url: str, client: Re
         await asyncio.sleep(0.25)
         await alive.sweep()
         assert alive.appended == len(rooms)
-        assert await client.zcard("rtlab:due") == 0
+        assert await client.zcard("rtlab:2:due") == 0
 
 
 async def test_users_that_were_evicted_are_counted_anew_from_their_leases(redis_url: str, client: Redis) -> None:
@@ -52,12 +52,12 @@ async def test_users_that_were_evicted_are_counted_anew_from_their_leases(redis_
         start = await backplane.subscribe(ROOM)
         for lease in TABS:
             await backplane.hold(lease, 60.0)
-        await client.delete(f"rtlab:{{{ROOM}}}:users")
+        await client.delete(f"rtlab:2:0:{{{ROOM}}}:users")
         assert await members(backplane) == [Member(ALICE, 2)]
-        await client.delete(f"rtlab:{{{ROOM}}}:users")
+        await client.delete(f"rtlab:2:0:{{{ROOM}}}:users")
         await backplane.hold(Lease(ROOM, ALICE, "three"), 60.0)
         assert await members(backplane) == [Member(ALICE, 3)]
-        await client.delete(f"rtlab:{{{ROOM}}}:users")
+        await client.delete(f"rtlab:2:0:{{{ROOM}}}:users")
         for lease in TABS:
             await backplane.release(lease)
         assert await reported(backplane, start) == [("user_joined", "alice")]
@@ -71,13 +71,13 @@ async def test_leases_that_were_evicted_are_taken_again_or_leave(redis_url: str,
         start = await backplane.subscribe(ROOM)
         for lease in (*TABS, GHOST):
             await backplane.hold(lease, 60.0)
-        await client.delete(f"rtlab:{{{ROOM}}}:leases")
+        await client.delete(f"rtlab:2:0:{{{ROOM}}}:leases")
         assert await members(backplane) == [Member(ALICE, 2), Member(BOB, 1)]
         await backplane.renew(TABS, 0.3)
         assert await members(backplane) == [Member(ALICE, 2), Member(BOB, 1)]
         await backplane.renew(TABS, 60.0)
         await asyncio.sleep(0.35)
-        await client.zadd("rtlab:due", {ROOM: 0})  # when the lease that was evicted would have run out
+        await client.zadd("rtlab:2:due", {ROOM: 0})  # when the lease that was evicted would have run out
         await backplane.sweep()
         assert await members(backplane) == [Member(ALICE, 2)]
         joined = [("user_joined", "alice"), ("user_joined", "bob")]
@@ -89,7 +89,7 @@ async def test_leases_that_were_evicted_while_nobody_renews_leave(redis_url: str
     async with client, listening(backplane, ROOM):
         start = await backplane.subscribe(ROOM)
         await backplane.hold(GHOST, 0.1)
-        await client.delete(f"rtlab:{{{ROOM}}}:leases")
+        await client.delete(f"rtlab:2:0:{{{ROOM}}}:leases")
         await asyncio.sleep(0.15)
         await backplane.sweep()
         assert await members(backplane) == [Member(BOB, 1)]  # it may be renewed yet
@@ -103,7 +103,7 @@ async def test_rooms_of_an_evicted_index_are_noted_again_by_who_renews(redis_url
     async with client, listening(backplane, ROOM):
         await backplane.hold(GHOST, 0.2)
         await backplane.hold(TABS[0], 60.0)
-        await client.delete("rtlab:due")
+        await client.delete("rtlab:2:due")
         await backplane.renew([TABS[0]], 0.2)
         await asyncio.sleep(0.25)
         await backplane.renew([TABS[0]], 60.0)

@@ -51,7 +51,7 @@ async def close_one_of_two(backplane: RedisBackplane, room: RoomId) -> None:
 
 
 async def expiry(backplane: RedisBackplane, room: RoomId) -> None:
-    await backplane._run("expire", room, int(LONG_S * 1000))
+    await backplane._room("expire", room, int(LONG_S * 1000))
 
 
 OPERATIONS: tuple[Operation, ...] = (publish, join, second_tab, leave, close_one_of_two, expiry)

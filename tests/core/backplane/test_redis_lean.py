@@ -1,0 +1,144 @@
+"""What a publish costs Redis, and that what it does now and then only is never missed."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from core.backplane import redis_scripts
+from core.backplane.redis import RedisBackplane
+from core.errors import RateLimited, Unavailable
+from core.model import Position, Unrecoverable
+from core.settings import Settings
+from tests.core.backplane.bench import listening
+from tests.core.backplane.kit import FREE, ROOM, chat, read
+from tests.core.backplane.test_redis_rights import USER, limited
+from tests.core.backplane.test_redis_steps import STEP, TIME
+
+KEY = f"rtlab:2:0:{{{ROOM}}}"
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Redis:
+    """Of an empty Redis."""
+    client = Redis.from_url(redis_url)
+    client.flushall()
+    return client
+
+
+@pytest.fixture
+def stepped(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Redis:
+    """Whose scripts read a clock that a test sets."""
+    for name, source in redis_scripts.SCRIPTS.items():
+        monkeypatch.setitem(redis_scripts.SCRIPTS, name, source.replace("redis.call('TIME')", TIME))
+    return redis
+
+
+def calls(redis: Redis) -> int:
+    """Commands since CONFIG RESETSTAT, those inside scripts too, but for the test's own and the watch's pings."""
+    counted = redis.info("commandstats")
+    own = ("cmdstat_config", "cmdstat_info", "cmdstat_ping")
+    return sum(each["calls"] for name, each in counted.items() if not name.startswith(own))
+
+
+@pytest.mark.parametrize(
+    ("settings", "ref", "most"), [(FREE, False, 6), (FREE, True, 7), (Settings(rate_per_s=1e5, burst=500), False, 8)]
+)
+async def test_publish_is_few_commands(redis: Redis, redis_url: str, settings: Settings, ref: bool, most: int) -> None:
+    backplane = RedisBackplane(redis_url, settings)
+    async with listening(backplane, ROOM) as recorder:
+        await backplane.publish(ROOM, chat("first"))
+        redis.config_resetstat()
+        for number in range(192):
+            await backplane.publish(ROOM, chat(f"m{number}", ref=f"r{number}" if ref else None))
+        per_message = calls(redis) / 192
+        assert most - 1 < per_message < most + 0.5
+        await recorder.offsets(ROOM, 193)
+
+
+async def test_limited_message_is_never_stored(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.01, burst=2))
+    async with listening(backplane, ROOM) as recorder:
+        start, _ = await backplane.members(ROOM)
+        for content in "12":
+            await backplane.publish(ROOM, chat(content))
+        before = redis.hgetall(KEY)
+        for content in "345":
+            with pytest.raises(RateLimited) as refusal:
+                await backplane.publish(ROOM, chat(content))
+            assert refusal.value.retry_after_ms is not None
+            assert 99_000 < refusal.value.retry_after_ms <= 100_000
+        assert redis.hgetall(KEY) == before
+        assert len(await read(backplane, start)) == redis.xlen(f"{KEY}:log") == 2
+        assert await recorder.offsets(ROOM, 2) == [1, 2]
+
+
+async def test_reader_is_given_no_event_beyond_the_count(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.0, history_events=3))
+    async with listening(backplane, ROOM):
+        for number in range(1, 201):
+            last = (await backplane.publish(ROOM, chat(f"m{number}", ref="r"))).position
+            if number == 40:
+                assert redis.xlen(f"{KEY}:log") > 3  # it is trimmed now and then
+                assert len(await read(backplane, Position(last.epoch, 37))) == 3
+                assert isinstance(await backplane.history(ROOM, Position(last.epoch, 36)), Unrecoverable)
+            assert (await backplane.publish(ROOM, chat(f"m{number}", ref="r"))).position == last
+        kept = [await backplane.publish(ROOM, chat(f"m{number}", ref="r")) for number in (198, 199, 200, 197)]
+        assert [each.repeated for each in kept] == [True, True, True, False]
+        assert redis.hlen(KEY) + redis.hlen(f"{KEY}:past") < 2 * (3 + 64) + 14
+
+
+async def test_retry_of_what_is_too_old_is_stored_anew(stepped: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.0, history_s=100.0))
+    async with listening(backplane, ROOM):
+        await backplane.publish(ROOM, chat("hi", ref="r1"))
+        stepped.set(STEP, 99)
+        await backplane.sweep()
+        assert (await backplane.publish(ROOM, chat("hi", ref="r1"))).repeated
+        stepped.set(STEP, 101)
+        again = await backplane.publish(ROOM, chat("hi", ref="r1"))
+        assert (again.repeated, again.position.offset) == (False, 2)
+        assert [event.position for event in await read(backplane, Position(again.position.epoch, 1))] == [
+            again.position
+        ]
+
+
+async def test_expiry_is_renewed_before_the_history_needs_it(stepped: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.0, history_s=100.0))
+    async with listening(backplane, ROOM):
+        await backplane.publish(ROOM, chat("begins"))
+        begun = [stepped.pttl(key) for key in (KEY, f"{KEY}:log")]
+        for step_s, renewed in ((9, False), (11, True), (19, False), (22, True)):
+            for key in (KEY, f"{KEY}:log"):
+                stepped.pexpire(key, 50_000)
+            stepped.set(STEP, step_s)
+            await backplane.sweep()
+            await backplane.publish(ROOM, chat("goes on"))
+            left = [stepped.pttl(key) > 50_000 for key in (KEY, f"{KEY}:log")]
+            assert left == [renewed, renewed], step_s
+        assert all(105_000 < each <= 110_000 for each in begun)
+
+
+async def test_log_that_was_evicted_expires_again(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, FREE)
+    async with listening(backplane, ROOM):
+        await backplane.publish(ROOM, chat("lost"))
+        redis.delete(f"{KEY}:log")
+        last = (await backplane.publish(ROOM, chat("kept"))).position
+        assert redis.pttl(f"{KEY}:log") > 0
+        assert [event.position for event in await read(backplane, Position(last.epoch, 1))] == [last]
+
+
+async def test_what_can_neither_be_announced_nor_undone_begins_another_life(redis: Redis, redis_url: str) -> None:
+    witness, backplane = RedisBackplane(redis_url, FREE), RedisBackplane(limited(redis_url), FREE)
+    redis.acl_setuser(USER, True, passwords="+pw", keys=["*"], channels=["*"], commands=["+@all"], reset=True)
+    async with listening(witness, ROOM) as recorder, listening(backplane):
+        first = (await backplane.publish(ROOM, chat("kept"))).position
+        redis.acl_setuser(USER, True, commands=["-publish", "-xdel"])
+        with pytest.raises(Unavailable):
+            await backplane.publish(ROOM, chat("refused"))
+        after = (await witness.publish(ROOM, chat("after"))).position
+        assert (after.offset, after.epoch != first.epoch) == (1, True)
+        assert len(await read(witness, Position(after.epoch, 0))) == 1
+        assert b"refused" not in b"".join(event.body for _, event in recorder.delivered)
+    redis.acl_deluser(USER)
