@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 
 import pytest
 
+from core.auth import sign
 from core.settings import Settings
 from tests.transports.access import SECRET, bearer, token
 from tests.transports.conftest import Open
@@ -17,7 +19,7 @@ ROOM = "/rooms/lobby"
 @pytest.mark.parametrize(("base_url", "secure"), [("http://localhost:8000", False), ("https://localhost:8443", True)])
 async def test_session_cookie_is_for_this_site_and_no_script(open_app: Open, base_url: str, secure: bool) -> None:
     async with open_app(base_url=base_url) as client:
-        given = token(ttl_s=600.0)
+        given = sign(SECRET, "alice", ["lobby"], time.time() + 600.0)
         answer = await client.post("/session", json={"token": given})
         assert (answer.status_code, answer.content) == (204, b"")
         assert answer.headers["cache-control"] == "no-store"

@@ -65,6 +65,16 @@ class Shape(LoadTestShape):
 """
 
 
+PATIENT = """
+from locust import runners
+
+from loadtests.locustfile import *
+
+runners.HEARTBEAT_LIVENESS = 60
+"""
+"""Locust gives workers up that say nothing for three seconds, which on a busy machine is no sign that they are gone."""
+
+
 class Run(NamedTuple):
     """A run that has ended, and where it left its shards."""
 
@@ -90,12 +100,15 @@ def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     folder = tmp_path_factory.mktemp("runs")
     shape = folder / "shape.py"
     shape.write_text(SHAPE.format(port=port))
+    patient = folder / "patient.py"
+    patient.write_text(PATIENT)
     master_port = str(_free_port())
     master = ("--master-bind-port", master_port, "--master-port", master_port)
+    workers = ("-f", str(patient), "--host", f"http://127.0.0.1:{port}", "--processes", "2", *master)
     planned = {
         "shape": ("-f", str(shape)),
         "plain": ("WebSocketUser", "-u", "6", "-r", "6", "-t", "3s", "--rooms", "2"),
-        "workers": ("SseUser", "-u", "4", "-r", "4", "-t", "7s", "--processes", "2", *master),
+        "workers": (*workers, "SseUser", "-u", "4", "-r", "4", "-t", "7s"),
         "silent": ("LongPollUser", "-u", "2", "-r", "2", "-t", "1s", "--rate", "0"),
         **{name: ("WebSocketUser", "-t", "2s", *arguments) for name, (arguments, _) in CANNOT_START.items()},
     }
