@@ -13,11 +13,11 @@ from loadtests.evidence.capacity import SearchRange
 from loadtests.records.cell_spec import Slo
 from loadtests.records.errors import LabError, UsageError
 from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
-from loadtests.run import experiment, foreign, scaling, targets
+from loadtests.run import experiment, foreign, instances, targets
 from loadtests.run import scenario as scenarios
 from loadtests.run.experiment import Experiment, RunOutcome
+from loadtests.run.instances import Scaling
 from loadtests.run.links import route as routes
-from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import Scenario
 from loadtests.run.servers import ServerSettings
 from loadtests.run.targets import Target
@@ -44,7 +44,7 @@ def compare(scenario: str, request: Request) -> int:
 
     With a Redis, its busiest load is measured a second time, on servers of several instances.
     """
-    scaled = scaling.asked(request.redis_url, request.instances)
+    scaled = instances.asked(request.redis_url, request.instances)
     chosen = scenarios.find(scenario)
     if request.link is not None:
         chosen = scenarios.over_link(chosen, request.link)
@@ -54,7 +54,7 @@ def compare(scenario: str, request: Request) -> int:
     thresholds = _thresholds(request.fail_if, chosen, [target.name for target in selected])
     made = _experiment(request, chosen, selected, scaled)
     if scaled is not None:
-        scaling.require_redis(scaled.redis_url)
+        instances.require_redis(scaled.redis_url)
     routes.require({cell.link for cell in chosen.cells})
     if chosen.calibrate:
         made = _calibrated(made)

@@ -18,6 +18,7 @@ from loadtests.records.store import RunStore
 from loadtests.run import generators, instances, procfs
 from loadtests.run.foreign import ForeignServer
 from loadtests.run.generators import Generator
+from loadtests.run.instances import Scaling
 from loadtests.run.links import probe
 from loadtests.run.links import route as routes
 from loadtests.run.links.route import Route
@@ -25,7 +26,6 @@ from loadtests.run.outcome import CellOutcome, Memory, cell_of, judged
 from loadtests.run.plan import PlannedCell
 from loadtests.run.process import Cores
 from loadtests.run.sampler import Sampler
-from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import SCALED
 from loadtests.run.servers import HOST, Server, ServerSettings, free_port
 

@@ -16,10 +16,10 @@ from loadtests.records.store import RunStore
 from loadtests.run import cell as cells
 from loadtests.run import manifest, plan
 from loadtests.run.cell import Bench
+from loadtests.run.instances import Scaling
 from loadtests.run.plan import REPEATS, Passes, PlannedCell, RepeatPasses
 from loadtests.run.process import available_cores, divide_cores, interruptible, running_on
 from loadtests.run.progress import Display, display
-from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import SCALED, Scenario
 from loadtests.run.servers import ServerSettings
 from loadtests.run.targets import CLAIMS_MS, Target

@@ -18,10 +18,10 @@ import psutil
 from core.catalogue import VARIABLE as CATALOGUE
 from loadtests.records.errors import ServerError
 from loadtests.run import instances
+from loadtests.run.instances import Scaling
 from loadtests.run.links.route import LOOPBACK_ROUTE, Route
 from loadtests.run.plan import PlannedCell
 from loadtests.run.process import Child
-from loadtests.run.scaling import Scaling
 from loadtests.run.targets import Target
 
 HOST = "127.0.0.1"

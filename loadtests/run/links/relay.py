@@ -20,7 +20,7 @@ from functools import partial
 
 from loadtests.load.users.kernel_calls import HAS_TIMERFD, TimerFd
 from loadtests.records.link_spec import parse
-from loadtests.run.links.direction import Direction
+from loadtests.run.links import Direction
 
 HOST = "127.0.0.1"
 _CHUNK_BYTES = 262_144

@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from loadtests.records.link_spec import QUEUE_PACKETS, parse
-from loadtests.run.links.direction import Direction
+from loadtests.run.links import Direction
 
 _PACKET_BYTES = 65_536
 _BATCH = 64  # packets read from one side before the other one's turn: what is due must not wait for a flood

@@ -22,8 +22,8 @@ from loadtests.run import experiment, servers, targets
 from loadtests.run.cell import Bench, spec_of
 from loadtests.run.experiment import Experiment, RunOutcome
 from loadtests.run.generators import FORK_SERVER
+from loadtests.run.instances import Scaling
 from loadtests.run.plan import PlannedCell
-from loadtests.run.scaling import Scaling
 from loadtests.run.scenario import CellPlan, Scenario, scaled_out
 from loadtests.run.servers import Server, ServerSettings
 

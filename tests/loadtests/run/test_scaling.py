@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from loadtests.records.errors import LabError, UsageError
-from loadtests.run import scaling
+from loadtests.run import instances
 
 
 @contextmanager
@@ -34,20 +34,20 @@ def answering(*replies: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def test_nothing_asked_is_nothing_scaled() -> None:
-    assert scaling.asked(None, None) is None
+    assert instances.asked(None, None) is None
 
 
 def test_a_redis_alone_means_two_instances() -> None:
-    asked = scaling.asked("redis://127.0.0.1", None)
+    asked = instances.asked("redis://127.0.0.1", None)
     assert asked is not None
     assert asked.arguments == ("--redis", "redis://127.0.0.1", "--instances", "2")
 
 
-@pytest.mark.parametrize("instances", [1, 64])
-def test_one_to_sixty_four_instances_can_be_asked_for(instances: int) -> None:
-    asked = scaling.asked("redis://127.0.0.1:6380/3", instances)
+@pytest.mark.parametrize("count", [1, 64])
+def test_one_to_sixty_four_instances_can_be_asked_for(count: int) -> None:
+    asked = instances.asked("redis://127.0.0.1:6380/3", count)
     assert asked is not None
-    assert asked.recorded() == {"redis_url": "redis://127.0.0.1:6380/3", "instances": instances}
+    assert asked.recorded() == {"redis_url": "redis://127.0.0.1:6380/3", "instances": count}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_one_to_sixty_four_instances_can_be_asked_for(instances: int) -> None:
 )
 def test_any_other_url_is_refused_without_its_secrets(url: str) -> None:
     with pytest.raises(UsageError, match=r"redis://\[\[USER\]:PASSWORD@\]HOST\[:PORT\]\[/DB\] is allowed") as refused:
-        scaling.asked(url, 2)
+        instances.asked(url, 2)
     assert "hush" not in str(refused.value)
 
 
@@ -87,19 +87,19 @@ def test_any_other_url_is_refused_without_its_secrets(url: str) -> None:
     ],
 )
 def test_what_is_shown_holds_no_credentials(url: str, shown: str) -> None:
-    assert scaling.without_credentials(url) == shown
-    assert "hush" not in repr(scaling.Scaling(url, 2))
+    assert instances.without_credentials(url) == shown
+    assert "hush" not in repr(instances.Scaling(url, 2))
 
 
 def test_a_redis_that_says_pong_is_there() -> None:
     with answering(b"+PONG\r\n") as (port, asked):
-        scaling.require_redis(f"redis://127.0.0.1:{port}")
+        instances.require_redis(f"redis://127.0.0.1:{port}")
     assert asked == [b"*1\r\n$4\r\nPING\r\n"]
 
 
 def test_password_and_database_are_tried_first() -> None:
     with answering(b"+OK\r\n", b"+OK\r\n", b"+PONG\r\n") as (port, asked):
-        scaling.require_redis(f"redis://me:p%40ss@127.0.0.1:{port}/7")
+        instances.require_redis(f"redis://me:p%40ss@127.0.0.1:{port}/7")
     assert asked[:2] == [b"*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$4\r\np@ss\r\n", b"*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n"]
 
 
@@ -113,7 +113,7 @@ def test_password_and_database_are_tried_first() -> None:
 )
 def test_any_other_answer_is_quoted(reply: bytes, said: str) -> None:
     with answering(reply) as (port, _), pytest.raises(LabError, match=said):
-        scaling.require_redis(f"redis://127.0.0.1:{port}")
+        instances.require_redis(f"redis://127.0.0.1:{port}")
 
 
 def test_a_redis_that_keeps_silent_is_given_up() -> None:
@@ -121,4 +121,4 @@ def test_a_redis_that_keeps_silent_is_given_up() -> None:
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(LabError, match=r"does not answer: timed out"),
     ):
-        scaling.require_redis(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2)
+        instances.require_redis(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2)

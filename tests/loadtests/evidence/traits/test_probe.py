@@ -13,7 +13,6 @@ import pytest
 
 from core.catalogue import records
 from loadtests.evidence.traits import __main__ as command
-from loadtests.evidence.traits import proxy
 from loadtests.evidence.traits.probe import (
     MULTIPLEXED,
     WIRE_CLIENTS,
@@ -79,7 +78,7 @@ def test_nobody_there_is_a_refusal() -> None:
 
 
 def test_our_servers_are_asked_and_the_answers_are_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if not proxy.version():
+    if not command.nginx_version():
         missing("nginx")
     assert command.main(["--out", str(tmp_path / "traits.json")]) == 0, capsys.readouterr().err
     traits = msgspec.json.decode((tmp_path / "traits.json").read_bytes(), type=Traits)
@@ -96,8 +95,8 @@ def test_without_nginx_the_rest_is_still_answered(
     def no_proxies(*_: object) -> Callable[[], None]:
         raise AssertionError("there is no nginx to start")
 
-    monkeypatch.setattr(proxy, "version", lambda: "")
-    monkeypatch.setattr(proxy, "proxies", no_proxies)
+    monkeypatch.setattr(command, "nginx_version", lambda: "")
+    monkeypatch.setattr(command, "proxies", no_proxies)
     monkeypatch.setattr(command, "WIRE_CLIENTS", WIRE_CLIENTS[:1])
     monkeypatch.setattr(command, "MULTIPLEXED", ())
     assert command.main([]) == 0

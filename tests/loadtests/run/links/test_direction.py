@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.records.link_spec import Link
-from loadtests.run.links.direction import Direction
+from loadtests.run.links import Direction
 
 MS = 1_000_000
 
