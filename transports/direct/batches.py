@@ -48,6 +48,7 @@ class LoopServices:
     clock: Callable[[], float]
     write: Write
     coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
+    few: int = 16  # sockets: to list them, or to wait for a turn without news, costs as much as writing to them
 
 
 class Batcher(Fanout):
@@ -66,6 +67,7 @@ class Batcher(Fanout):
         "_direct",
         "_late",
         "_presence_only",
+        "_replies",
         "_seen",
         "_services",
         "_stats",
@@ -91,6 +93,7 @@ class Batcher(Fanout):
         self._begun_s = 0.0  # when the batch was
         self._seen = 0  # events in the batch at the end of the last turn
         self._late: dict[DirectSubscription, int] = {}  # direct since the batch held so many events
+        self._replies: dict[DirectSubscription, list[bytes]] = {}  # for one alone, in one write with the batch
 
     def __iter__(self) -> Iterator[Subscription]:
         yield from self._queued
@@ -149,6 +152,15 @@ class Batcher(Fanout):
             self._queued[subscription] = None
             self._descriptors = None
 
+    def reply(self, subscription: DirectSubscription, body: bytes) -> bool:
+        """Write to a direct subscriber before the batch, in one write, if that goes out at the end of this turn."""
+        services = self._services
+        may_wait = self._presence_only or len(self._direct) > services.few or services.coalesce_s
+        if may_wait or not self._batch or subscription not in self._direct:
+            return False
+        self._replies.setdefault(subscription, []).append(self._framing(body, None, "notice"))
+        return True
+
     def push(self, event: Event, frame: Any) -> list[Subscription]:
         """Hand on an event. Returns those whose outbox is full: they are to be cut."""
         if self.watch is not None:
@@ -192,7 +204,8 @@ class Batcher(Fanout):
     def _flush_when_quiet(self) -> None:
         # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
         # not waiting costs a write per subscriber for each of them.
-        if len(self._batch) != self._seen and not self._is_overdue():
+        may_wait = self._presence_only or len(self._direct) > self._services.few
+        if may_wait and len(self._batch) != self._seen and not self._is_overdue():
             self._seen = len(self._batch)
             self._services.defer(self._flush_when_quiet)
         elif (left_s := self._held_until_s() - self._services.clock()) <= 0.0:
@@ -264,6 +277,17 @@ class Batcher(Fanout):
         """Write to every direct socket."""
         self._stats.deliveries[self._transport] += events * len(self._direct)
         began_s = self._services.clock()
+        replies, self._replies = self._replies, {}
+        if replies or len(self._direct) <= self._services.few:
+            for subscription in tuple(self._direct):
+                said = replies.get(subscription)
+                _write_to(subscription, data if said is None else b"".join((*said, data)))
+        else:
+            self._write_to_many(data)
+        self._written_s = self._services.clock()
+        self._writing_s = self._written_s - began_s
+
+    def _write_to_many(self, data: bytes) -> None:
         descriptors, buffered = self._sorted()
         size_bytes = len(data)
         taken_bytes = self._services.write(descriptors, data) if descriptors else ()
@@ -272,8 +296,6 @@ class Batcher(Fanout):
             self._write_rests({each: data[size:] for each, size in taken if size < size_bytes})
         for subscription in buffered:
             _write_to(subscription, data)
-        self._written_s = self._services.clock()
-        self._writing_s = self._written_s - began_s
 
     def _sorted(self) -> tuple[list[int], list[DirectSubscription]]:
         descriptors = self._descriptors

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from core.backplane.base import Lease
 from core.channel import Channel
 from core.errors import RoomError
-from core.model import Principal
+from core.model import Position, Principal
 from core.stats import Stats
 from core.subscription import Framing, Subscription
 
@@ -37,6 +37,7 @@ class Direct(Protocol):
     def promote(self, subscription: DirectSubscription) -> None: ...
     def demote(self, subscription: DirectSubscription) -> None: ...
     def rewire(self) -> None: ...
+    def reply(self, subscription: DirectSubscription, body: bytes) -> bool: ...
     def drop(self, subscription: DirectSubscription) -> None: ...
     def remove(self, subscription: Subscription) -> None: ...
 
@@ -99,6 +100,11 @@ class DirectSubscription(Subscription):
         """The sink takes bytes again."""
         self._paused = False
         self._pump()
+
+    def send_control(self, body: bytes, position: Position | None = None) -> None:
+        """As before, in one write with what this turn brings."""
+        if position is not None or self.fanout is None or not self.fanout.reply(self, body):
+            super().send_control(body, position)
 
     def end(self, reason: RoomError | None = None) -> None:
         """As before; the sink first gets what this turn brought."""

@@ -19,10 +19,10 @@ LEASE = Lease(RoomId("lobby"), UserId("alice"), "tab")
 class Room:
     """A batcher with numbered events."""
 
-    def __init__(self, outbox_bytes: int = 1 << 20, coalesce_s: float = 0.0) -> None:
+    def __init__(self, outbox_bytes: int = 1 << 20, coalesce_s: float = 0.0, few: int = 0) -> None:
         self.stats = Stats()
         self.loop = Loop()
-        self.fanout = Batcher(frame, self.stats, self.loop.services(coalesce_s))
+        self.fanout = Batcher(frame, self.stats, self.loop.services(coalesce_s, few))
         self.head = 0
         self._outbox_bytes = outbox_bytes
 

@@ -16,9 +16,9 @@ class Loop:
         self._turn: list[Callable[[], None]] = []
         self._timers: list[tuple[float, Timer]] = []
 
-    def services(self, coalesce_s: float = 0.0) -> LoopServices:
+    def services(self, coalesce_s: float = 0.0, few: int = 0) -> LoopServices:
         """What a batcher needs of the world."""
-        return LoopServices(self.defer, self.later, lambda: self.now_s, FakeSink.write_to_each, coalesce_s)
+        return LoopServices(self.defer, self.later, lambda: self.now_s, FakeSink.write_to_each, coalesce_s, few)
 
     @property
     def idle(self) -> bool:

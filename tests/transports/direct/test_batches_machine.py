@@ -14,9 +14,9 @@ from tests.transports.direct.sink import FakeSink
 class FanoutMachine(RuleBasedStateMachine):
     """Subscribers of both kinds, at any moment of a turn. Each receives a run without holes from where it joined."""
 
-    @initialize(outbox_bytes=st.integers(1, 60))
-    def begin(self, outbox_bytes: int) -> None:
-        self.room = Room(outbox_bytes)
+    @initialize(outbox_bytes=st.integers(1, 60), few=st.sampled_from((0, 2, 16)))
+    def begin(self, outbox_bytes: int, few: int) -> None:
+        self.room = Room(outbox_bytes, few=few)
         self.sinks: list[FakeSink] = []
         self.queued: list[Subscription] = []
         self.next: dict[Subscription, int] = {}
