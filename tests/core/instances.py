@@ -145,3 +145,9 @@ class Follower:
                 position = Position.parse(event["id"])
                 assert position == Position(self.position.epoch, self.position.offset + 1), (self.position, event)
                 self.position = position
+
+
+async def present(one: Instance) -> dict[str, int]:
+    """The connections of each member, as an instance counts them."""
+    _, members = await one.hub.members(ROOM)
+    return {member.user_id: member.connections for member in members}

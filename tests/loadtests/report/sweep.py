@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from loadtests.records.schema import PUBLISHES, SAMPLES, TIMELINE, Cell, Run
-from tests.loadtests.report.synthetic import Plan, Truth, make_run
+from tests.loadtests.report.synthetic import Plan, make_run
+from tests.loadtests.report.synthetic_tables import Truth
 
 RTTS_MS, RATES_PER_S = (0.0, 20.0, 100.0, 300.0), (2.0, 10.0, 40.0)
 _ONE_WAY_MS = {"websocket": 0.5, "longpoll": 0.9}

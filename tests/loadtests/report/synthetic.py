@@ -13,12 +13,10 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests.records.schema import (
-    ABSENT_NS,
     PUBLISHES,
     SAMPLES,
     SCHEMA_VERSION,
@@ -32,26 +30,10 @@ from loadtests.records.schema import (
     Validity,
     Verdict,
 )
+from tests.loadtests.report import synthetic_tables
+from tests.loadtests.report.synthetic_tables import POLL_INTERVAL_S, WARM_UP_S, Truth
 
-WARM_UP_S = 1.0
 GRACE_S = 1.0
-POLL_INTERVAL_S = 1.0
-IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is planted for one transport."""
-
-    base_ms: float = 0.2
-    spread: float = 0.25  # sigma of the log of the noise around `base_ms`
-    us_per_subscriber: float = 4.0  # each receiver waits this much longer than the one before
-    grid: bool = False  # short polling on a fixed grid of POLL_INTERVAL_S
-    run_block_spread: float = 0.03
-    cpu_us: float = 30.0
-    bytes_down: float = 220.0
-    kib: float = 25.0
-
 
 TRUTHS: Mapping[str, Truth] = {
     "websocket": Truth(),
@@ -151,8 +133,8 @@ def _cell(
     messages = int(rate * (plan.measured_s + WARM_UP_S))
     scheduled = start_ns + (np.arange(messages) * (1e9 / rate if rate else 0)).astype(np.int64)
     phase = np.where(scheduled >= start_ns + int(WARM_UP_S * 1e9), Phase.MEASURED, Phase.WARM_UP).astype(np.int8)
-    latency_ns = _latency_ns(rng, truth, scheduled, subscribers)
-    samples = _samples(cell_id, truth, scheduled, phase, latency_ns, plan.kernel_stamps)
+    latency_ns = synthetic_tables.latency_ns(rng, truth, scheduled, subscribers)
+    samples = synthetic_tables.samples(cell_id, truth, scheduled, phase, latency_ns, plan.kernel_stamps)
     expected = int((phase == Phase.MEASURED).sum()) * subscribers
     lost = plan.lose.get(cell_id, 0)
     unanswered = plan.unanswered.get(cell_id, 0)
@@ -184,8 +166,8 @@ def _cell(
         ),
         {
             "samples": samples,
-            "publishes": _publishes(cell_id, scheduled, phase, unanswered),
-            "timeline": _timeline(rng, cell_id, start_ns, plan.measured_s, truth, subscribers * rate),
+            "publishes": synthetic_tables.publishes(cell_id, scheduled, phase, unanswered),
+            "timeline": synthetic_tables.timeline(rng, cell_id, start_ns, plan.measured_s, truth, subscribers * rate),
         },
     )
 
@@ -223,93 +205,6 @@ def _costs(rng: np.random.Generator, truth: Truth, kind: str) -> Costs:
         return Costs(None, None, None, None, None, truth.kib * rng.uniform(0.95, 1.05), 2.0, 1.5, 6.0)
     cpu = truth.cpu_us * rng.uniform(0.95, 1.05)
     return Costs(cpu, 45.0, truth.bytes_down, 12.0, 1.1, None, None, 1.5, 6.0)
-
-
-def _latency_ns(rng: np.random.Generator, truth: Truth, scheduled: IntArray, subscribers: int) -> IntArray:
-    """Shape (messages, subscribers)."""
-    shape = (len(scheduled), subscribers)
-    pass_factor = np.exp(rng.normal(0, truth.run_block_spread))
-    per_message = np.exp(rng.normal(0, 0.1, (len(scheduled), 1)))
-    noise = np.exp(rng.normal(0, truth.spread, shape))
-    queue_ms = np.arange(subscribers)[None, :] * truth.us_per_subscriber / 1e3
-    software = (truth.base_ms * pass_factor * per_message * noise + queue_ms) * 1e6
-    if truth.grid:
-        grid = int(POLL_INTERVAL_S * 1e9)
-        # Spread evenly over the grid, at an odd start so that no message falls on a subscriber's instant.
-        phases = (np.arange(subscribers) + rng.uniform(0.2, 0.8)) * grid / subscribers
-        software += (phases[None, :] - scheduled[:, None]) % grid
-    latency_ns: IntArray = software.astype(np.int64)
-    return latency_ns
-
-
-def _samples(
-    cell: str, truth: Truth, scheduled: IntArray, phase: npt.NDArray[np.int8], latency_ns: IntArray, kernel: bool
-) -> pa.Table:
-    messages, subscribers = latency_ns.shape
-    n = messages * subscribers
-    intended = np.repeat(scheduled, subscribers)
-    received = intended + latency_ns.ravel()
-    message = np.repeat(np.arange(messages), subscribers)
-    columns = {
-        "cell": _cell_column(cell, n),
-        "scheduled_ns": intended,
-        "sent_ns": intended + 20_000,
-        "kernel_rx_ns": received if kernel else np.full(n, ABSENT_NS),
-        "user_rx_ns": received + 50_000,
-        "publisher": np.zeros(n, dtype=np.int32),
-        "message": message.astype(np.int32),
-        "subscriber": np.tile(np.arange(subscribers, dtype=np.int32), messages),
-        "room": np.zeros(n, dtype=np.int32),
-        "offset": message.astype(np.int64) + 1,
-        "payload_bytes": np.full(n, 128, dtype=np.int32),
-        "wire_bytes": np.full(n, int(truth.bytes_down), dtype=np.int32),
-        "batch_size": np.ones(n, dtype=np.int32),
-        "phase": np.repeat(phase, subscribers),
-    }
-    return pa.table(columns, schema=SAMPLES)
-
-
-def _cell_column(cell: str, n: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int16), pa.array([cell]))
-
-
-def _publishes(cell: str, scheduled: IntArray, phase: npt.NDArray[np.int8], unanswered: int) -> pa.Table:
-    n = len(scheduled)
-    answered = np.arange(n) < n - unanswered
-    columns = {
-        "cell": _cell_column(cell, n),
-        "publisher": np.zeros(n, dtype=np.int32),
-        "message": np.arange(n, dtype=np.int32),
-        "room": np.zeros(n, dtype=np.int32),
-        "scheduled_ns": scheduled,
-        "sent_ns": scheduled + 20_000,
-        "accepted_ns": np.where(answered, scheduled + 400_000, ABSENT_NS),
-        "offset": np.where(answered, np.arange(1, n + 1, dtype=np.int64), -1),
-        "phase": phase,
-        "refused_ns": np.full(n, ABSENT_NS),
-    }
-    return pa.table(columns, schema=PUBLISHES)
-
-
-def _timeline(
-    rng: np.random.Generator, cell: str, start_ns: int, measured_s: float, truth: Truth, per_s: float
-) -> pa.Table:
-    n = int(measured_s + WARM_UP_S)
-    seconds = np.arange(1, n + 1)
-    columns = {
-        "cell": _cell_column(cell, n),
-        "t_ns": start_ns + seconds * 10**9,
-        "phase": (seconds > WARM_UP_S).astype(np.int8),
-        "server_cpu_percent": per_s * truth.cpu_us / 1e4 * rng.uniform(0.9, 1.1, n),
-        "server_rss_kib": np.full(n, 60_000.0),
-        "server_connections": np.full(n, 50, dtype=np.int32),
-        "server_outbox_bytes": np.zeros(n, dtype=np.int64),
-        "generator_cpu_percent": per_s * 50 / 1e4 * rng.uniform(0.9, 1.1, n),
-        "generator_rss_kib": np.full(n, 120_000.0),
-        "generator_lag_ms": rng.uniform(0.1, 1.5, n),
-        "foreign_cpu_percent": rng.uniform(0, 5, n),
-    }
-    return pa.table(columns, schema=TIMELINE)
 
 
 def _write(folder: Path, run: Run, made: Sequence[_Made], *, merged: bool) -> None:

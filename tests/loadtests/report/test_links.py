@@ -15,7 +15,8 @@ from loadtests.records.schema import Cell, LinkCheck, Validity
 from loadtests.report import links
 from loadtests.report.links import link_qualities
 from loadtests.report.study import Study, study
-from tests.loadtests.report.synthetic import Plan, Truth, make_run
+from tests.loadtests.report.synthetic import Plan, make_run
+from tests.loadtests.report.synthetic_tables import Truth
 
 RTT_MS = 50.0
 

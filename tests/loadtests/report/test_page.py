@@ -20,7 +20,8 @@ from loadtests.report.charts.drawing import WIDE, house_style, picture
 from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
 from loadtests.report.study import Study, study
 from tests.loadtests.report.pages import page_of
-from tests.loadtests.report.synthetic import TRUTHS, Plan, Truth, make_run
+from tests.loadtests.report.synthetic import TRUTHS, Plan, make_run
+from tests.loadtests.report.synthetic_tables import Truth
 
 LOADS = (("20x10", 20, 10.0), ("40x10", 40, 10.0))
 SMALL = Plan(loads=LOADS, fan_out=(("10x10", 10, 10.0),), blocks=2)

@@ -17,7 +17,8 @@ from loadtests.report.condition import Condition, Result
 from loadtests.report.latency import Ecdf
 from loadtests.report.links import Residual
 from loadtests.report.study import Study, study
-from tests.loadtests.report.synthetic import Plan, Truth, make_run
+from tests.loadtests.report.synthetic import Plan, make_run
+from tests.loadtests.report.synthetic_tables import Truth
 
 
 def made(folder: Path, median_ms: float, link: str, *, subscribers: int = 2, cpu_us: float = 10.0) -> Study:

@@ -10,7 +10,8 @@ import pytest
 from loadtests.records.schema import Cell
 from loadtests.report import links, sentences
 from loadtests.report.study import Study, fan_out_results, study
-from tests.loadtests.report.synthetic import Plan, Truth, make_run
+from tests.loadtests.report.synthetic import Plan, make_run
+from tests.loadtests.report.synthetic_tables import Truth
 
 GRIDS_S = {"20x10": 0.1, "40x10": 0.4}
 

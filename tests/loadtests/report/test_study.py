@@ -11,7 +11,8 @@ from loadtests.report import guide_table
 from loadtests.report.claims import Agreement
 from loadtests.report.condition import Result
 from loadtests.report.study import Study, study
-from tests.loadtests.report.synthetic import TRUTHS, Plan, Truth, make_run
+from tests.loadtests.report.synthetic import TRUTHS, Plan, make_run
+from tests.loadtests.report.synthetic_tables import Truth
 
 LOADS = (("20x10", 20, 10.0),)
 SMALL = {"websocket": Truth(us_per_subscriber=0), "sse": Truth(us_per_subscriber=0, base_ms=0.5)}

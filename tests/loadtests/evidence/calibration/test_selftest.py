@@ -10,7 +10,8 @@ from loadtests.evidence.calibration import selftest
 from loadtests.evidence.calibration.selftest import BETWEEN_RUN_BLOCKS, RUN_BLOCKS, Repeats
 from loadtests.records.errors import LabError
 from loadtests.run import targets
-from tests.loadtests.report.synthetic import Plan, Truth, make_run
+from tests.loadtests.report.synthetic import Plan, make_run
+from tests.loadtests.report.synthetic_tables import Truth
 
 ARMS = (("01a", 20, 40.0), ("01b", 20, 40.0), ("02a", 20, 40.0), ("02b", 20, 40.0), ("20x40", 20, 40.0))
 SAME = {"websocket": Truth(run_block_spread=0.0), "sse": Truth(base_ms=0.4, run_block_spread=0.0)}
