@@ -55,7 +55,7 @@ def report(rows: list[summary.Row]) -> str:
 
 def _found(options: argparse.Namespace) -> list[System]:
     found = systems()
-    if "rooms" in options.only:
+    if {"rooms", "redis"} & set(options.only):
         found += peers(lambda line: print(line, file=sys.stderr, flush=True))
     names = [system.name for system in found]
     wanted = [_SHORT.get(name, name) for name in options.systems.split(",")] if options.systems else names

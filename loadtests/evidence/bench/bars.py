@@ -59,6 +59,19 @@ def _post_bars() -> Iterator[Bar]:
             yield _portable(f"{words}: CPU per message", case, "us_per_msg", 0.5 if half else 1.2)
 
 
+def _redis_bars() -> Iterator[Bar]:
+    case, words = "websocket/rooms-1x4-r400-redis", "room of 4 over Redis, two instances"
+    for what, key, bound in (
+        ("CPU of Redis per message, µs", "redis_us_per_msg", 75.0),
+        ("commands per message, those of scripts included", "redis_commands", 10.0),
+        ("CPU of the servers per message, µs", "us_per_msg", 300.0),
+    ):
+        yield Bar(f"{words}: {what}", case, key, bound, at_least=False)
+    yield Bar(
+        f"{words}: CPU of the servers against python-socketio", case, "us_per_msg", 1 / 3, "python-socketio", False
+    )
+
+
 def _portable_fan_out_bars() -> Iterator[Bar]:
     for transport, bound in (("websocket", 1.0), ("sse", 0.6), ("longpoll", 0.5)):
         yield _portable(f"{transport}, 1,000: CPU per delivery", f"{transport}/n1000-w1-128B", "us_per_del", bound)
@@ -86,6 +99,7 @@ def _memory_bars() -> Iterator[Bar]:
 BARS: Final = (
     *_rooms_bars(),
     *_post_bars(),
+    *_redis_bars(),
     *_portable_fan_out_bars(),
     _against("websocket", 1, "floor", 0.8),
     _against("websocket", 1, "nchan", 1.1),
@@ -107,7 +121,7 @@ BARS: Final = (
 
 def half_rate_bars(rows: Sequence[Row]) -> list[Bar]:
     """p99 at half the floor's rate against the floor's own; the rate is what the floor gave."""
-    cases = dict.fromkeys(row["case"] for row in rows if "-r" in row["case"].partition("/")[2])
+    cases = dict.fromkeys(row["case"] for row in rows if "/n1000-r" in row["case"])
     made: list[Bar] = []
     for case in cases:
         transport = case.partition("/")[0]

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final, Protocol
 
 from loadtests.evidence.bench.idle import IdleGroup
+from loadtests.evidence.bench.redis_load import RedisGroup
 from loadtests.evidence.bench.rooms import Rooms, RoomsGroup
 from loadtests.evidence.bench.systems import TRANSPORTS, System
 
-GROUPS: Final = ("rooms", "post", "memory", "floor", "nchan", "joins", "p99")
+GROUPS: Final = ("rooms", "post", "redis", "memory", "floor", "nchan", "joins", "p99")
 _OURS: Final = ("direct", "portable")
 _YARDSTICK: Final = ("direct", "plain Starlette", "portable")
 _CHATS: Final = (Rooms(250, 2), Rooms(100, 5), Rooms(100, 10))
@@ -50,6 +51,8 @@ def batches(groups: Collection[str]) -> list[Batch]:
         if "rooms" not in groups:  # by which the goals of POSTs are scaled
             found.append(RoomsGroup("post", ("websocket",), ("plain Starlette",), (_CHATS[0], _CHATS[2])))
         found.append(RoomsGroup("post", ("sse", "longpoll"), _YARDSTICK, (Rooms(250, 1), Rooms(100, 10))))
+    if "redis" in groups:
+        found.append(RedisGroup(("direct", "python-socketio")))
     if "memory" in groups:
         found += [IdleGroup(TRANSPORTS, _OURS, _IDLE, tls) for tls in (False, True)]
     return found

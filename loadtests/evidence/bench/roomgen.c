@@ -3,7 +3,7 @@
 // In mode ws the members of a room publish in turn. In the others each room has one more connection that POSTs to --pubpath.
 // A room's next message is published when all members have the last one and its ack (--ack MARK, or the POST's answer) is
 // there. --rate N publishes at most N messages per second in all rooms together. `%R` is the room's number, `%T` a line
-// of --tokens, another one for each connection.
+// of --tokens, another one for each connection. Every second connection goes to --port2 if there is one.
 // A message's content begins with ~, the room (6 digits) and the room's sequence number (10 digits). A member has to see each
 // number once and in order: what it skips or never gets is `missing`, what comes again `repeated`, another room's `strayed`.
 // One thread that never sleeps: `client_busy` is the share of its time in which it had work, `srv_cpu` the server's core.
@@ -37,7 +37,7 @@ struct room {
   int left, acked, turn; // members that have not seen the last message; who publishes the next
 };
 static enum mode mode;
-static int port, rooms = 1, members = 2, payload_bytes = 128, n_conns, n_ready, n_tokens, n_idle, ep;
+static int port, port2, rooms = 1, members = 2, payload_bytes = 128, n_conns, n_ready, n_tokens, n_idle, ep;
 static double measured_s = 2, warm_up_s = 1, rate;
 static const char *pids = "", *path = "", *pubpath = "", *header = "", *opening, *ready_mark, *ack_mark, *wrap = "%s",
                   *position_name = "since";
@@ -341,7 +341,8 @@ static void run_until(u64 end_ns) {
 static void connect_one(struct conn *c, int i) {
   int one = 1;
   struct linger at_once = {1, 0};
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(0x7f000001)};
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(i % 2 && port2 ? port2 : port),
+                           .sin_addr.s_addr = htonl(0x7f000001)};
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
   c->publishes_only = i >= rooms * members;
   c->room = c->publishes_only ? i - rooms * members : i / members;
@@ -373,7 +374,7 @@ static void options(int count, char **words) {
       int *number;
       double *real;
       const char **text;
-    } known[] = {{"--port", &port}, {"--rooms", &rooms}, {"--members", &members}, {"--size", &payload_bytes},
+    } known[] = {{"--port", &port}, {"--port2", &port2}, {"--rooms", &rooms}, {"--members", &members}, {"--size", &payload_bytes},
                  {"--dur", 0, &measured_s}, {"--warm", 0, &warm_up_s}, {"--rate", 0, &rate}, {"--pids", 0, 0, &pids},
                  {"--path", 0, 0, &path}, {"--pubpath", 0, 0, &pubpath}, {"--hdr", 0, 0, &header},
                  {"--wsinit", 0, 0, &opening}, {"--ready", 0, 0, &ready_mark}, {"--ack", 0, 0, &ack_mark},

@@ -8,9 +8,8 @@ checked: who gets it, once, in order.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from loadtests.evidence.bench.runs import client_result
@@ -77,21 +76,24 @@ class RoomsGroup:
 
         Raises LabError when it could not run.
         """
-        with system.running(server_cores) as server, tempfile.TemporaryDirectory(prefix="rtlab-rooms-") as folder:
-            tokens = Path(folder) / "tokens"
-            most = max(load.rooms * load.members for load in self.loads)
-            tokens.write_text("".join(f"{contract_token(f'u{each}')}\n" for each in range(most)))
+        with system.running(server_cores) as server:
             for load in self.loads:
-                yield load.name, _run(system, transport, load, server, tokens, client_cores)
+                yield load.name, run_on(system, transport, load, [server], client_cores)
 
 
-def _run(
-    system: System, transport: str, load: Rooms, server: Running, tokens: Path, cores: frozenset[int]
+def run_on(
+    system: System, transport: str, load: Rooms, instances: Sequence[Running], cores: frozenset[int]
 ) -> dict[str, Any]:
+    """As `RoomsGroup.run`, on what runs already: one instance of a system, or two that share rooms."""
     if system.member_client is None:
         raise LabError(f"{system.name} has no rooms of its own; {load.name} is for those that have")
     # The name of the load keeps the rooms of one run apart from those of the next on the same server.
     client = [word.replace("%L", load.name) for word in system.member_client(transport)]
-    arguments = [*client, "--tokens", str(tokens), *load.arguments()]
+    server = Running(instances[0].port, tuple(pid for each in instances for pid in each.pids))
+    arguments = [*client, *load.arguments(), "--port2", str(instances[-1].port)]
     what, limit_s = f"{system.name} {transport} {load.name}", load.expected_s + _SLACK_S
-    return client_result(what, server, transport, arguments, cores, limit_s, "roomgen")
+    with tempfile.NamedTemporaryFile("w", prefix="rtlab-tokens-") as tokens:
+        tokens.writelines(f"{contract_token(f'u{each}')}\n" for each in range(load.rooms * load.members))
+        tokens.flush()
+        arguments += ["--tokens", tokens.name]
+        return client_result(what, server, transport, arguments, cores, limit_s, "roomgen")

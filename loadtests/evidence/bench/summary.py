@@ -107,6 +107,12 @@ _OF_ROOMS: Final = (
     ("p99us", "µs, 99th percentile of a round trip", 0),
 )
 
+_OF_REDIS: Final = (
+    ("redis_us_per_msg", "µs of Redis' CPU per message", 1),
+    ("redis_commands", "commands in Redis per message", 1),
+    ("script_us", "µs in scripts per message, by Redis' own count", 1),
+)
+
 
 def rooms_markdown(rows: Sequence[Row]) -> str:
     """A table of small rooms: a line per load and quantity, a column per system; empty when none were measured."""
@@ -116,7 +122,7 @@ def rooms_markdown(rows: Sequence[Row]) -> str:
     systems = list(dict.fromkeys(row["system"] for row in rooms))
     lines = [f"| rooms x members | quantity | {' | '.join(systems)} |", "|---" * (2 + len(systems)) + "|"]
     for case in dict.fromkeys(row["case"] for row in rooms):
-        for key, unit, digits in _OF_ROOMS:
+        for key, unit, digits in (*_OF_ROOMS, *_OF_REDIS) if case.endswith("redis") else _OF_ROOMS:
             cells = [_cell(rooms, case, system, key, digits) for system in systems]
             lines.append(f"| {case.replace('/rooms-', ' ')} | {unit} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Rooms on python-socketio, as its users write them: what a member emits as "chat" goes to its room as "event".
 
-Nothing is checked. `python socketio_rooms.py PORT`; the handshake's auth is {"room": NAME}.
+Nothing is checked. `python socketio_rooms.py PORT [REDIS_URL]`; the handshake's auth is {"room": NAME}. Instances that
+are given the same Redis share rooms.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 import socketio
 import uvicorn
 
-_server = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins=[])
+_shared = [socketio.AsyncRedisManager(url) for url in sys.argv[2:]]
+_server = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins=[], client_manager=next(iter(_shared), None))
 
 
 @_server.on("connect")  # type: ignore[untyped-decorator]

