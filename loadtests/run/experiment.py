@@ -71,7 +71,9 @@ def conduct(
     started = time.monotonic()
     environment = manifest.collect(_settings(experiment), experiment.seed)
     environment |= {name: dict(values) for name, values in experiment.sections.items()}
-    store = RunStore.create(experiment.runs_folder, _run(experiment, environment, len(planned)))
+    store = RunStore.create(
+        experiment.runs_folder, new_run(experiment.scenario.name, environment, len(planned), experiment.checks)
+    )
     interrupted = False
     # The lab itself stays off the server's core.
     with interruptible() as check, running_on(experiment.bench.cores.generator):
@@ -105,13 +107,13 @@ def _measure(
         shown.close()
 
 
-def _run(experiment: Experiment, environment: Manifest, planned_cells: int) -> Run:
+def new_run(scenario: str, environment: Manifest, planned_cells: int, checks: Sequence[Check] = ()) -> Run:
+    """Return a run that begins now, without a cell; `checks`: what a calibration before it found."""
     now = datetime.now(UTC)
-    commit = environment["git"]["commit"]
     return Run(
         schema_version=SCHEMA_VERSION,
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-{experiment.scenario.name}-{str(commit)[:7] if commit else 'nogit'}",
-        scenario=experiment.scenario.name,
+        run_id=f"{now:%Y%m%dT%H%M%SZ}-{scenario}-{manifest.short_commit(environment['git'])}",
+        scenario=scenario,
         complete=False,
         started_utc=now.isoformat(timespec="seconds"),
         elapsed_s=0.0,
@@ -119,7 +121,7 @@ def _run(experiment: Experiment, environment: Manifest, planned_cells: int) -> R
         manifest=environment,
         protected=manifest.protected(environment),
         claims=CLAIMS_MS,
-        calibration=tuple(experiment.checks),
+        calibration=tuple(checks),
     )
 
 

@@ -114,6 +114,11 @@ def git(folder: Path) -> dict[str, Value]:
     return {"commit": commit, "dirty": bool(status)}
 
 
+def short_commit(of: Mapping[str, Value], otherwise: str = "nogit") -> str:
+    """Return the first seven digits of the commit that `git` found; `otherwise` where there is none."""
+    return str(of["commit"])[:7] if of["commit"] else otherwise
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603

@@ -16,7 +16,7 @@ from loadtests.evidence.browser.findings import LANES, PAGE, Durations
 from loadtests.evidence.browser.page import Latency, probe
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import BrowserError, Interrupted, LabError, ServerError
-from loadtests.records.schema import SCHEMA_VERSION, Cell, Costs, Run, Validity, Value, Verdict
+from loadtests.records.schema import Cell, Costs, Validity, Value, Verdict
 from loadtests.records.store import RunStore
 from loadtests.run import cell as cells
 from loadtests.run import experiment, manifest, plan, targets
@@ -149,21 +149,7 @@ def _store(planned: Plan, bench: cells.Bench, cell_count: int) -> RunStore:
         "browsers": ",".join(engine.version() for engine in planned.engines),
     }
     environment = manifest.collect(settings, planned.seed)
-    now = datetime.now(UTC)
-    commit = environment["git"]["commit"]
-    run = Run(
-        schema_version=SCHEMA_VERSION,
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-browser-{str(commit)[:7] if commit else 'nogit'}",
-        scenario="browser",
-        complete=False,
-        started_utc=now.isoformat(timespec="seconds"),
-        elapsed_s=0.0,
-        planned_cells=cell_count,
-        manifest=environment,
-        protected=manifest.protected(environment),
-        claims=targets.CLAIMS_MS,
-    )
-    return RunStore.create(planned.runs_folder, run)
+    return RunStore.create(planned.runs_folder, experiment.new_run("browser", environment, cell_count))
 
 
 def _page_cell(cell: PageCell, number: int, planned: Plan, bench: cells.Bench, store: RunStore) -> Cell:

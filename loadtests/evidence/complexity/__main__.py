@@ -41,10 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(table(rows, others, needs))
     if options.out is not None:
-        commit = manifest.git(options.source)["commit"]
         document = {
             "schema": SCHEMA,
-            "commit": str(commit)[:7] if commit else "",
+            "commit": manifest.short_commit(manifest.git(options.source), ""),
             "rows": [asdict(part) for part in rows],
             "others": [asdict(part) for part in others],
             "needs": [asdict(each) for each in needs],

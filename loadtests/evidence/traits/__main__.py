@@ -59,8 +59,8 @@ def examine(folder: Path) -> Traits:
         with _served(target.server_name, ServerSettings().of_target(target), folder) as server:
             able[wire_client.transport] = duplex(wire_client, server)
     rows = [Trait(name, able[name], *passages.get(name, ("", ""))) for name in able]
-    commit = manifest.git(Path(__file__).parents[3])["commit"]
-    return Traits(_SCHEMA, str(commit)[:7] if commit else "not in git", version, tuple(rows))
+    commit = manifest.short_commit(manifest.git(Path(__file__).parents[3]), "not in git")
+    return Traits(_SCHEMA, commit, version, tuple(rows))
 
 
 @contextmanager
