@@ -85,13 +85,14 @@ def busy(rows: Sequence[Row]) -> str:
     """A table of the shares of a core that the server took, and that the load client had work in hand, where a message
     waits for the last: the server's is about one where it is the bottleneck.
     """
-    waiting = [
-        row for row in rows if "-w1-" in row["case"] and "rooms" not in row["case"] and "client_busy" in row["result"]
-    ]
+    waiting = [row for row in rows if _waits(row["case"]) and "client_busy" in row["result"]]
     if not waiting:
         return ""
     systems = list(dict.fromkeys(row["system"] for row in waiting))
-    lines = [f"| busy share at window 1 | of | {' | '.join(systems)} |", "|---" * (2 + len(systems)) + "|"]
+    lines = [
+        f"| busy share, each message waits for the last | of | {' | '.join(systems)} |",
+        "|---" * (2 + len(systems)) + "|",
+    ]
     for case in dict.fromkeys(row["case"] for row in waiting):
         for whose, key in (("server", "srv_cpu"), ("load client", "client_busy")):
             cells = [_cell(waiting, case, system, key, 2) for system in systems]
@@ -131,6 +132,10 @@ def rooms_markdown(rows: Sequence[Row]) -> str:
 def _load(row: Row) -> str:
     load: str = row["case"].partition("/")[2]
     return load
+
+
+def _waits(case: str) -> bool:
+    return "/rooms-" in case or ("-w1-" in case and "rooms" not in case)
 
 
 def lost(rows: Iterable[Row]) -> int:
