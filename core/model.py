@@ -1,10 +1,15 @@
-"""The values that everything else passes around. Frozen; no behaviour beyond their own text form."""
+"""The values that everything else passes around. Frozen; no behaviour beyond their own text form.
+
+Those that each message makes are msgspec's: a frozen dataclass sets its fields one by one, in Python.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from typing import Literal, NewType
+
+from msgspec import Struct
 
 from core.errors import BadRequest, NotFound
 
@@ -33,8 +38,7 @@ def is_user_id(text: str) -> bool:
     return _USER.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True, gc=False):
     """A place in a room's history: after the `offset`-th event of the life named `epoch`."""
 
     epoch: str
@@ -57,8 +61,7 @@ FrameKind = EventType | Literal["resync", "notice"]
 """What a frame carries: an event, a jump of the stream, or a notice to one client (welcome, ack, pong, error)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True, gc=False):
     """An event on its way to its offset.
 
     `payload` is everything but room and id, encoded: the inside of a JSON object without its braces, so that the
@@ -71,8 +74,7 @@ class Draft:
     retry_key: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, gc=False):
     """One event of a room: `body` is its UTF-8 JSON, encoded once for all who get it."""
 
     position: Position
@@ -85,8 +87,7 @@ class Event:
         return self.kind != "chat"
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True, gc=False):
     """The outcome of a publish: where the event stands; `repeated` when an earlier try had already stored it."""
 
     position: Position

@@ -95,17 +95,18 @@ def check_size(raw: bytes, max_bytes: int) -> None:
 def decode_command(raw: bytes) -> Command:
     """Decode one frame of a duplex transport. Raises BadRequest for anything outside the contract."""
     command = _decode(_command, raw)
-    given = 1 + sum(getattr(command, field) is not UNSET for field in command.__struct_fields__)
-    _refuse_repeated_keys(raw, given)
     if isinstance(command, Chat):
+        _refuse_repeated_keys(raw, 2 if command.ref is UNSET else 3)
         _check_content(command)
+    else:
+        _refuse_repeated_keys(raw, 1 + _given(command))
     return command
 
 
 def decode_chat_body(raw: bytes) -> Chat:
     """Decode the body of a POSTed message. Raises BadRequest."""
     body = _decode(_chat_body, raw)
-    _refuse_repeated_keys(raw, sum(getattr(body, field) is not UNSET for field in body.__struct_fields__))
+    _refuse_repeated_keys(raw, _given(body))
     chat = Chat(content=body.content, ref=body.ref)
     _check_content(chat)
     return chat
@@ -121,7 +122,7 @@ def decode_token_body(raw: bytes) -> str:
 def decode_handshake(raw: bytes) -> Handshake:
     """Decode the `auth` of a Socket.IO handshake. Raises BadRequest."""
     handshake = _decode(_handshake, raw)
-    _refuse_repeated_keys(raw, sum(getattr(handshake, field) is not UNSET for field in handshake.__struct_fields__))
+    _refuse_repeated_keys(raw, _given(handshake))
     return handshake
 
 
@@ -137,9 +138,14 @@ def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
         raise BadRequest("nested too deeply") from error
 
 
+def _given(decoded: Struct) -> int:
+    return sum(getattr(decoded, field) is not UNSET for field in decoded.__struct_fields__)
+
+
 def _refuse_repeated_keys(raw: bytes, distinct: int) -> None:
-    # The decoder keeps the last of two equal keys; a peer that reads the first would see another message.
-    if sum(1 for colon in _STRING.findall(raw) if colon) != distinct:
+    # The decoder keeps the last of two equal keys; a peer that reads the first would see another message. Each key has
+    # a colon: as many as there are distinct keys, and none of them is twice.
+    if raw.count(b":") != distinct and sum(1 for colon in _STRING.findall(raw) if colon) != distinct:
         raise BadRequest("a key is given twice")
 
 
@@ -147,7 +153,7 @@ def _check_content(chat: Chat) -> None:
     ref = None if chat.ref is UNSET else chat.ref
     if not 1 <= len(chat.content) <= CONTENT_LIMIT:
         raise BadRequest(f"content has {len(chat.content)} characters: 1 to {CONTENT_LIMIT} are allowed", ref=ref)
-    if _CONTROL.search(chat.content) is not None:
+    if not chat.content.isprintable() and _CONTROL.search(chat.content) is not None:
         raise BadRequest(
             "content holds a control character: only tab, newline and carriage return are allowed", ref=ref
         )
