@@ -13,6 +13,7 @@ from core.errors import RoomError, SlowConsumer
 from core.model import Event, FrameKind, Position, Principal, ResyncReason
 from core.outbox import Outbox
 from core.stats import Stats
+from core.writer import Turns, Write, Writer
 
 # What a transport sends for a body. The position is the stream's after it; None for a notice, which has no place in it.
 # The result is opaque to the hub; it is made once per event and transport, and shared by all subscribers.
@@ -40,7 +41,7 @@ class Source(Protocol):
 
 
 class Subscription:
-    """Frames wait here until they are taken. Made by `Hub.attach`, ended by `Hub.detach`.
+    """Frames wait here until they are taken, or poured. Made by `Hub.attach`, ended by `Hub.detach`.
 
     Nothing is lost by cancelling `take`: frames leave the outbox only in the step that returns them.
     """
@@ -51,6 +52,7 @@ class Subscription:
         "_ended",
         "_stats",
         "_waiter",
+        "_writer",
         "channel",
         "framing",
         "given_up",
@@ -85,6 +87,7 @@ class Subscription:
         self._stats = stats
         self._backlog: deque[Event] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._writer: Writer | None = None  # while nothing waits before what comes next, or only for this turn's end
         self._ended = False
         self._end: RoomError | None = None
 
@@ -98,12 +101,20 @@ class Subscription:
         self._backlog = deque(events) or None
 
     def offer(self, frame: Any, size_bytes: int, events: int) -> bool:
-        """Queue a frame. Returns False when the outbox is full: the caller then cuts this subscriber."""
+        """Write a frame, or queue it. Returns False when the outbox is full: the caller then cuts this subscriber."""
         if self._ended:
             return True  # what waits is still taken, but a busy room must not keep it from ending
+        writer = self._writer
+        if writer is not None and not writer.has_written and not self.outbox.waiting_bytes:
+            self._stats.deliveries[self.transport] += events
+            self._begin(writer, [frame])
+            return True
         if not self.outbox.push(frame, size_bytes, events):
             return False
-        self._wake()
+        if writer is None or writer.turns is None:
+            self._wake()
+        elif len(self.outbox) == 1:
+            writer.turns.at_end(self._end_turn)
         return True
 
     def send_control(self, body: bytes, position: Position | None = None) -> None:
@@ -138,12 +149,55 @@ class Subscription:
                 if self._end is not None:
                     raise self._end
                 return []
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._woken()
         return frames
+
+    async def pour(self, write: Write, turns: Turns | None = None) -> None:
+        """Have `write` send what waits and what comes, oldest first, until the end. In place of `take`.
+
+        While nothing waits, `write` begins in the step that brings a frame; this task goes on with it only where it
+        has to wait. With `turns`, frames of one turn after the first are written together. Raises what `write` raises,
+        and the RoomError that the subscription ended with, if any.
+        """
+        writer = Writer(write, turns)
+        while True:
+            while frames := self.take_now():
+                await write(frames)
+            if self._ended:
+                break
+            await self._written_by(writer)
+        if self._end is not None:
+            raise self._end
+
+    async def _written_by(self, writer: Writer) -> None:
+        """Write whatever comes at once, until something waits or it ends."""
+        error: BaseException | None = None
+        self._writer = writer
+        try:
+            await self._woken()
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+        finally:
+            self._writer = None
+        await writer.finish(error)
+
+    def _begin(self, writer: Writer, frames: list[Any]) -> None:
+        self._writer = None  # what comes meanwhile waits
+        if writer.begin(frames) and not self.outbox.waiting_bytes:
+            self._writer = writer
+        else:
+            self._wake()
+
+    def _end_turn(self) -> None:
+        if self._writer is not None and (frames := self.take_now()):
+            self._begin(self._writer, frames)
+
+    async def _woken(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
     def take_now(self) -> list[Any]:
         """Take what waits, oldest first, without waiting."""

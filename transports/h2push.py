@@ -7,13 +7,13 @@ it as `/rooms/{room}/pushed/{offset}` and is the body of that response.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from core.errors import BadRequest
 from core.hub import Hub
@@ -21,7 +21,7 @@ from core.model import FrameKind, Position
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import FastPath
-from transports.downstream import StreamResponse
+from transports.downstream import StreamResponse, Streams
 from transports.guard import RequestGuard, get_route, since_query
 from transports.http2.layer import PUSHER, with_http2
 from transports.http2.pushing import Pusher, PushRefusedError
@@ -45,6 +45,7 @@ class PushTransport:
     def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The stream that promises, and the upstream half."""
         guard = RequestGuard(hub)
+        streams = Streams(hub, FORMAT)
 
         async def push(request: Request) -> Response:
             principal, room = guard.enter(request)
@@ -56,7 +57,7 @@ class PushTransport:
                 raise BadRequest(pusher.refusal)
             pusher.direct = hub.settings.fanout == "direct"
             subscription = await hub.attach(principal, room, FORMAT.transport, frame, since=since)
-            return _PushStream(hub, subscription, pusher)
+            return _PushStream(streams, subscription, pusher)
 
         return [get_route(FORMAT.path, push), *upstream_routes(hub, guard, fast)]
 
@@ -64,38 +65,32 @@ class PushTransport:
 class _PushStream(StreamResponse):
     """Promises events, and says the rest on the stream itself, where nothing may overtake it."""
 
-    def __init__(self, hub: Hub, subscription: Subscription, pusher: Pusher) -> None:
-        super().__init__(hub, subscription, FORMAT)
+    def __init__(self, streams: Streams, subscription: Subscription, pusher: Pusher) -> None:
+        super().__init__(streams, subscription)
         self._pusher = pusher
+        self._base = f"/rooms/{subscription.lease.room}/pushed/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_order(message: Message) -> None:
-            await send(message)
-            if message.get("more_body"):
-                await self._pusher.said()
-
-        self._send = send
         try:
-            await super().__call__(scope, receive, send_in_order)
+            await super().__call__(scope, receive, send)
         finally:
             await self._pusher.give_up()
+
+    async def say(self, frames: list[Any]) -> None:
+        for each in frames:
+            if isinstance(each, bytes):
+                await super().say([each])
+                await self._pusher.said()
+                continue
+            offset, body = each
+            try:
+                await self._pusher.push(f"{self._base}{offset}", body, self.send)
+            except PushRefusedError:
+                raise BadRequest(self._pusher.refusal) from None
 
     def give_up(self, scope: Scope) -> None:
         self._ending = asyncio.ensure_future(self._pusher.give_up())
         super().give_up(scope)
-
-    async def live(self) -> AsyncIterator[bytes]:
-        base = f"/rooms/{self.subscription.lease.room}/pushed/"
-        while frames := await self.subscription.take():
-            for each in frames:
-                if isinstance(each, bytes):
-                    yield each
-                    continue
-                offset, body = each
-                try:
-                    await self._pusher.push(f"{base}{offset}", body, self._send)
-                except PushRefusedError:
-                    raise BadRequest(self._pusher.refusal) from None
 
 
 app = LazyApp(lambda: with_http2(create_app("h2push")))

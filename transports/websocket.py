@@ -9,12 +9,13 @@ from contextlib import suppress
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import wire
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
-from core.model import FrameKind, Position, Principal, room_id
+from core.model import FrameKind, Position, Principal, RoomId, room_id
 from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import FastPath
@@ -36,34 +37,54 @@ class WebSocketTransport:
 
     def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The one endpoint."""
-        guard = RequestGuard(hub)
-
-        async def endpoint(websocket: WebSocket) -> None:
-            try:
-                room = guard.room(websocket)
-            except RoomError as refusal:
-                hub.stats.rejected[refusal.code] += 1
-                await deny(websocket, refusal)
-                return
-            with suppress(WebSocketDisconnect):  # the peer went; its membership has ended
-                await websocket.accept()
-                conversation = Conversation(hub, room)
-                if fast is None or not fast.take_websocket(websocket.scope, conversation):
-                    await _Connection(hub, websocket, conversation).run()
 
         async def refuse(request: Request) -> Response:
             room_id(request.path_params["room"])
             raise no_upgrade(request)
 
-        return [WebSocketRoute("/rooms/{room}/ws", endpoint), get_route("/rooms/{room}/ws", refuse)]
+        path = "/rooms/{room}/ws"
+        return [WebSocketRoute(path, _Endpoint(hub, fast)), get_route(path, refuse)]
+
+
+class _Endpoint:
+    """An ASGI app: what Starlette would wrap around a function costs each message something."""
+
+    def __init__(self, hub: Hub, fast: FastPath | None) -> None:
+        self._hub = hub
+        self._fast = fast
+        self._guard = RequestGuard(hub)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        room = await self._admitted(WebSocket(scope, receive, send))
+        if room is None:
+            return
+        conversation = Conversation(self._hub, room)
+        if self._fast is None or not self._fast.take_websocket(scope, conversation):
+            with suppress(WebSocketDisconnect, OSError):  # the peer went; its membership has ended
+                await _Connection(self._hub, scope, receive, send, conversation).run()
+
+    async def _admitted(self, websocket: WebSocket) -> RoomId | None:
+        try:
+            room = self._guard.room(websocket)
+        except RoomError as refusal:
+            self._hub.stats.rejected[refusal.code] += 1
+            await deny(websocket, refusal)
+            return None
+        try:
+            await websocket.accept()
+        except WebSocketDisconnect:
+            return None
+        return room
 
 
 class _Connection:
-    """The portable sink of one accepted WebSocket: the hello, then a reader and a writer until either ends."""
+    """The portable sink of one accepted WebSocket: the hello, then a task that reads beside the one that writes."""
 
-    def __init__(self, hub: Hub, websocket: WebSocket, conversation: Conversation) -> None:
+    def __init__(self, hub: Hub, scope: Scope, receive: Receive, send: Send, conversation: Conversation) -> None:
         self._hub = hub
-        self._websocket = websocket
+        self._scope = scope
+        self._receive_message = receive
+        self._send_message = send
         self._conversation = conversation
 
     async def run(self) -> None:
@@ -79,7 +100,7 @@ class _Connection:
         except RoomError as refusal:
             await self._close(refusal)
         else:
-            async with served(self._hub, subscription, lambda: cut_off_later(self._websocket.scope)):
+            async with served(self._hub, subscription, lambda: cut_off_later(self._scope)):
                 await self._serve(principal, subscription)
 
     async def _greet(self) -> tuple[Principal, Position | None]:
@@ -88,37 +109,30 @@ class _Connection:
         return greeting
 
     async def _serve(self, principal: Principal, subscription: Subscription) -> None:
-        writing = asyncio.ensure_future(self._write(subscription))
-        reading = asyncio.ensure_future(self._read(principal, subscription))
+        """Write until the end, or until the reader finds that the peer is gone: nothing can be written any more."""
         try:
-            await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done():
-                # The reader returns when it has nothing more to read: the writer then flushes and says why. It raises
-                # when the peer is gone: nothing can be written any more.
-                reading.result()
-                await asyncio.wait({writing})
-            writing.result()
-        finally:
-            writing.cancel()
-            reading.cancel()
-            await asyncio.gather(writing, reading, return_exceptions=True)
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read(principal, subscription))
+                await self._write(subscription)
+                reading.cancel()
+        except* (WebSocketDisconnect, OSError):
+            pass
 
     async def _read(self, principal: Principal, subscription: Subscription) -> None:
         while not subscription.ended:
             await self._conversation.command(principal, subscription, await self._receive())
 
     async def _write(self, subscription: Subscription) -> None:
-        await self._send(opening(self._hub, subscription))
         try:
-            while texts := await subscription.take():
-                await self._send(texts)
+            await self._send(opening(self._hub, subscription))
+            await subscription.pour(self._send)
         except RoomError as ending:
-            await self._websocket.close(close_code(ending), close_reason(ending))
+            await self._send_close(close_code(ending), close_reason(ending))
         else:
-            await self._websocket.close(1000)
+            await self._send_close(1000)
 
     async def _receive(self) -> str | None:
-        message = await self._websocket.receive()
+        message = await self._receive_message()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         text: str | None = message.get("text")
@@ -126,11 +140,14 @@ class _Connection:
 
     async def _send(self, texts: Sequence[str]) -> None:
         for text in texts:
-            await self._websocket.send({"type": "websocket.send", "text": text})
+            await self._send_message({"type": "websocket.send", "text": text})
 
     async def _close(self, reason: RoomError) -> None:
         await self._send([frame(wire.error(reason))])
-        await self._websocket.close(close_code(reason), close_reason(reason))
+        await self._send_close(close_code(reason), close_reason(reason))
+
+    async def _send_close(self, code: int, reason: str = "") -> None:
+        await self._send_message({"type": "websocket.close", "code": code, "reason": reason})
 
 
 app = LazyApp(lambda: create_app("websocket"))

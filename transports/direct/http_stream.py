@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +16,7 @@ from transports.caching import UNTOUCHED_FIELD
 from transports.direct.joining import Joining
 from transports.direct.protocols import DirectHttpProtocol, http_behind
 from transports.direct.subscription import DirectSubscription
+from transports.heartbeat import Heartbeat
 from transports.stream import StreamFormat, opening
 
 CLOSE_S: Final = 5.0  # for the peer to read what is left before the end of the stream
@@ -128,37 +127,3 @@ class _Stream:
         self.write(chunk(self._streams.wire_format.last_words(reason)) + _END)
         self._protocol.transport.close()
         self._protocol.loop.call_later(CLOSE_S, self._protocol.transport.abort)
-
-
-class Heartbeat:
-    """Calls each stream once per interval, at its own phase: a timer each would be work and memory per connection."""
-
-    __slots__ = ("_due", "_interval_s", "_members", "_timer")
-
-    def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
-        self._due: deque[tuple[float, _Stream]] = deque()  # in order: all have the same interval
-        self._members: set[_Stream] = set()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, member: _Stream) -> None:
-        """Begin to call; the first time after one interval."""
-        loop = asyncio.get_running_loop()
-        self._members.add(member)
-        self._due.append((loop.time() + self._interval_s, member))
-        if self._timer is None:
-            self._timer = loop.call_later(self._interval_s, self._beat)
-
-    def discard(self, member: _Stream) -> None:
-        """Stop calling; harmless for one that is no member."""
-        self._members.discard(member)
-
-    def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        while self._due and self._due[0][0] <= now_s:
-            _, member = self._due.popleft()
-            if member in self._members:
-                member.beat()
-                self._due.append((now_s + self._interval_s, member))
-        self._timer = loop.call_at(self._due[0][0], self._beat) if self._due else None

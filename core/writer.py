@@ -1,0 +1,127 @@
+"""Writing by a coroutine without waiting for a task: its first step runs where the frame comes, and mostly is its last.
+
+A coroutine may ask for its task, as timeouts and cancel scopes do, and for its context: both are its subscriber's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import types
+from asyncio import _enter_task, _leave_task, current_task
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from typing import Any
+
+Write = Callable[[list[Any]], Coroutine[Any, Any, None]]
+"""Sends frames, oldest first."""
+
+
+class Turns:
+    """Counts turns of the event loop while anybody writes in them, and calls back who has more at the end of one."""
+
+    __slots__ = ("_begun", "_more", "number")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._begun = False
+        self._more: list[Callable[[], None]] = []
+
+    def begin(self) -> int:
+        """Have this turn end. Returns its number."""
+        if not self._begun:
+            self._begun = True
+            asyncio.get_running_loop().call_soon(self._end)
+        return self.number
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call back at the end of the turn that has begun."""
+        self._more.append(callback)
+
+    def _end(self) -> None:
+        self.number += 1
+        self._begun = False
+        more, self._more = self._more, []
+        for callback in more:
+            callback()
+
+
+class Writer:
+    """Writes for the task that makes it; with `turns` once a turn, and what else comes in that is written together."""
+
+    __slots__ = ("_begun", "_context", "_failure", "_loop", "_task", "_turn", "_write", "turns")
+
+    def __init__(self, write: Write, turns: Turns | None) -> None:
+        self.turns = turns
+        self._write = write
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # it is a coroutine's call
+        self._context = contextvars.copy_context()
+        self._turn = -1  # in which it wrote last
+        self._begun: tuple[Coroutine[Any, Any, None], Any] | None = None  # a write, and what it waits for
+        self._failure: BaseException | None = None
+
+    @property
+    def has_written(self) -> bool:
+        """Whether it has written in this turn, and what comes now is to be written at the end of it."""
+        return self.turns is not None and self._turn == self.turns.number
+
+    def begin(self, frames: list[Any]) -> bool:
+        """Begin to write. Returns whether that is done; if not, also where it failed, the task is to `finish`."""
+        if self.turns is not None:
+            self._turn = self.turns.begin()
+        writing = self._write(frames)
+        caller = current_task()
+        if caller is not None:
+            _leave_task(self._loop, caller)
+        _enter_task(self._loop, self._task)
+        try:
+            waits_for = self._context.run(writing.send, None)
+        except StopIteration:
+            return True
+        except BaseException as failure:  # noqa: BLE001  it is this subscriber's alone, not the caller's
+            self._failure = failure
+        else:
+            if asyncio.isfuture(waits_for):
+                waits_for._asyncio_future_blocking = False  # as a task does that gets it: others may await it too
+            self._begun = writing, waits_for
+        finally:
+            _leave_task(self._loop, self._task)
+            if caller is not None:
+                _enter_task(self._loop, caller)
+        return False
+
+    async def finish(self, error: BaseException | None) -> None:
+        """Finish what was begun, by the writer's task. An `error` that has reached it meanwhile is the write's.
+
+        Raises what the write raises.
+        """
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            await self._go_on(*begun, error)
+        elif error is not None:
+            raise error
+        elif self._failure is not None:
+            raise self._failure
+
+    @types.coroutine
+    def _go_on(
+        self, writing: Coroutine[Any, Any, None], waits_for: Any, error: BaseException | None
+    ) -> Generator[Any, None, None]:
+        if asyncio.isfuture(waits_for):
+            waits_for._asyncio_future_blocking = True  # as its `__await__` has done
+        while True:
+            try:
+                if error is None:
+                    yield waits_for
+            except GeneratorExit:
+                writing.close()
+                raise
+            except BaseException as caught:  # noqa: BLE001  the write's own affair, as in any `await`
+                error = caught
+            step = partial(writing.send, None) if error is None else partial(writing.throw, error)
+            error = None
+            try:
+                waits_for = self._context.run(step)
+            except StopIteration:
+                return

@@ -1,0 +1,49 @@
+"""The heartbeats of an app's streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+
+class Beating(Protocol):
+    """A stream that says from time to time that it lives."""
+
+    def beat(self) -> None:
+        """Say so, unless something waits to be said anyway."""
+        ...
+
+
+class Heartbeat:
+    """Calls each stream once per interval, at its own phase: a timer each would be work and memory per connection."""
+
+    __slots__ = ("_due", "_interval_s", "_members", "_timer")
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._due: deque[tuple[float, Beating]] = deque()  # in order: all have the same interval
+        self._members: set[Beating] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, member: Beating) -> None:
+        """Begin to call; the first time after one interval."""
+        loop = asyncio.get_running_loop()
+        self._members.add(member)
+        self._due.append((loop.time() + self._interval_s, member))
+        if self._timer is None:
+            self._timer = loop.call_later(self._interval_s, self._beat)
+
+    def discard(self, member: Beating) -> None:
+        """Stop calling; harmless for one that is no member."""
+        self._members.discard(member)
+
+    def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        while self._due and self._due[0][0] <= now_s:
+            _, member = self._due.popleft()
+            if member in self._members:
+                member.beat()
+                self._due.append((now_s + self._interval_s, member))
+        self._timer = loop.call_at(self._due[0][0], self._beat) if self._due else None
