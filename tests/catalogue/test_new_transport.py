@@ -71,7 +71,7 @@ from core.auth import sign
 from core.catalogue import records
 from loadtests import locustfile
 from loadtests.evidence.calibration.trial import RAW_USERS
-from loadtests.evidence.complexity.inventory import need
+from loadtests.evidence.complexity import need
 from loadtests.evidence.traits.probe import ProbedServer, passage
 from loadtests.evidence.traits.probe import WIRE_CLIENTS
 from loadtests.load.users.transports import load_user_class

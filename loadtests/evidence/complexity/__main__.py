@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import asdict
 
 from core.catalogue import records
-from loadtests.evidence.complexity.inventory import need, parts
+from loadtests.evidence.complexity import need, parts
 from loadtests.evidence.complexity.python_source import UnreadableSourceError
 from loadtests.records.facts import Need, Part
 from loadtests.run import manifest

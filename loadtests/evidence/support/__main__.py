@@ -14,8 +14,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests.evidence.support import packages
-from loadtests.evidence.support.published import CANIUSE, MDN, fetched
+from loadtests.evidence.support import CANIUSE, MDN, fetched, packages
 from loadtests.records import facts as committed
 from loadtests.records.errors import SupportError
 from loadtests.records.facts import FACTS, Facts, encode, stale

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from loadtests.evidence import support as published
+from loadtests.evidence.support import QUESTIONS, packages
 from loadtests.evidence.support import __main__ as command
-from loadtests.evidence.support import packages, published
-from loadtests.evidence.support.published import QUESTIONS
 from loadtests.records.errors import SupportError
 from loadtests.records.facts import FACTS, STALE_AFTER_DAYS, Facts, encode, load, stale
 from tests.loadtests.evidence.support.published import CANIUSE, mdn

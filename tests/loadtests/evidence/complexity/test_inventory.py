@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import asdict
 
 from core.catalogue import records
+from loadtests.evidence.complexity import need, parts
 from loadtests.evidence.complexity.__main__ import main
-from loadtests.evidence.complexity.inventory import need, parts
 from loadtests.evidence.complexity.python_source import Imports, UnreadableSourceError
 from loadtests.records.facts import Part
 from loadtests.run.targets import TARGETS

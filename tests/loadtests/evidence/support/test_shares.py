@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.evidence.support import published
+from loadtests.evidence import support as published
 from loadtests.evidence.support.packages import number
 from loadtests.records.errors import SupportError
 from loadtests.records.facts import Removal, Share
