@@ -72,8 +72,8 @@ from core.catalogue import records
 from loadtests import locustfile
 from loadtests.evidence.calibration.trial import RAW_USERS
 from loadtests.evidence.complexity import need
-from loadtests.evidence.traits.probe import ProbedServer, passage
-from loadtests.evidence.traits.probe import WIRE_CLIENTS
+from loadtests.evidence.traits import ProbedServer, passage
+from loadtests.evidence.traits import WIRE_CLIENTS
 from loadtests.load.users.transports import load_user_class
 from loadtests.report import claims, model, palette
 from loadtests.run import targets

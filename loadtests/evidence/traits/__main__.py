@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from core.auth import sign
-from loadtests.evidence.traits.probe import MULTIPLEXED, WIRE_CLIENTS, ProbedServer, duplex, passage
+from loadtests.evidence.traits import MULTIPLEXED, WIRE_CLIENTS, ProbedServer, duplex, passage
 from loadtests.records.errors import LabError
 from loadtests.records.facts import Trait, Traits
 from loadtests.run import manifest, targets

@@ -12,8 +12,7 @@ import msgspec
 import pytest
 
 from core.catalogue import records
-from loadtests.evidence.traits import __main__ as command
-from loadtests.evidence.traits.probe import (
+from loadtests.evidence.traits import (
     MULTIPLEXED,
     WIRE_CLIENTS,
     Passage,
@@ -22,6 +21,7 @@ from loadtests.evidence.traits.probe import (
     duplex,
     passage,
 )
+from loadtests.evidence.traits import __main__ as command
 from loadtests.records.facts import Traits
 from tests.conftest import missing
 
