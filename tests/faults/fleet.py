@@ -70,10 +70,10 @@ class _Service(ServerSpec):
 
     host: str = HOST
 
-    def command(self, port: int) -> list[str]:
-        command = ServerSpec.command(self, port)
-        command[command.index("--host") + 1] = self.host
-        return command
+    def arguments(self, port: int) -> list[str]:
+        arguments = ServerSpec.arguments(self, port)
+        arguments[arguments.index("--host") + 1] = self.host
+        return arguments
 
 
 @asynccontextmanager
@@ -98,7 +98,7 @@ async def fleet(
         fanout = os.environ.get("FAULTS_FANOUT", "")
         wanted = wanted | FANOUTS[fanout] if fanout else wanted
         pair = made_pair(folder) if os.environ.get("FAULTS_TLS") == "1" else None
-        service = _Service("all", tuple(sorted(wanted.items())), pair=pair, host=host)
+        service = _Service("all", tuple(sorted(wanted.items())), "forked", pair, host)
         servers = [ServerProcess(service, folder / f"server-{number}.log") for number in range(instances)]
         running = Fleet(redis, servers, [], chaos, folder)
         for server in servers:

@@ -184,6 +184,6 @@ SYSTEMS: dict[str, type[System]] = {"foil": Foil, "ours": Ours}
 def server_spec(system: str, settings: Mapping[str, str]) -> ServerSpec:
     """What to start for a system of SYSTEMS; the foil knows no setting but Redis."""
     if system == "ours":
-        return spec("websocket", settings)
+        return spec("websocket", settings, "forked")
     known = {name: value for name, value in settings.items() if name == "REDIS_URL"}
     return FoilSpec("naive", tuple(known.items()))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.contracts.kit.prepared import prepare
 from tests.contracts.kit.server import Launcher, ServerProcess, spec
 from tests.contracts.kit.tls import Pair, made_pair
 
@@ -35,7 +34,6 @@ class ServerPool:
     """Starts servers on demand. Tests of one session must use rooms and users of their own."""
 
     def __init__(self, log_folder: Path, variant: Variant) -> None:
-        prepare()
         self._log_folder = log_folder
         self._variant = variant
         self._pair: Pair | None = None

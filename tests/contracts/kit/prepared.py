@@ -22,8 +22,8 @@ from tests.tracing import CONFIG
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 
-def prepare() -> None:
-    """Start the process that servers are forked from, in the environment as it is: coverage follows it, or does not."""
+def _prepare() -> None:
+    """Start the process that servers are forked from, once: coverage follows it if the environment says so then."""
     _CONTEXT.set_forkserver_preload(["tests.contracts.kit.imports"])
     forkserver.ensure_running()
 
@@ -32,6 +32,7 @@ class PreparedProcess:
     """A forked server, with as much of `subprocess.Popen` as the tests use."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        _prepare()
         # A daemon is ended with us; others would be waited for.
         self._process = _CONTEXT.Process(target=_serve, args=(list(arguments), dict(environment), log), daemon=True)
         self._process.start()

@@ -8,12 +8,12 @@ import ctypes
 import os
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.contracts.kit.server import ServerProcess, spec
+from tests.contracts.kit.pool import ServerPool
+from tests.contracts.kit.server import ServerProcess
 from transports.uvicorn_edges.protocols import HEAD_BYTES
 
 UPGRADE = (
@@ -27,9 +27,8 @@ LIMIT_S = 20.0
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
-    running = ServerProcess(spec("all"), tmp_path / "server.log")
-    await asyncio.to_thread(running.start)
+async def server(servers: ServerPool) -> AsyncIterator[ServerProcess]:
+    running = await asyncio.to_thread(servers.own, "all")
     yield running
     await asyncio.to_thread(running.stop)
     assert not running.log_offences()
