@@ -249,11 +249,14 @@ class Hub:
         accepted_ns = 0 if self._stamping is None else self._stamping.now_ns()
         self.refuse_while_draining()
         draft = self.ingress.draft(principal, chat, int(self.wall_clock() * 1000))
+        began_s = self.clock()
         try:
-            published = await self._timed(self.backplane.publish(room, draft))
+            published = await self.backplane.publish(room, draft)
         except RoomError as refusal:
             refusal.ref = wire.optional(chat.ref)
             raise
+        finally:
+            self._count_call(began_s)
         if self._stamping is not None:
             self._stamping.published(room, published.position, accepted_ns)
         return published
@@ -263,8 +266,11 @@ class Hub:
         try:
             return await call
         finally:
-            self.stats.backplane_calls += 1
-            self.stats.backplane_s += self.clock() - began_s
+            self._count_call(began_s)
+
+    def _count_call(self, began_s: float) -> None:
+        self.stats.backplane_calls += 1
+        self.stats.backplane_s += self.clock() - began_s
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1

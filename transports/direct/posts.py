@@ -66,7 +66,7 @@ class DirectPosts(StandIn):
             protocol.data_received(data)
             return
         protocol.take_over(self, owes=True)
-        protocol.spawn(self._answer(*known))
+        protocol.run(self._answer(*known))
 
     def _room_and_body(self, data: bytes) -> tuple[RoomId, bytes] | None:
         start = len(_ROOMS)
