@@ -16,7 +16,8 @@ import msgspec
 from loadtests.evidence.bench import bars, document, growth, summary
 from loadtests.evidence.bench.bench import Bench, expected_minutes
 from loadtests.evidence.bench.groups import GROUPS
-from loadtests.evidence.bench.peers import peers
+from loadtests.evidence.bench.peers import on_node, python_socketio
+from loadtests.evidence.bench.redis_script import MINIMAL_SCRIPT
 from loadtests.evidence.bench.systems import System, systems
 
 _SHORT: Final = {"bare": "plain Starlette"}
@@ -56,7 +57,9 @@ def report(rows: list[summary.Row]) -> str:
 def _found(options: argparse.Namespace) -> list[System]:
     found = systems()
     if {"rooms", "redis"} & set(options.only):
-        found += peers(lambda line: print(line, file=sys.stderr, flush=True))
+        found += [python_socketio(), MINIMAL_SCRIPT]
+    if "rooms" in options.only:
+        found += on_node(lambda line: print(line, file=sys.stderr, flush=True))
     names = [system.name for system in found]
     wanted = [_SHORT.get(name, name) for name in options.systems.split(",")] if options.systems else names
     unknown = [name for name in wanted if name not in names]

@@ -42,7 +42,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class ScaledBar(Bar):
-    """`ours` where `theirs` in another case costs `cost_there`: absolute figures differ as machines do."""
+    """`ours` where a message in another case costs `theirs` `cost_there`: absolute figures differ as machines do."""
 
     yardstick: str = ""  # the case
     cost_there: float = 1.0
@@ -50,7 +50,7 @@ class ScaledBar(Bar):
     def found(self, rows: Sequence[Row]) -> Found | None:
         """As `Bar.found`; each run is scaled by the yardstick of the same repeat."""
         values = _by_repeat(rows, self.case, self.ours, self.key)
-        yardsticks = _by_repeat(rows, self.yardstick, self.theirs or "", self.key)
+        yardsticks = _by_repeat(rows, self.yardstick, self.theirs or "", "us_per_msg")
         scaled = [values[repeat] * self.cost_there / yardsticks[repeat] for repeat in values.keys() & yardsticks.keys()]
         return spread(scaled) if scaled else None
 

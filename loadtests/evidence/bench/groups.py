@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from loadtests.evidence.bench.idle import IdleGroup
 from loadtests.evidence.bench.redis_load import RedisGroup
+from loadtests.evidence.bench.redis_script import ScriptGroup
 from loadtests.evidence.bench.rooms import Rooms, RoomsGroup
 from loadtests.evidence.bench.systems import TRANSPORTS, System
 
@@ -47,12 +48,12 @@ def batches(groups: Collection[str]) -> list[Batch]:
     if "rooms" in groups:
         systems = ("ws, node", "Socket.IO, node", *_YARDSTICK, "python-socketio")
         found.append(RoomsGroup("rooms", ("websocket",), systems, _CHATS))
+    elif {"post", "redis"} & set(groups):  # by these their goals are scaled
+        found.append(RoomsGroup("yardstick", ("websocket",), ("plain Starlette",), (_CHATS[0], _CHATS[2])))
     if "post" in groups:
-        if "rooms" not in groups:  # by which the goals of POSTs are scaled
-            found.append(RoomsGroup("post", ("websocket",), ("plain Starlette",), (_CHATS[0], _CHATS[2])))
         found.append(RoomsGroup("post", ("sse", "longpoll"), _YARDSTICK, (Rooms(250, 1), Rooms(100, 10))))
     if "redis" in groups:
-        found.append(RedisGroup(("direct", "python-socketio")))
+        found += [RedisGroup(("direct", "python-socketio")), ScriptGroup()]
     if "memory" in groups:
         found += [IdleGroup(TRANSPORTS, _OURS, _IDLE, tls) for tls in (False, True)]
     return found

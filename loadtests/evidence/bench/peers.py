@@ -19,22 +19,27 @@ _INSTALL_S: Final = 180.0
 _INSTALL: Final = ("install", "--omit=dev", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
 
 
-def peers(warn: Callable[[str], None]) -> list[System]:
-    """All that can be had here; `warn` is called with why others cannot."""
+def python_socketio() -> System:
+    """Its server on uvicorn; a further argument is the Redis that instances share."""
     script = str(_SOURCES / "socketio_rooms.py")
-    found = [System("python-socketio", lambda port, _: [sys.executable, script, str(port)], member_client=_socketio)]
+    return System("python-socketio", lambda port, _: [sys.executable, script, str(port)], member_client=_socketio)
+
+
+def on_node(warn: Callable[[str], None]) -> list[System]:
+    """ws and Socket.IO; none, and `warn` is called with why, where they cannot be had."""
     try:
         node, folder = _installed()
     except LabError as error:
         warn(f"NOT MEASURED: Socket.IO and ws on node: {error}")
-        return found
+        return []
 
     def command(script: str) -> Callable[[int, Path], list[str]]:
         return lambda port, _: [node, str(folder / script), str(port)]
 
-    found.append(System("Socket.IO, node", command("socketio_rooms.js"), member_client=_socketio))
-    found.append(System("ws, node", command("ws_rooms.js"), member_client=_ws))
-    return found
+    return [
+        System("Socket.IO, node", command("socketio_rooms.js"), member_client=_socketio),
+        System("ws, node", command("ws_rooms.js"), member_client=_ws),
+    ]
 
 
 def _ws(transport: str) -> list[str]:

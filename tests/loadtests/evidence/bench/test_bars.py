@@ -10,6 +10,7 @@ from loadtests.evidence.bench.groups import GROUPS, batches
 from loadtests.evidence.bench.idle import IdleGroup
 from loadtests.evidence.bench.matrix import cases
 from loadtests.evidence.bench.redis_load import RedisGroup
+from loadtests.evidence.bench.redis_script import ScriptGroup
 from loadtests.evidence.bench.rooms import RoomsGroup
 from tests.loadtests.evidence.bench.test_summary import row
 
@@ -55,7 +56,7 @@ def test_every_bar_has_words_of_its_own() -> None:
 def test_what_a_bar_asks_for_is_measured(each: Bar) -> None:
     planned = {(case.name, name) for case in cases("default", GROUPS) for name in case.systems}
     for batch in batches(GROUPS):
-        assert isinstance(batch, RoomsGroup | IdleGroup | RedisGroup)
+        assert isinstance(batch, RoomsGroup | IdleGroup | RedisGroup | ScriptGroup)
         planned |= {
             (f"{transport}/{load}", name)
             for transport in batch.transports

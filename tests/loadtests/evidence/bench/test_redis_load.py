@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from loadtests.evidence.bench.redis_load import sample, shares
+from loadtests.evidence.bench.redis_script import MINIMAL_SCRIPT, ScriptGroup, encoded, repeated, words
+from loadtests.evidence.bench.systems import systems
 
 _BEFORE = "# Commandstats\r\ncmdstat_publish:calls=10,usec=20,usec_per_call=2.00\r\ncmdstat_info:calls=1,usec=50\r\n"
 _AFTER = (
@@ -15,3 +17,22 @@ def test_commands_and_time_are_divided_by_the_messages_between_two_samples() -> 
     before, after = sample(_BEFORE, 0.0, 1_000_000), sample(_AFTER, 1.0, 2_200_000)
     assert (before.published, after.published) == (10, 30)
     assert shares([before], [after]) == {"redis_us_per_msg": 60.0, "redis_commands": 3.0, "script_us": 15.0}
+
+
+def test_a_command_is_read_from_what_monitor_shows_and_made_anew() -> None:
+    line = (
+        rb'1.5 [0 127.0.0.1:1] "EVALSHA" "ab" "1" "room" "1700000000000" "7" "" "0" "0" "key" "\"a\":\x00\n"' + b"\r\n"
+    )
+    command = words(line)
+    assert command[-1] == b'"a":\x00\n'
+    again = repeated(command)(3)
+    assert again == [*command[:4], b"1700003600000", *command[5:9], b"bench-3", command[-1]]
+    assert encoded([b"a", b"bc"]) == b"*2\r\n$1\r\na\r\n$2\r\nbc\r\n"
+
+
+def test_the_script_of_a_publish_is_measured_beside_the_least_that_one_can_do() -> None:
+    direct = next(system for system in systems() if system.name == "direct")
+    for system in (direct, MINIMAL_SCRIPT):
+        ((name, result),) = ScriptGroup().run(system, "redis", frozenset(), frozenset())
+        assert name == "script"
+        assert min(result["script_us"], result["redis_us_per_msg"], result["mps"]) > 0

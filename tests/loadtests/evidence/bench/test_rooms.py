@@ -15,6 +15,7 @@ from loadtests.evidence.bench.groups import GROUPS, batches
 from loadtests.evidence.bench.idle import IdleGroup
 from loadtests.evidence.bench.matrix import cases
 from loadtests.evidence.bench.redis_load import RedisGroup
+from loadtests.evidence.bench.redis_script import ScriptGroup
 from loadtests.evidence.bench.rooms import Rooms, RoomsGroup
 from loadtests.evidence.bench.systems import System, systems
 from loadtests.records.errors import LabError
@@ -90,7 +91,7 @@ def test_every_group_is_planned_and_its_results_differ_in_name() -> None:
     for group in GROUPS:
         names = [case.name for case in cases("default", [group])]
         for batch in batches([group]):
-            assert isinstance(batch, RoomsGroup | IdleGroup | RedisGroup)
+            assert isinstance(batch, RoomsGroup | IdleGroup | RedisGroup | ScriptGroup)
             names += [f"{transport}/{load}" for transport in batch.transports for load in batch.load_names]
         assert names
         assert len(names) == len(set(names))

@@ -1,0 +1,161 @@
+"""What the script of a publish costs Redis alone, beside the least that one can do: offset, stream, channel.
+
+Redis shows what our server sends for one message (MONITOR). That is sent again many times over one connection, each
+time under another retry key and with a deadline that is far away, so Redis is busy with nothing else.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from loadtests.evidence.bench.redis_load import Sample, cpu_ns, redis_server, sample, sharing
+from loadtests.evidence.bench.systems import Running, System, contract_token
+from loadtests.records.errors import LabError
+from loadtests.run.servers import HOST
+
+MINIMAL_SCRIPT: Final = System("minimal script", lambda port, _: [])  # it is no server, and needs none
+_MINIMAL: Final = """
+local offset = redis.call('HINCRBY', KEYS[1], 'offset', 1)
+redis.call('XADD', KEYS[1] .. ':log', 'MAXLEN', '~', '1000', offset .. '-1', 'p', ARGV[1])
+redis.call('PUBLISH', KEYS[1], offset .. ' ' .. ARGV[1])
+return offset
+"""
+_CONTENT: Final = "~measured~" + "m" * 118  # 128 bytes, as elsewhere
+_WARM_UP, _MEASURED = 2_000, 20_000  # messages; a room's history is full after 1,000
+_DEADLINE, _RETRY = 0, 5  # places among ARGV, as core/backplane/lua/room.lua says
+_FAR_MS: Final = 3_600_000
+_TIMEOUT_S: Final = 20.0
+_QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class ScriptGroup:
+    """Our server's script and the minimal one, each in a Redis of its own."""
+
+    systems: tuple[str, ...] = ("direct", MINIMAL_SCRIPT.name)
+    transports: tuple[str, ...] = ("redis",)
+    once: bool = False
+
+    @property
+    def load_names(self) -> list[str]:
+        """Of its results."""
+        return ["script"]
+
+    def expected_s(self, found: Collection[str]) -> float:
+        """About how long a repeat takes on a quiet machine."""
+        return 5.0 if "direct" in found else 0.0
+
+    def run(
+        self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """`redis_us_per_msg` of Redis' CPU, `script_us` by its own count, `mps` that one core does. Raises LabError."""
+        with ExitStack() as running:
+            redis = running.enter_context(redis_server(server_cores))
+            with socket.create_connection((HOST, redis.port), _TIMEOUT_S) as connection:
+                answers = connection.makefile("rb")
+                if system is MINIMAL_SCRIPT:
+                    connection.sendall(encoded([b"SCRIPT", b"LOAD", _MINIMAL.encode()]))
+                    answers.readline()
+                    sha = answers.readline().strip()
+                    command = [b"EVALSHA", sha, b"1", b"room", _payload()]
+                    yield "script", _measured(redis, connection, answers, lambda _: command)
+                else:
+                    server = running.enter_context(sharing(system, redis).running(server_cores))
+                    again = repeated(_captured(redis, server))
+                    yield "script", _measured(redis, connection, answers, again)
+
+
+def _payload() -> bytes:
+    return f'"type":"chat","userId":"u0","timestamp":1700000000000,"content":"{_CONTENT}"'.encode()
+
+
+def _captured(redis: Running, server: Running) -> list[bytes]:
+    """The command with which our server publishes the second message of a room."""
+    with socket.create_connection((HOST, redis.port), _TIMEOUT_S) as monitor:
+        monitor.sendall(b"MONITOR\r\n")
+        lines = monitor.makefile("rb")
+        for _ in range(2):
+            _post(server)
+        found: list[list[bytes]] = []
+        for line in lines:
+            command = words(line)
+            if command and command[0].lower() in (b"evalsha", b"eval", b"fcall") and _CONTENT.encode() in line:
+                found.append(command)
+                if len(found) == 2:
+                    return found[1]
+    raise LabError("Redis was not asked to publish")
+
+
+def _post(server: Running) -> None:
+    request = http.client.HTTPConnection(HOST, server.port, timeout=_TIMEOUT_S)
+    headers = {"Authorization": f"Bearer {contract_token()}", "Content-Type": "application/json"}
+    request.request("POST", "/rooms/script/messages", msgspec.json.encode({"content": _CONTENT}), headers)
+    status = request.getresponse().status
+    request.close()
+    if status != http.client.ACCEPTED:
+        raise LabError(f"a message was answered with {status}")
+
+
+def words(line: bytes) -> list[bytes]:
+    """The command in a line of MONITOR."""
+    quoted = (each.decode("ascii").encode("latin-1").decode("unicode_escape") for each in _QUOTED.findall(line))
+    return [each.encode("latin-1") for each in quoted]
+
+
+def repeated(command: list[bytes]) -> Callable[[int], list[bytes]]:
+    """Make the command anew, as another message that is in time."""
+    arguments = 3 + int(command[2])
+
+    def again(number: int) -> list[bytes]:
+        made = list(command)
+        made[arguments + _DEADLINE] = str(int(float(command[arguments + _DEADLINE])) + _FAR_MS).encode()
+        made[arguments + _RETRY] = b"bench-%d" % number
+        return made
+
+    return again
+
+
+def encoded(command: list[bytes]) -> bytes:
+    """A command in Redis' protocol."""
+    return b"*%d\r\n" % len(command) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in command)
+
+
+def _measured(
+    redis: Running, connection: socket.socket, answers: Any, again: Callable[[int], list[bytes]]
+) -> dict[str, float]:
+    _send_all(connection, answers, b"".join(encoded(again(number)) for number in range(_WARM_UP)))
+    sent = b"".join(encoded(again(_WARM_UP + number)) for number in range(_MEASURED))
+    before = _taken(redis, connection, answers)
+    _send_all(connection, answers, sent)
+    after = _taken(redis, connection, answers)
+    if after.published - before.published != _MEASURED:
+        raise LabError(f"{after.published - before.published:,} of {_MEASURED:,} messages were published")
+    names = ("evalsha", "eval", "fcall")
+    script_us = sum(after.us.get(name, 0) - before.us.get(name, 0) for name in names) / _MEASURED
+    cpu_us = (after.cpu_ns - before.cpu_ns) / 1e3 / _MEASURED
+    return {"script_us": script_us, "redis_us_per_msg": cpu_us, "mps": 1e6 / cpu_us}
+
+
+def _send_all(connection: socket.socket, answers: Any, data: bytes) -> None:
+    """Send while the answers are read, and an ECHO behind all of it, whose answer is the last."""
+    sending = threading.Thread(target=connection.sendall, args=(data + encoded([b"ECHO", b"that was all"]),))
+    sending.start()
+    while answers.readline() not in (b"that was all\r\n", b""):
+        pass
+    sending.join()
+
+
+def _taken(redis: Running, connection: socket.socket, answers: Any) -> Sample:
+    connection.sendall(b"INFO commandstats\r\n")
+    text = answers.read(int(answers.readline()[1:]) + 2).decode()
+    return sample(text, time.monotonic(), cpu_ns(redis.pids[0]))
