@@ -27,6 +27,9 @@ sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 # Files with few tests that take long: begun last, they would keep one test process busy while the others wait.
 LONG = (
     "page/test_browser_instrument.py",
+    "faults/test_quick.py",
+    "transports/test_http2.py",
+    "transports/test_instances.py",
     "loadtests/cli/test_compare.py",
     "loadtests/load/users/test_generator.py",
     "loadtests/cli/test_foreign.py",
@@ -34,6 +37,7 @@ LONG = (
     "contracts/test_drain.py",
     "loadtests/load/users/test_locustfile.py",
     "page/test_race_page.py",
+    "page/test_accessibility.py",
 )
 TRACING = pytest.StashKey[Tracing]()
 

@@ -130,7 +130,9 @@ def test_a_run_holds_browser_and_synthetic_cells_and_a_report(tmp_path: Path) ->
     names = ("tried", "held_at_once", "connections", "protocol")
     assert [found[f"h1_event_streams_{name}"] for name in names] == [30, 6, 6, ""]
     assert found["h1_event_streams_fetch_beside_ms"] is None
-    assert [found[f"h2_event_streams_{name}"] for name in names] == [30, 30, 1, "h2"]
+    # Chromium opens a second connection, which it may not need, where the first takes 250 ms: on a busy machine.
+    several = [found[f"h2_event_streams_{name}"] for name in names]
+    assert several in ([30, 30, 1, "h2"], [30, 30, 2, "h2"])
     assert isinstance(found["h2_event_streams_fetch_beside_ms"], float)
     assert (found["h2push.status"], found["h2push.enable_push"]) == (400, 0)
     assert found["hidden_tab.visibility"] == "hidden"
