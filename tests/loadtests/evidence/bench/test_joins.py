@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from loadtests.evidence.bench.runs import Joins, Load, join_once, run_once
 from loadtests.evidence.bench.systems import System, systems
 from loadtests.records.errors import LabError
-from tests.conftest import missing
-
-
-@pytest.fixture
-def compiler() -> None:
-    """Of the load client."""
-    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
-        missing("cc, gcc or clang")
 
 
 def named(name: str) -> System:

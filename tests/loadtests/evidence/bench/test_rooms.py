@@ -43,22 +43,27 @@ def _run(fault: str) -> Counter[str]:
     return Counter({kind: result[kind] for kind in kinds})
 
 
+@pytest.mark.usefixtures("compiler")
 def test_rooms_without_a_fault_lose_nothing() -> None:
     assert _run("none").total() == 0
 
 
+@pytest.mark.usefixtures("compiler")
 def test_a_lost_event_is_missing_once() -> None:
     assert _run("lose") == {"missing": 1, "repeated": 0, "strayed": 0, "unanswered": 0}
 
 
+@pytest.mark.usefixtures("compiler")
 def test_a_repeated_event_is_counted() -> None:
     assert _run("repeat") == {"missing": 0, "repeated": 1, "strayed": 0, "unanswered": 0}
 
 
+@pytest.mark.usefixtures("compiler")
 def test_an_event_of_another_room_is_counted() -> None:
     assert _run("stray") == {"missing": 0, "repeated": 0, "strayed": 1, "unanswered": 0}
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize(
     ("name", "transport", "members"),
     [("portable", "websocket", 2), ("portable", "sse", 1), ("plain Starlette", "longpoll", 2)],
