@@ -82,9 +82,7 @@ class Writer:
         except BaseException as failure:  # noqa: BLE001  it is this subscriber's alone, not the caller's
             self._failure = failure
         else:
-            if asyncio.isfuture(waits_for):
-                waits_for._asyncio_future_blocking = False  # as a task does that gets it: others may await it too
-            self._begun = writing, waits_for
+            self._begun = writing, taken(waits_for)
         finally:
             _leave_task(self._loop, self._task)
             if caller is not None:
@@ -98,30 +96,42 @@ class Writer:
         """
         begun, self._begun = self._begun, None
         if begun is not None:
-            await self._go_on(*begun, error)
+            await go_on(*begun, error, self._context.run)
         elif error is not None:
             raise error
         elif self._failure is not None:
             raise self._failure
 
-    @types.coroutine
-    def _go_on(
-        self, writing: Coroutine[Any, Any, None], waits_for: Any, error: BaseException | None
-    ) -> Generator[Any, None, None]:
-        if asyncio.isfuture(waits_for):
-            waits_for._asyncio_future_blocking = True  # as its `__await__` has done
-        while True:
-            try:
-                if error is None:
-                    yield waits_for
-            except GeneratorExit:
-                writing.close()
-                raise
-            except BaseException as caught:  # noqa: BLE001  the write's own affair, as in any `await`
-                error = caught
-            step = partial(writing.send, None) if error is None else partial(writing.throw, error)
-            error = None
-            try:
-                waits_for = self._context.run(step)
-            except StopIteration:
-                return
+
+def taken(waits_for: Any) -> Any:
+    """Take what a coroutine waits for that was begun outside of a task, until `go_on` waits for it."""
+    if asyncio.isfuture(waits_for):
+        waits_for._asyncio_future_blocking = False  # as a task does that gets it: others may await it too
+    return waits_for
+
+
+@types.coroutine
+def go_on(
+    begun: Coroutine[Any, Any, None],
+    waits_for: Any,
+    error: BaseException | None = None,
+    run: Callable[[Callable[[], Any]], Any] = lambda step: step(),
+) -> Generator[Any, None, None]:
+    """Go on with what was begun, in the task that awaits this: `await` refuses a coroutine that waits already."""
+    if asyncio.isfuture(waits_for):
+        waits_for._asyncio_future_blocking = True  # as its `__await__` has done
+    while True:
+        try:
+            if error is None:
+                yield waits_for
+        except GeneratorExit:
+            begun.close()
+            raise
+        except BaseException as caught:  # noqa: BLE001  its own affair, as in any `await`
+            error = caught
+        step = partial(begun.send, None) if error is None else partial(begun.throw, error)
+        error = None
+        try:
+            waits_for = run(step)
+        except StopIteration:
+            return

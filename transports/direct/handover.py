@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Generator
-from contextlib import suppress
-from types import coroutine
+from collections.abc import Coroutine
 from typing import Any, Generic, Protocol, TypeVar
+
+from core.writer import go_on, taken
 
 
 class Holder(Protocol):
@@ -51,7 +51,7 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
             waits_for = work.send(None)
         except StopIteration:
             return
-        self.spawn(_rest(work, waits_for))
+        self.spawn(_rest(work, taken(waits_for)))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in a task that a graceful shutdown waits for."""
@@ -100,17 +100,4 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
 
 
 async def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> None:
-    await _driven(work, waits_for)
-
-
-@coroutine
-def _driven(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, None, None]:
-    """Go on with what was begun by hand: `await` refuses it. A task that is cancelled throws into it."""
-    with suppress(StopIteration):
-        while True:
-            try:
-                yield waits_for
-            except asyncio.CancelledError as thrown:  # all else is thrown by what is waited for
-                waits_for = work.throw(thrown)
-            else:
-                waits_for = work.send(None)
+    await go_on(work, waits_for)

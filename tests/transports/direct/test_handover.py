@@ -54,3 +54,39 @@ async def test_a_shutdown_cancels_what_was_begun_by_hand() -> None:
     await turns()
     assert (seen, task.cancelled()) == (["cancelled"], True)
     await end.end()
+
+
+async def test_what_is_begun_by_hand_may_wait_for_what_others_wait_for() -> None:
+    end = WireEnd(_accept)
+    await end.upgraded()
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    seen: list[str] = []
+
+    async def work() -> None:
+        seen.append(await answer)
+
+    other = asyncio.create_task(work())
+    end.protocol.run(work())
+    await turns()
+    answer.set_result("answered")
+    await turns()
+    assert (seen, other.done()) == (["answered"] * 2, True)
+    await end.end()
+
+
+async def test_two_that_are_begun_by_hand_may_wait_for_the_same() -> None:
+    end = WireEnd(_accept)
+    await end.upgraded()
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    seen: list[str] = []
+
+    async def work() -> None:
+        seen.append(await answer)
+
+    for _ in range(2):
+        end.protocol.run(work())
+    await turns()
+    answer.set_result("answered")
+    await turns()
+    assert seen == ["answered"] * 2
+    await end.end()
