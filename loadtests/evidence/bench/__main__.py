@@ -20,7 +20,7 @@ from loadtests.evidence.bench.peers import on_node, python_socketio
 from loadtests.evidence.bench.redis_script import MINIMAL_SCRIPT
 from loadtests.evidence.bench.systems import System, systems
 
-_SHORT: Final = {"bare": "plain Starlette"}
+_SHORT: Final = {"bare": "plain Starlette", "ws": "ws, node", "socket.io": "Socket.IO, node"}
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def _found(options: argparse.Namespace) -> list[System]:
     found = systems()
     if {"rooms", "redis"} & set(options.only):
         found += [python_socketio(), MINIMAL_SCRIPT]
-    if "rooms" in options.only:
+    if "rooms" in options.only and (not options.systems or {"ws", "socket.io"} & set(options.systems.split(","))):
         found += on_node(lambda line: print(line, file=sys.stderr, flush=True))
     names = [system.name for system in found]
     wanted = [_SHORT.get(name, name) for name in options.systems.split(",")] if options.systems else names
@@ -100,7 +100,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.evidence.bench", description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each case, at the least (default 3)")
     parser.add_argument("--only", type=_groups, default=GROUPS, help=f"groups to run, of {', '.join(GROUPS)}")
-    parser.add_argument("--systems", help='systems to run, by name ("bare": plain Starlette); default all')
+    parser.add_argument("--systems", help="of direct, portable, bare (plain Starlette), ws, …; default all")
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--quick", dest="extent", action="store_const", const="quick", help="N = 100 only, no memory")
     extent.add_argument(
