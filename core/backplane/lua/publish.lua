@@ -21,7 +21,10 @@ if RATE > 0 then
   end
   redis.call('SET', KEYS[2], full, 'PX', math.ceil((full - at) / 1000))
 end
-if not fresh or now >= fresh + 0 or fresh - now > SLACK_MS or offset % 64 == 63 then
+-- So long the room's expiry need not be renewed, unless Redis's clock was set back.
+local fresh_ms = fresh and fresh - now
+if not fresh_ms or fresh_ms <= 0 or fresh_ms > SLACK_MS or offset % 64 == 63 then
+  --[[upkeep.lua]]
   keep()
 end
 store(ARGV[7])
