@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+
+from core.backplane.redis_wire import Wire
 
 CONNECT_S: Final = 2.5  # names, TCP and TLS: three round trips and more
 
@@ -32,22 +41,16 @@ class Address:
         self.database: int = options.pop("db", 0)
         self._user: str = options.pop("username", "")
         self._password: str = options.pop("password", "")
-        self._class: type[AbstractConnection] = options.pop("connection_class", Connection)
-        # The driver says nothing of its own on a new connection: what there is to say goes out at once, by `opening`.
-        # RESP2: a connection that subscribed then carries nothing but messages and pongs, on every version.
-        self._options = options | {
-            "protocol": 2,
-            "socket_timeout": None,
-            "socket_connect_timeout": None,
-            "driver_info": None,
-        }
-        probe = self._class(**self._options)
+        # redis-py reads the URL; the connection is a `Wire`.
+        probe: AbstractConnection = options.pop("connection_class", Connection)(**options)
         self.name = probe._host_error() + f"/{self.database}" + (f" as {self._user}" if self._user else "")
         if isinstance(probe, SSLConnection):
             try:
                 probe.ssl_context.get()
             except OSError as error:  # no such file, or none that holds what it should
                 raise ValueError(f"a file that the URL's TLS options name cannot be used: {error}") from error
+        self._path: str | None = probe.path if isinstance(probe, UnixDomainSocketConnection) else None
+        self._place: Mapping[str, Any] = probe._connection_arguments() if isinstance(probe, Connection) else {}
 
     def opening(self, *, select: bool) -> list[tuple[Any, ...]]:
         """The commands that a new connection begins with, each answered by OK."""
@@ -67,27 +70,18 @@ class Address:
             return f"{words} (a port with TLS needs rediss://)"
         return words
 
-    async def connect(self) -> AbstractConnection:
-        """Open a connection. Raises RedisError, OSError, TimeoutError."""
-        connection = self._class(**self._options)
+    async def connect(self) -> Wire:
+        """Open a connection. Raises OSError, TimeoutError."""
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_S):
-                await connection.connect()  # type: ignore[no-untyped-call]
+                if self._path is None:
+                    _, wire = await loop.create_connection(Wire, **self._place)
+                else:
+                    _, wire = await loop.create_unix_connection(Wire, self._path)
         except TimeoutError as error:
-            await connection.disconnect(nowait=True)
             raise TimeoutError(f"no connection within {CONNECT_S:g} s") from error
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection
-
-
-def write(connection: AbstractConnection, command: tuple[Any, ...]) -> None:
-    """Send a command on a connection, or nothing when that has ended: its own way to send would connect again,
-    unseen by those who have to know that messages were missed and answers lost.
-    """
-    if connection._writer is not None:
-        connection._writer.writelines(connection.pack_command(*command))
+        return wire
 
 
 def _options(url: str) -> dict[str, Any]:

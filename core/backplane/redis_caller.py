@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
 from core.backplane.base import Reason
@@ -19,6 +18,7 @@ from core.backplane.redis_clock import RedisClock
 from core.backplane.redis_faults import LOST, LinkLostError, Outage, RefusedError, cause, reason_of
 from core.backplane.redis_link import STALL_S, Link, NotSentError
 from core.backplane.redis_scripts import Scripts
+from core.backplane.redis_wire import Wire
 from core.errors import Unavailable
 
 BUDGET_S: Final = 2.0  # a call not carried out by Redis within this never will be
@@ -74,12 +74,12 @@ class Caller:
         """Connect, and connect again whenever the connection is lost."""
         pause_s = _PAUSE_S[0]
         while True:
-            connection: AbstractConnection | None = None
+            wire: Wire | None = None
             least_s = 0.0
             try:
-                connection = await self._address.connect()
+                wire = await self._address.connect()
                 opening, database = self._address.opening(select=True), self._address.database
-                link = Link(connection, opening, database, self._keep_ms, self.clock, self._scripts)
+                link = Link(wire, opening, database, self._keep_ms, self.clock, self._scripts)
                 async with asyncio.TaskGroup() as tasks:
                     opened = asyncio.Event()
                     tasks.create_task(link.serve(opened))
@@ -98,8 +98,8 @@ class Caller:
             finally:
                 if self._link is not None:
                     self._link, self._lost_s = None, time.monotonic()
-                if connection is not None:
-                    await connection.disconnect(nowait=True)
+                if wire is not None:
+                    wire.close()
             await asyncio.sleep(max(least_s, pause_s * random.uniform(0.5, 1.0)))
             pause_s = min(2 * pause_s, _PAUSE_S[1])
 

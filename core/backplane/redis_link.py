@@ -8,14 +8,13 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, ResponseError
 
-from core.backplane.redis_address import write
 from core.backplane.redis_clock import RedisClock
 from core.backplane.redis_faults import LinkLostError, RefusedError, reason_of
 from core.backplane.redis_keys import LIFE, probe_keys
 from core.backplane.redis_scripts import Scripts
+from core.backplane.redis_wire import Wire
 
 STALL_S: Final = 1.0  # no answer for that long: new calls are refused
 DEAD_S: Final = 3.0  # no answer for that long: the connection is given up
@@ -27,11 +26,11 @@ class NotSentError(LinkLostError):
 
 
 class Link:
-    """Calls go out as they come and are answered in order. `serve` reads until the connection is lost."""
+    """Calls go out with those of the same loop turn, and are answered in order, until the connection is lost."""
 
     def __init__(
         self,
-        connection: AbstractConnection,
+        wire: Wire,
         opening: Sequence[tuple[Any, ...]],
         database: int,
         keep_ms: int,
@@ -42,7 +41,7 @@ class Link:
         self.clock = clock
         self.server = b""  # the run id of the one at the other end
         self.evicts_by = ""  # the policy by which it takes keys away when its memory is full; "": it takes none
-        self._connection = connection
+        self._wire = wire
         self._opening = opening
         self._scripts = scripts
         self._probe_keys = probe_keys(database)
@@ -57,7 +56,7 @@ class Link:
     @property
     def lost(self) -> bool:
         """Whether it has ended."""
-        return self._lost or self._retired or not self._connection.is_connected
+        return self._lost or self._retired or not self._wire.connected
 
     @property
     def stalled(self) -> bool:
@@ -71,7 +70,7 @@ class Link:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read())
+                tasks.create_task(self._wire.serve(self._answered))
                 async with asyncio.timeout(DEAD_S):
                     await self._greet()
                 opened.set()
@@ -135,7 +134,7 @@ class Link:
             raise NotSentError("the connection to Redis is lost")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((time.monotonic(), answer))
-        write(self._connection, command)
+        self._wire.send(command)
         return answer
 
     async def _greet(self) -> None:
@@ -167,21 +166,16 @@ class Link:
             *(self._send(("SCRIPT", "LOAD", scripts.text[name])) for name in unknown), self.learn_life()
         )
 
-    async def _read(self) -> None:
-        while True:
-            try:
-                reply = await self._connection.read_response()
-            except ResponseError as error:
-                reply = error
-            if not self._waiting:  # what a server says that takes no more clients
-                raise reply if isinstance(reply, ResponseError) else LinkLostError("an answer that nobody asked for")
-            _, answer = self._waiting.popleft()
-            if answer.done():
-                continue  # its caller was cancelled
-            if isinstance(reply, Exception):
-                answer.set_exception(reply)
-            else:
-                answer.set_result(reply)
+    def _answered(self, reply: Any) -> None:
+        if not self._waiting:  # what a server says that takes no more clients
+            raise reply if isinstance(reply, ResponseError) else LinkLostError("an answer that nobody asked for")
+        _, answer = self._waiting.popleft()
+        if answer.done():
+            return  # its caller was cancelled
+        if isinstance(reply, Exception):
+            answer.set_exception(reply)
+        else:
+            answer.set_result(reply)
 
     async def _watch(self) -> None:
         while True:

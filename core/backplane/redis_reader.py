@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
 
-from core.backplane.redis_address import Address, write
+from core.backplane.redis_address import Address
 from core.backplane.redis_faults import LOST, LinkLostError, Outage, cause, reason_of
 from core.backplane.redis_keys import NO_ROOM, room_key
 from core.backplane.redis_link import DEAD_S, server_id
+from core.backplane.redis_wire import Wire
 from core.errors import Unavailable
 
 _SUBSCRIBE_S: Final = 2.0
@@ -45,7 +46,7 @@ class Reader:
         self._probe = room_key(address.database, NO_ROOM).encode()
         self._receive = receive
         self._restored = restored
-        self._connection: AbstractConnection | None = None
+        self._wire: Wire | None = None
         self._confirmed: dict[bytes, asyncio.Event] = {}  # channel -> set while Redis sends us its messages
         self._asked: Counter[bytes] = Counter()  # SUBSCRIBE commands on this connection that were not answered yet
         self._proven = asyncio.Event()  # channels may be followed and left
@@ -58,25 +59,25 @@ class Reader:
         """Read messages, for ever."""
         pause_s = _PAUSE_S[0]
         while True:
-            connection: AbstractConnection | None = None
+            wire: Wire | None = None
             least_s = 0.0
             try:
-                connection = await self._address.connect()
+                wire = await self._address.connect()
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._watch(connection))
-                    tasks.create_task(self._read(connection))
-                    await self._subscribe_again(connection)
+                    tasks.create_task(self._watch())
+                    tasks.create_task(wire.serve(self._received))
+                    await self._subscribe_again(wire)
                     pause_s = _PAUSE_S[0]
             except* LOST as errors:
                 least_s = self._lose(cause(errors))
             finally:
-                self._connection, self.available, self.server = None, False, b""
+                self._wire, self.available, self.server = None, False, b""
                 self._proven.clear()
                 self._asked.clear()
                 for confirmed in self._confirmed.values():
                     confirmed.clear()
-                if connection is not None:
-                    await connection.disconnect(nowait=True)
+                if wire is not None:
+                    wire.close()
             await asyncio.sleep(max(least_s, pause_s * random.uniform(0.5, 1.0)))
             pause_s = min(2 * pause_s, _PAUSE_S[1])
 
@@ -86,7 +87,7 @@ class Reader:
 
     async def follow(self, channel: bytes) -> None:
         """Return once each later message of a channel will be received. Raises Unavailable."""
-        if self._connection is None and self._outage.reason is not None:
+        if self._wire is None and self._outage.reason is not None:
             raise _away()
         confirmed = self._confirmed.get(channel)
         if confirmed is None:
@@ -105,17 +106,17 @@ class Reader:
             self._send("UNSUBSCRIBE", channel)
 
     def _subscribe(self, channels: list[bytes]) -> None:
-        if self._connection is None:
+        if self._wire is None:
             return  # _subscribe_again will
         self._asked.update(channels)
         self._send("SUBSCRIBE", *channels)
 
     def _send(self, *command: Any) -> None:
-        if self._connection is not None:
-            write(self._connection, command)
+        if self._wire is not None:
+            self._wire.send(command)
 
-    async def _subscribe_again(self, connection: AbstractConnection) -> None:
-        self._connection, self._elsewhere = connection, False
+    async def _subscribe_again(self, wire: Wire) -> None:
+        self._wire, self._elsewhere = wire, False
         for command in self._address.opening(select=False):
             self._send(*command)
         self._send("INFO", "server")
@@ -133,13 +134,9 @@ class Reader:
         self._outage.ended(_WITNESS)
         self._restored()
 
-    async def _read(self, connection: AbstractConnection) -> None:
-        while True:
-            reply = await connection.read_response()
-            self._heard_s = time.monotonic()
-            if isinstance(reply, bytes):
-                self.server = server_id(reply) or self.server
-                continue
+    def _received(self, reply: Any) -> None:
+        self._heard_s = time.monotonic()
+        if isinstance(reply, list):
             kind, channel, data = reply if len(reply) == 3 else (reply[0], b"", b"")
             if kind == b"message":
                 self._receive(channel, data)
@@ -147,6 +144,10 @@ class Reader:
                 self._confirm(channel)
             elif channel == self._probe:
                 self._proven.set()
+        elif isinstance(reply, RedisError):
+            raise reply
+        else:
+            self.server = server_id(reply) or self.server
 
     def _lose(self, error: BaseException) -> float:
         """Take note of the end of a connection, or of an attempt. Returns how long to wait at least, s."""
@@ -164,7 +165,7 @@ class Reader:
             if (confirmed := self._confirmed.get(channel)) is not None:
                 confirmed.set()
 
-    async def _watch(self, connection: AbstractConnection) -> None:
+    async def _watch(self) -> None:
         self._heard_s = time.monotonic()
         while True:
             await asyncio.sleep(_PING_S)
