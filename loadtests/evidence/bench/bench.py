@@ -27,7 +27,7 @@ class Bench:
     def run(self, extent: str, groups: Collection[str], repeats: int) -> None:
         """Repeats are outermost within the batches, the cases and the half rates: neighbours are compared."""
         for repeat in range(repeats):
-            for batch in batches(groups):
+            for batch in batches(groups, extent):
                 if not (batch.once and repeat):
                     self._run_batch(batch, repeat)
         for repeat in range(repeats):
@@ -96,5 +96,5 @@ def expected_minutes(extent: str, groups: Collection[str], repeats: int, found: 
     if extent != "quick" and "p99" in groups:
         for transport in TRANSPORTS:
             planned += half_rate_cases(transport, _ANY_RATE, 1000)
-    batches_s = sum(batch.expected_s(found) * (1 if batch.once else repeats) for batch in batches(groups))
+    batches_s = sum(batch.expected_s(found) * (1 if batch.once else repeats) for batch in batches(groups, extent))
     return (batches_s + expected_s(planned, repeats, found)) / 60

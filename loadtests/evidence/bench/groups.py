@@ -15,6 +15,7 @@ GROUPS: Final = ("rooms", "post", "redis", "memory", "floor", "nchan", "joins", 
 _OURS: Final = ("direct", "portable")
 _YARDSTICK: Final = ("direct", "plain Starlette", "portable")
 _CHATS: Final = (Rooms(250, 2), Rooms(100, 5), Rooms(100, 10))
+_STEADY: Final = Rooms(250, 2, rate_per_s=4000.0)  # a server that is not always busy, where it can do more
 _IDLE: Final = (500, 2000)
 
 
@@ -42,12 +43,13 @@ class Batch(Protocol):
         """The names of its loads, and what was found. Raises LabError."""
 
 
-def batches(groups: Collection[str]) -> list[Batch]:
+def batches(groups: Collection[str], extent: str = "default") -> list[Batch]:
     """What these groups run on one server after the other; the rest of a bench are `matrix.cases`."""
     found: list[Batch] = []
     if "rooms" in groups:
         systems = ("ws, node", "Socket.IO, node", *_YARDSTICK, "python-socketio")
-        found.append(RoomsGroup("rooms", ("websocket",), systems, _CHATS))
+        loads = (*_CHATS, _STEADY) if extent == "full" else _CHATS
+        found.append(RoomsGroup("rooms", ("websocket",), systems, loads))
     elif {"post", "redis"} & set(groups):  # by these their goals are scaled
         found.append(RoomsGroup("yardstick", ("websocket",), ("plain Starlette",), (_CHATS[0], _CHATS[2])))
     if "post" in groups:
