@@ -42,11 +42,11 @@ class DirectWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """As before; the holder gets plain texts without the parser."""
-        begin = 0
-        if self.holder is not None and is_between_messages(self.conn):
-            while (found := text_at(data, begin, self.config.ws_max_size)) is not None:
+        begin, holder = 0, self.holder
+        if holder is not None and is_between_messages(self.conn):
+            while begin < len(data) and (found := text_at(data, begin, self.config.ws_max_size)) is not None:
                 text, begin = found
-                self._receive(text)
+                holder.receive(text)
         if begin < len(data):
             super().data_received(data[begin:])
 

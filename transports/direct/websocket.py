@@ -75,7 +75,7 @@ class DirectWebSocket:
             self._inbox.append(text)
             if len(self._inbox) >= _INBOX:
                 self._protocol.transport.pause_reading()
-        elif not self._is_over():
+        else:
             self._inbox = deque((text,))
             # A hello joins a room, which may need a task of its own; most commands are done without a wait.
             carry_out = self._protocol.spawn if self._subscription is None else self._protocol.run
