@@ -17,10 +17,6 @@ from tests.contracts.kit.pool import ServerPool, Variant
 from tests.contracts.kit.redis_server import RedisProcess, find_redis
 from tests.tracing import TESTS, Tracing
 
-# Test processes fill the cores: threads of numpy's BLAS, which wait in a busy loop for each other, would only take
-# their time. Read when numpy is imported, here and in what tests start.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 # httpcore asks for it whenever it makes a lock, and Python then searches every folder anew.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
