@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from importlib.resources import files
 from typing import Final
 
@@ -17,15 +18,17 @@ _SLACK_SHARE: Final = 0.1  # of the history's time: how much longer a room may b
 
 def read_scripts() -> dict[str, str]:
     """The Lua source of every script by name, without the settings."""
-    names = ("room", "upkeep", "presence", "publish", *_ROOM_SCRIPTS, *_PRESENCE_SCRIPTS, *_OTHER_SCRIPTS)
+    names = ("room", "upkeep", "store", "presence", "publish", *_ROOM_SCRIPTS, *_PRESENCE_SCRIPTS, *_OTHER_SCRIPTS)
     text = {name: _LUA.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names}
+    for name in ("presence", "publish"):
+        for part in ("upkeep", "store"):
+            text[name] = text[name].replace(f"--[[{part}.lua]]", text[part])
     room = text["room"] + text["upkeep"]
     return (
         {name: text[name] for name in _OTHER_SCRIPTS}
         | {name: room + text[name] for name in _ROOM_SCRIPTS}
         | {name: room + text["presence"] + text[name] for name in _PRESENCE_SCRIPTS}
-        # Defining the functions that most publishes do without would cost each a tenth of its time.
-        | {"publish": text["room"] + text["publish"].replace("--[[upkeep.lua]]", text["upkeep"])}
+        | {"publish": text["room"] + text["publish"]}
     )
 
 
@@ -37,14 +40,15 @@ class Scripts:
 
     def __init__(self, settings: Settings) -> None:
         history_ms = int(settings.history_s * 1000)
+        token_us = math.ceil(1e6 / settings.rate_per_s) if settings.rate_per_s else 0
         values = (
             settings.history_events,
             history_ms,
             int(history_ms * _SLACK_SHARE),
-            settings.rate_per_s,
-            settings.burst,
+            token_us,
+            settings.burst * token_us,
         )
-        line = f"local EVENTS, HISTORY_MS, SLACK_MS, RATE, BURST = {', '.join(map(repr, values))}\n"
+        line = f"local EVENTS, HISTORY_MS, SLACK_MS, TOKEN_US, MOST_US = {', '.join(map(str, values))}\n"
         self.text = {name: text if name in _OTHER_SCRIPTS else line + text for name, text in SCRIPTS.items()}
         self.sha = {
             name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in self.text.items()

@@ -7,6 +7,10 @@ local steady = now - ARGV[4]
 -- Not where the caller saw it last, no more than two seconds before the deadline: the clock was set, or the call is old.
 local astray = late or ARGV[1] - now > 4000
 
+local function store(payload)
+  --[[store.lua]]
+end
+
 local function announce(kind, user)
   store(string.format('"type":"%s","userId":"%s","timestamp":%s', kind, user, digits(now)))
 end

@@ -1,25 +1,30 @@
 -- KEYS 2 the user's bucket: when it will be full again, microseconds; it expires then. ARGV 7 payload.
 -- What is stored already is found even when the deadline has passed: that is how a caller whose connection broke learns
 -- what became of its first try. It takes no token. Extra, when limited: ms until there is a token.
+-- Each function that a script defines costs every call, so this one defines none on its usual way.
 if epoch and (known or ARGV[5] == '1') then
   local place, at = string.match(known or redis.call('HGET', room .. ':past', retry) or '', '^(%d+)-(%d+)$')
   if place and offset - place < EVENTS and now - at < HISTORY_MS then
-    offset = place + 0
-    return answer('known')
+    return {now, 'known', epoch, place + 0, 0}
   end
 end
 if late then
-  return answer('late')
+  return {now, 'late'}
 end
-if RATE > 0 then
-  local at = (time[1] - ARGV[4] / 1000) * 1000000 + micro
-  local token, most = 1000000 / RATE, BURST * 1000000 / RATE
-  -- At most as empty as it can be: Redis's clock may have been set back.
-  local full = math.min(math.max(redis.call('GET', KEYS[2]) or 0, at), at + most) + token
-  if full > at + most then
-    return answer('limited', math.max(1, math.ceil((full - at - most) / 1000)))
+if TOKEN_US > 0 then
+  local at = time[1] * 1000000 + micro - ARGV[4] * 1000
+  local full = redis.call('GET', KEYS[2])
+  full = full and full + 0 or at
+  if full < at then
+    full = at
+  elseif full > at + MOST_US then -- Redis's clock has been set back
+    full = at + MOST_US
   end
-  redis.call('SET', KEYS[2], full, 'PX', math.ceil((full - at) / 1000))
+  full = full + TOKEN_US
+  if full > at + MOST_US then
+    return {now, 'limited', epoch or '', offset, 0, math.ceil((full - at - MOST_US) / 1000)}
+  end
+  redis.call('SET', KEYS[2], string.format('%d', full), 'PX', string.format('%d', (full - at) / 1000 + 1))
 end
 -- So long the room's expiry need not be renewed, unless Redis's clock was set back.
 local fresh_ms = fresh and fresh - now
@@ -27,5 +32,6 @@ if not fresh_ms or fresh_ms <= 0 or fresh_ms > SLACK_MS or offset % 64 == 63 the
   --[[upkeep.lua]]
   keep()
 end
-store(ARGV[7])
-return answer('ok')
+local payload = ARGV[7]
+--[[store.lua]]
+return {now, 'ok', epoch, offset, appended}

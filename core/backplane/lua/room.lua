@@ -1,7 +1,7 @@
 -- What every script on a room begins with. Nothing is written before a script decides to.
 --
 -- A line before it holds the settings: EVENTS kept, for HISTORY_MS at most; a room's expiry is renewed every SLACK_MS;
--- RATE messages a second of a user, and BURST of them at once.
+-- a user's message takes TOKEN_US of a bucket of MOST_US; 0: no limit.
 -- KEYS 1 is the room, and its channel. Its other keys begin with this name; lua/presence.lua has two more. All expire.
 --   ROOM       hash   epoch, offset of the newest event, life of the database it was begun in; until when its expiry
 --                     need not be renewed; retry key -> offset-milliseconds, since `turn`
@@ -27,42 +27,4 @@ if not epoch or (head[3] ~= ARGV[2] and head[3] + 0 < ARGV[2] + 0) then
   epoch, offset, fresh, known = nil, 0, nil, nil
 else
   offset = offset + 0
-end
-
--- Redis takes nothing back when a script fails half way, and rights may be withdrawn while we run. So each step that may
--- be refused comes before all that cannot be undone; a room where that fails too begins another life.
-local function store(payload)
-  local place = string.format('%d', offset + 1)
-  local id = string.format('%s-%d', place, now)
-  if retry ~= '' then
-    redis.call('HSET', room, 'offset', place, retry, id)
-  else
-    redis.call('HSET', room, 'offset', place)
-  end
-  local stored = redis.pcall('XADD', log, 'NOMKSTREAM', id, 'p', payload)
-  if not stored then -- a new room, or one whose log Redis has evicted
-    stored = redis.pcall('XADD', log, id, 'p', payload)
-    redis.pcall('PEXPIRE', log, string.format('%d', kept_ms))
-  end
-  local refused = type(stored) == 'table' and stored
-  if not refused then
-    -- Who hears it cannot ask before this script has ended.
-    local heard = redis.pcall('PUBLISH', room, epoch .. ':' .. place .. ' ' .. payload)
-    if type(heard) ~= 'table' then
-      offset = offset + 1
-      appended = appended + 1
-      return
-    end
-    refused = heard
-    stored = redis.pcall('XDEL', log, id)
-  end
-  redis.call('HSET', room, 'offset', string.format('%d', offset), retry, '')
-  if type(stored) == 'table' and (refused ~= stored or string.find(stored.err, 'smaller', 1, true)) then
-    redis.call('HSET', room, 'life', '0')
-  end
-  error(refused.err, 0)
-end
-
-local function answer(status, extra)
-  return {now, status, epoch or '', offset, appended, extra}
 end

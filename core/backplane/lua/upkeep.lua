@@ -61,3 +61,7 @@ local function keep()
   end
   redis.call('HSET', room, 'fresh', digits(now + SLACK_MS))
 end
+
+local function answer(status, extra)
+  return {now, status, epoch or '', offset, appended, extra}
+end
