@@ -23,8 +23,11 @@ Protocols = tuple[type[LabHttpProtocol], type[LabWebSocketProtocol]]
 EDGES: Final[Protocols] = LabHttpProtocol, LabWebSocketProtocol
 """For plain ASGI."""
 
-Publish = Callable[[RoomId, bytes], Awaitable[Response]]
-"""Publishes a body; raises RoomError."""
+Publish = Callable[[RoomId, bytes], Awaitable[bytes]]
+"""Publishes a body, and gives that of the answer; raises RoomError."""
+
+Accepted = Callable[[bytes], Response]
+"""Answers a POST with a body; the rest of the answer is the same for all of one size."""
 
 Respond = Callable[[bytes, Position, bool], Response]
 """Makes a poll's answer: bodies joined by commas, the position after the last, and whether history was continued."""
@@ -66,7 +69,7 @@ class FastPath(Protocol):
         """Serve an accepted WebSocket from now on. Returns False where that can't be done."""
         ...
 
-    def expect_posts(self, request: Request, publish: Publish) -> BackgroundTask | None:
+    def expect_posts(self, request: Request, publish: Publish, accepted: Accepted) -> BackgroundTask | None:
         """What to do behind the response to a POST, so that the next ones on its connection go to `publish`."""
         ...
 

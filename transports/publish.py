@@ -20,12 +20,11 @@ def upstream_routes(hub: Hub, guard: RequestGuard, fast: FastPath | None) -> lis
         _, room = guard.enter(request)
         token = guard.token(request)
 
-        async def publish(room: RoomId, body: bytes) -> Response:
-            accepted = await hub.post(hub.admit(token, room), room, body)
-            return Response(accepted, 202, UNSTORED, "application/json")
+        async def publish(room: RoomId, body: bytes) -> bytes:
+            return await hub.post(hub.admit(token, room), room, body)
 
-        response = await publish(room, await guard.body(request))
-        response.background = None if fast is None else fast.expect_posts(request, publish)
+        response = _accepted(await publish(room, await guard.body(request)))
+        response.background = None if fast is None else fast.expect_posts(request, publish, _accepted)
         return response
 
     async def leave(request: Request) -> Response:
@@ -39,3 +38,7 @@ def upstream_routes(hub: Hub, guard: RequestGuard, fast: FastPath | None) -> lis
         Route("/rooms/{room}/messages", messages, methods=["POST"]),
         Route("/rooms/{room}/leave", leave, methods=["POST"]),
     ]
+
+
+def _accepted(body: bytes) -> Response:
+    return Response(body, 202, UNSTORED, "application/json")

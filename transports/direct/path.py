@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from core.hub import Hub
-from transports.base import AnswerPoll, Protocols, Publish, Respond, RespondStream
+from transports.base import Accepted, AnswerPoll, Protocols, Publish, Respond, RespondStream
 from transports.conversation import Conversation
 from transports.direct.http_stream import DirectStreams
 from transports.direct.joining import Joining
@@ -49,6 +49,6 @@ class DirectPath:
             DirectWebSocket(self._hub, self._joining, protocol, conversation).start()
         return protocol is not None
 
-    def expect_posts(self, request: Request, publish: Publish) -> BackgroundTask | None:
+    def expect_posts(self, request: Request, publish: Publish, accepted: Accepted) -> BackgroundTask | None:
         """What to do behind the response to a POST, so that the next ones on its connection go to `publish`."""
-        return expect_more(self._hub, request, publish)
+        return expect_more(self._hub, request, publish, accepted)

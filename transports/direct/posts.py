@@ -6,6 +6,7 @@ that room, now, is looked at for each.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from starlette.background import BackgroundTask
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from core.errors import RoomError
 from core.hub import Hub
 from core.model import ROOM_PATTERN, RoomId
-from transports.base import Publish
+from transports.base import Accepted, Publish
 from transports.direct.protocols import DirectHttpProtocol, StandIn, raw, without_cors
 from transports.errors import http_response
 
@@ -25,15 +26,15 @@ _ROOMS: Final = b"POST /rooms/"
 _ROOM_BYTES: Final = 64
 
 
-def expect_more(hub: Hub, request: Request, publish: Publish) -> BackgroundTask | None:
+def expect_more(hub: Hub, request: Request, publish: Publish, accepted: Accepted) -> BackgroundTask | None:
     """What to do behind the response to a POST, so that the next ones on its connection go to `publish`; None where the
     connection can't be had, or CORS headers are due, which middleware adds.
     """
     protocol = without_cors(hub, request)
-    return None if protocol is None else BackgroundTask(_arm, hub, protocol, request, publish)
+    return None if protocol is None else BackgroundTask(_arm, hub, protocol, request, publish, accepted)
 
 
-async def _arm(hub: Hub, protocol: DirectHttpProtocol, request: Request, publish: Publish) -> None:
+async def _arm(hub: Hub, protocol: DirectHttpProtocol, request: Request, publish: Publish, accepted: Accepted) -> None:
     transport, whole = protocol.transport, protocol.request_bytes
     if not protocol.can_hand_over(request.scope) or not protocol.cycle.keep_alive or transport.is_closing():
         return
@@ -42,20 +43,29 @@ async def _arm(hub: Hub, protocol: DirectHttpProtocol, request: Request, publish
     room = _ROOM.match(head, len(_ROOMS)) if head.startswith(_ROOMS) else None
     if end and length is not None and room is not None and int(length[1]) == len(body):
         between, after = head[room.end() : length.start(1)], head[length.end(1) :] + end
-        transport.set_protocol(DirectPosts(hub, protocol, between, after, publish))
+        transport.set_protocol(DirectPosts(hub, protocol, between, after, publish, accepted))
     protocol.request_bytes = b""
 
 
 class DirectPosts(StandIn):
     """One connection that publishes: in the place of uvicorn's protocol as long as each POST is like the last."""
 
-    __slots__ = ("_after", "_between", "_hub", "_publish")
+    __slots__ = ("_accepted", "_after", "_between", "_hub", "_publish")
 
-    def __init__(self, hub: Hub, protocol: DirectHttpProtocol, between: bytes, after: bytes, publish: Publish) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        protocol: DirectHttpProtocol,
+        between: bytes,
+        after: bytes,
+        publish: Publish,
+        accepted: Accepted,
+    ) -> None:
         super().__init__(protocol)
         self._hub = hub
         self._between, self._after = between, after  # of the head: the room and the length, and behind that
         self._publish = publish
+        self._accepted = accepted
 
     def data_received(self, data: bytes) -> None:
         """Publish a whole POST with the known head; let all else be parsed, behind the answer that is still due."""
@@ -82,16 +92,17 @@ class DirectPosts(StandIn):
     async def _answer(self, room: RoomId, body: bytes) -> None:
         protocol = self._protocol
         try:
-            response = await self._publish(room, body)
+            told = await self._publish(room, body)
+            answer = _head(self._accepted, len(told), tuple(protocol.server_state.default_headers)) + told
         except RoomError as refusal:
             self._hub.stats.rejected[refusal.code] += 1
-            response = http_response(refusal)
+            answer = raw(http_response(refusal), protocol.server_state.default_headers)
         except Exception:
             protocol.logger.exception("Exception while publishing\n")
             protocol.transport.close()
             return
         if protocol.holder is self:  # else the client has gone
-            protocol.respond(raw(response, protocol.server_state.default_headers))
+            protocol.respond(answer)
 
     def pause(self) -> None:
         """Its answers are small, and each waits for the next POST."""
@@ -101,3 +112,9 @@ class DirectPosts(StandIn):
 
     def lost(self) -> None:
         """What was accepted is delivered; the answer is for nobody."""
+
+
+@lru_cache(maxsize=64)
+def _head(accepted: Accepted, size_bytes: int, default_headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """What stands before a body of this size: the same for all answers of a second, by whose end `date` is another."""
+    return raw(accepted(bytes(size_bytes)), default_headers)[:-size_bytes]
