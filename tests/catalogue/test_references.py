@@ -15,8 +15,9 @@ STOCK = "loadtests.load.users.stock"
 
 def defines(reference: str) -> bool:
     module, _, name = reference.partition(":")
-    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-    return path.is_file() and f"\nclass {name}" in path.read_text()
+    place = ROOT.joinpath(*module.split("."))
+    paths = (place.with_suffix(".py"), place / "__init__.py")
+    return any(path.is_file() and f"\nclass {name}" in path.read_text() for path in paths)
 
 
 @pytest.mark.parametrize("record", records().values(), ids=lambda record: record.name)
