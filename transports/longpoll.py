@@ -25,6 +25,8 @@ from transports.publish import upstream_routes
 MAX_WAIT_S: Final = 55.0
 DEFAULT_WAIT_S: Final = 25.0
 
+_ALONE_S: Final = 0.5
+
 _Frame = tuple[bytes, Position | None]
 
 
@@ -64,23 +66,44 @@ class LongPollTransport:
 
 async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[_Frame]:
     """What has come, within `wait_s`; nothing when that ran out or the client is gone."""
-    if frames := subscription.take_now():
-        return frames
-    taking = asyncio.ensure_future(subscription.take())
-    leaving = asyncio.ensure_future(_disconnected(request))
+    patience = _Patience(subscription, request, wait_s)
     try:
-        await asyncio.wait({taking, leaving}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-        return taking.result() if taking.done() else []
+        return await subscription.take()
     except SlowConsumer:
         return []  # more came in one burst than an outbox holds: the next poll reads it from history
     finally:
-        taking.cancel()
-        leaving.cancel()
+        patience.stop()
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+class _Patience:
+    """Ends a held poll in time, or when its client goes. A task that waits for that begins only when the poll has
+    been held for a while: in a busy room there is an answer before.
+    """
+
+    def __init__(self, subscription: Subscription, request: Request, wait_s: float) -> None:
+        self._subscription = subscription
+        self._request = request
+        self._rest_s = wait_s - _ALONE_S
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(min(wait_s, _ALONE_S), self._go_on)
+        self._leaving: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._leaving is not None:
+            self._leaving.cancel()
+
+    def _go_on(self) -> None:
+        if self._rest_s <= 0.0:
+            self._subscription.end()
+        else:
+            self._timer = self._loop.call_later(self._rest_s, self._subscription.end)
+            self._leaving = self._loop.create_task(self._end_when_gone())
+
+    async def _end_when_gone(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self._subscription.end()
 
 
 def _answer(start: Start, frames: list[_Frame]) -> Response:

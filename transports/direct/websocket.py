@@ -18,19 +18,15 @@ from transports.direct.protocols import DirectWebSocketProtocol
 from transports.direct.subscription import DirectSubscription
 from transports.errors import close_code, close_reason
 from transports.stream import opening
+from transports.uvicorn_edges.protocols import text_frame
 
 CLOSE_S: Final = 5.0  # for the peer to answer a close frame, or to read what is left before it
 _INBOX: Final = 32  # commands that wait behind the one being carried out, before reading stops
 
 
 def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
-    """A whole text frame (section 5.2)."""
-    size = len(body)
-    if size < 126:
-        return b"\x81%c%b" % (size, body)
-    if size < 65_536:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), body)
-    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), body)
+    """A whole text frame."""
+    return text_frame(body)
 
 
 class DirectWebSocket:

@@ -137,6 +137,16 @@ class LabHttpProtocol(OrderlyHttpProtocol):
         self.transport.close()
 
 
+def text_frame(data: bytes) -> bytes:
+    """A whole text frame, unmasked (RFC 6455, section 5.2)."""
+    size = len(data)
+    if size < 126:
+        return b"\x81%c%b" % (size, data)
+    if size < 65_536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), data)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), data)
+
+
 class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     """RFC 6455 that says why it closes, and answers so many pings a second, no more than the peer reads."""
 
@@ -232,10 +242,27 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         self.broken = self.close_sent
 
     async def send(self, message: ASGISendEvent) -> None:
-        """As uvicorn's, but an app that has not received the protocol's close yet has done nothing wrong."""
+        """As uvicorn's, but an app that has not received the protocol's close yet has done nothing wrong.
+
+        An open connection's text goes out without the parser's way to write it, if nothing is to be compressed.
+        """
         if self.broken:
             raise ClientDisconnected
-        await super().send(message)
+        text = message.get("text")
+        if isinstance(text, str) and self._is_plain() and message["type"] == "websocket.send":
+            self.transport.write(text_frame(text.encode()))
+        else:
+            await super().send(message)
+
+    def _is_plain(self) -> bool:
+        return (
+            self.handshake_complete
+            and not self.close_sent
+            and not self.disconnected
+            and self.writable.is_set()
+            and self.conn.state is State.OPEN
+            and not self.conn.extensions
+        )
 
     def handle_ping(self) -> None:
         """Answer, unless the answers pile up: a peer that reads none needs none (section 5.5.3)."""

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.client import ClientProtocol
-from websockets.frames import Close, Opcode
+from websockets.frames import Close, Frame, Opcode
 
 from tests.core.virtual_time import VirtualTimeLoop
 from tests.transports.wire_end import DIRECT, WireEnd, turns
@@ -277,3 +277,8 @@ async def test_requests_in_time_are_not_cut_short(end: WireEnd) -> None:
         assert end.received().endswith(b"ok")
         await asyncio.sleep(2.0)
     assert end.transport.done == []
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_text_frame_is_that_of_websockets(size: int) -> None:
+    assert protocols.text_frame(b"x" * size) == Frame(Opcode.TEXT, b"x" * size).serialize(mask=False)
