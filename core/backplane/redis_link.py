@@ -150,7 +150,7 @@ class Link:
         ]
         answers: list[Any] = await asyncio.gather(*map(self._send, flight), return_exceptions=True)
         *_, server, persistence, memory, known, refused = answers
-        if isinstance(server, bytes) and _field(server, b"redis_mode") == b"cluster":
+        if isinstance(server, bytes) and b"cluster" in (_field(server, b"redis_mode"), _field(server, b"server_mode")):
             raise RefusedError("cluster", "it is in cluster mode: a single server, or one with replicas, is allowed")
         for answer in answers:
             if isinstance(answer, BaseException):
