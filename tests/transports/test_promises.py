@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server, ServerState
 from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
 
 from tests.transports.wire_end import DIRECT, WireEnd, turns
 from transports.base import EDGES
@@ -56,6 +57,7 @@ METHODS: Final[dict[tuple[type, str], str]] = {
         "send_close fail data_to_send receive_data close_sent"
     ),
     (ServerProtocol, "a connection may be put behind its handshake"): "parse extensions state",
+    (StreamReader, "the parser waits in this between two frames"): "at_eof",
     (Server, "uvicorn's own signal handlers can be replaced"): "capture_signals handle_exit",
     (H2Protocol, "Hypercorn hands events of HTTP/2 over here, and flushes"): (
         "handle _handle_events _flush stream_send _close_stream"

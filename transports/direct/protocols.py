@@ -14,7 +14,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from core.hub import Hub
 from transports.direct.handover import DuplexHolder, HandedOver, Holder
-from transports.direct.texts import is_between_messages, text_at
 from transports.direct.upgrade import UpgradedProtocol, plain_key
 from transports.uvicorn_edges.bounds import connection_of
 from transports.uvicorn_edges.protocols import FORGOTTEN, LabHttpProtocol
@@ -39,16 +38,6 @@ class DirectWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
         if not self.writable.is_set():
             holder.pause()
         return waiting
-
-    def data_received(self, data: bytes) -> None:
-        """As before; the holder gets plain texts without the parser."""
-        begin, holder = 0, self.holder
-        if holder is not None and is_between_messages(self.conn):
-            while begin < len(data) and (found := text_at(data, begin, self.config.ws_max_size)) is not None:
-                text, begin = found
-                holder.receive(text)
-        if begin < len(data):
-            super().data_received(data[begin:])
 
     def _app_ended(self) -> None:
         if self.holder is None:

@@ -21,6 +21,7 @@ from websockets.protocol import State
 from transports.descriptors import DescriptorWatch
 from transports.uvicorn_edges.bounds import CONNECTION, limit_unacknowledged
 from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
+from transports.uvicorn_edges.texts import is_between_messages, text_at
 
 HEAD_BYTES: Final = 32_768
 HEAD_S: Final = 10.0
@@ -155,14 +156,27 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     _counted_since_s = 0.0
 
     def data_received(self, data: bytes) -> None:
-        """Take a lot at a time in slices: what is in one slice can be refused before the next is parsed."""
-        if len(data) <= _SLICE_BYTES:
-            super().data_received(data)
+        """Take plain texts as they are, and a lot of all else in slices: what is in one slice can be refused before the
+        next is parsed.
+        """
+        begin = 0
+        if is_between_messages(self.conn):
+            self.curr_msg_data_type = "text"
+            while (
+                self.conn.state is State.OPEN and (found := text_at(data, begin, self.config.ws_max_size)) is not None
+            ):
+                text, begin = found
+                self.frames = [text]
+                self.send_receive_event_to_app()
+        rest = data[begin:]
+        if len(rest) <= _SLICE_BYTES:
+            if rest:
+                super().data_received(rest)
             return
-        for start in range(0, len(data), _SLICE_BYTES):
+        for start in range(0, len(rest), _SLICE_BYTES):
             if self.broken or self.transport.is_closing():
                 return
-            super().data_received(data[start : start + _SLICE_BYTES])
+            super().data_received(rest[start : start + _SLICE_BYTES])
 
     def handle_connect(self, event: Request) -> None:
         """As uvicorn's; the app gets to know its connection."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from tests.transports.wire_end import WireEnd
-from transports.direct import protocols
+from transports.uvicorn_edges import protocols
 
 MAX_BYTES = 300
 
@@ -97,7 +97,7 @@ def test_the_short_way_hears_what_the_parser_hears(frames: list[bytes], cuts: li
         return *alike, await outcome(frames, parsed=True)
 
     ours, parsed, alone = asyncio.run(all_ways())
-    assert ours[1:] == parsed[1:]
+    assert ours[1:] in (parsed[1:], alone[1:])  # of bytes that are not UTF-8, we do not wait for what stands behind
     # What stands before a broken frame in the same read is lost by the parser, and may be heard by us.
     assert parsed[0] == ours[0][: len(parsed[0])]
     assert ours[0] == alone[0][: len(ours[0])]
@@ -116,7 +116,6 @@ CASES = {
     "a text over the limit": (texts("a" * (MAX_BYTES + 1)), []),
     "a text with a length of eight bytes": ([LONG[:1000], LONG[1000:]], []),
     "a text that is not UTF-8": ([frame(1, b"\xff"), *texts("a")], []),
-    "a text that is not UTF-8, and a close frame": ([frame(1, b"\xff") + frame(8, b"\x03\xe8")], []),
     "a text in two reads": ([ABC[:8], ABC[8:], *texts("d")], ["abc", "d"]),
     "a text that is not masked": ([frame(1, b"abcdefgh", masked=False), *texts("a")], []),
 }
@@ -139,3 +138,11 @@ async def test_a_plain_text_skips_the_parser(size: int) -> None:
         end.send(b"".join(texts("a" * size, "é")))
     assert listener.heard == ["a" * size, "é"]
     await end.end()
+
+
+async def test_a_text_that_is_not_utf_8_is_refused_before_the_close_frame_behind_it() -> None:
+    said = [frame(1, b"\xff") + frame(8, b"\x03\xe8")]
+    heard, written, _ = await outcome(said, parsed=False)
+    assert (heard, written) == ([], b"\x88\x02\x03\xef")  # 1007
+    heard, written, _ = await outcome(said, parsed=True)
+    assert (heard, written) == ([], b"\x88\x02\x03\xe8")  # the parser has answered the peer's before we look

@@ -26,8 +26,8 @@ def is_between_messages(conn: ServerProtocol) -> bool:
     return waits_in.gi_code is _AT_EOF and conn.current_size is None and conn.state is State.OPEN
 
 
-def text_at(data: bytes, begin: int, max_bytes: int) -> tuple[str, int] | None:
-    """The text of the frame that begins there, and where that ends; None where websockets has to judge."""
+def text_at(data: bytes, begin: int, max_bytes: int) -> tuple[bytes, int] | None:
+    """The text of the frame that begins there, UTF-8 or not, and where that ends; None: websockets has to judge."""
     if len(data) < begin + 6 or data[begin] != _TEXT:
         return None
     size, mask = data[begin + 1] ^ _MASKED, begin + 2
@@ -39,7 +39,4 @@ def text_at(data: bytes, begin: int, max_bytes: int) -> tuple[str, int] | None:
     end = payload + size
     if size > max_bytes or end > len(data):
         return None
-    try:
-        return apply_mask(data[payload:end], data[mask:payload]).decode(), end
-    except UnicodeDecodeError:
-        return None
+    return apply_mask(data[payload:end], data[mask:payload]), end
