@@ -110,16 +110,25 @@ def taken(waits_for: Any) -> Any:
     return waits_for
 
 
-@types.coroutine
-def go_on(
+async def go_on(
     begun: Coroutine[Any, Any, None],
     waits_for: Any,
     error: BaseException | None = None,
     run: Callable[[Callable[[], Any]], Any] = lambda step: step(),
-) -> Generator[Any, None, None]:
+) -> None:
     """Go on with what was begun, in the task that awaits this: `await` refuses a coroutine that waits already."""
     if asyncio.isfuture(waits_for):
         waits_for._asyncio_future_blocking = True  # as its `__await__` has done
+    await _steps(begun, waits_for, error, run)
+
+
+@types.coroutine
+def _steps(
+    begun: Coroutine[Any, Any, None],
+    waits_for: Any,
+    error: BaseException | None,
+    run: Callable[[Callable[[], Any]], Any],
+) -> Generator[Any, None, None]:
     while True:
         try:
             if error is None:

@@ -153,8 +153,7 @@ class Batcher(Fanout):
 
     def reply(self, subscription: DirectSubscription, body: bytes) -> bool:
         """Write to a direct subscriber before the batch, in one write, if that goes out at the end of this turn."""
-        services = self._services
-        may_wait = self._presence_only or len(self._direct) > services.few or services.coalesce_s
+        may_wait = self._presence_only or len(self._direct) > self._services.few or self._services.coalesce_s
         if may_wait or not self._batch or subscription not in self._direct:
             return False
         self._replies.setdefault(subscription, []).append(self._framing(body, None, "notice"))
@@ -203,18 +202,17 @@ class Batcher(Fanout):
     def _flush_when_quiet(self) -> None:
         # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
         # not waiting costs a write per subscriber for each of them.
-        may_wait = self._presence_only or len(self._direct) > self._services.few
-        if may_wait and len(self._batch) != self._seen and not self._is_overdue():
+        if self._presence_only:  # in a storm of joins no turn is quiet
+            may_wait = self._services.clock() < self._begun_s + MAX_PRESENCE_HOLD_S
+        else:
+            may_wait = len(self._direct) > self._services.few
+        if may_wait and len(self._batch) != self._seen:
             self._seen = len(self._batch)
             self._services.defer(self._flush_when_quiet)
         elif (left_s := self._held_until_s() - self._services.clock()) <= 0.0:
             self.flush()
         elif self._timer is None:
             self._timer = self._services.later(left_s, self._held_long_enough)
-
-    def _is_overdue(self) -> bool:
-        """Whether joins and leaves alone have waited their time: in a storm of them no turn is quiet."""
-        return self._presence_only and self._services.clock() >= self._begun_s + MAX_PRESENCE_HOLD_S
 
     def _held_until_s(self) -> float:
         """Until when the batch may wait, although a turn brought no news."""

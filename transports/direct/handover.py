@@ -51,7 +51,7 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
             waits_for = work.send(None)
         except StopIteration:
             return
-        self.spawn(_rest(work, taken(waits_for)))
+        self.spawn(go_on(work, taken(waits_for)))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in a task that a graceful shutdown waits for."""
@@ -97,7 +97,3 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
         holder, self.holder = self.holder, None
         if holder is not None:
             holder.lost()
-
-
-async def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> None:
-    await go_on(work, waits_for)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 from websockets.exceptions import InvalidState
@@ -99,14 +100,10 @@ class DirectWebSocket:
         protocol = self._protocol
         if protocol.transport.is_closing():
             return
-        try:
-            if reason is None:
-                protocol.conn.send_close(1000)
-            else:
-                protocol.conn.send_close(close_code(reason), close_reason(reason))
-        except InvalidState:
-            return  # the peer closed first
-        protocol.close_soon(CLOSE_S)
+        code, why = (1000, "") if reason is None else (close_code(reason), close_reason(reason))
+        with suppress(InvalidState):  # the peer closed first
+            protocol.conn.send_close(code, why)
+            protocol.close_soon(CLOSE_S)
 
     def _is_over(self) -> bool:
         """Whether nothing that the client says counts any more."""
