@@ -20,7 +20,7 @@ from loadtests.records.errors import LabError
 from loadtests.run.process import end_with_us, running_on
 
 _FIRST: Final = 50  # what is made with the first connections is no connection's own
-_SETTLE_S: Final = 1.5
+_SETTLE_S: Final = 1.0
 _START_S: Final = 2.5
 _EACH_S: Final = {False: 0.002, True: 0.005}  # by whether it is over TLS
 
