@@ -246,7 +246,8 @@ class RedisBackplane:
         if place == _DISMISS.encode():
             self._listener.dismiss(room, payload.decode())
             return
-        self._listener.deliver(room, _event(room, Position.parse(place.decode()), payload))
+        epoch, _, offset = place.partition(b":")
+        self._listener.deliver(room, _event(room, Position(epoch.decode(), int(offset)), payload))
 
     def _called(self) -> None:
         # After a failover the address may lead to another server: messages must come from where calls go.
