@@ -64,6 +64,7 @@ class StreamResponse(EventSourceResponse):
         self.subscription = subscription
         super().__init__(iter(()), headers=UNTOUCHED, media_type=streams.wire_format.media_type, ping=0)
         del self.headers["connection"]  # it says keep-alive: that is for the server to know
+        del self._send_lock  # a kibibyte each, for pings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""

@@ -15,12 +15,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from transports.descriptors import DescriptorWatch
 from transports.uvicorn_edges.bounds import CONNECTION, limit_unacknowledged
 from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
+from transports.uvicorn_edges.inbox import Inbox
 from transports.uvicorn_edges.texts import is_between_messages, text_at
 
 HEAD_BYTES: Final = 32_768
@@ -151,9 +152,16 @@ def text_frame(data: bytes) -> bytes:
 class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     """RFC 6455 that says why it closes, and answers so many pings a second, no more than the peer reads."""
 
+    queue: Inbox  # type: ignore[assignment]
+    request: Request | None  # type: ignore[assignment]
+    response: Response | None  # type: ignore[assignment]
     broken = False  # the protocol itself sent the close frame
     _control_frames = 0
     _counted_since_s = 0.0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue = Inbox()
 
     def data_received(self, data: bytes) -> None:
         """Take plain texts as they are, and a lot of all else in slices: what is in one slice can be refused before the
@@ -181,7 +189,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         """As uvicorn's; the app gets to know its connection."""
         super().handle_connect(event)
-        if self.response.status_code == 101:
+        if self.response is not None and self.response.status_code == 101:
             self.scope["extensions"] = {**(self.scope["extensions"] or {}), CONNECTION: {"protocol": self}}
 
     async def run_asgi(self) -> None:
@@ -265,8 +273,12 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         text = message.get("text")
         if isinstance(text, str) and self._is_plain() and message["type"] == "websocket.send":
             self.transport.write(text_frame(text.encode()))
-        else:
-            await super().send(message)
+            return
+        await super().send(message)
+        request: Request | None = getattr(self, "request", None)
+        if self.handshake_complete and request is not None:  # kibibytes that nobody reads any more
+            request.headers.clear()  # its parser keeps the request
+            self.request = self.response = None
 
     def _is_plain(self) -> bool:
         return (
