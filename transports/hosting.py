@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 from collections.abc import Callable, Set
@@ -20,6 +21,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from core.settings import Settings
 from transports.base import Protocols
 from transports.uvicorn_edges.bounds import holds_bytes, limit_unacknowledged
+
+_log: Final = logging.getLogger("rtlab.app")
 
 KEEP_ALIVE_S: Final = 75  # pollers come back within a wait; a new connection per poll would be another experiment
 ACCEPTS_PER_TURN: Final = 48
@@ -48,6 +51,8 @@ def adopt(server: Server, settings: Settings, protocols: Protocols, drain: Calla
     if isinstance(config.loaded_app, ProxyHeadersMiddleware):  # by default it believes whoever is on this machine
         config.loaded_app = config.loaded_app.app
     loop = asyncio.get_running_loop()
+    if config.is_ssl and isinstance(loop, asyncio.BaseEventLoop):  # uvloop's is none
+        _log.warning("asyncio's own event loop keeps 256 KiB for each TLS connection; install uvloop")
 
     def exit_soon(signal_number: int, stack: FrameType | None) -> None:
         # uvicorn would only begin to wait for streams that never end: they are ended first. Its own handler is not

@@ -154,6 +154,18 @@ def test_a_crowd_is_accepted_in_a_turn() -> None:
     assert accepted == ACCEPTS_PER_TURN
 
 
+async def test_tls_on_asyncios_own_loop_is_warned_of(
+    server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    adopt(server, Settings(), EDGES, lambda: None)
+    assert caplog.messages == []
+    monkeypatch.setattr(uvicorn.Config, "is_ssl", True)
+    adopt(server, Settings(), EDGES, lambda: None)
+    assert [message.split(";")[0] for message in caplog.messages] == [
+        "asyncio's own event loop keeps 256 KiB for each TLS connection"
+    ]
+
+
 def test_nodelay_of_nobody_is_unknown(server: uvicorn.Server) -> None:
     assert tcp_nodelay(None, ("127.0.0.1", 1)) is None
     assert tcp_nodelay(server, None) is None
