@@ -11,10 +11,10 @@ from core import wire
 from core.backplane.base import Backplane
 from core.errors import Unavailable
 from core.fanout import Fanout, NewFanout
-from core.model import Event, Position, ResyncReason, RoomId, Unrecoverable
+from core.model import Event, Framing, Position, ResyncReason, RoomId, Start, Unrecoverable
 from core.settings import Settings
 from core.stream import merge
-from core.subscription import Framing, Start, Subscription
+from core.subscription import Subscription
 
 # What is kept here for pollers that come back. Both within the bounds of the history, so that a position which must be
 # refused is never honoured from here. Wide enough for many pollers that a stall has thrown behind: if each of them had
@@ -98,7 +98,8 @@ class Channel:
         # channel that nobody joins or listens to is closed.
         live = self._joining[subscription] = []
         try:
-            if self._is_behind(since):  # the client got more on another instance than has reached this one
+            head = self._known_head()
+            if head.epoch == since.epoch and head.offset < since.offset:  # it got more elsewhere than has come here
                 await self.repair()
             if recent := self.missed(since):  # most who come back know everything up to a moment ago
                 subscription.replay(recent)
@@ -196,10 +197,6 @@ class Channel:
                 return gap, ()
         # The room forgets faster than it can be read. What came after this head was delivered meanwhile.
         return (gap and Unrecoverable(gap.reason, gap.head, gap.head)), ()
-
-    def _is_behind(self, position: Position) -> bool:
-        head = self._known_head()
-        return head.epoch == position.epoch and head.offset < position.offset
 
     def _known_head(self) -> Position:
         if self.head is None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from core.model import Event
+from core.model import Event, Framing
 from core.stamps import Watch
-from core.subscription import Framing, Subscription
+from core.subscription import Subscription
 
 
 class Fanout:

@@ -21,19 +21,19 @@ from core.errors import NOT_ENTERED, BadRequest, RateLimited, RoomError, Shuttin
 from core.fanout import Fanout, NewFanout
 from core.ingress import Ingress
 from core.leases import Leases
-from core.model import Event, Member, Position, Principal, Published, RoomId
+from core.model import Event, Framing, Member, Position, Principal, Published, RoomId
 from core.ratelimit import RateLimiter
 from core.repairs import Repairs
 from core.settings import Settings
 from core.stamping import Stamping
 from core.stats import Stats
-from core.subscription import Framing, Subscription
+from core.subscription import Subscription
 from core.timekeeper import Timekeeper
 
 T = TypeVar("T")
+Reply = Callable[[Position, str | None], bytes]  # of a position and a ref
 
 _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
-
 _PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
 
 _log = logging.getLogger("rtlab.hub")
@@ -145,20 +145,20 @@ class Hub:
         except Unavailable:
             _log.info("a lease could not be given back; it will run out by itself")
 
-    async def post(self, principal: Principal, room: RoomId, raw: bytes) -> bytes:
-        """Publish a POSTed body. Returns the answer's body. Raises RoomError."""
-        chat = self.ingress.chat_body(raw)
-        published = await self._publish(principal, room, chat)
-        return wire.accepted(published.position, wire.optional(chat.ref))
-
-    async def chat(self, principal: Principal, room: RoomId, raw: bytes) -> bytes:
-        """Publish what came over a channel of a duplex transport that carries chats only. Returns the ack.
+    async def post(
+        self,
+        principal: Principal,
+        room: RoomId,
+        raw: bytes,
+        reply: Callable[[Position, str | None], bytes] = wire.accepted,
+    ) -> bytes:
+        """Publish a body that is no command: of a POST, or of a channel for chats only. Returns the reply's body.
 
         Raises RoomError.
         """
         chat = self.ingress.chat_body(raw)
         published = await self._publish(principal, room, chat)
-        return wire.ack(published.position, wire.optional(chat.ref))
+        return reply(published.position, wire.optional(chat.ref))
 
     async def ingest(self, principal: Principal, room: RoomId, raw: bytes) -> bytes | None:
         """Carry out one command of a duplex transport. Returns the reply, None for `leave`. Raises RoomError."""
@@ -168,17 +168,13 @@ class Hub:
                 published = await self._publish(principal, room, command)
                 return wire.ack(published.position, wire.optional(command.ref))
             case wire.Ping():
-                self._limit_pings(principal)
+                if wait_s := self._pings.take(principal.user_id, self.clock()):
+                    raise RateLimited("too many pings", retry_after_ms=math.ceil(wait_s * 1000))
                 return wire.pong(wire.optional(command.ref))
             case wire.Leave():
                 return None
             case wire.Hello():
                 raise BadRequest("hello has been said already")
-
-    def _limit_pings(self, principal: Principal) -> None:
-        wait_s = self._pings.take(principal.user_id, self.clock())
-        if wait_s:
-            raise RateLimited("too many pings", retry_after_ms=math.ceil(wait_s * 1000))
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
         """End the membership that a token has in a room, with the streams and polls it holds, here and elsewhere.

@@ -6,8 +6,9 @@ Those that each message makes are msgspec's: a frozen dataclass sets its fields 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NewType
+from typing import Any, Literal, NewType
 
 from msgspec import Struct
 
@@ -109,6 +110,15 @@ class Unrecoverable:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """Where a stream starts: the given position when `recovered`, else the head, and why a resume failed."""
+
+    position: Position
+    recovered: bool
+    resync: ResyncReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A user in a room, over all instances."""
 
@@ -132,3 +142,8 @@ class Principal:
     def may_enter(self, room: RoomId) -> bool:
         """Whether the token lists the room."""
         return self.rooms is None or room in self.rooms
+
+
+# What a transport sends for a body. The position is the stream's after it; None for a notice, which has no place in it.
+# The result is opaque to the hub; it is made once per event and transport, and shared by all subscribers.
+Framing = Callable[[bytes, Position | None, FrameKind], Any]

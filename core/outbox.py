@@ -1,8 +1,13 @@
-"""What a subscriber has not taken yet, within a bound."""
+"""What a subscriber has not taken yet: what came, within a bound, and before it the history it is owed."""
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections import deque
+from typing import Any, Final, Generic, TypeVar
+
+from core.model import Event, Framing
+
+REPLAY_BYTES: Final = 65_536  # of history handed over at a time, so that a long resume is never a slow consumer
 
 Frame = TypeVar("Frame")
 
@@ -48,3 +53,17 @@ class Outbox(Generic[Frame]):
     def clear(self) -> None:
         """Give up what waits."""
         self.take()
+
+
+class Backlog(deque[Event]):
+    """History that a subscriber is owed. The events are shared with the history, and framed only when taken."""
+
+    def take(self, framing: Framing) -> list[Any]:
+        """The frames of the oldest events, of at least `REPLAY_BYTES` together unless there are no more."""
+        frames: list[Any] = []
+        size_bytes = 0
+        while self and size_bytes < REPLAY_BYTES:
+            event = self.popleft()
+            size_bytes += len(event.body)
+            frames.append(framing(event.body, event.position, event.kind))
+        return frames

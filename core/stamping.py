@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from core.fanout import Fanout, NewFanout
-from core.model import Position, RoomId
+from core.model import Framing, Position, RoomId
 from core.stamps import Stamps, Watch
-from core.subscription import Framing
 
 
 class Stamping:

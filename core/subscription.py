@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from core.backplane.base import Lease
 from core.errors import RoomError, SlowConsumer
-from core.model import Event, FrameKind, Position, Principal, ResyncReason
-from core.outbox import Outbox
+from core.model import Event, FrameKind, Framing, Position, Principal, Start
+from core.outbox import Backlog, Outbox
 from core.stats import Stats
 from core.writer import Turns, Write, Writer
-
-# What a transport sends for a body. The position is the stream's after it; None for a notice, which has no place in it.
-# The result is opaque to the hub; it is made once per event and transport, and shared by all subscribers.
-Framing = Callable[[bytes, Position | None, FrameKind], Any]
-
-
-REPLAY_BYTES: Final = 65_536  # of history handed over at a time, so that a long resume is never a slow consumer
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a stream starts: the given position when `recovered`, else the head, and why a resume failed."""
-
-    position: Position
-    recovered: bool
-    resync: ResyncReason | None = None
 
 
 class Source(Protocol):
@@ -85,7 +67,7 @@ class Subscription:
         self.channel: Source | None = None  # set when it has joined
         self.given_up: Callable[[], None] | None = None  # called when it is cut: its writer may hang in a full socket
         self._stats = stats
-        self._backlog: deque[Event] | None = None
+        self._backlog: Backlog | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._writer: Writer | None = None  # while nothing waits before what comes next, or only for this turn's end
         self._ended = False
@@ -98,7 +80,7 @@ class Subscription:
 
     def replay(self, events: Iterable[Event]) -> None:
         """Put history before what comes live. Framed only when taken; the events are shared with the history."""
-        self._backlog = deque(events) or None
+        self._backlog = Backlog(events) or None
 
     def offer(self, frame: Any, size_bytes: int, events: int) -> bool:
         """Write a frame, or queue it. Returns False when the outbox is full: the caller then cuts this subscriber."""
@@ -202,21 +184,13 @@ class Subscription:
     def take_now(self) -> list[Any]:
         """Take what waits, oldest first, without waiting."""
         if self._backlog is not None:
-            return self._take_backlog(self._backlog)
-        frames, events = self.outbox.take()
+            frames = self._backlog.take(self.framing)
+            events = len(frames)
+            if not self._backlog:
+                self._backlog = None
+        else:
+            frames, events = self.outbox.take()
         self._stats.deliveries[self.transport] += events
-        return frames
-
-    def _take_backlog(self, backlog: deque[Event]) -> list[Any]:
-        frames: list[Any] = []
-        size_bytes = 0
-        while backlog and size_bytes < REPLAY_BYTES:
-            event = backlog.popleft()
-            size_bytes += len(event.body)
-            frames.append(self.framing(event.body, event.position, event.kind))
-        if not backlog:
-            self._backlog = None
-        self._stats.deliveries[self.transport] += len(frames)
         return frames
 
     def _wake(self) -> None:

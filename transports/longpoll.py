@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute
 from core import wire
 from core.errors import BadRequest, SlowConsumer
 from core.hub import Hub
-from core.model import FrameKind, Position
-from core.subscription import Start, Subscription
+from core.model import FrameKind, Position, Start
+from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import FastPath
 from transports.caching import UNTOUCHED_FIELD

@@ -174,7 +174,7 @@ class _Member:
     async def command(self, text: str, wants_ack: bool) -> dict[str, Any] | None:
         """Carry out one event; a refusal goes to the callback where there is one, else out as an event."""
         try:
-            reply = await self._hub.chat(self._subscription.principal, self._conversation.room, _chat(text))
+            reply = await self._hub.post(self._subscription.principal, self._conversation.room, _chat(text), wire.ack)
             self._conversation.forgive()
         except RoomError as error:
             reply = wire.error(error)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from core.backplane.base import Lease
 from core.fanout import Fanout
-from core.model import Event, Position, Principal, RoomId, UserId
+from core.model import Event, Framing, Position, Principal, RoomId, UserId
 from core.stats import Stats
-from core.subscription import Framing, Subscription
+from core.subscription import Subscription
 from tests.core.instances import ROOM, frame, gist, instance, waiting
 
 ALICE = Principal(UserId("alice"), None, 1e12, "k")

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from core import wire
 from core.auth import sign
 from core.backplane.memory import MemoryBackplane
 from core.errors import BadRequest, Forbidden, RateLimited, RoomError, TooLarge, Unauthorized, Unavailable
@@ -41,7 +42,7 @@ async def test_posted_chat_is_answered_with_its_id_and_ref() -> None:
 async def test_chat_of_a_channel_that_carries_nothing_else_is_acknowledged() -> None:
     async with instance() as one:
         alice = await one.join()
-        reply = await one.hub.chat(alice.principal, ROOM, b'{"content":"a","ref":"r"}')
+        reply = await one.hub.post(alice.principal, ROOM, b'{"content":"a","ref":"r"}', wire.ack)
         assert json.loads(reply) == {"type": "ack", "id": "epoch0001:2", "ref": "r"}
         assert gist(waiting(alice))[-1] == "a"
 
@@ -89,7 +90,7 @@ async def test_leave_has_no_reply_and_a_second_hello_is_refused() -> None:
 @pytest.mark.parametrize(("raw", "error"), [(b"{", BadRequest), (b" " * 16_385, TooLarge), (b" " * 16_384, BadRequest)])
 async def test_what_does_not_come_through_the_door_is_stored_nowhere(raw: bytes, error: type[RoomError]) -> None:
     async with instance() as one:
-        for send in (one.hub.ingest, one.hub.post, one.hub.chat):
+        for send in (one.hub.ingest, one.hub.post):
             with pytest.raises(error):
                 await send(one.who(), ROOM, raw)
         assert one.link.calls["publish"] == 0

@@ -8,8 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from core.model import FrameKind, Position
-from core.subscription import Start
+from core.model import FrameKind, Position, Start
 from transports.base import Respond
 from transports.direct.protocols import raw
 

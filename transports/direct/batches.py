@@ -13,9 +13,9 @@ from itertools import accumulate
 from typing import Any, Final, Protocol
 
 from core.fanout import Fanout
-from core.model import Event
+from core.model import Event, Framing
 from core.stats import Stats
-from core.subscription import Framing, Subscription
+from core.subscription import Subscription
 from transports.direct.subscription import DirectSubscription
 
 _BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from core.hub import Hub
-from core.model import Position, Principal, RoomId
-from core.subscription import Framing
+from core.model import Framing, Position, Principal, RoomId
 from transports.direct.batches import Batcher, LoopServices, Write
 from transports.direct.poll_batches import PollBatcher
 from transports.direct.subscription import Answer, DirectSubscription, PollSubscription

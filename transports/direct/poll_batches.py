@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from core.model import Event
+from core.model import Event, Framing
 from core.stats import Stats
-from core.subscription import Framing
 from transports.direct.batches import MAX_PRESENCE_HOLD_S, Batcher, LoopServices
 from transports.direct.subscription import Answer, DirectSubscription, PollSubscription
 

@@ -15,8 +15,7 @@ from starlette.types import Receive, Scope, Send
 from core import wire
 from core.errors import BadRequest, RoomError, SlowConsumer
 from core.hub import Hub
-from core.model import Position, Principal, RoomId
-from core.subscription import Start
+from core.model import Position, Principal, RoomId, Start
 from transports.base import Respond
 from transports.direct.answers import PollAnswers
 from transports.direct.epoll_reader import MANY

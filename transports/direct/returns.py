@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from core.hub import Hub
 from core.model import Event, Position
-from core.subscription import REPLAY_BYTES
+from core.outbox import REPLAY_BYTES
 from transports.direct.poll_batches import PollBatcher
 from transports.direct.subscription import PollSubscription
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from core.backplane.base import Lease
 from core.channel import Channel
 from core.errors import RoomError
-from core.model import Position, Principal
+from core.model import Framing, Position, Principal
 from core.stats import Stats
-from core.subscription import Framing, Subscription
+from core.subscription import Subscription
 
 
 class Sink(Protocol):

@@ -7,10 +7,9 @@ from typing import Any
 
 from core.backplane.base import Lease
 from core.channel import Channel
-from core.model import Event, EventType, Position, Principal, RoomId, UserId
+from core.model import Event, EventType, Framing, Position, Principal, RoomId, UserId
 from core.settings import Settings
 from core.stats import Stats
-from core.subscription import Framing
 from tests.core.instances import frame
 from tests.transports.direct.loop import Loop
 from tests.transports.direct.sink import Together
