@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -117,14 +118,23 @@ def chromium_path() -> str:
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis of this session's own, without persistence."""
+    with own_redis(tmp_path_factory) as url:
+        yield url
+
+
+@contextmanager
+def own_redis(folders: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis until this is left; its URL. Skips, or fails in CI, where there is no program."""
     program = find_redis()
     if program is None:
         missing("redis-server")
     assert program is not None
-    redis = RedisProcess(program, tmp_path_factory.mktemp("redis"))
+    redis = RedisProcess(program, folders.mktemp("redis"))
     redis.start()
-    yield redis.url
-    redis.stop()
+    try:
+        yield redis.url
+    finally:
+        redis.stop()
 
 
 @pytest.fixture(scope="session")

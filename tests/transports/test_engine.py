@@ -82,7 +82,7 @@ async def test_close_lets_the_client_read_what_waits_and_then_ends_the_writer() 
     assert await socket.poll() == []
 
 
-@pytest.mark.parametrize(("heartbeat_s", "told_ms"), [(15.0, 15_000), (0.3, 1000), (2.5, 3000)])
+@pytest.mark.parametrize(("heartbeat_s", "reported_ms"), [(15.0, 15_000), (0.3, 1000), (2.5, 3000)])
 def test_clients_are_never_asked_to_expect_pings_sooner_than_they_come(heartbeat_s: float, reported_ms: int) -> None:
     interval_s, grace_s = ping_times(heartbeat_s)["ping_interval"]
     assert int(interval_s + grace_s) * 1000 == reported_ms

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests.conftest import own_redis
 from tests.core.backplane.bench import Bench, MemoryBench
 from tests.core.backplane.redis_bench import RedisBench
 
@@ -19,6 +20,13 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"  # real time: a backplane may have sockets
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis that no server of the contract suite uses: it is emptied here, and its clock seems to be set."""
+    with own_redis(tmp_path_factory) as url:
+        yield url
 
 
 @pytest.fixture(params=["memory", "redis"])
