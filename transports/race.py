@@ -32,7 +32,7 @@ TOKEN_LIFETIME_S: Final = 3600
 TOKENS_PER_S: Final = 2.0
 TOKENS_BURST: Final = 20
 _OF_PROXIES: Final = ("forwarded", "via")
-_DISTINCT: Final = 600  # seconds of a token's life that are given up to make it unlike the others
+_DISTINCT_S: Final = 600  # of a token's life: by so much tokens may differ
 
 _FOLDER: Final = Path(__file__).parent / "page"
 _TYPES: Final = {
@@ -124,7 +124,7 @@ class Demo:
         self._guard = RequestGuard(hub)
         self._limiter = RateLimiter(TOKENS_PER_S, TOKENS_BURST)
         self._cords = Cords(time.monotonic)
-        self._issued = 0
+        self._latest_s = 0  # when the last token expires
 
     def linked(self, route: BaseRoute) -> BaseRoute:
         """The route, behind the emulated link if it is a room's."""
@@ -154,8 +154,8 @@ class Demo:
         if wait_s:
             raise RateLimited("too many demo tokens are asked for", retry_after_ms=math.ceil(wait_s * 1000))
         # Two tabs of one user get different tokens, also within a second: a tab that leaves leaves alone.
-        self._issued += 1
-        expires_at_s = int(time.time()) + TOKEN_LIFETIME_S - self._issued % _DISTINCT
+        self._latest_s = max(int(time.time()) + TOKEN_LIFETIME_S - _DISTINCT_S, self._latest_s + 1)
+        expires_at_s = self._latest_s
         return {"token": sign(self._secret, user, [ALL_ROOMS], expires_at_s), "userId": user, "expiresAt": expires_at_s}
 
     def _check_caller(self, request: Request) -> None:

@@ -258,6 +258,14 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         self.read_paused = False
         self.close_timer = self.loop.call_later(within_s, self.transport.abort)
 
+    def shutdown(self) -> None:
+        """As uvicorn's, unless the peer has closed, which takes a while over TLS: none may follow its close."""
+        if self.handshake_complete and not self.close_sent and self.conn.state is not State.OPEN:
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
+
     def keepalive_timeout(self) -> None:
         """As uvicorn's; what the app still sends has no receiver."""
         super().keepalive_timeout()

@@ -188,6 +188,16 @@ async def test_app_that_sends_after_the_protocol_closed_has_done_nothing_wrong(e
         await app.send({"type": "websocket.send", "text": "an event"})
 
 
+async def test_shutdown_passes_over_a_connection_that_its_peer_has_closed(end: WireEnd) -> None:
+    client = await end.upgraded()
+    client.send_close(1000)
+    end.send(said(client))
+    assert close_of(client, end.received()) == Close(1000, "")
+    end.protocol.shutdown()
+    assert end.transport.is_closing()
+    assert end.received() == b""
+
+
 async def test_text_after_the_apps_close_is_dropped(end: WireEnd, app: Echo, caplog: pytest.LogCaptureFixture) -> None:
     client = await end.upgraded()
     assert app.send is not None
