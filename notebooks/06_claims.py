@@ -25,7 +25,7 @@ from IPython.display import Markdown
 from loadtests.report import sentences, tables
 from loadtests.report.claims import RESOLUTION_MS
 from loadtests.report.study import study
-from loadtests.report.verdicts import evidence, guide, ruling
+from loadtests.report.verdicts import evidence, guide
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = evidence.gather(study(run_dir), run_dir)
@@ -89,7 +89,7 @@ RESOLUTION_MS
 # Browser support: what share of usage, in percent, each of the guide's words stands for.
 
 # %%
-pd.DataFrame(ruling.SUPPORT_PERCENT, index=["from", "to"]).T
+pd.DataFrame(evidence.SUPPORT_PERCENT, index=["from", "to"]).T
 
 # %% [markdown]
 # Up to here a reaction feels instant, and beyond here it breaks the flow of thought (ms); and Socket.IO is called
@@ -98,8 +98,8 @@ pd.DataFrame(ruling.SUPPORT_PERCENT, index=["from", "to"]).T
 # %%
 pd.Series(
     {
-        "instant, ms": ruling.INSTANT_MS,
-        "distracting, ms": ruling.DISTRACTING_MS,
-        "easier, share of branches": ruling.EASIER_RATIO,
+        "instant, ms": evidence.INSTANT_MS,
+        "distracting, ms": evidence.DISTRACTING_MS,
+        "easier, share of branches": evidence.EASIER_RATIO,
     }
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import json
 import re
 import shutil
@@ -23,6 +26,25 @@ SMALL = Plan(loads=(("20x10", 20, 10.0), ("40x10", 40, 10.0)), fan_out=(), block
 @pytest.mark.parametrize("source", sorted(NOTEBOOKS.glob("*.py")), ids=lambda path: path.stem)
 def test_notebooks_call_and_define_nothing(source: Path) -> None:
     assert not re.search(r"^\s*(def|class)\b|\blambda\b", source.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("source", sorted(NOTEBOOKS.glob("*.py")), ids=lambda path: path.stem)
+def test_notebooks_name_only_what_there_is(source: Path) -> None:
+    """Whether they run is what `make notebooks` shows; this finds a name that was changed at once."""
+    nodes = list(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
+    modules = {}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("loadtests"):
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+                modules[alias.name] = getattr(module, alias.name)
+    assert modules
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = modules.get(node.value.id)
+            assert not inspect.ismodule(owner) or hasattr(owner, node.attr), f"{node.value.id}.{node.attr}"
 
 
 def test_executed_notebooks_are_reproducible_and_hold_no_path(tmp_path: Path) -> None:
