@@ -15,7 +15,8 @@ from core.hub import Hub
 from core.model import Position, Principal, RoomId
 from transports.conversation import Conversation
 from transports.stream import StreamFormat
-from transports.uvicorn_edges.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.uvicorn_edges.protocols import LabHttpProtocol
+from transports.uvicorn_edges.websocket import LabWebSocketProtocol
 
 Protocols = tuple[type[LabHttpProtocol], type[LabWebSocketProtocol]]
 """What uvicorn is given to serve HTTP and WebSocket."""

@@ -7,15 +7,15 @@ whose socket is full is queued for, as in the plain fan-out, until the socket ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from itertools import accumulate
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from core.fanout import Fanout
 from core.model import Event, Framing
 from core.stats import Stats
 from core.subscription import Subscription
+from transports.direct.services import LoopServices, Timer
 from transports.direct.subscription import DirectSubscription
 
 _BATCH_EVENTS: Final = 256  # in one write at most: the first of them must not wait for ever
@@ -24,30 +24,6 @@ _PRESENCE_EVENTS: Final = 1024  # of joins and leaves alone, which wait by the c
 # came then takes a seventeenth of the time at most. It never waits longer than the maximum.
 _PRESENCE_HOLD: Final = 16.0
 MAX_PRESENCE_HOLD_S: Final = 0.2
-
-# Gives the same bytes to each of these descriptors, and returns how many each took: none where its socket is full or
-# the write failed. What was not taken goes to the transport, which waits, or finds out that the connection is lost.
-Write = Callable[[Sequence[int], bytes], Sequence[int]]
-
-
-class Timer(Protocol):
-    """What is used of asyncio's timer handles."""
-
-    def cancel(self) -> None:
-        """Keep the callback from being run."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class LoopServices:
-    """What a batcher needs of the world: an event loop's turns, timers and clock, and a way to write to sockets."""
-
-    defer: Callable[[Callable[[], None]], object]  # runs a callback in the next turn
-    later: Callable[[float, Callable[[], None]], Timer]  # runs a callback after so many seconds
-    clock: Callable[[], float]
-    write: Write
-    coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
-    few: int = 16  # sockets: to list them, or to wait for a turn without news, costs as much as writing to them
 
 
 class Batcher(Fanout):
@@ -123,6 +99,7 @@ class Batcher(Fanout):
             self._descriptors = None
         self._late.pop(subscription, None)
         self._queued.pop(subscription, None)
+        self._replies.pop(subscription, None)
 
     def is_direct(self, subscription: object) -> bool:
         """Whether a subscriber's socket is written to straight away."""

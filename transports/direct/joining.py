@@ -6,8 +6,9 @@ import asyncio
 
 from core.hub import Hub
 from core.model import Framing, Position, Principal, RoomId
-from transports.direct.batches import Batcher, LoopServices, Write
+from transports.direct.batches import Batcher
 from transports.direct.poll_batches import PollBatcher
+from transports.direct.services import LoopServices, Write
 from transports.direct.subscription import Answer, DirectSubscription, PollSubscription
 
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from core.model import Event, Framing
 from core.stats import Stats
-from transports.direct.batches import MAX_PRESENCE_HOLD_S, Batcher, LoopServices
+from transports.direct.batches import MAX_PRESENCE_HOLD_S, Batcher
+from transports.direct.services import LoopServices
 from transports.direct.subscription import Answer, DirectSubscription, PollSubscription
 
 _HOLD: Final = 2.0  # times as long as it takes to write to all who are expected: to read their polls takes as long

@@ -92,8 +92,8 @@ class DirectPosts(StandIn):
     async def _answer(self, room: RoomId, body: bytes) -> None:
         protocol = self._protocol
         try:
-            told = await self._publish(room, body)
-            answer = _head(self._accepted, len(told), tuple(protocol.server_state.default_headers)) + told
+            said = await self._publish(room, body)
+            answer = _head(self._accepted, len(said), tuple(protocol.server_state.default_headers)) + said
         except RoomError as refusal:
             self._hub.stats.rejected[refusal.code] += 1
             answer = raw(http_response(refusal), protocol.server_state.default_headers)

@@ -102,7 +102,7 @@ class DirectSubscription(Subscription):
         self._pump()
 
     def send_control(self, body: bytes, position: Position | None = None) -> None:
-        """As before, in one write with what this turn brings."""
+        """Send what is no event: before the events of this turn and in one write with them, where that can be."""
         if position is not None or self.fanout is None or not self.fanout.reply(self, body):
             super().send_control(body, position)
 

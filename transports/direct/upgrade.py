@@ -19,7 +19,7 @@ from websockets.utils import accept_key
 
 from transports.uvicorn_edges.bounds import CONNECTION
 from transports.uvicorn_edges.http1 import KEY
-from transports.uvicorn_edges.protocols import LabWebSocketProtocol
+from transports.uvicorn_edges.websocket import LabWebSocketProtocol
 
 _CONNECTION: Final = frozenset((b"upgrade", b"keep-alive, upgrade"))  # Firefox sends the second
 _ASKS_MORE: Final = frozenset((b"content-length", b"transfer-encoding", b"sec-websocket-protocol"))

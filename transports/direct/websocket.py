@@ -19,7 +19,7 @@ from transports.direct.protocols import DirectWebSocketProtocol
 from transports.direct.subscription import DirectSubscription
 from transports.errors import close_code, close_reason
 from transports.stream import opening
-from transports.uvicorn_edges.protocols import text_frame
+from transports.uvicorn_edges.websocket import text_frame
 
 CLOSE_S: Final = 5.0  # for the peer to answer a close frame, or to read what is left before it
 _INBOX: Final = 32  # commands that wait behind the one being carried out, before reading stops

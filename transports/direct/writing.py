@@ -9,8 +9,8 @@ from itertools import repeat
 from typing import Final
 
 from core.settings import SettingError
-from transports.direct.batches import Write
 from transports.direct.ring import SendRing
+from transports.direct.services import Write
 
 _MANY: Final = 64  # sockets; for fewer filling a ring takes longer than it saves
 
@@ -24,7 +24,7 @@ class Writes:
 
 
 def write_to_each(descriptors: Sequence[int], data: bytes) -> list[int]:
-    """See `batches.Write`: by `write` for each."""
+    """See `services.Write`: by `write` for each."""
     taken_bytes: list[int] = []
     writing = map(os.write, descriptors, repeat(data))  # a loop without a line of Python in it
     while len(taken_bytes) < len(descriptors):
@@ -36,7 +36,7 @@ def write_to_each(descriptors: Sequence[int], data: bytes) -> list[int]:
 
 
 def by_ring(ring: SendRing, at_least: int) -> Write:
-    """See `batches.Write`: by a ring, from so many sockets on."""
+    """See `services.Write`: by a ring, from so many sockets on."""
 
     def write(descriptors: Sequence[int], data: bytes) -> Sequence[int]:
         if len(descriptors) < at_least:

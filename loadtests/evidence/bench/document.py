@@ -94,15 +94,18 @@ def draw(rows: Sequence[Row], path: Path, subscribers: int) -> None:
 
 
 def draw_rooms(rows: Sequence[Row], path: Path) -> None:
-    """Write an SVG with a panel per transport: CPU per delivery over the size of the room, a line per system."""
+    """Write an SVG with a panel per transport that was measured: CPU per delivery over the size of the room, a line
+    per system.
+    """
     mpl.rcParams["svg.hashsalt"] = "rtlab"
-    figure = Figure(figsize=(9.0, 4.0), layout="constrained")
-    panels: Any = figure.subplots(1, len(TRANSPORTS), sharey=True)
-    for panel, transport in zip(panels, TRANSPORTS, strict=True):
-        for system, colour in _COLOURS.items():
-            found = delivery_costs_us(rows, transport, system)
+    costs_us = {name: {system: delivery_costs_us(rows, name, system) for system in _COLOURS} for name in TRANSPORTS}
+    measured = [name for name in TRANSPORTS if any(costs_us[name].values())]
+    figure = Figure(figsize=(max(3.0 * len(measured), 5.0), 4.0), layout="constrained")
+    panels: Any = figure.subplots(1, len(measured), sharey=True, squeeze=False)[0]
+    for panel, transport in zip(panels, measured, strict=True):
+        for system, found in costs_us[transport].items():
             if found:
-                panel.plot(list(found), list(found.values()), "o-", color=colour, label=system, markersize=4)
+                panel.plot(list(found), list(found.values()), "o-", color=_COLOURS[system], label=system, markersize=4)
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.set_xlim(0.8, 1400)
@@ -114,7 +117,13 @@ def draw_rooms(rows: Sequence[Row], path: Path) -> None:
         panel.grid(visible=True, linewidth=0.3, alpha=0.5)
     panels[0].set_ylabel("server CPU per delivery (µs), publishing included", fontsize=8)
     drawn = {line.get_label(): line for panel in panels for line in panel.get_lines()}
-    figure.legend(handles=list(drawn.values()), loc="outside upper center", ncols=5, fontsize=7, frameon=False)
+    figure.legend(
+        handles=list(drawn.values()),
+        loc="outside upper center",
+        ncols=min(5, 2 * len(measured) + 1),
+        fontsize=7,
+        frameon=False,
+    )
     figure.savefig(path, format="svg", metadata={"Date": None})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ from redis.exceptions import NoScriptError
 from core.backplane.redis import RedisBackplane
 from core.backplane.redis_wire import Wire
 from core.model import RoomId
+from tests.contracts.kit.tls import made_pair
 from tests.core.backplane.bench import listening
 from tests.core.backplane.kit import FREE, chat
 
@@ -111,3 +113,33 @@ async def test_failure_of_who_is_replied_to_ends_the_connection() -> None:
     with pytest.raises(LookupError):
         await serving
     assert transport.closed
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})])
+@pytest.mark.parametrize("way", ["rediss", "unix"])
+async def test_messages_come_over_tls_and_over_a_unix_socket(redis_url: str, tmp_path: Path, way: str) -> None:
+    port = int(redis_url.rpartition(":")[2].partition("/")[0])
+    pair = made_pair(tmp_path)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_copied(reader, back_writer), _copied(back_reader, writer))
+
+    if way == "rediss":
+        server = await asyncio.start_server(carry, "127.0.0.1", 0, ssl=pair.context())
+        url = f"rediss://127.0.0.1:{server.sockets[0].getsockname()[1]}/0?ssl_ca_certs={pair.certfile}"
+    else:
+        server = await asyncio.start_unix_server(carry, tmp_path / "redis.sock")
+        url = f"unix://{tmp_path / 'redis.sock'}?db=0"
+    room = RoomId("lobby")
+    async with server:
+        backplane = RedisBackplane(url, FREE)
+        async with listening(backplane, room) as recorder:
+            published = [(await backplane.publish(room, chat(str(number)))).position.offset for number in range(5)]
+            assert await recorder.offsets(room, 5) == published
+
+
+async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()

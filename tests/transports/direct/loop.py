@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.transports.direct.sink import FakeSink
-from transports.direct.batches import LoopServices
+from transports.direct.services import LoopServices
 
 
 class Loop:

@@ -304,39 +304,3 @@ def test_few_are_written_to_at_the_end_of_the_turn_and_many_after_one_without_ne
             assert sink.written == []
             room.loop.end_turn()
         assert numbers(sink.received()) == [1]
-
-
-def test_an_answer_is_one_write_with_what_the_turn_brings_to_few() -> None:
-    room = Room(few=2)
-    sink, other = room.direct(), room.direct()
-    room.publish()
-    for answer in (b"first", b"second"):
-        sink.subscription.send_control(answer)
-    room.publish()
-    room.loop.end_turns()
-    assert (sink.written, other.written) == ([b"first\nsecond\n1\n2\n"], [b"1\n2\n"])
-    sink.subscription.send_control(b"third")
-    assert sink.written[1:] == [b"third\n"]
-
-
-def test_an_answer_to_one_that_ends_goes_out_before_that() -> None:
-    room = Room(few=2)
-    sink = room.direct()
-    room.publish()
-    sink.subscription.send_control(b"answer")
-    sink.subscription.end()
-    assert (sink.written, sink.finished) == ([b"answer\n1\n"], True)
-
-
-def test_an_answer_does_not_wait_for_a_batch_that_may_wait() -> None:
-    for room, kind in (
-        (Room(few=0), "chat"),
-        (Room(few=2, coalesce_s=0.1), "chat"),
-        (Room(few=2), "user_joined"),
-        (Room(few=2), None),
-    ):
-        sink = room.direct()
-        if kind is not None:
-            room.publish(kind=kind)  # type: ignore[arg-type]
-        sink.subscription.send_control(b"answer")
-        assert sink.written == [b"answer\n"]

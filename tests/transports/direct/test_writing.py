@@ -14,8 +14,8 @@ from core.settings import SettingError
 from tests.transports.direct.rings import new_ring
 from tests.transports.ends import LARGE, Ends
 from transports.direct import ring as ring_module
-from transports.direct.batches import Write
 from transports.direct.ring import SendRing
+from transports.direct.services import Write
 from transports.direct.writing import by_ring, chosen_writes, write_to_each
 
 DATA = b"to everybody"

@@ -23,10 +23,11 @@ from tests.transports.wire_end import DIRECT, WireEnd, turns
 from transports.base import EDGES
 from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
 from transports.direct.upgrade import UpgradedProtocol
-from transports.uvicorn_edges import protocols
+from transports.uvicorn_edges import protocols, websocket
 from transports.uvicorn_edges.bounds import CONNECTION
 from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
-from transports.uvicorn_edges.protocols import LabHttpProtocol, LabWebSocketProtocol
+from transports.uvicorn_edges.protocols import LabHttpProtocol
+from transports.uvicorn_edges.websocket import LabWebSocketProtocol
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +220,7 @@ async def test_ping_is_answered_and_a_flood_of_them_is_not(end: WireEnd) -> None
     client.receive_data(end.received())
     (pong,) = client.events_received()
     assert getattr(pong, "opcode", None) is Opcode.PONG
-    for _ in range(protocols.CONTROL_FRAMES_PER_S + 1):
+    for _ in range(websocket.CONTROL_FRAMES_PER_S + 1):
         client.send_ping(b"flood")
     end.send(said(client))
     close = close_of(client, end.received())
@@ -229,7 +230,7 @@ async def test_ping_is_answered_and_a_flood_of_them_is_not(end: WireEnd) -> None
 
 async def test_pings_at_a_decent_pace_go_on_for_ever(end: WireEnd) -> None:
     client = await end.upgraded()
-    for _ in range(3 * protocols.CONTROL_FRAMES_PER_S):
+    for _ in range(3 * websocket.CONTROL_FRAMES_PER_S):
         client.send_ping(b"")
         end.send(said(client))
         await asyncio.sleep(0.02)
@@ -239,7 +240,7 @@ async def test_pings_at_a_decent_pace_go_on_for_ever(end: WireEnd) -> None:
 async def test_message_in_endless_fragments_is_refused(end: WireEnd) -> None:
     client = await end.upgraded()
     client.send_text(b"", fin=False)
-    for _ in range(protocols.FRAGMENTS):
+    for _ in range(websocket.FRAGMENTS):
         client.send_continuation(b"", fin=False)
     end.send(said(client))
     close = close_of(client, end.received())
@@ -291,4 +292,4 @@ async def test_requests_in_time_are_not_cut_short(end: WireEnd) -> None:
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 def test_text_frame_is_that_of_websockets(size: int) -> None:
-    assert protocols.text_frame(b"x" * size) == Frame(Opcode.TEXT, b"x" * size).serialize(mask=False)
+    assert websocket.text_frame(b"x" * size) == Frame(Opcode.TEXT, b"x" * size).serialize(mask=False)

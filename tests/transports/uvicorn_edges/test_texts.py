@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from tests.transports.wire_end import WireEnd
-from transports.uvicorn_edges import protocols
+from transports.uvicorn_edges import websocket
 
 MAX_BYTES = 300
 
@@ -72,7 +72,7 @@ async def outcome(pieces: Sequence[bytes], *, parsed: bool) -> Outcome:
     end.protocol.app_state["listener"] = listener
     try:
         await end.upgraded()
-        with patch.object(protocols, "is_between_messages", _never) if parsed else nullcontext():
+        with patch.object(websocket, "is_between_messages", _never) if parsed else nullcontext():
             for piece in pieces:
                 if not end.transport.is_closing():
                     end.send(piece)

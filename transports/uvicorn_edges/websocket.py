@@ -1,0 +1,218 @@
+"""The WebSocket that uvicorn is given: bounds that it leaves out, and the access to the connection for the app.
+
+websockets answers every ping, and reads a plain text by the same steps as any frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+
+from transports.uvicorn_edges.bounds import CONNECTION
+from transports.uvicorn_edges.inbox import Inbox
+from transports.uvicorn_edges.texts import is_between_messages, text_at
+
+CONTROL_FRAMES_PER_S: Final = 100
+FRAGMENTS: Final = 1024
+_SLICE_BYTES: Final = 4096
+_CLOSE_S: Final = 2.0
+
+
+def text_frame(data: bytes) -> bytes:
+    """A whole text frame, unmasked (RFC 6455, section 5.2)."""
+    size = len(data)
+    if size < 126:
+        return b"\x81%c%b" % (size, data)
+    if size < 65_536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), data)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), data)
+
+
+class LabWebSocketProtocol(WebSocketsSansIOProtocol):
+    """RFC 6455 that says why it closes, and answers so many pings a second, no more than the peer reads."""
+
+    queue: Inbox  # type: ignore[assignment]
+    request: Request | None  # type: ignore[assignment]
+    response: Response | None  # type: ignore[assignment]
+    broken = False  # the protocol itself sent the close frame
+    _control_frames = 0
+    _counted_since_s = 0.0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue = Inbox()
+
+    def data_received(self, data: bytes) -> None:
+        """Take plain texts as they are, and a lot of all else in slices: what is in one slice can be refused before the
+        next is parsed.
+        """
+        begin = 0
+        if is_between_messages(self.conn):
+            self.curr_msg_data_type = "text"
+            while (
+                self.conn.state is State.OPEN and (found := text_at(data, begin, self.config.ws_max_size)) is not None
+            ):
+                text, begin = found
+                self.frames = [text]
+                self.send_receive_event_to_app()
+        rest = data[begin:]
+        if len(rest) <= _SLICE_BYTES:
+            if rest:
+                super().data_received(rest)
+            return
+        for start in range(0, len(rest), _SLICE_BYTES):
+            if self.broken or self.transport.is_closing():
+                return
+            super().data_received(rest[start : start + _SLICE_BYTES])
+
+    def handle_connect(self, event: Request) -> None:
+        """As uvicorn's; the app gets to know its connection."""
+        super().handle_connect(event)
+        if self.response is not None and self.response.status_code == 101:
+            self.scope["extensions"] = {**(self.scope["extensions"] or {}), CONNECTION: {"protocol": self}}
+
+    async def run_asgi(self) -> None:
+        """As uvicorn's, but to refuse the handshake, or to be cancelled by a shutdown, is no error of the app."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except asyncio.CancelledError:
+            raise  # the graceful shutdown ran out of time: nothing to report
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete and self.initial_response is None:  # else it was refused
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        self._app_ended()
+
+    def _app_ended(self) -> None:
+        if self.close_timer is None:
+            self.transport.close()
+
+    def send_receive_event_to_app(self) -> None:
+        """Refuse text that is not UTF-8 with 1007 and no traceback: it is the client's fault, not ours."""
+        if self.close_sent:
+            self.frames = []
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        text: str | None = None
+        if self.curr_msg_data_type == "text":
+            try:
+                text = bytes(data).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                if self.conn.state is State.OPEN:  # else the peer's close frame has come with it
+                    self.conn.send_close(1007)
+                    self.handle_parser_exception()
+                return
+        self.frames = [data]
+        self._receive(text)
+
+    def _receive(self, text: str | None) -> None:
+        """Give the message in `frames` to the app; its text is None when it is binary."""
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """Send the close frame and wait: closing at once, with bytes unread, would be a reset that overtakes it."""
+        if self.close_sent:
+            return
+        assert self.conn.close_sent is not None
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": self.conn.close_sent.code, "reason": self.conn.close_sent.reason}
+        )
+        self.broken = True
+        self.close_soon(_CLOSE_S)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()  # the peer need not wait for us to see its answer
+
+    def close_soon(self, within_s: float) -> None:
+        """Write the close frame that `conn` has ready, and cut the connection off if that does not end it in time."""
+        self.stop_keepalive()
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.resume_reading()  # the peer's own close frame may stand behind what was not read yet
+        self.read_paused = False
+        self.close_timer = self.loop.call_later(within_s, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """As uvicorn's, unless the peer has closed, which takes a while over TLS: none may follow its close."""
+        if self.handshake_complete and not self.close_sent and self.conn.state is not State.OPEN:
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def keepalive_timeout(self) -> None:
+        """As uvicorn's; what the app still sends has no receiver."""
+        super().keepalive_timeout()
+        self.broken = self.close_sent
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As uvicorn's, but an app that has not received the protocol's close yet has done nothing wrong.
+
+        An open connection's text goes out without the parser's way to write it, if nothing is to be compressed.
+        """
+        if self.broken:
+            raise ClientDisconnected
+        text = message.get("text")
+        if isinstance(text, str) and self._is_plain() and message["type"] == "websocket.send":
+            self.transport.write(text_frame(text.encode()))
+            return
+        await super().send(message)
+        request: Request | None = getattr(self, "request", None)
+        if self.handshake_complete and request is not None:  # kibibytes that nobody reads any more
+            request.headers.clear()  # its parser keeps the request
+            self.request = self.response = None
+
+    def _is_plain(self) -> bool:
+        return (
+            self.handshake_complete
+            and not self.close_sent
+            and not self.disconnected
+            and self.writable.is_set()
+            and self.conn.state is State.OPEN
+            and not self.conn.extensions
+        )
+
+    def handle_ping(self) -> None:
+        """Answer, unless the answers pile up: a peer that reads none needs none (section 5.5.3)."""
+        if self._admit_control_frame():
+            answer = b"".join(self.conn.data_to_send())
+            if self.writable.is_set() and not self.close_sent:
+                self.transport.write(answer)
+
+    def handle_pong(self, event: Frame) -> None:
+        """As uvicorn's, so many a second."""
+        if self._admit_control_frame():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """As uvicorn's, so many to a message: empty ones would never reach its size limit."""
+        if len(self.frames) >= FRAGMENTS:
+            self._break(1008, f"more than {FRAGMENTS} fragments")
+        else:
+            super().handle_cont(event)
+
+    def _admit_control_frame(self) -> bool:
+        now_s = self.loop.time()
+        if now_s - self._counted_since_s >= 1.0:
+            self._counted_since_s, self._control_frames = now_s, 0
+        self._control_frames += 1
+        if self._control_frames > CONTROL_FRAMES_PER_S:
+            self._break(1008, f"more than {CONTROL_FRAMES_PER_S} pings or pongs a second")
+        return self._control_frames <= CONTROL_FRAMES_PER_S
+
+    def _break(self, code: int, reason: str) -> None:
+        if not self.close_sent:
+            self.conn.fail(code, reason)
+            self.handle_parser_exception()
