@@ -18,7 +18,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -147,12 +147,14 @@ class Running(ABC):
         """End it: SIGTERM, and SIGKILL to it and its own children after `timeout_s`; return its exit code."""
         code = self.exit_code()
         if code is None:
-            os.kill(self.pid, signal.SIGTERM)
-            os.kill(self.pid, signal.SIGCONT)  # one that somebody stopped takes its end only then
+            with suppress(ProcessLookupError):  # it has just ended, and it was a fork server's to notice
+                os.kill(self.pid, signal.SIGTERM)
+                os.kill(self.pid, signal.SIGCONT)  # one that somebody stopped takes its end only then
             code = self.wait(timeout_s)
         if code is None:
             # It leads its own session, so its process group is exactly what it started.
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
             code = self.wait(_KILL_WAIT_S)
         if code is None:
             raise TimeoutError(f"process {self.pid} did not end within {_KILL_WAIT_S:g} s of SIGKILL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from loadtests.records.errors import ServerError
 from loadtests.run import instances
-from loadtests.run.process import Child
+from loadtests.run.process import Child, Running
 from loadtests.run.servers import HOST, Server, ServerSettings
 
 STUBBORN = """
@@ -113,3 +114,21 @@ def test_settings_of_the_callers_shell_do_not_reach_the_server(monkeypatch: pyte
     assert environment["RTLAB_BURST"] == "7"
     assert environment["RTLAB_SECRET"] == "secret"
     assert "RTLAB_SECRET" not in ServerSettings().recorded()
+
+
+@pytest.mark.parametrize("noticed_at", [1, 2])
+def test_one_that_ended_before_it_was_signalled_has_its_exit_code(tmp_path: Path, noticed_at: int) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(60)
+
+    class Forked(Running):
+        """A fork server has taken its exit code, and reports it a moment later."""
+
+        pid = gone.pid
+        looks = 0
+
+        def wait(self, timeout_s: float) -> int | None:
+            self.looks += 1
+            return 3 if self.looks > noticed_at else None
+
+    assert Forked(tmp_path / "log").stop(1.0) == 3
