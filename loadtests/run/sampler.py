@@ -56,16 +56,19 @@ class Sampler(AbstractContextManager["Sampler"]):
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def __enter__(self) -> Sampler:
+        # The first and the last reading are the caller's: where no core is free, the thread may not get to run.
+        self.readings.append(self.read(whole=True))
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(10.0)
+        self.readings.append(self.read(whole=False))
 
     def _run(self) -> None:
         _stand_back()
-        tick = 0
+        tick = 1
         start = time.monotonic()
         while not self._stop.wait(max(0.0, start + tick * _TICK_S - time.monotonic())):
             self.readings.append(self.read(whole=tick % TICKS_PER_SCRAPE == 0))
