@@ -28,7 +28,7 @@ from transports.descriptors import refuse_too_few
 from transports.edges import Edges, keep_to_paths
 from transports.guard import RequestGuard, get_route
 from transports.health import health_route
-from transports.hosting import adopt, hosting_server
+from transports.hosting import DRAIN_SHARE, adopt, hosting_server
 from transports.lifespan import LabApp
 from transports.logs import join_server_log
 from transports.metrics import Exposition
@@ -60,7 +60,9 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         app.state.server = server = hosting_server()
         if server is not None:
             adopt(server, settings, EDGES if fast is None else fast.protocols, hub.drain)
-        async with hub.running(), nullcontext() if server is not None else drained_at_shutdown(hub.drain):
+        patience_s = settings.drain_s * DRAIN_SHARE
+        drained = drained_at_shutdown(hub.drain, hub.listened, patience_s) if server is None else nullcontext()
+        async with hub.running(), drained:
             yield
 
     # Those of the transport first: routes are tried in turn, and these are asked for most.

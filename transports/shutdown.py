@@ -1,7 +1,8 @@
 """When servers other than uvicorn begin to shut down: rooms are drained then, while streams can still get the reason.
 
 Such a server ends the lifespan last, after it has waited for streams that never end by themselves. A signal reaches the
-process first. Hypercorn's worker process gets none: it looks at an event, and so do we.
+process first. Hypercorn's worker process gets none: it looks at an event, and so do we. Granian ends the lifespan while
+WebSockets are still open, and cuts them off after it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -20,8 +21,13 @@ _NOT_A_SERVERS: Final = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_hand
 
 
 @asynccontextmanager
-async def drained_at_shutdown(drain: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `drain` when the server that runs this event loop is asked to end."""
+async def drained_at_shutdown(
+    drain: Callable[[], None], listened: Callable[[], bool], patience_s: float
+) -> AsyncIterator[None]:
+    """Call `drain` when the server that runs this event loop is asked to end.
+
+    Is left when nobody listens any more, or after `patience_s`.
+    """
     looking = asyncio.ensure_future(_wait_for_hypercorn(drain))
     before = _chain_signals(drain, asyncio.get_running_loop())
     try:
@@ -30,6 +36,11 @@ async def drained_at_shutdown(drain: Callable[[], None]) -> AsyncIterator[None]:
         looking.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+        drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while listened():  # noqa: ASYNC110  it looks rarely, and briefly
+                    await asyncio.sleep(_LOOK_S)
 
 
 async def _wait_for_hypercorn(drain: Callable[[], None]) -> None:

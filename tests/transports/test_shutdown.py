@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
 
 import pytest
@@ -26,12 +27,16 @@ def _signals_as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+def shutting_down(drain: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+    return drained_at_shutdown(drain, lambda: False, 5.0)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_drain_begins_and_the_handler_of_the_loop_is_called_too(run: Run, number: signal.Signals) -> None:
     async def serve() -> None:
         ended, drained = asyncio.Event(), asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-        async with drained_at_shutdown(drained.set):
+        async with shutting_down(drained.set):
             os.kill(os.getpid(), number)
             async with asyncio.timeout(5.0):
                 await drained.wait()
@@ -49,7 +54,7 @@ async def test_plain_handler_is_called_too_and_stays_the_servers(number: signal.
 
     signal.signal(number, handler)
     drained = asyncio.Event()
-    async with drained_at_shutdown(drained.set):
+    async with shutting_down(drained.set):
         os.kill(os.getpid(), number)
         async with asyncio.timeout(5.0):
             await drained.wait()
@@ -60,7 +65,7 @@ async def test_plain_handler_is_called_too_and_stays_the_servers(number: signal.
 @pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
 async def test_signal_that_no_server_handles_is_left_alone(handler: signal.Handlers) -> None:
     signal.signal(signal.SIGTERM, handler)
-    async with drained_at_shutdown(lambda: None):
+    async with shutting_down(lambda: None):
         assert signal.getsignal(signal.SIGTERM) is handler
 
 
@@ -69,8 +74,25 @@ async def test_event_by_which_hypercorn_ends_its_workers_drains(monkeypatch: pyt
     process = SimpleNamespace(name="SpawnProcess-1", _args=(), _kwargs={"shutdown_event": ending})
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: object())
     monkeypatch.setattr(multiprocessing, "current_process", lambda: process)
-    async with drained_at_shutdown(drained.set):
+    async with shutting_down(drained.set):
         assert not drained.is_set()
         ending.set()
         async with asyncio.timeout(5.0):
             await drained.wait()
+
+
+async def test_lifespan_lasts_while_somebody_listens() -> None:
+    done: list[str] = []
+
+    def listened() -> bool:
+        done.append("looked")
+        return len(done) < 4
+
+    async with asyncio.timeout(30.0), drained_at_shutdown(lambda: done.append("drained"), listened, 60.0):
+        pass
+    assert done == ["drained", "looked", "looked", "looked"]
+
+
+async def test_who_listens_for_ever_is_not_waited_for() -> None:
+    async with asyncio.timeout(30.0), drained_at_shutdown(lambda: None, lambda: True, 0.01):
+        pass
