@@ -202,8 +202,8 @@ async def test_without_the_demo_a_pasted_token_is_needed(
     visitor: BrowserContext, plain_server: ServerProcess, room: str
 ) -> None:
     watched = await visit(visitor, f"{plain_server.base_url}/?room={room}")
-    assert await watched.page.is_disabled("#cut")
-    assert await watched.page.is_disabled("#delay")
+    await expect(watched.page.locator("#cut")).to_be_disabled()
+    await expect(watched.page.locator("#delay")).to_be_disabled()
     await watched.page.fill("#token", "no.such.token")
     await watched.page.click("#join")
     await expect(watched.page.locator("#notice")).to_contain_text("token is missing, wrong or expired")
