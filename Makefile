@@ -33,9 +33,7 @@ $(STAMP): requirements.lock pyproject.toml .ci/make-venv
 compare: $(STAMP) ## measure the transports on this machine: a table and a report, 4 to 5 minutes
 	@$(BIN)/rtlab compare $(ARGS)
 
-# Four test processes keep two cores busy, since servers and clients wait for each other. Tests marked `alone` measure, or need a fast
-# server, and run last. A test that fails beside others is run again by itself, and that result counts: on two busy cores some
-# time limits run out.
+# Four test processes keep two cores busy, since servers and clients wait for each other.
 TEST_PROCESSES := 4
 DEPLOYING := $(PYTHON_RUN) pytest --deployments=full tests/deployments/test_deployments.py
 RUN := pytest
@@ -44,14 +42,11 @@ RUN := pytest
 test: $(STAMP) ## run every test
 	@.ci/install-test-programs
 	@.ci/install-test-servers
-	@rm -rf $(JUNIT)
 ifdef ARGS
+	@rm -rf $(JUNIT)
 	@$(PYTHON_RUN) $(RUN) --junitxml=$(JUNIT)/part.xml $(ARGS)
 else
-	@$(PYTHON_RUN) $(RUN) --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder -m 'not alone' \
-		--junitxml=$(JUNIT)/1-together.xml \
-		|| { [[ $$? == 1 ]] && $(PYTHON_RUN) $(RUN) --last-failed -m 'not alone' --junitxml=$(JUNIT)/2-again.xml; }
-	@$(PYTHON_RUN) $(RUN) -m alone --junitxml=$(JUNIT)/3-alone.xml
+	@.ci/run-pytest $(JUNIT) $(TEST_PROCESSES) $(PYTHON_RUN) $(RUN)
 endif
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)
 
@@ -70,27 +65,19 @@ OVER_TLS := $(PYTHON_RUN) pytest --tls tests/contracts tests/faults/test_quick.p
 .PHONY: tls
 tls: $(STAMP) ## the contract suite with its fuzz, and the quick faults, over https and wss: nothing may be lost
 	@.ci/install-test-programs
-	@rm -rf $(JUNIT)/tls
-	@$(OVER_TLS) --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder -m 'not alone' \
-		--junitxml=$(JUNIT)/tls/1-together.xml $(ARGS) \
-		|| { [[ $$? == 1 ]] && $(OVER_TLS) --last-failed -m 'not alone' --junitxml=$(JUNIT)/tls/2-again.xml $(ARGS); }
-	@$(OVER_TLS) -m alone --junitxml=$(JUNIT)/tls/3-alone.xml $(ARGS)
+	@.ci/run-pytest $(JUNIT)/tls $(TEST_PROCESSES) $(OVER_TLS) $(ARGS)
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)/tls
 
 # In a copy without the fast path, so that no process of the run can import it.
 PORTABLE_TREE := $(CURDIR)/.portable
 WITHOUT_DIRECT := cd $(PORTABLE_TREE) && PYTHONPATH=$(PORTABLE_TREE)
-PORTABLE := $(WITHOUT_DIRECT) $(CURDIR)/$(PYTHON_RUN) pytest --fanouts=portable tests/contracts
-PORTABLE_JUNIT := $(CURDIR)/$(JUNIT)/portable
+PORTABLE := $(CURDIR)/$(PYTHON_RUN) pytest --fanouts=portable tests/contracts
 
 .PHONY: portable
 portable: $(STAMP) ## the contract suite and a quick comparison in a copy without transports/direct: all works, slower
 	@.ci/install-test-programs
 	@.ci/portable-tree $(PORTABLE_TREE)
-	@rm -rf $(JUNIT)/portable
-	@$(PORTABLE) --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder \
-		--junitxml=$(PORTABLE_JUNIT)/1-together.xml $(ARGS) \
-		|| { [[ $$? == 1 ]] && $(PORTABLE) --last-failed --junitxml=$(PORTABLE_JUNIT)/2-again.xml $(ARGS); }
+	@$(WITHOUT_DIRECT) $(CURDIR)/.ci/run-pytest $(CURDIR)/$(JUNIT)/portable $(TEST_PROCESSES) $(PORTABLE) $(ARGS)
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)/portable
 	@$(WITHOUT_DIRECT) $(CURDIR)/.ci/compare-quick $(CURDIR)/$(BIN)
 
