@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -17,6 +18,7 @@ from loadtests.report import (
     calibration,
     capacity,
     claims,
+    field,
     frontier,
     guide_table,
     links,
@@ -47,6 +49,8 @@ class Chart:
     sentence: str
     reading: str  # how to read it: the same for every run
     drawings: tuple[tuple[str, Markup], ...]  # layout name, <svg>
+    template: str = ""  # what stands below it, of a part of "In the field"
+    found: object = None  # what the template shows
 
 
 CHARTS: tuple[tuple[str, str, Callable[[Study, Layout], Figure | None], Callable[[Study], str], str], ...] = (
@@ -109,19 +113,22 @@ def write(run_dir: Path, worked_out: Study | None = None) -> Path:
     The run is worked out here unless `worked_out` is at hand. `CHARTS` says what is drawn.
     """
     worked_out = worked_out or study(run_dir)
-    charts = _draw(worked_out)
+    charts, in_the_field = _draw(worked_out), _draw_field(worked_out, run_dir)
     folder = run_dir / "charts"
     folder.mkdir(exist_ok=True)
-    for chart in charts:
+    for chart in (*charts, *in_the_field):
         for layout, element in chart.drawings:
             name = chart.slug if layout == LAYOUTS[0].name else f"{chart.slug}-{layout}"
             (folder / f"{name}.svg").write_text(drawing.standalone(str(element)), encoding="utf-8")
     path = run_dir / _NAME
-    path.write_text(render(worked_out, charts, gather(worked_out, run_dir)), encoding="utf-8")
+    page = render(worked_out, charts, gather(worked_out, run_dir), in_the_field)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
-def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> str:
+def render(
+    worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence, in_the_field: tuple[Chart, ...] = ()
+) -> str:
     """Return the page. Every value from the run is escaped; only our own drawings are not."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -151,6 +158,7 @@ def render(worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence) -> 
         alarm=not worked_out.run.complete or Validity.INVALID in repeats.outcomes(worked_out.run.cells).values(),
         noted=sorted(filter(_noted, worked_out.run.cells), key=lambda cell: cell.order),
         charts=charts,
+        field=in_the_field,
         marks=guide_table.MARKS,
         state=sentences.state(worked_out),
         headline=sentences.headline(worked_out),
@@ -197,16 +205,33 @@ def _heading(row: guide_table.Row) -> str:
 
 def _draw(worked_out: Study) -> tuple[Chart, ...]:
     charts = []
-    with house_style():
-        for slug, heading, draw, say, reading in CHARTS:
-            sentence = say(worked_out)
-            if not sentence:  # the run was not made for this chart
-                continue
-            label = f"{heading}. {sentence}"
-            drawings = tuple(
-                (layout.name, Markup(drawing.svg(figure, f"{slug}-{layout.name}", label)))  # noqa: S704  # escaped there
-                for layout in LAYOUTS
-                if (figure := draw(worked_out, layout))
-            )
+    for slug, heading, draw, say, reading in CHARTS:
+        sentence = say(worked_out)
+        if sentence:  # else the run was not made for this chart
+            drawings = _drawings(slug, f"{heading}. {sentence}", partial(draw, worked_out))
             charts.append(Chart(slug, heading, sentence, reading, drawings))
     return tuple(charts)
+
+
+def _draw_field(worked_out: Study, run_dir: Path) -> tuple[Chart, ...]:
+    return tuple(
+        Chart(
+            part.slug,
+            part.heading,
+            part.sentence,
+            part.reading,
+            _drawings(part.slug, f"{part.heading}. {part.sentence}", part.draw),
+            part.template,
+            part.found,
+        )
+        for part in field.parts(worked_out, run_dir)
+    )
+
+
+def _drawings(slug: str, label: str, draw: Callable[[Layout], Figure | None]) -> tuple[tuple[str, Markup], ...]:
+    with house_style():
+        return tuple(
+            (layout.name, Markup(drawing.svg(figure, f"{slug}-{layout.name}", label)))  # noqa: S704  # escaped there
+            for layout in LAYOUTS
+            if (figure := draw(layout))
+        )

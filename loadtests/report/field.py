@@ -1,0 +1,40 @@
+"""The section "In the field": what each transport costs and survives away from a quiet loopback. One part per subject.
+
+A subject is a function of a run that was worked out and of the run's folder. It has a module of its own in this
+package, and a template where its part has a table. `SUBJECTS` lists them in the order of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from loadtests.report.charts.drawing import Layout
+from loadtests.report.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One subject's part of the section: a sentence, a chart, and what stands below it."""
+
+    slug: str  # of its ids and of its chart's files; unique in the report
+    heading: str
+    sentence: str  # one, on which a reader can act
+    draw: Callable[[Layout], Figure | None]
+    reading: str  # how to read the chart and its model
+    template: str = ""  # a file of `templates/` that shows `chart.found` below the chart; empty: nothing stands there
+    found: object = None
+
+
+Subject = Callable[[Study, Path], Part | None]
+"""Returns None where the run measured nothing of the subject."""
+
+SUBJECTS: tuple[Subject, ...] = ()
+
+
+def parts(study: Study, folder: Path) -> tuple[Part, ...]:
+    """Return what the run holds of each subject, in the order of `SUBJECTS`."""
+    return tuple(part for subject in SUBJECTS if (part := subject(study, folder)) is not None)
