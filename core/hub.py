@@ -199,10 +199,6 @@ class Hub:
         for subscription in self._channels.subscriptions():
             subscription.end(self._shutting_down())
 
-    def listened(self) -> bool:
-        """Whether somebody still has a stream or a held poll."""
-        return bool(self._channels.subscriptions())
-
     def refuse_while_draining(self) -> None:
         """Raise ShuttingDown once the drain has begun, Unavailable before `running()` was entered."""
         if self.draining:

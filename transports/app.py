@@ -61,7 +61,9 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
         if server is not None:
             adopt(server, settings, EDGES if fast is None else fast.protocols, hub.drain)
         patience_s = settings.drain_s * DRAIN_SHARE
-        drained = drained_at_shutdown(hub.drain, hub.listened, patience_s) if server is None else nullcontext()
+        drained = (
+            drained_at_shutdown(hub.drain, hub.stats.connections.total, patience_s) if server is None else nullcontext()
+        )
         async with hub.running(), drained:
             yield
 

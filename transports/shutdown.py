@@ -22,11 +22,11 @@ _NOT_A_SERVERS: Final = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_hand
 
 @asynccontextmanager
 async def drained_at_shutdown(
-    drain: Callable[[], None], listened: Callable[[], bool], patience_s: float
+    drain: Callable[[], None], connections: Callable[[], int], patience_s: float
 ) -> AsyncIterator[None]:
     """Call `drain` when the server that runs this event loop is asked to end.
 
-    Is left when nobody listens any more, or after `patience_s`.
+    Is left when no stream and no held poll is left, or after `patience_s`.
     """
     looking = asyncio.ensure_future(_wait_for_hypercorn(drain))
     before = _chain_signals(drain, asyncio.get_running_loop())
@@ -39,7 +39,7 @@ async def drained_at_shutdown(
         drain()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
-                while listened():  # noqa: ASYNC110  it looks rarely, and briefly
+                while connections():  # noqa: ASYNC110  it looks rarely, and briefly
                     await asyncio.sleep(_LOOK_S)
 
 

@@ -28,7 +28,7 @@ def _signals_as_before() -> Iterator[None]:
 
 
 def shutting_down(drain: Callable[[], None]) -> AbstractAsyncContextManager[None]:
-    return drained_at_shutdown(drain, lambda: False, 5.0)
+    return drained_at_shutdown(drain, lambda: 0, 5.0)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -84,15 +84,15 @@ async def test_event_by_which_hypercorn_ends_its_workers_drains(monkeypatch: pyt
 async def test_lifespan_lasts_while_somebody_listens() -> None:
     done: list[str] = []
 
-    def listened() -> bool:
+    def connections() -> int:
         done.append("looked")
         return len(done) < 4
 
-    async with asyncio.timeout(30.0), drained_at_shutdown(lambda: done.append("drained"), listened, 60.0):
+    async with asyncio.timeout(30.0), drained_at_shutdown(lambda: done.append("drained"), connections, 60.0):
         pass
     assert done == ["drained", "looked", "looked", "looked"]
 
 
 async def test_who_listens_for_ever_is_not_waited_for() -> None:
-    async with asyncio.timeout(30.0), drained_at_shutdown(lambda: None, lambda: True, 0.01):
+    async with asyncio.timeout(30.0), drained_at_shutdown(lambda: None, lambda: 1, 0.01):
         pass
