@@ -39,8 +39,10 @@ async def drained_at_shutdown(
         drain()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
-                while connections():  # noqa: ASYNC110  it looks rarely, and briefly
-                    await asyncio.sleep(_LOOK_S)
+                left = 1
+                while left:
+                    left = connections()
+                    await asyncio.sleep(_LOOK_S)  # once more after the last: Granian writes in threads of its own
 
 
 async def _wait_for_hypercorn(drain: Callable[[], None]) -> None:
