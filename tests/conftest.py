@@ -14,8 +14,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from loadtests.run.own_redis import find_redis
 from tests.contracts.kit.pool import ServerPool, Variant
-from tests.contracts.kit.redis_server import RedisProcess, find_redis
+from tests.contracts.kit.redis_server import RedisProcess
 from tests.tracing import TESTS, Tracing
 
 # httpcore asks for it whenever it makes a lock, and Python then searches every folder anew.

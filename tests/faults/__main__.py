@@ -15,8 +15,8 @@ from pathlib import Path
 
 import uvloop
 
+from loadtests.run.own_redis import find_redis
 from tests.contracts.kit.pool import FANOUTS
-from tests.contracts.kit.redis_server import find_redis
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.table import Row, Run, Table
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.load.clients.base import Access, Endpoint
+from loadtests.run.own_redis import find_redis
 from tests.contracts.kit.pool import FANOUTS
-from tests.contracts.kit.redis_server import find_redis
 from tests.contracts.kit.server import ServerProcess, ServerSpec
 from tests.contracts.kit.tls import made_pair
 from tests.contracts.kit.tokens import sign

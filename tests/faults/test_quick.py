@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.run.own_redis import find_redis
 from tests.conftest import missing
-from tests.contracts.kit.redis_server import find_redis
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.table import Run
 

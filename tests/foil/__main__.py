@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.kit.redis_server import RedisProcess, find_redis
+from loadtests.run.own_redis import find_redis
+from tests.contracts.kit.redis_server import RedisProcess
 from tests.contracts.kit.server import ServerProcess
 from tests.foil.probes import PROBES, Finding, Probe
 from tests.foil.systems import SYSTEMS, server_spec

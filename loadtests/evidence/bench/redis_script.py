@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import msgspec
 
-from loadtests.evidence.bench.redis_load import Sample, cpu_ns, redis_server, sample, sharing
+from loadtests.evidence.bench.redis_load import Sample, cpu_ns, sample, sharing
 from loadtests.evidence.bench.systems import Running, System, contract_token
 from loadtests.records.errors import LabError
+from loadtests.run.own_redis import OwnRedis, redis_server
 from loadtests.run.servers import HOST
 
 MINIMAL_SCRIPT: Final = System("minimal script", lambda port, _: [])  # it is no server, and needs none
@@ -80,7 +81,7 @@ def _payload() -> bytes:
     return f'"type":"chat","userId":"u0","timestamp":1700000000000,"content":"{_CONTENT}"'.encode()
 
 
-def _captured(redis: Running, server: Running) -> list[bytes]:
+def _captured(redis: OwnRedis, server: Running) -> list[bytes]:
     """The command with which our server publishes the second message of a room."""
     with socket.create_connection((HOST, redis.port), _TIMEOUT_S) as monitor:
         monitor.sendall(b"MONITOR\r\n")
@@ -132,7 +133,7 @@ def encoded(command: list[bytes]) -> bytes:
 
 
 def _measured(
-    redis: Running, connection: socket.socket, answers: Any, again: Callable[[int], list[bytes]]
+    redis: OwnRedis, connection: socket.socket, answers: Any, again: Callable[[int], list[bytes]]
 ) -> dict[str, float]:
     _send_all(connection, answers, b"".join(encoded(again(number)) for number in range(_WARM_UP)))
     sent = b"".join(encoded(again(_WARM_UP + number)) for number in range(_MEASURED))
@@ -156,7 +157,7 @@ def _send_all(connection: socket.socket, answers: Any, data: bytes) -> None:
     sending.join()
 
 
-def _taken(redis: Running, connection: socket.socket, answers: Any) -> Sample:
+def _taken(redis: OwnRedis, connection: socket.socket, answers: Any) -> Sample:
     connection.sendall(b"INFO commandstats\r\n")
     text = answers.read(int(answers.readline()[1:]) + 2).decode()
-    return sample(text, time.monotonic(), cpu_ns(redis.pids[0]))
+    return sample(text, time.monotonic(), cpu_ns(redis.pid))

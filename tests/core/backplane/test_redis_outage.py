@@ -13,8 +13,9 @@ from core.backplane.base import Lease
 from core.backplane.redis import RedisBackplane
 from core.errors import Unavailable
 from core.model import Position, Unrecoverable
+from loadtests.run.own_redis import find_redis
 from tests.conftest import missing
-from tests.contracts.kit.redis_server import RedisProcess, find_redis
+from tests.contracts.kit.redis_server import RedisProcess
 from tests.core.backplane.bench import PATIENCE_S, listening
 from tests.core.backplane.kit import ALICE, FREE, ROOM, chat, read
 from tests.faults.proxy import Chaos, Proxy

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from loadtests.records import store
+from loadtests.run.own_redis import find_redis
 from tests.conftest import missing
-from tests.contracts.kit.redis_server import RedisProcess, find_redis
+from tests.contracts.kit.redis_server import RedisProcess
 
 TINY = """
 name = "tiny"
