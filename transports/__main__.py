@@ -16,6 +16,7 @@ from core.auth import sign
 from core.errors import RoomError
 from core.model import room_id
 from core.settings import DECLARED, SettingError, Settings
+from transports import proxy
 from transports.instances import Instances, commands, end_with_parent, prepare_environment, share_port
 from transports.logs import log_from
 from transports.registry import SERVED, TRANSPORTS
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _add_serve(commands.add_parser(name, help=f"serve {name}"))
     _add_race(commands.add_parser("race", help="serve all with --demo, and open the race page in a browser"))
     _add_token(commands.add_parser("token", help="print a token for a user and rooms"))
+    proxy.add_options(commands.add_parser("proxy", help="run the built-in proxy, with its bad habits, before a server"))
     _add_demo(commands.choices["all"])
     for record in SERVED.values():
         if record.server.http2 != "no":
@@ -43,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.name == "token":
         _print_token(options)
+    elif options.name == "proxy":
+        end_with_parent()
+        proxy.run(options)
     else:
         _serve(options)
 

@@ -19,7 +19,7 @@ from msgspec import Meta
 
 VARIABLE: Final = "RTLAB_CATALOGUE"
 _FOLDER: Final = Path(__file__).parent
-_RESERVED: Final = ("all", "race", "token", "default", "other")  # names that commands and charts give a meaning
+_RESERVED: Final = ("all", "race", "token", "proxy", "default", "other")  # they mean something to commands and charts
 
 Words = Annotated[str, Meta(min_length=1)]
 Name = Annotated[str, Meta(pattern=r"\A[a-z0-9]+(-[a-z0-9]+)*\Z")]

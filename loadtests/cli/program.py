@@ -34,6 +34,7 @@ _PASSED_ON = {
     "serve": "run one server: rtlab serve websocket --port 8001",
     "token": "print a token: rtlab token --user alice --room lobby",
     "race": "see the transports side by side in a browser",
+    "proxy": "run the built-in proxy before a server: rtlab proxy --upstream 8001 --hold-bytes 65536",
 }
 _ERROR_HANDLER: Final = "rtlab-stand-ins"
 _STAND_INS: Final = dict(zip("●◐○✕\u2013—µ≥≤", ("*", "~", "o", "x", "-", "-", "u", ">=", "<="), strict=True)) | {
