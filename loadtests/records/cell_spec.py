@@ -1,8 +1,9 @@
 """What one cell asks of the generator, and what the generator answers; the objective of a load. Values only.
 
 The lab writes a `CellSpec` as JSON, starts `python -m loadtests.load.users.generator SPEC OUT_DIR` and reads, line by
-line, `Progress` objects from its standard output. In OUT_DIR the generator leaves `samples.parquet` and
-`publishes.parquet` (columns: `loadtests.records.schema`) and `generator.json` (a `GeneratorResult`).
+line, `Progress` objects from its standard output. In OUT_DIR the generator leaves `samples.parquet`,
+`publishes.parquet` and, where subscribers are cut, `outages.parquet` (columns: `loadtests.records.schema`), and
+`generator.json` (a `GeneratorResult`).
 
 Two conventions of the pair: subscriber `i` listens in room `i % rooms` and publisher `j` publishes in room `j % rooms`
 (both are the same user where every subscriber publishes); and the server may still be starting when the generator does,
@@ -16,6 +17,7 @@ import math
 import msgspec
 
 from loadtests.records.adapter import Adapter
+from loadtests.records.disruption import Disruption
 from loadtests.records.errors import ScenarioError
 
 DOWNSTREAM, CHAT, ECHO = "downstream", "chat", "echo"
@@ -90,6 +92,8 @@ class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hold_s: float = 0.0  # memory cells: keep everybody connected this long, and publish nothing
     adapter: Adapter | None = None  # of a server that is not ours
     deflate: bool = False  # WebSocket clients offer permessage-deflate
+    disrupt: Disruption | None = None  # subscribers are cut, and come back
+    resume: bool = True  # a client that comes back says where it was
 
 
 ORDER_DESCRIPTORS = 3  # that go with an order: standard output, standard error, the socket for pid and exit code

@@ -10,6 +10,7 @@ A run folder is `results/runs/<UTC>-<scenario>-<commit>/`:
 - `publishes.parquet`  one row per publication (`PUBLISHES`), all cells
 - `timeline.parquet`   one row per second and cell (`TIMELINE`)
 - `stamps.parquet`     one row per event (`STAMPS`), of cells whose server stamped; there only if a cell's did
+- `outages.parquet`    one row per planned cut (`OUTAGES`); there only if a cell's subscribers are cut
 - `server-<cell>.log`, `generator-<cell>.log`, `report.html`, `charts/*.svg`
 
 While a run goes on, each cell's tables lie in `cells/<cell>/…parquet`; they are merged at the end.
@@ -23,6 +24,7 @@ import msgspec
 import pyarrow as pa
 
 from loadtests.records.calibration import Check
+from loadtests.records.disruption import Cuts
 
 SCHEMA_VERSION = 1
 
@@ -76,6 +78,18 @@ STAMPS = pa.schema(
         ("heard_ns", pa.int64()),  # the server that fans out had it: through Redis, or at once
         ("writing_ns", pa.int64()),  # the first write to a subscriber's socket; ABSENT_NS without subscribers
         ("written_ns", pa.int64()),  # the last one
+    ]
+)
+
+OUTAGES = pa.schema(
+    [
+        ("cell", pa.dictionary(pa.int16(), pa.string())),
+        ("subscriber", pa.int32()),
+        ("off_ns", pa.int64()),  # the cable was pulled
+        ("on_ns", pa.int64()),  # it was in again: the client began to connect
+        ("back_ns", pa.int64()),  # the client was welcome; ABSENT_NS if never
+        ("left_offset", pa.int64()),  # the last one that it had
+        ("joined_offset", pa.int64()),  # after which its new connection begins; that of `left_offset` on a resume
     ]
 )
 
@@ -145,6 +159,7 @@ class Counts(msgspec.Struct, frozen=True):
     unanswered: int = 0  # publications without any answer when the grace ended
     lost_unanswered: int = 0  # of `lost`: deliveries of publications that were never answered
     until_ns: int | None = None  # CLOCK_MONOTONIC at the grace's end: what is missing is at least that late
+    lost_to_cuts: int = 0  # of `lost`: published while a planned cut kept the subscriber away, which does not resume
 
     @property
     def reach(self) -> float:
@@ -232,6 +247,7 @@ class Cell(msgspec.Struct, frozen=True):
     poll_interval_s: float | None = None  # the load's; None: the run's setting, in runs of before there was the field
     poll_wait_s: float | None = None  # likewise
     errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often
+    cuts: Cuts | None = None  # None: no subscriber was to be cut
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -17,10 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests.records.errors import RunError
-from loadtests.records.schema import PUBLISHES, SAMPLES, SCHEMA_VERSION, STAMPS, TIMELINE, Cell, Run, Value
+from loadtests.records.schema import OUTAGES, PUBLISHES, SAMPLES, SCHEMA_VERSION, STAMPS, TIMELINE, Cell, Run, Value
 
-TABLES: Mapping[str, pa.Schema] = {"samples": SAMPLES, "publishes": PUBLISHES, "timeline": TIMELINE, "stamps": STAMPS}
-OPTIONAL = ("stamps",)  # no file where no cell has rows
+TABLES: Mapping[str, pa.Schema] = {
+    "samples": SAMPLES,
+    "publishes": PUBLISHES,
+    "timeline": TIMELINE,
+    "stamps": STAMPS,
+    "outages": OUTAGES,
+}
+OPTIONAL = ("stamps", "outages")  # no file where no cell has rows
 RUN_FILE = "run.json"
 
 _RENAMED = (("api.fetch-stream", "api.response-body"), ("fetch-stream", "sse-fetch"))

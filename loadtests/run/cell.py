@@ -191,6 +191,8 @@ def spec_of(planned: PlannedCell, server: Server | ForeignServer, *, deflate: bo
         hold_s=planned.hold_s,
         adapter=None if foreign is None else foreign.adapter,
         deflate=deflate or planned.deflate,
+        disrupt=planned.disrupt,
+        resume=planned.resume,
     )
 
 

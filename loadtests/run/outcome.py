@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from loadtests.records.cell_spec import CellSpec, GeneratorResult
+from loadtests.records.disruption import Cuts
 from loadtests.records.errors import GeneratorError, ServerError
 from loadtests.records.link_spec import LOOPBACK
 from loadtests.records.schema import (
     ABSENT_NS,
+    OUTAGES,
     PUBLISHES,
     SAMPLES,
     STAMPS,
@@ -27,7 +29,7 @@ from loadtests.records.schema import (
     LinkCheck,
     Verdict,
 )
-from loadtests.run import counts, procfs, validity
+from loadtests.run import counts, outages, procfs, validity
 from loadtests.run.plan import PlannedCell
 from loadtests.run.sampler import Reading, timeline
 
@@ -67,6 +69,8 @@ def judged(
     samples = _table(folder / "samples.parquet", SAMPLES)
     samples = counts.drop_batch_stamps(samples) if lossy else samples
     publishes = _table(folder / "publishes.parquet", PUBLISHES)
+    away = _table(folder / "outages.parquet", OUTAGES) if planned.disrupt is not None else None
+    cuts: Cuts | None = None
     if outcome.held is not None:
         found, health = None, None
         spent = counts.memory_costs(
@@ -77,9 +81,16 @@ def judged(
         )
     else:
         found = counts.count(samples, publishes, planned.load, result)
-        health = counts.instrument(samples, publishes, result, readings)
+        live = samples
+        if away is not None and planned.disrupt is not None:
+            lost = outages.lost_to_cuts(samples, publishes, away, planned.load)
+            found = msgspec.structs.replace(found, lost_to_cuts=min(lost, found.lost))
+            cuts = outages.figures(samples, away, found, result, planned.disrupt, resume=planned.resume)
+            # What is replayed comes many events to a read, by design.
+            live = samples.filter(pa.array(~outages.replayed(samples, away)))
+        health = counts.instrument(live, publishes, result, readings)
         if planned.load.arrivals == "poisson":
-            together = counts.late_fraction(counts.measured(samples))
+            together = counts.late_fraction(counts.measured(live))
             health = msgspec.structs.replace(health, batched_fraction=together)
         spent = counts.costs(samples, result, readings)
     verdict = validity.judge(
@@ -92,6 +103,7 @@ def judged(
         idle=outcome.held is not None,
         remarks=outcome.remarks,
         link=outcome.link_check,
+        cuts=cuts,
     )
     if outcome.forwards:
         spent = msgspec.structs.replace(spent, **dict.fromkeys(_OF_THE_SERVER))
@@ -105,12 +117,15 @@ def judged(
         server=outcome.server | ({"forwards": True} if outcome.forwards else {}),
         link_check=outcome.link_check,
         errors=result.errors,
+        cuts=cuts,
     )
     tables = {
         "samples": samples,
         "publishes": publishes,
         "timeline": timeline(planned.id, readings, result),
     }
+    if away is not None:
+        tables["outages"] = away
     if planned.stamps:
         tables["stamps"] = stamp_table(planned.id, folder)
     return cell, tables
@@ -134,6 +149,7 @@ def cell_of(
     server: dict[str, str | int | float | bool] | None = None,
     link_check: LinkCheck | None = None,
     errors: Mapping[str, int] | None = None,
+    cuts: Cuts | None = None,
 ) -> Cell:
     """Return the run's row of a planned cell."""
     load = planned.load
@@ -166,6 +182,7 @@ def cell_of(
         poll_interval_s=load.poll_interval_s,
         poll_wait_s=load.poll_wait_s,
         errors=dict(errors or {}),
+        cuts=cuts,
     )
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from loadtests.records.cell_spec import Load
+from loadtests.records.disruption import Disruption
 from loadtests.records.errors import UsageError
 from loadtests.records.link_spec import Link, parse
 from loadtests.records.repeats import SUFFIX
@@ -50,6 +51,8 @@ class PlannedCell:
     coalesce_ms: float = 0.0  # how long the server collects events; 0: as it does by itself
     deflate: bool = False  # WebSocket messages are compressed
     against: str = ""  # the load's name of which this one changes one thing
+    disrupt: Disruption | None = None  # its subscribers are cut and come back
+    resume: bool = True  # … saying where they were
     stamps: bool = False  # its server writes down when each event took which step
 
     @property
@@ -85,6 +88,8 @@ def draw(scenario: Scenario, targets: Sequence[Target], seed: int) -> tuple[Plan
             for target in targets
             if not cell.transports or target.name in cell.transports
         ]
+        if any(target.foreign is not None and cell.disrupt is not None for target, cell in pairs):
+            raise UsageError("a server that is not the lab's can't be measured in cells with disrupt")
         rng.shuffle(pairs)
         planned += [
             _planned(scenario, target, cell, block, len(planned) + index, seed)
@@ -121,7 +126,10 @@ def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, ord
         warm_up_s=scenario.warm_up_s if cell.warm_up_s is None else cell.warm_up_s,
         measured_s=scenario.measured_s if cell.measured_s is None else cell.measured_s,
         hold_s=cell.hold_s,
-        grace_s=scenario.grace_s + (cell.load.poll_interval_s if target.on_a_grid else 0.0) + _on_the_way_s(link),
+        grace_s=scenario.grace_s
+        + (cell.load.poll_interval_s if target.on_a_grid else 0.0)
+        + (cell.disrupt.offline_s if cell.disrupt is not None else 0.0)
+        + _on_the_way_s(link),
         users=scenario.users,
         fanout=cell.fanout,
         seed=_cell_seed(seed, block, cell.load.name),
@@ -129,6 +137,8 @@ def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, ord
         coalesce_ms=cell.coalesce_ms,
         deflate=cell.deflate,
         against=cell.against,
+        disrupt=cell.disrupt,
+        resume=cell.resume,
         stamps=cell.stamps or cell.kind == BUDGET,
     )
 

@@ -25,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from loadtests.records.cell_spec import DIRECTIONS, DOWNSTREAM, ECHO, Load, Slo
+from loadtests.records.disruption import Disruption
 from loadtests.records.errors import ScenarioError
 from loadtests.records.link_spec import LOOPBACK, canonical
 from loadtests.records.repeats import SUFFIX
@@ -33,7 +34,8 @@ from loadtests.records.toml_file import TomlFiles
 ARRIVALS = ("constant", "poisson", "burst")
 BUDGET = "budget"  # cells whose server stamps the steps of each event
 ABLATION = "ablation"  # a load as another one, but for one thing about the server
-KINDS = ("latency", "fan-out", "memory", "stack", "sweep", BUDGET, ABLATION)
+CUT = "cut"  # cells whose subscribers are cut and come back: those with `disrupt`
+KINDS = ("latency", "fan-out", "memory", "stack", "sweep", BUDGET, ABLATION, CUT)
 SCALED = "scaled"  # a kind that no file asks for: `scaled_out` adds its cells
 SCALED_SUFFIX = "-redis"
 FANOUTS = ("", "direct", "portable")
@@ -41,6 +43,7 @@ FANOUTS = ("", "direct", "portable")
 SWEPT = {"subscribers": int, "rooms": int, "publishers": int, "rate_per_s": float, "payload_bytes": int}
 """Fields of the load that may be swept, with the type of their values."""
 
+_CUTS = "{ up_s = 15, spread_s = 3, offline_s = 2 }"
 _NAME = "[A-Za-z0-9_.-]{1,64}"
 _DAY_S = 86_400
 _RANGES = {
@@ -75,6 +78,8 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     against: str = ""  # cells of the kind ABLATION: the name of the load that they change one thing of
     transports: tuple[str, ...] = ()  # only these of the scenario's; empty: all
     link: str = LOOPBACK  # between server and subscribers, see `records.link_spec`; a profile's name is spelt out
+    disrupt: Disruption | None = None  # subscribers are cut and come back; such a cell is of the kind CUT
+    resume: bool = True  # whether a client that comes back says where it was
     sweep: dict[str, tuple[int | float, ...]] = {}  # values for fields of the load: a cell for each combination
 
 
@@ -102,13 +107,17 @@ def find(name_or_path: str) -> Scenario:
 def _spelt_out(scenario: Scenario) -> Scenario:
     """Return the scenario, checked, with a cell for each combination of its sweeps and each cell's publishers."""
     cells = (
-        msgspec.structs.replace(cell, load=_peopled(load), sweep={}, link=canonical(cell.link))
+        msgspec.structs.replace(cell, load=_peopled(load), sweep={}, link=canonical(cell.link), kind=_kind_of(cell))
         for cell in scenario.cells
         for load in _swept(cell.load, cell.sweep)
     )
     scenario = msgspec.structs.replace(scenario, cells=tuple(cells))
     check(scenario)
     return scenario
+
+
+def _kind_of(cell: CellPlan) -> str:
+    return CUT if cell.disrupt is not None and cell.kind == "latency" else cell.kind
 
 
 FILES = TomlFiles(Path(__file__).with_name("scenarios"), Scenario, "scenario", ScenarioError, _spelt_out)
@@ -233,6 +242,22 @@ def _check_cell(cell: CellPlan) -> None:
         _need(cell.hold_s == 0, "hold_s", cell.hold_s, "0 outside memory cells")
         _need(0 < load.rate_per_s <= 100_000, "rate_per_s", load.rate_per_s, "above 0, at most 100000")
     _check_load(load)
+    _check_cuts(cell)
+
+
+def _check_cuts(cell: CellPlan) -> None:
+    if cell.disrupt is None:
+        _need(cell.kind != CUT, "disrupt", "left out", f"a table like {_CUTS} in a cell of the kind {CUT}")
+        _need(cell.resume, "resume", "false", "left out, or true, in a cell without disrupt")
+        return
+    cell.disrupt.check()
+    _need(cell.kind == CUT, "disrupt", "given", f"left out in a cell of the kind {cell.kind}")
+    _need(
+        cell.load.direction == DOWNSTREAM,
+        "direction",
+        cell.load.direction,
+        f"{DOWNSTREAM} in a cell with disrupt: whoever publishes is not cut",
+    )
 
 
 def _check_load(load: Load) -> None:

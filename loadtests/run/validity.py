@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from loadtests.records.disruption import Cuts
 from loadtests.records.schema import FROM_THE_BEST, Counts, Instrument, LinkCheck, Validity, Verdict
 
 
@@ -69,11 +70,13 @@ def judge(
     idle: bool = False,
     remarks: Sequence[str] = (),
     link: LinkCheck | None = None,
+    cuts: Cuts | None = None,
 ) -> Verdict:
     """Return the verdict over one cell: the worst that one rule gives, and the reasons of all of them.
 
     `idle` marks cells in which nothing is published on purpose: what they measure is memory, which neither a busy
-    neighbour nor a late reader moves. Each of the `remarks` makes a cell doubtful. `link` is None on the loopback.
+    neighbour nor a late reader moves. Each of the `remarks` makes a cell doubtful. `link` is None on the loopback,
+    `cuts` where none was planned: what a planned one costs is no reason against the cell.
     """
     reasons: list[tuple[Validity, str]] = []
     if connected < subscribers:
@@ -84,6 +87,8 @@ def judge(
             reasons += _judge_instrument(instrument, pushes=pushes)
             reasons += _judge_clocks(instrument, received=0 if counts is None else counts.received)
     reasons += ((Validity.DOUBTFUL, remark) for remark in remarks)
+    if cuts is not None and cuts.away:
+        reasons.append((Validity.INVALID, f"after {cuts.away} of {cuts.cuts} cuts the subscriber did not come back"))
     if link is not None:
         reasons += _judge_link(link)
     worst = max((validity for validity, _ in reasons), key=FROM_THE_BEST.index, default=Validity.VALID)
@@ -96,7 +101,7 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
     if counts is None:
         return
     # What was never answered is missing too; it has a bound of its own below.
-    lost = counts.lost - counts.lost_unanswered
+    lost = counts.lost - counts.lost_unanswered - counts.lost_to_cuts
     if lost:
         # A gap that the server announced, or a connection that was cut, explains what is missing.
         explained = counts.told_gaps or counts.reconnects

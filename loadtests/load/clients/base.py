@@ -194,7 +194,7 @@ class Client:
     deduplicated or mended here: what the server did is what is recorded.
     """
 
-    __slots__ = ("access", "closed", "outgoing", "position", "retry_ms", "told_gaps", "welcomed")
+    __slots__ = ("access", "closed", "joined", "outgoing", "position", "retry_ms", "told_gaps", "welcomed")
 
     alpn: ClassVar[str] = "http/1.1"
     """What it speaks inside TLS (RFC 7301)."""
@@ -207,6 +207,7 @@ class Client:
         self.retry_ms = 0  # the server's hint for the next attempt
         self.told_gaps = 0  # resync events and slow_consumer cuts
         self.welcomed = False
+        self.joined = ""  # the position after which its events begin, once welcome
         self.outgoing = b""
 
     def opening(self) -> bytes:
@@ -234,7 +235,7 @@ class Client:
             self.position = event.id
         elif kind == "welcome":
             self.welcomed = True
-            self.position = event.position
+            self.position = self.joined = event.position
         elif kind == "resync":
             self.told_gaps += 1
             self.position = event.position

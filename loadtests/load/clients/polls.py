@@ -53,10 +53,11 @@ class PollClient(Client):
 
     def _read(self, answer: Answer) -> list[Arrival]:
         body = decode_answer(answer.body)
+        if not self.welcomed:
+            self.welcomed, self.joined = True, self.position or body.position
         for event in body.events:
             self.follow(event)
         self.position = body.position
-        self.welcomed = True
         return shared(body.events, answer.wire_bytes)
 
     def _poll(self, wait_s: float) -> bytes:

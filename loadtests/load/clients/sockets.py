@@ -21,10 +21,12 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
+SO_ATTACH_FILTER = 26  # likewise
 SO_TIMESTAMPNS = 35  # linux/asm-generic/socket.h; the Python module does not name it
 HAS_KERNEL_STAMPS = sys.platform == "linux"
 ANCILLARY_BYTES = 64  # one control message: a 16-byte header and a struct timespec
 
+_DROP_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0)  # a BPF program of one instruction: return 0 bytes of the packet
 _TIMESPEC = struct.Struct("@qq")
 _TCP_INFO_BYTES = 256
 
@@ -64,6 +66,18 @@ def finish_connect(sock: RawSocket) -> None:
     outcome = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if outcome:
         raise OSError(outcome, os.strerror(outcome))
+
+
+def pull_cable(sock: RawSocket) -> None:
+    """Let the kernel discard what comes for `sock` from now on, unacknowledged; its close will be a reset.
+
+    Nothing tells the peer until then, as with a pulled cable; a host that is back resets what it does not know any
+    more. Only Linux can; elsewhere the close is all there is.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if sys.platform == "linux":
+        program = array("B", _DROP_ALL)
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, program.buffer_info()[0]))
 
 
 def realtime_stamp_ns(ancillary: list[tuple[int, int, bytes]]) -> int:

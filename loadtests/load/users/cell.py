@@ -17,6 +17,7 @@ from locust.env import Environment
 from loadtests.load.clients.base import Access, Endpoint, parse_endpoint
 from loadtests.load.clients.sockets import RealtimeOffset, SocketTotals
 from loadtests.load.clients.tls import client_context
+from loadtests.load.users.cable import Cable, Outages, planned_cuts
 from loadtests.load.users.connection import Address
 from loadtests.load.users.hub import Alarms, Inbox, Readers
 from loadtests.load.users.locust_tables import LocustReporter
@@ -42,6 +43,9 @@ class UserSlot(NamedTuple):
 
 class ListeningUser(Candidate, Protocol):
     """A user whose deliveries are recorded: `room_user.RoomUser`, as its cell sees it."""
+
+    slot: UserSlot
+    cable: Cable | None
 
     def socket_totals(self) -> SocketTotals | None:
         """TCP_INFO of all its connections; None where the transport cannot tell."""
@@ -72,6 +76,7 @@ class Cell:
         self._publish_endpoint = parse_endpoint(spec.publish_host) if spec.publish_host else self.endpoint
         self.clock = RealtimeOffset()
         self.alarms = Alarms()
+        self.outages = Outages()
         self.readers = Readers()
         self.inbox = Inbox()
         self.recorder = Recorder(spec.cell)
@@ -161,6 +166,10 @@ class Cell:
         self.publish_from_ns = from_ns
         for publisher in self.publishers:
             self._start(publisher, from_ns, to_ns)
+        for user in self.users:
+            if user.cable is not None and self.spec.disrupt is not None:
+                seed = str(self.spec.seed)
+                user.cable.follow(planned_cuts(self.spec.disrupt, user.slot.number, seed, from_ns, to_ns))
 
     def note(self, error: str) -> None:
         """Count an error, under its wording (`records.notes`)."""

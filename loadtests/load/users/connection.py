@@ -48,7 +48,19 @@ class UserConnection:
     the kernel gave no stamp. `ended` is called once, never after `close`.
     """
 
-    __slots__ = ("_arrived", "_clock", "_ended", "_inbox", "_pending", "_readers", "_sock", "_tls", "_writer", "client")
+    __slots__ = (
+        "_arrived",
+        "_clock",
+        "_ended",
+        "_inbox",
+        "_pending",
+        "_pulled",
+        "_readers",
+        "_sock",
+        "_tls",
+        "_writer",
+        "client",
+    )
 
     def __init__(
         self,
@@ -70,6 +82,7 @@ class UserConnection:
         self._sock: RawSocket | None = None
         self._writer: _Watcher | None = None
         self._pending = b""  # what the socket did not take yet
+        self._pulled = False
 
     def open(self, address: Address, timeout_s: float) -> None:
         """Connect, waiting as a greenlet, and send the client's opening; raises ConnectFailed."""
@@ -100,7 +113,7 @@ class UserConnection:
             self._end(Closed(1002, str(error)))
 
     def _transmit(self, data: bytes) -> None:
-        if self._sock is None or not data:
+        if self._sock is None or self._pulled or not data:
             return
         if self._pending:
             self._pending += data
@@ -121,9 +134,25 @@ class UserConnection:
             writer.start(self._writable)
             self._writer = writer
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket whose cable is in."""
+        return self._sock is not None and not self._pulled
+
     def totals(self) -> sockets.SocketTotals | None:
         """TCP_INFO of the open connection."""
         return sockets.read_totals(self._sock) if self._sock is not None else None
+
+    def pull(self) -> None:
+        """Pull the cable: nothing arrives or leaves any more, and nobody is told until `close`. Call it while open.
+
+        What was read before is still passed on.
+        """
+        assert self._sock is not None
+        self._pulled = True
+        self._stop_writing()
+        self._readers.remove(self._sock.fileno())
+        sockets.pull_cable(self._sock)
 
     def close(self) -> None:
         """Close without a word; `ended` is not called."""
@@ -195,6 +224,6 @@ class UserConnection:
             self._writer = None
 
     def _end(self, closed: Closed) -> None:
-        if self._sock is not None:
+        if self._sock is not None and not self._pulled:
             self._ended(closed)
             self.close()

@@ -27,6 +27,7 @@ from loadtests.load.users.cell import Cell, UserSlot, attach
 from loadtests.load.users.health import GeneratorHealth, growth, sum_totals
 from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.raw_user import RawUser
+from loadtests.load.users.recorder import write_outages
 from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.setup import read_spec
 from loadtests.load.users.transports import load_user_class
@@ -77,6 +78,8 @@ def run(cell: Cell, environment: Environment, out_dir: Path) -> int:
     cell.close()
     try:
         cell.recorder.write(out_dir, *measurement.window_ns)
+        if cell.spec.disrupt is not None:
+            write_outages(out_dir, cell.spec.cell, cell.outages.rows)
         write_atomically(out_dir / "generator.json", _ENCODER.encode(measurement.result()))
     except RunError as error:
         failure = failure or str(error)

@@ -9,7 +9,7 @@ import gevent
 from gevent.hub import Waiter
 from locust.env import Environment
 
-from loadtests.load.clients.base import Arrival, Client, Closed, ConnectFailed
+from loadtests.load.clients.base import Arrival, Client, Closed, ConnectFailed, offset_of
 from loadtests.load.clients.http2 import Http2PublishClient
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.clients.sockets import SocketTotals
@@ -90,6 +90,29 @@ class RawUser(RoomUser):
             self._keep(self.connection)
             self.connection.close()
             self.connection = None
+
+    def pull_cable(self) -> bool:
+        """Cut the connection that events come over, without a word."""
+        if not self._joined or self.connection is None or not self.connection.is_open:
+            return False
+        self.connection.pull()
+        self._note_left()
+        return True
+
+    def plug_in(self) -> int | None:
+        """Give the cut connection up and wake the user's greenlet, which connects anew."""
+        connection = self.connection
+        if connection is None:
+            return None
+        self.position = connection.client.position
+        RawUser.leave(self)  # what a class adds to it ends the user, not the connection
+        self.plugged_in()
+        return offset_of(self.position)
+
+    def joined_offset(self) -> int:
+        """The offset after which the events of this connection begin."""
+        assert self.connection is not None
+        return offset_of(self.connection.client.joined)
 
     def socket_totals(self) -> SocketTotals | None:
         """TCP_INFO over all connections so far."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loadtests.records.schema import ABSENT_NS, PUBLISHES, SAMPLES, Phase
+from loadtests.records.schema import ABSENT_NS, OUTAGES, PUBLISHES, SAMPLES, Phase
 from loadtests.records.store import writing
 
 SAMPLE_COLUMNS = tuple(name for name in SAMPLES.names if name not in ("cell", "phase"))
@@ -111,6 +111,13 @@ class Recorder:
         _write(folder / "publishes.parquet", PUBLISHES, self.cell, columns, from_ns, to_ns)
 
 
+def write_outages(folder: Path, cell: str, rows: Sequence[int]) -> None:
+    """Write `outages.parquet`; `rows` holds the columns of OUTAGES after `cell`, one row after the other."""
+    names = [name for name in OUTAGES.names if name != "cell"]
+    columns = dict(zip(names, np.array(rows, dtype=np.int64).reshape(-1, len(names)).T, strict=True))
+    _save(folder / "outages.parquet", OUTAGES, cell, columns)
+
+
 def _write(path: Path, schema: pa.Schema, cell: str, columns: dict[str, _Table], from_ns: int, to_ns: int) -> None:
     scheduled_ns = columns["scheduled_ns"]
     measured = (scheduled_ns >= from_ns) & (scheduled_ns < to_ns)
@@ -118,10 +125,13 @@ def _write(path: Path, schema: pa.Schema, cell: str, columns: dict[str, _Table],
         # When a message of another clock was due is unknown: what came since the phase began may belong to it.
         measured |= (scheduled_ns == ABSENT_NS) & (columns["user_rx_ns"] >= from_ns)
     columns["phase"] = np.where(measured, Phase.MEASURED, Phase.WARM_UP).astype(np.int64)
+    _save(path, schema, cell, columns)
+
+
+def _save(path: Path, schema: pa.Schema, cell: str, columns: dict[str, _Table]) -> None:
+    size = len(next(iter(columns.values())))
     arrays = [
-        _cell_column(cell, len(scheduled_ns))
-        if name == "cell"
-        else _column(columns[name]).cast(schema.field(name).type)
+        _cell_column(cell, size) if name == "cell" else _column(columns[name]).cast(schema.field(name).type)
         for name in schema.names
     ]
     with writing(path):

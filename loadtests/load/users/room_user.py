@@ -14,12 +14,14 @@ from loadtests.load.clients import stamp
 from loadtests.load.clients.base import Arrival, Closed, ConnectFailed, Event, NotPublished, batch_size, offset_of
 from loadtests.load.clients.sockets import SocketTotals
 from loadtests.load.clients.stamp import OUR_CLOCK
+from loadtests.load.users.cable import Cable
 from loadtests.load.users.cell import cell_of
 from loadtests.load.users.publisher import Publisher
 from loadtests.records.schema import ABSENT_NS
 
 _BACKOFF_S = 0.1
 _BACKOFF_CAP_S = 5.0
+_PLUGGED_IN = Closed(0, "the cable is in again")
 
 
 class RoomUser(User):
@@ -46,8 +48,11 @@ class RoomUser(User):
         self._joined = False
         self._news = AsyncResult()  # why the connection ended
         self._retry_ms = 0  # the server's hint for the next attempt
+        self.cable: Cable | None = None  # of a subscriber that is to be cut
         if self.slot.listens:
             self.cell.users.append(self)
+            if self.cell.spec.disrupt is not None:
+                self.cable = Cable(self, self.slot.number, self.cell.outages, self.cell.alarms, self.cell.note)
 
     def enter(self, timeout_s: float) -> None:
         """Connect, resuming after `position` where it is not empty; return when welcome. Raises ConnectFailed."""
@@ -59,6 +64,18 @@ class RoomUser(User):
 
     def leave(self) -> None:
         """Close every connection."""
+        raise NotImplementedError
+
+    def pull_cable(self) -> bool:
+        """Cut the connection that events come over, without a word; False where there is none."""
+        raise NotImplementedError
+
+    def plug_in(self) -> int | None:
+        """Call `plugged_in`; return the offset of the last event before the cut. None: the user is gone."""
+        raise NotImplementedError
+
+    def joined_offset(self) -> int:
+        """The offset after which the events of the present connection begin."""
         raise NotImplementedError
 
     def socket_totals(self) -> SocketTotals | None:
@@ -79,7 +96,9 @@ class RoomUser(User):
         while True:
             closed = self._news.get()
             self._news = AsyncResult()
-            cell.note(f"{self.label} connection ended: {closed}")
+            if closed is not _PLUGGED_IN:
+                cell.note(f"{self.label} connection ended: {closed}")
+                cell.reconnects += 1
             self._enter_again(closed)
 
     def on_stop(self) -> None:
@@ -108,6 +127,10 @@ class RoomUser(User):
         self._note_left()
         self._retry_ms = retry_ms
         self._news.set(closed)
+
+    def plugged_in(self) -> None:
+        """Take note that the cable is in again; wakes the user's greenlet."""
+        self._news.set(_PLUGGED_IN)
 
     def record(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
         """Record what one read brought. The hot path: called in the hub for each read of each socket."""
@@ -194,10 +217,12 @@ class RoomUser(User):
 
     def _enter_again(self, closed: Closed) -> None:
         attempt = 0
-        self.cell.reconnects += 1
+        if not self.cell.spec.resume:
+            self.position = ""
         while closed.retryable:
             hint_s, self._retry_ms = self._retry_ms / 1000, 0
-            gevent.sleep(max(hint_s, self._backoff_s(attempt)))
+            if attempt or closed is not _PLUGGED_IN:
+                gevent.sleep(max(hint_s, self._backoff_s(attempt)))
             attempt += 1
             try:
                 self.enter(self.cell.spec.connect_timeout_s)
@@ -207,6 +232,8 @@ class RoomUser(User):
                     continue
                 break
             self._note_joined()
+            if self.cable is not None:
+                self.cable.back(self.joined_offset())
             return
         self.cell.reporter.failed("reconnect", ConnectFailed(str(closed), retryable=False), self.row)
         self._hand_on_publishing()

@@ -18,6 +18,7 @@ import pytest
 
 from loadtests.records.adapter import Adapter, Publish, Subscribe, find
 from loadtests.records.cell_spec import Load
+from loadtests.records.disruption import Disruption
 from loadtests.records.errors import ServerError, UsageError
 from loadtests.records.schema import Validity
 from loadtests.run import foreign, plan, procfs, targets
@@ -242,3 +243,9 @@ def test_a_server_that_is_not_there_is_said() -> None:
         server = ForeignServer(Foreign("127.0.0.1", closed.getsockname()[1], find("nchan-sse")[0]))
         with pytest.raises(ServerError, match=r"nothing answers at http://127\.0\.0\.1:"):
             server.wait_ready(lambda: None, timeout_s=0.2)
+
+
+def test_a_server_that_is_not_ours_is_not_measured_in_cells_with_cuts(listening: Foreign) -> None:
+    cutting = scenario(disrupt=Disruption(up_s=3.0, offline_s=0.4), kind="cut")
+    with pytest.raises(UsageError, match="can't be measured in cells with disrupt"):
+        plan.draw(cutting, [targets.of_foreign(listening)], seed=1)

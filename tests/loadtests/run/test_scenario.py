@@ -112,6 +112,37 @@ def test_memory_cells_have_rules_of_their_own(tmp_path: Path, old: str, new: str
         read(tmp_path, MEMORY.replace(old, new))
 
 
+CUT = "[[cells]]\ndisrupt = { up_s = 15, spread_s = 3, offline_s = 2 }"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("up_s = 15", "up_s = 0", r"disrupt.up_s is 0; allowed: 0.05..3600 seconds"),
+        ("offline_s = 2", "offline_s = nan", r"disrupt.offline_s is nan; allowed: 0.05..3600 seconds"),
+        ("spread_s = 3", "spread_s = 15", r"disrupt.spread_s is 15; allowed: 0 or more, below up_s \(15\)"),
+        ("spread_s = 3", "jitter = 3", "unknown field `jitter`"),
+        (
+            "[[cells]]",
+            "[[cells]]\nkind = 'fan-out'",
+            "disrupt is given; allowed: left out in a cell of the kind fan-out",
+        ),
+        ("rate_per_s = 1.0", "rate_per_s = 1.0, direction = 'chat'", "direction is chat; .* whoever publishes is not"),
+        (
+            "disrupt = { up_s = 15, spread_s = 3, offline_s = 2 }",
+            "resume = false",
+            "resume is false; .* without disrupt",
+        ),
+        ("disrupt = { up_s = 15, spread_s = 3, offline_s = 2 }", "kind = 'cut'", "disrupt is left out; .* kind cut"),
+    ],
+)
+def test_cuts_have_rules_of_their_own(tmp_path: Path, old: str, new: str, said: str) -> None:
+    good = GOOD.replace("[[cells]]", CUT)
+    assert read(tmp_path, good).cells[0].kind == "cut"
+    with pytest.raises(ScenarioError, match=said):
+        read(tmp_path, good.replace(old, new))
+
+
 def test_a_file_can_not_ask_for_scaled_cells(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="kind is scaled"):
         read(tmp_path, GOOD.replace("[[cells]]", "[[cells]]\nkind = 'scaled'"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from loadtests.records.disruption import Cuts, Disruption
 from loadtests.records.schema import Counts, Instrument, LinkCheck, Validity, Verdict
 from loadtests.run import validity
 
@@ -160,3 +161,30 @@ def test_the_worst_verdict_stands_and_every_reason_is_kept() -> None:
 
     assert verdict.validity is INVALID
     assert len(verdict.reasons) == 2
+
+
+def cuts(away: int) -> Cuts:
+    return Cuts(
+        disrupt=Disruption(up_s=3.0, offline_s=0.4),
+        resume=False,
+        cuts=5,
+        away=away,
+        due=40,
+        lost=4,
+        replayed=0,
+        replay_bytes=0,
+    )
+
+
+def test_what_planned_cuts_cost_is_no_reason_against_a_cell_and_anything_else_is() -> None:
+    planned = msgspec.structs.replace(COUNTS, received=36, lost=4, lost_to_cuts=4)
+    assert judge(planned, cuts=cuts(away=0)) == Verdict(VALID, ())
+    more = msgspec.structs.replace(planned, received=35, lost=5)
+    assert judge(more, cuts=cuts(away=0)) == Verdict(INVALID, ("1 of 40 deliveries are missing",))
+    unplanned = msgspec.structs.replace(planned, reconnects=1)
+    assert judge(unplanned, cuts=cuts(away=0)).validity is DOUBTFUL
+
+
+def test_a_subscriber_that_does_not_come_back_makes_the_cell_invalid() -> None:
+    assert judge(COUNTS, cuts=cuts(away=2)).reasons == ("after 2 of 5 cuts the subscriber did not come back",)
+    assert judge(COUNTS, cuts=cuts(away=2)).validity is INVALID

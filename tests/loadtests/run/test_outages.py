@@ -1,0 +1,88 @@
+"""What cuts did, from synthetic cells: one subscriber was away for part of the time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loadtests.records.disruption import Disruption
+from loadtests.records.schema import ABSENT_NS, OUTAGES
+from loadtests.run import counts, outages
+from tests.loadtests.run.synthetic import MS, CellTables, cell_tables
+from tests.loadtests.run.test_counts import FROM_NS, TO_NS, replaced, spec
+
+CUTS = Disruption(up_s=3.0, offline_s=0.4)
+
+
+def cell() -> CellTables:
+    """Return two subscribers of ten messages, 1 ms apart, that have the offsets 3 to 12 and arrive 5 ms later."""
+    return cell_tables(spec(2), from_ns=FROM_NS, to_ns=TO_NS)
+
+
+def away(subscriber: int, from_ms: int, to_ms: int, *, left: int, joined: int, back: bool = True) -> pa.Table:
+    """Return one outage; its times count from the first message."""
+    off_ns, on_ns = FROM_NS + from_ms * MS, FROM_NS + to_ms * MS
+    row = {"cell": "c", "subscriber": subscriber, "off_ns": off_ns, "on_ns": on_ns, "left_offset": left}
+    row |= {"joined_offset": joined, "back_ns": on_ns + 2 * MS if back else ABSENT_NS}
+    return pa.Table.from_pylist([row], schema=OUTAGES)
+
+
+def without(table: pa.Table, subscriber: int, offsets: set[int]) -> pa.Table:
+    kept = [not (s == subscriber and o in offsets) for s, o in zip(*_two(table), strict=True)]
+    return table.filter(pa.array(kept))
+
+
+def _two(table: pa.Table) -> tuple[list[int], list[int]]:
+    return table["subscriber"].to_pylist(), table["offset"].to_pylist()
+
+
+def test_only_what_lies_between_leaving_and_joining_is_lost_by_plan() -> None:
+    made = cell()
+    samples = without(made.samples, 1, {5, 6, 7, 11})
+    gone = away(1, 2, 5, left=4, joined=7)
+    assert outages.lost_to_cuts(samples, made.publishes, gone, spec(2).load) == 3
+    assert counts.count(samples, made.publishes, spec(2).load, made.result).lost == 4, "the fourth is the server's"
+
+
+def test_on_a_resume_nothing_is_lost_by_plan() -> None:
+    made = cell()
+    samples = without(made.samples, 1, {5})
+    assert outages.lost_to_cuts(samples, made.publishes, away(1, 2, 5, left=4, joined=4), spec(2).load) == 0
+
+
+def test_what_another_subscriber_misses_is_not_excused() -> None:
+    made = cell()
+    samples = without(made.samples, 0, {5, 6})
+    assert outages.lost_to_cuts(samples, made.publishes, away(1, 2, 5, left=4, joined=7), spec(2).load) == 0
+
+
+def test_what_is_due_before_the_return_and_comes_after_it_was_replayed() -> None:
+    made = cell()
+    at_ns = FROM_NS + 8 * MS
+    # Messages 2, 3 and 4 of subscriber 1 come together at 8 ms; its cable is in at 7 ms, it is welcome at 9 ms.
+    late = [s == 1 and o in {5, 6, 7} for s, o in zip(*_two(made.samples), strict=True)]
+    received = np.where(late, at_ns, np.asarray(made.samples["kernel_rx_ns"])).tolist()
+    samples = replaced(made.samples, "kernel_rx_ns", received)
+    gone = away(1, 2, 7, left=4, joined=4)
+    found = counts.count(samples, made.publishes, spec(2).load, made.result)
+    cuts = outages.figures(samples, gone, found, made.result, CUTS, resume=True)
+    # Messages 3 to 8 (offsets 6 to 11) too are due before 9 ms, and what is not late comes 5 ms after it is due.
+    flagged = outages.replayed(samples, gone)
+    offsets = {o for (s, o), flag in zip(zip(*_two(samples), strict=True), flagged, strict=True) if flag and s == 1}
+    assert {5, 6, 7} <= offsets <= set(range(5, 12))
+    assert not any(flag and s == 0 for s, flag in zip(_two(samples)[0], flagged, strict=True))
+    assert (cuts.cuts, cuts.away, cuts.lost, cuts.replayed) == (1, 0, 0, len(offsets))
+    assert cuts.replay_bytes == 200 * len(offsets)
+    assert cuts.back_ms == {"p50": pytest.approx(2.0)}
+    assert cuts.latency_ms["p50"] == pytest.approx(5.0)
+    assert "p95" not in cuts.latency_ms, "twenty deliveries have no p95"
+
+
+def test_who_never_came_back_is_counted_and_nothing_is_excused() -> None:
+    made = cell()
+    samples = without(made.samples, 1, {5, 6, 7, 8, 9, 10, 11, 12})
+    gone = away(1, 2, 5, left=4, joined=4, back=False)
+    found = counts.count(samples, made.publishes, spec(2).load, made.result)
+    assert outages.lost_to_cuts(samples, made.publishes, gone, spec(2).load) == 0
+    assert outages.figures(samples, gone, found, made.result, CUTS, resume=False).away == 1
