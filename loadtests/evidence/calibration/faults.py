@@ -27,6 +27,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     refuse_every: int = 0  # such a publication of a room, in the order they come, is answered by an error
     cut_after: int = 0  # messages after which every subscriber is disconnected, once
     other_clock_every: int = 0  # such a message is delivered with a stamp of another clock
+    forget_in_replay: int = 0  # the so-many-th replay of a room leaves its first event out
+    double_in_replay: int = 0  # the so-many-th replay of a room has its first event twice
+    replay_late_ms: float = 0.0  # between the word where a client was and the first bytes that it is answered with
     first_byte_ms: float = 0.0  # between a connection's first bytes and the first bytes it is answered with
 
 
@@ -49,6 +52,7 @@ class FaultRoom:
         self._asked = 0  # publications, those that are refused included
         self.delivered: list[Delivery] = []
         self._faults = faults
+        self._replays = 0  # that had an event
         self._held: Delivery | None = None  # waits for its successor
         self._sequence = 0
         self._from_ns = 0  # where the delay of the message before began
@@ -87,6 +91,15 @@ class FaultRoom:
     def since(self, offset: int) -> list[Delivery]:
         """What was delivered and lies after `offset`."""
         return [delivery for delivery in self.delivered if delivery.offset > offset]
+
+    def replay(self, missed: list[Delivery]) -> list[Delivery]:
+        """What a client that comes back is given of what it missed; to be asked once for each."""
+        self._replays += bool(missed)
+        if self._replays == self._faults.forget_in_replay:
+            return missed[1:]
+        if self._replays == self._faults.double_in_replay:
+            return missed[:1] + missed
+        return missed
 
     def _mistreat(self, delivery: Delivery) -> list[Delivery]:
         faults, offset = self._faults, delivery.offset

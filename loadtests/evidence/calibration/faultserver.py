@@ -131,6 +131,9 @@ class FaultServer:
         if self._faults.first_byte_ms and not connection.fed:
             self._silent[fd] = received_ns + int(self._faults.first_byte_ms * 1e6)
         connection.feed(data, received_ns)
+        if self._faults.replay_late_ms and connection.resumes:
+            self._silent[fd] = received_ns + int(self._faults.replay_late_ms * 1e6)
+        connection.resumes = False
         self._send(fd)
         if connection.kind == "held":
             self._held.setdefault(fd, time.monotonic_ns() + _HELD_POLL_NS)

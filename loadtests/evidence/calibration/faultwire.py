@@ -98,7 +98,19 @@ class Chat(msgspec.Struct):
 class Connection:
     """One accepted connection: an HTTP/1.1 conversation that may turn into a stream or a WebSocket."""
 
-    __slots__ = ("_buffer", "_host", "_stream", "_websocket", "blocked", "fed", "kind", "outgoing", "room", "since")
+    __slots__ = (
+        "_buffer",
+        "_host",
+        "_stream",
+        "_websocket",
+        "blocked",
+        "fed",
+        "kind",
+        "outgoing",
+        "resumes",
+        "room",
+        "since",
+    )
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -111,6 +123,7 @@ class Connection:
         self.outgoing = b""
         self.blocked = False  # the socket takes no more for now
         self.fed = False  # something was received
+        self.resumes = False  # it has said where it was, and nothing else yet
 
     @property
     def subscribed(self) -> bool:
@@ -204,6 +217,7 @@ class Connection:
             self.outgoing += _chunk(stream.event(delivery))
 
     def _poll(self, room: str, since: str, wait_s: float) -> None:
+        self.resumes = bool(since) and not self.room  # a connection's first poll
         self.room = room
         delivered = len(self._host.room(room).delivered)
         self.since = _offset(since) if since else delivered
@@ -216,8 +230,10 @@ class Connection:
         """Answer a poll with what came since its position, perhaps nothing."""
         # A poll's position counts deliveries, not offsets: or duplicates and swapped messages would be filtered out.
         self.kind = "http"
-        delivered = self._host.room(self.room).delivered
-        events = b",".join(delivery.body for delivery in delivered[self.since :])
+        room = self._host.room(self.room)
+        delivered = room.delivered
+        missed = delivered[self.since :]
+        events = b",".join(delivery.body for delivery in (room.replay(missed) if self.resumes else missed))
         position = len(delivered)
         self._answer(200, b'{"events":[%b],"position":"%b:%d"}' % (events, EPOCH.encode(), position))
 
@@ -289,7 +305,9 @@ class Connection:
         )
 
     def _missed(self, since: str) -> list[Delivery]:
-        return self._host.room(self.room).since(_offset(since)) if since else []
+        self.resumes = bool(since)
+        room = self._host.room(self.room)
+        return room.replay(room.since(_offset(since))) if since else []
 
 
 def _offset(position: str) -> int:

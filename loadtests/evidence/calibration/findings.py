@@ -11,18 +11,19 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import Trial
 from loadtests.records.calibration import Check
-from loadtests.records.cell_spec import Load
+from loadtests.records.cell_spec import CellSpec, Load
 from loadtests.records.schema import Counts
 from loadtests.report import latency
 from loadtests.report.latency import order_statistic
 from loadtests.report.quantity import AtLeast
-from loadtests.run import counts
+from loadtests.run import counts, outages
 from loadtests.run.targets import Target
 
 
@@ -204,6 +205,20 @@ def refusals(trial: Trial, found: Found, room: int) -> Iterator[Check]:
     everything = pq.read_table(trial.folder / "publishes.parquet", columns=["room"])["room"].to_numpy()
     planted = int((everything == room).sum()) // every
     yield _counted(found, f"1 in {every} refused", "publications", planted, found.counts.refused)
+
+
+def replays(trial: Trial, found: Found, room: int, cell: CellSpec, tolerances: Tolerances) -> Iterator[Check]:
+    """Check that a replay which forgets an event, one that doubles it, and late ones are found."""
+    faults, counted, disrupt = found.faults, found.counts, cell.disrupt
+    assert disrupt is not None
+    away = pq.read_table(trial.folder / "outages.parquet")
+    away = away.filter(pa.array(away["subscriber"].to_numpy() % found.load.rooms == room))
+    samples = pq.read_table(trial.folder / "samples.parquet", filters=[("room", "==", room)])
+    cuts = outages.figures(samples, away, counted, trial.result, disrupt, resume=cell.resume)
+    yield _counted(found, "1 event forgotten in a replay", "lost", 1, counted.lost)
+    yield _counted(found, "1 event twice in a replay", "duplicates", 1, counted.duplicates)
+    late = f"replays {faults.replay_late_ms / 1e3:g} s late"
+    yield _timed(found, late, "back p50", faults.replay_late_ms, cuts.back_ms.get("p50"), tolerances.connect_ms)
 
 
 def _frozen_at_ms(trial: Trial, publications: int) -> float:

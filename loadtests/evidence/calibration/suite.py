@@ -30,6 +30,7 @@ from loadtests.evidence.calibration.trial import (
 )
 from loadtests.records.calibration import Check
 from loadtests.records.cell_spec import Load
+from loadtests.records.disruption import Disruption
 from loadtests.records.errors import GeneratorError
 from loadtests.records.schema import Value
 from loadtests.run.targets import Target
@@ -41,6 +42,7 @@ _SHORT_RATE_PER_S = 30.0
 _OUTAGE_RATE_PER_S = 20.0
 _GRACE_S = 0.5
 _SUBSCRIBERS = 2  # each further one comes later by what the fault server takes to write to it
+_CUTS = Disruption(up_s=1.4, offline_s=0.4)  # some replays in each room, each over a second before the next cut
 _STALL_AFTER = 100  # of 10 s at 20 messages a second, after half a second of warm-up: in the middle
 
 Report = Callable[[str], None]
@@ -148,6 +150,19 @@ def _freeze_for_good(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
         yield from findings.freeze(trial, findings.of(trial, target, load, faults, room), room, _GRACE_S, FULL)
 
 
+def _cuts(chosen: Sequence[Target], folder: Path) -> Iterator[Check]:
+    shared = _shared(chosen, _OUTAGE_RATE_PER_S, _GRID_S)
+    load = msgspec.structs.replace(shared, subscribers=_SUBSCRIBERS * len(chosen))
+    faults = Faults(delay_ms=0.0, forget_in_replay=1, double_in_replay=2, replay_late_ms=1000.0)
+    with fault_server(faults) as port:
+        cell = describe_cell(chosen[0].user_class, port, load, warm_up_s=0.0, measured_s=3.6, grace_s=2.0)
+        classes = tuple(target.user_class for target in chosen)
+        cell = msgspec.structs.replace(cell, room_classes=classes, disrupt=_CUTS)
+        trial = run_generator(cell, folder)
+    for room, target in enumerate(chosen):
+        yield from findings.replays(trial, findings.of(trial, target, load, faults, room), room, cell, FULL)
+
+
 def _freeze_after(chosen: Sequence[Target], load: Load) -> int:
     """Return how many publications go before a freeze: of 0.2 s of warm-up and half a second.
 
@@ -248,5 +263,6 @@ EACH = (
 TOGETHER: Mapping[str, Callable[[Sequence[Target], Path], Iterator[Check]]] = {
     "freeze and refusals": _freeze_and_refusals,
     "freeze for good": _freeze_for_good,
+    "cuts": _cuts,
 }
 """Trials of all transports side by side."""

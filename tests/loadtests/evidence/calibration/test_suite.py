@@ -45,6 +45,17 @@ def test_a_short_freeze_and_refusals_are_found_beside_each_other(tmp_path: Path)
         assert check.found > 0.95 * check.planted
 
 
+def test_a_replay_that_forgets_doubles_or_comes_late_is_found(tmp_path: Path) -> None:
+    chosen = suite.spoken(TARGETS)
+    checks = list(suite._cuts(chosen, tmp_path))
+    assert [check for check in checks if not check.unit and not check.within] == []
+    late = [check for check in checks if check.unit]
+    assert len(late) == len(checks) / 3 == len(chosen)
+    for check in late:
+        assert check.found is not None
+        assert 999 <= check.found < 1500, "the bound itself is `rtlab calibrate`'s"
+
+
 def test_transports_that_no_fault_server_speaks_to_are_left_out(tmp_path: Path) -> None:
     unknown = Target("carrier-pigeon", "CarrierPigeonUser", pushes=True)
     assert suite.spoken((unknown, TARGETS[0])) == (TARGETS[0],)
