@@ -10,6 +10,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from core.auth import sign
@@ -23,9 +25,12 @@ from transports.registry import SERVED, TRANSPORTS
 from transports.visit import authority, open_when_ready
 
 if TYPE_CHECKING:
+    import ssl
+
     from starlette.applications import Starlette
 
 _MAX_INSTANCES: Final = 64
+_LOOPS: Final = ("auto", "asyncio", "uvloop")  # auto: uvloop where it is installed
 _MAX_TTL_S: Final = 315_360_000.0  # ten years
 
 
@@ -59,8 +64,10 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instances", type=int, default=1, metavar="N", help="processes that share rooms and the port")
     parser.add_argument("--separate-ports", action="store_true", help="instances on PORT, PORT+1, …, not on one port")
     parser.add_argument("--share-port", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--certfile", metavar="PEM", help="certificate chain: https and wss (--http2 makes its own)")
+    parser.add_argument("--tls", action="store_true", help="https and wss by a certificate made at start")
+    parser.add_argument("--certfile", metavar="PEM", help="certificate chain: https and wss by yours")
     parser.add_argument("--keyfile", metavar="PEM", help="its private key")
+    parser.add_argument("--loop", default="auto", choices=_LOOPS, help="event loop (HTTP/2: uvloop)")
     parser.add_argument("--log-level", default="warning", choices=["error", "warning", "info", "debug"])
     for each in DECLARED:
         if each.option:
@@ -133,6 +140,8 @@ def _serve(options: argparse.Namespace) -> None:
         access_log=options.log_level in ("info", "debug"),
         ssl_certfile=options.certfile,
         ssl_keyfile=options.keyfile,
+        ssl_context_factory=_made_context if options.tls and options.certfile is None else None,
+        loop=options.loop,
     )
     scheme = "https" if config.is_ssl else "http"
     with _listen(options.host, options.port, shared=options.share_port) as listener:
@@ -152,6 +161,20 @@ def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:
     with _listen(options.host, options.port, shared=options.share_port) as listener:
         listening = _announcement(options.name, "https", listener)
         server.run(app, listener, tls, Settings.from_environ(os.environ), options.log_level, listening)
+
+
+def _made_context(*_: object) -> ssl.SSLContext:
+    """For uvicorn: TLS by a certificate that is made now."""
+    from transports.certificate import server_context
+
+    return server_context(None, None, alpn=["http/1.1"])
+
+
+def _written_certificate(folder: Path) -> tuple[str, str]:
+    from transports.certificate import write_made
+
+    certfile, keyfile = write_made(folder)
+    return str(certfile), str(keyfile)
 
 
 def _check_tls(certfile: str | None, keyfile: str | None) -> None:
@@ -212,7 +235,10 @@ def _serve_instances(name: str, options: argparse.Namespace) -> int:
             ports = [port + number for number in range(options.instances)]
         else:  # bound, not listening: keeps the port ours while no instance listens
             reserved.enter_context(_listen(options.host, port, shared=True))
-        arguments = ["--log-level", options.log_level, *_tls_arguments(options)]
+        if options.tls and options.certfile is None:  # one for all: a browser trusts a single certificate, not a port
+            folder = reserved.enter_context(TemporaryDirectory(prefix="rtlab-tls-"))
+            options.certfile, options.keyfile = _written_certificate(Path(folder))
+        arguments = ["--log-level", options.log_level, "--loop", options.loop, *_tls_arguments(options)]
         started = commands(name, arguments, options.host, ports)
         return Instances(started, settings.drain_s).run()
 

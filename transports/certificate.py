@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,12 +27,12 @@ class CertificateError(ValueError):
     """The certificate or key given cannot be used; the message names the files."""
 
 
-def server_context(certfile: str | None, keyfile: str | None) -> ssl.SSLContext:
-    """TLS 1.2 or later offering HTTP/2 and HTTP/1.1; self-made where no files are given. Raises CertificateError."""
+def server_context(certfile: str | None, keyfile: str | None, alpn: Sequence[str] = _ALPN) -> ssl.SSLContext:
+    """TLS 1.2 or later offering `alpn`, in that order; self-made where no files are given. Raises CertificateError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9113, section 9.2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # what appendix A of it leaves of TLS 1.2
-    context.set_alpn_protocols(list(_ALPN))
+    context.set_alpn_protocols(list(alpn))
     if certfile is None and keyfile is None:
         _load_made(context)
     else:
@@ -64,13 +65,17 @@ def load(context: ssl.SSLContext, certfile: str | None, keyfile: str | None) -> 
 
 
 def _load_made(context: ssl.SSLContext) -> None:
-    certificate, key = make(datetime.now(UTC))
     # OpenSSL's binding takes files only; the key is gone from the disk before the first connection.
     with TemporaryDirectory(prefix="rtlab-tls-") as folder:  # only its owner may enter
-        certfile, keyfile = Path(folder, "certificate.pem"), Path(folder, "key.pem")
-        certfile.write_bytes(certificate)
-        keyfile.write_bytes(key)
-        context.load_cert_chain(certfile, keyfile)
+        context.load_cert_chain(*write_made(Path(folder)))
+
+
+def write_made(folder: Path) -> tuple[Path, Path]:
+    """Make a pair as of now; return the files of the certificate and of its key, in a folder that others can't read."""
+    certfile, keyfile = folder / "certificate.pem", folder / "key.pem"
+    for path, text in zip((certfile, keyfile), make(datetime.now(UTC)), strict=True):
+        path.write_bytes(text)
+    return certfile, keyfile
 
 
 def make(now: datetime) -> tuple[bytes, bytes]:

@@ -46,6 +46,7 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
         "--transports", action=_Once, metavar="A,B", help="only these (default: the scenario's, or all)"
     )
     parser.add_argument("--deflate", action="store_true", help="servers compress WebSocket messages")
+    parser.add_argument("--tls", action="store_true", help="every server speaks https and wss")
     parser.add_argument(
         "--link",
         action=_Once,
@@ -104,6 +105,7 @@ def request(options: argparse.Namespace) -> Request:
         seed=options.seed,
         runs_folder=options.out,
         deflate=options.deflate,
+        tls=options.tls,
         redis_url=options.redis,
         instances=options.instances,
         link=options.link,

@@ -31,6 +31,7 @@ class Request:
     transports: str | None = None  # comma-separated names
     seed: int | None = None
     deflate: bool = False
+    tls: bool = False
     redis_url: str | None = None  # with it the busiest load is also measured on servers of several instances
     instances: int | None = None
     link: str | None = None  # puts the scenario's cells behind this link, see `records.link_spec`
@@ -46,6 +47,8 @@ def compare(scenario: str, request: Request) -> int:
     """
     scaled = instances.asked(request.redis_url, request.instances)
     chosen = scenarios.find(scenario)
+    if request.tls:
+        chosen = scenarios.over_tls(chosen)
     if request.link is not None:
         chosen = scenarios.over_link(chosen, request.link)
     if scaled is not None:
@@ -70,7 +73,7 @@ def _experiment(
         targets=selected,
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         runs_folder=request.runs_folder,
-        bench=experiment.bench_of(ServerSettings(deflate=request.deflate), scaled),
+        bench=experiment.bench_of(ServerSettings(deflate=request.deflate, tls=request.tls), scaled),
     )
 
 
@@ -111,6 +114,8 @@ def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
     """Return what is measured: a foreign server alone or beside `--transports`, else those, else the scenario's."""
     foreign_targets = foreign.selected(request.target_urls, request.adapters)
     targets.require_own_names([each.adapter.name for each in foreign_targets])
+    if foreign_targets and request.tls:
+        raise UsageError("--tls starts the lab's own servers with TLS; a foreign server is measured by plain HTTP only")
     if foreign_targets:
         foreign.require_measurable(scenario, foreign_targets)
     if foreign_targets and request.transports is None:

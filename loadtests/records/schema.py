@@ -115,6 +115,10 @@ Manifest = dict[str, dict[str, Value]]
 """A run's environment: section -> key -> value."""
 
 
+TLS = "tls"
+"""In the variant of a cell: its clients came by https and wss, other than the run's others."""
+
+
 class Phase:
     """Values of the `phase` columns."""
 

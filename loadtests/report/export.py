@@ -18,7 +18,7 @@ from loadtests.records.schema import Cell
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.condition import Result, value_of
 from loadtests.report.quantity import AtLeast
-from loadtests.report.study import Study
+from loadtests.report.study import Study, ordinary
 
 FORMAT, VERSION = "rtlab-results", 1
 JSON_FILE, CSV_FILE = "results.json", "results.csv"
@@ -153,7 +153,7 @@ def _record(result: Result) -> Record:
 
 def _memory(study: Study) -> Iterator[Record]:
     for transport, cost in study.memory.items():
-        cell = next(cell for cell in study.run.cells if (cell.transport, cell.kind) == (transport, "memory"))
+        cell = ordinary([c for c in study.run.cells if (c.transport, c.kind) == (transport, "memory")])[0]
         yield {
             **_identity(cell),
             "validity": str(study.memory_validity[transport]),

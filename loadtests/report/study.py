@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from loadtests.records.repeats import believed
-from loadtests.records.schema import Cell, Run, Validity
+from loadtests.records.schema import TLS, Cell, Run, Validity
 from loadtests.report import bootstrap, budget, claims, condition, latency, load, model
 from loadtests.report.condition import (
     Condition,
@@ -96,7 +96,7 @@ def study(run_dir: Path) -> Study:
         if cell.kind != "memory":
             grouped.setdefault(condition_of(cell), []).append(cell)
     results = tuple(work_out(condition, grouped[condition], rows) for condition in sorted(grouped, key=place))
-    idle = _by_transport([cell for cell in tables.run.cells if cell.kind == "memory"])
+    idle = _by_transport(ordinary([cell for cell in tables.run.cells if cell.kind == "memory"]))
     kib = {transport: condition.memory_kib(believed(cells)) for transport, cells in idle.items()}
     return Study(
         run=tables.run,
@@ -108,6 +108,11 @@ def study(run_dir: Path) -> Study:
         deliveries=len(samples),
         budgets=budget.budgets(results, rows.samples, tables.stamps),
     )
+
+
+def ordinary(cells: Sequence[Cell]) -> Sequence[Cell]:
+    """Leave out the cells that only add TLS to what others measure; where there are no others, return all."""
+    return [cell for cell in cells if TLS not in cell.variant.split(",")] or cells
 
 
 def heaviest(study: Study) -> list[Result]:

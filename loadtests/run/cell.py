@@ -140,7 +140,8 @@ class _Measurement:
         if held is None and self.planned.kind == "memory":
             raise GeneratorError("the load generator ended before its connections had settled")
         if self.planned.kind == SCALED:
-            delivered = instances.deliveries(HOST, server.port, server.instances, tls=self.planned.target.tls)
+            tls = server.url.startswith("https:")
+            delivered = instances.deliveries(HOST, server.port, server.instances, tls=tls)
             description |= {
                 f"deliveries_instance_{rank}": count for rank, count in enumerate(delivered.values(), start=1)
             }

@@ -134,6 +134,7 @@ def _settings(experiment: Experiment) -> dict[str, Value]:
         settings |= bench.scaling.recorded()
     return settings | {
         "deflate": bench.settings.deflate,
+        **({"tls": True} if bench.settings.tls else {}),  # left out, as in the runs of before there was TLS
         "server_arguments": " ".join(bench.settings.arguments),
         "server_cores": _listed(bench.cores.server),
         "generator_cores": _listed(bench.cores.generator),

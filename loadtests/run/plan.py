@@ -22,7 +22,7 @@ from loadtests.records.disruption import Disruption
 from loadtests.records.errors import UsageError
 from loadtests.records.link_spec import Link, parse
 from loadtests.records.repeats import SUFFIX
-from loadtests.records.schema import Cell, Run, Validity
+from loadtests.records.schema import TLS, Cell, Run, Validity
 from loadtests.records.store import RunStore
 from loadtests.run.scenario import BUDGET, CellPlan, Scenario
 from loadtests.run.targets import Target
@@ -50,6 +50,8 @@ class PlannedCell:
     link: Link | None = None  # None: the loopback
     coalesce_ms: float = 0.0  # how long the server collects events; 0: as it does by itself
     deflate: bool = False  # WebSocket messages are compressed
+    tls: bool = False  # by https and wss, whatever the run's setting
+    loop: str = ""  # the server's event loop; empty: as it does by itself
     against: str = ""  # the load's name of which this one changes one thing
     disrupt: Disruption | None = None  # its subscribers are cut and come back
     resume: bool = True  # … saying where they were
@@ -62,6 +64,8 @@ class PlannedCell:
             f"fanout={self.fanout}" if self.fanout else "",
             f"coalesce={self.coalesce_ms:g}ms" if self.coalesce_ms else "",
             "deflate" if self.deflate else "",
+            TLS if self.tls else "",
+            f"loop={self.loop}" if self.loop else "",
         )
         return ",".join(filter(None, settings))
 
@@ -136,6 +140,8 @@ def _planned(scenario: Scenario, target: Target, cell: CellPlan, block: int, ord
         link=link,
         coalesce_ms=cell.coalesce_ms,
         deflate=cell.deflate,
+        tls=cell.tls,
+        loop=cell.loop,
         against=cell.against,
         disrupt=cell.disrupt,
         resume=cell.resume,

@@ -39,6 +39,7 @@ KINDS = ("latency", "fan-out", "memory", "stack", "sweep", BUDGET, ABLATION, CUT
 SCALED = "scaled"  # a kind that no file asks for: `scaled_out` adds its cells
 SCALED_SUFFIX = "-redis"
 FANOUTS = ("", "direct", "portable")
+LOOPS = ("", "asyncio", "uvloop")
 
 SWEPT = {"subscribers": int, "rooms": int, "publishers": int, "rate_per_s": float, "payload_bytes": int}
 """Fields of the load that may be swept, with the type of their values."""
@@ -75,6 +76,8 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stamps: bool = False  # its servers stamp, though it is not of the kind BUDGET; no file may ask for it
     coalesce_ms: float = 0.0  # how long the server collects a room's events before it writes them; 0: as by itself
     deflate: bool = False  # the server compresses WebSocket messages, and the clients ask for it
+    tls: bool = False  # the clients come by https and wss
+    loop: str = ""  # one of LOOPS: the server's event loop; empty: as it does by itself
     against: str = ""  # cells of the kind ABLATION: the name of the load that they change one thing of
     transports: tuple[str, ...] = ()  # only these of the scenario's; empty: all
     link: str = LOOPBACK  # between server and subscribers, see `records.link_spec`; a profile's name is spelt out
@@ -205,6 +208,12 @@ def over_link(scenario: Scenario, link: str) -> Scenario:
     return msgspec.structs.replace(scenario, cells=tuple(cells))
 
 
+def over_tls(scenario: Scenario) -> Scenario:
+    """Return the scenario for servers that speak TLS in every cell: without the cells that only add TLS to others."""
+    cells = tuple(cell for cell in scenario.cells if not cell.tls)
+    return msgspec.structs.replace(scenario, cells=cells or scenario.cells)
+
+
 def _check_names(scenario: Scenario) -> None:
     pairs = combinations(scenario.cells, 2)
     twice = sorted({a.load.name for a, b in pairs if a.load.name == b.load.name and not _shared_out(a, b)})
@@ -233,6 +242,7 @@ def _check_cell(cell: CellPlan) -> None:
     _need(cell.kind in KINDS, "kind", cell.kind, ", ".join(KINDS))
     _need(not cell.stamps, "stamps", cell.stamps, f"left out: servers stamp in cells of the kind {BUDGET}")
     _need(cell.fanout in FANOUTS, "fanout", cell.fanout, ", ".join(filter(None, FANOUTS)))
+    _need(cell.loop in LOOPS, "loop", cell.loop, ", ".join(filter(None, LOOPS)))
     _check_ranges(cell)
     if cell.kind == "memory":
         _need(0.5 <= cell.hold_s <= _DAY_S, "hold_s", cell.hold_s, f"0.5..{_DAY_S} seconds")

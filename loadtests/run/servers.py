@@ -61,7 +61,7 @@ class ServerSettings:
 
     def of_target(self, target: Target) -> ServerSettings:
         """Return these settings with what a target asks for."""
-        return replace(self, arguments=(*self.arguments, *target.arguments), tls=target.tls)
+        return replace(self, arguments=(*self.arguments, *target.arguments), tls=self.tls or target.tls)
 
     def of_cell(self, planned: PlannedCell) -> ServerSettings:
         """Return these settings with what a cell asks for; what it leaves open stays the server's own choice."""
@@ -69,8 +69,13 @@ class ServerSettings:
             "RTLAB_FANOUT": planned.fanout,
             "RTLAB_COALESCE_MS": f"{planned.coalesce_ms:g}" if planned.coalesce_ms else "",
         }
-        variables = {**self.variables, **{name: value for name, value in asked.items() if value}}
-        return replace(self, variables=variables, deflate=self.deflate or planned.deflate)
+        return replace(
+            self,
+            variables={**self.variables, **{name: value for name, value in asked.items() if value}},
+            arguments=(*self.arguments, *(("--loop", planned.loop) if planned.loop else ())),
+            deflate=self.deflate or planned.deflate,
+            tls=self.tls or planned.tls,
+        )
 
     def stamping(self, folder: Path) -> ServerSettings:
         """Return these settings for a server that writes the steps of its events into `folder` when it ends."""
@@ -122,11 +127,12 @@ class Server(AbstractContextManager["Server"]):
         self._child = Child(self._command(), log=log, environment=settings.environment(self.secret), on_cores=on_cores)
 
     def _command(self) -> list[str]:
-        deflate = ["--deflate"] if self._settings.deflate else []
-        scaling = self._settings.scaling.arguments if self._settings.scaling else ()
+        settings = self._settings
+        switches = [*(["--deflate"] if settings.deflate else []), *(["--tls"] if settings.tls else [])]
+        scaling = settings.scaling.arguments if settings.scaling else ()
         return [
-            *self._route.prefix, *self._settings.command, self.transport,
-            "--host", self._route.bind, "--port", str(self.port), *deflate, *self._settings.arguments, *scaling,
+            *self._route.prefix, *settings.command, self.transport,
+            "--host", self._route.bind, "--port", str(self.port), *switches, *settings.arguments, *scaling,
         ]  # fmt: skip
 
     @property

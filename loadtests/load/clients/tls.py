@@ -7,6 +7,8 @@ import ssl
 
 from loadtests.load.clients.base import ProtocolError
 
+HTTP1 = "http/1.1"
+
 
 def client_context(host: str, alpn: str) -> ssl.SSLContext:
     """A context that asks for `alpn`; it trusts whoever answers on this machine or a private network.
@@ -74,9 +76,9 @@ class TlsPipe:
             if not self._established:
                 self._tls.do_handshake()
                 self._established = True
-                agreed = self._tls.selected_alpn_protocol()
+                agreed = self._tls.selected_alpn_protocol() or HTTP1  # who names none speaks that, as uvicorn does
                 if agreed != self._alpn:
-                    raise ProtocolError(f"the server speaks {agreed or 'no protocol by ALPN'}; {self._alpn} is needed")
+                    raise ProtocolError(f"the server speaks {agreed}; {self._alpn} is needed")
             if self._early:
                 early, self._early = self._early, b""
                 self._tls.write(early)

@@ -69,6 +69,11 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (("compare", "--fail-if", "websocket.p99"), 2, "the threshold 'websocket.p99' can't be read"),
         (("run", "echo", "--transports", "sse", "--fail-if", "websocket.p99>1ms"), 2, "measured are: sse"),
         (("run", "echo", "--fail-if", "*@50x10.p99>1ms"), 2, "names the load '50x10'; there are: 1x20"),
+        (
+            ("run", "echo", "--tls", "--target", "http://127.0.0.1:1", "--adapter", "nchan-sse"),
+            2,
+            "--tls starts the lab's own servers with TLS; a foreign server is measured by plain HTTP only",
+        ),
         (("run", "echo", "--adapter", "nchan"), 2, "--adapter nchan needs --target URL"),
         (
             ("run", "echo", "--target", "http://h:1", "--adapter", "nchan-sse", "--target", "http://h:2"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,13 +109,14 @@ def test_a_poll_on_a_grid_is_awaited_one_interval_longer() -> None:
 
 def test_a_cell_may_be_for_some_transports_only_and_says_what_its_server_gets() -> None:
     load = Load(name="a", subscribers=1, rate_per_s=1.0)
-    cell = CellPlan(load=load, transports=("sse",), fanout="portable", coalesce_ms=2.5, deflate=True)
+    cell = CellPlan(load=load, transports=("sse",), fanout="portable", coalesce_ms=2.5, deflate=True, tls=True)
+    cell = msgspec.structs.replace(cell, loop="asyncio")
     scenario = Scenario(name="test", about="", cells=(cell,), blocks=1)
     (planned,) = plan.draw(scenario, targets.select(["websocket", "sse"]), seed=1)
     assert planned.target.name == "sse"
-    assert planned.variant == "fanout=portable,coalesce=2.5ms,deflate"
+    assert planned.variant == "fanout=portable,coalesce=2.5ms,deflate,tls,loop=asyncio"
     settings = ServerSettings().of_cell(planned)
-    assert settings.deflate
+    assert (settings.deflate, settings.tls, settings.arguments) == (True, True, ("--loop", "asyncio"))
     assert settings.recorded() | {"RTLAB_FANOUT": "portable", "RTLAB_COALESCE_MS": "2.5"} == settings.recorded()
 
 

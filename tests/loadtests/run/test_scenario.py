@@ -83,6 +83,7 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         ("subscribers = 5", "subscribers = 5, direction = 'echo', rooms = 2", "rooms is 2; allowed: left out, or 5"),
         ("subscribers = 5", "subscribers = 5, direction = 'chat', publishers = 2", "publishers is 2; .* is chat"),
         ("[[cells]]", "[[cells]]\ncoalesce_ms = 1001.0", "coalesce_ms is 1001.0; allowed: 0..1000"),
+        ("[[cells]]", "[[cells]]\nloop = 'trio'", "loop is trio; allowed: asyncio, uvloop"),
         ("[[cells]]", "[[cells]]\nagainst = '5x1'", "against is 5x1; allowed: left out in cells of the kind latency"),
         ("[[cells]]", "[[cells]]\nkind = 'ablation'", "against is left out; allowed: one of"),
         ("blocks = 2", "slo = { p99_ms = 0 }", "slo.p99_ms is 0; allowed: above 0"),
@@ -243,3 +244,11 @@ def test_an_ablation_changes_nothing_of_the_load_but_its_name(tmp_path: Path) ->
     assert read(tmp_path, text).cells[1].against == "5x1"
     with pytest.raises(ScenarioError, match="the load 5x1-b is another load; allowed: that of 5x1, but for the name"):
         read(tmp_path, text.replace('"5x1-b", subscribers = 5', '"5x1-b", subscribers = 6'))
+
+
+def test_where_every_cell_is_over_tls_none_only_adds_it(tmp_path: Path) -> None:
+    added = GOOD[GOOD.index("[[cells]]") :].replace("[[cells]]", "[[cells]]\ntls = true").replace('"5x1"', '"5x1-tls"')
+    both = read(tmp_path, GOOD + added)
+    assert [cell.load.name for cell in scenario.over_tls(both).cells] == ["5x1"]
+    alone = read(tmp_path, GOOD.replace("[[cells]]", "[[cells]]\ntls = true"))
+    assert scenario.over_tls(alone) == alone

@@ -14,9 +14,9 @@ from transports.certificate import server_context
 class Peer:
     """The server's end, which keeps what it receives."""
 
-    def __init__(self) -> None:
+    def __init__(self, alpn: tuple[str, ...] = ("h2", "http/1.1")) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = server_context(None, None).wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.tls = server_context(None, None, alpn).wrap_bio(self.incoming, self.outgoing, server_side=True)
         self.received = b""
 
     def take(self, data: bytes) -> bytes:
@@ -63,6 +63,15 @@ def test_another_protocol_than_asked_for_is_refused() -> None:
     client, peer = pipe("spdy/3"), Peer()
     with pytest.raises(ProtocolError, match="spdy/3 is needed"):
         talk(client, peer, client.send(b"hello"))
+
+
+def test_a_server_that_names_no_protocol_speaks_http_1_and_no_other() -> None:
+    client, peer = pipe("http/1.1"), Peer(())
+    assert talk(client, peer, client.send(b"hello")) == b"hello"
+    client = pipe("h2")
+    said = client.send(b"hello")
+    with pytest.raises(ProtocolError, match=r"the server speaks http/1\.1; h2 is needed"):
+        talk(client, Peer(()), said)
 
 
 def test_bytes_that_are_no_tls_break_the_protocol() -> None:
