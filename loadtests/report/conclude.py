@@ -10,7 +10,7 @@ from loadtests.records import repeats, store
 from loadtests.records.errors import LabError, RunError
 from loadtests.records.schema import Run, Validity
 from loadtests.report import capacity as brackets
-from loadtests.report import export, guide_table, page
+from loadtests.report import cuts, export, guide_table, page
 from loadtests.report.study import Study, study
 from loadtests.report.thresholds import Threshold, judge
 
@@ -44,6 +44,8 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
     for outcome in outcomes:
         print(f"{'BROKEN' if outcome.broken else 'kept'}: {outcome.threshold.text} ({outcome.words})")
     if found := brackets.render_text(run):
+        print(found)
+    if found := cuts.render_text(worked_out):
         print(found)
     # After the table: a folder that can't be written to, or a full disk, does not take that too.
     written = _write(folder, worked_out)

@@ -1,7 +1,7 @@
 """The section "In the field": what each transport costs and survives away from a quiet loopback. One part per subject.
 
 A subject is a function of a run that was worked out and of the run's folder. It has a module of its own in this
-package, and a template where its part has a table. `SUBJECTS` lists them in the order of the report.
+package, and a template where its part has a table. `loadtests.report.subjects` lists them.
 """
 
 from __future__ import annotations
@@ -31,10 +31,3 @@ class Part:
 
 Subject = Callable[[Study, Path], Part | None]
 """Returns None where the run measured nothing of the subject."""
-
-SUBJECTS: tuple[Subject, ...] = ()
-
-
-def parts(study: Study, folder: Path) -> tuple[Part, ...]:
-    """Return what the run holds of each subject, in the order of `SUBJECTS`."""
-    return tuple(part for subject in SUBJECTS if (part := subject(study, folder)) is not None)

@@ -18,13 +18,13 @@ from loadtests.report import (
     calibration,
     capacity,
     claims,
-    field,
     frontier,
     guide_table,
     links,
     palette,
     quantity,
     sentences,
+    subjects,
     variants,
 )
 from loadtests.report.charts import drawing
@@ -224,7 +224,7 @@ def _draw_field(worked_out: Study, run_dir: Path) -> tuple[Chart, ...]:
             part.template,
             part.found,
         )
-        for part in field.parts(worked_out, run_dir)
+        for part in subjects.parts(worked_out, run_dir)
     )
 
 

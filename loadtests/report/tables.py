@@ -31,7 +31,6 @@ def guide(study: Study) -> pd.DataFrame:
             "p50 ms": guide_table.with_interval(row.result.p50),
             "p99 ms": guide_table.with_interval(row.result.p99),
             "bytes": digits(value_of(row.result.costs.bytes_down)),
-            "on the wire": digits(value_of(row.result.costs.ip_bytes_down)),
             "CPU us": digits(value_of(row.result.costs.server_cpu_us)),
             "KiB": digits(row.kib_per_connection),
             "reach": share(row.result.total("received"), row.result.total("expected")),
@@ -96,9 +95,6 @@ def costs(study: Study) -> pd.DataFrame:
             "bytes down": value_of(result.costs.bytes_down),
             "bytes up": value_of(result.costs.bytes_up),
             "packets": value_of(result.costs.packets),
-            "IP bytes down": value_of(result.costs.ip_bytes_down),
-            "IP bytes up": value_of(result.costs.ip_bytes_up),
-            "ACKs": value_of(result.costs.acks),
             "connect p50 ms": value_of(result.costs.connect_ms_p50),
             "KiB per connection": value_of(study.memory.get(result.condition.transport)),
         }
@@ -302,6 +298,7 @@ def sources(evidence: Evidence) -> pd.DataFrame:
         *((name, what, f"commit {report.commit}" if report else UNKNOWN) for name, what, report in commits),
         ("browser.json", "browsers examined", browsers.run_id if browsers else UNKNOWN),
         ("links.json", "a run over links", links.run_id if links else UNKNOWN),
+        ("cuts.json", "a run whose clients were cut", evidence.cuts.run_id if evidence.cuts else UNKNOWN),
         ("facts.json", "published browser facts", publications(evidence.support) if evidence.support else UNKNOWN),
     )
     return pd.DataFrame(rows, columns=["evidence", "what it is", "which"]).set_index("evidence")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from loadtests.records.schema import Validity
 from loadtests.report import variants
 from loadtests.report.claims import in_prose
@@ -11,6 +13,7 @@ from loadtests.report.verdicts.evidence import (
     CORE_US,
     DISTRACTING_MS,
     INSTANT_MS,
+    CutResult,
     Evidence,
     Fault,
     Finding,
@@ -84,6 +87,28 @@ def _vanished(row: Fault) -> list[tuple[str, float, float]]:
         for name, value in row.measured.items()
         if name.startswith(_LEFT) and name.endswith(_AFTER)
     ]
+
+
+def disconnection(evidence: Evidence) -> Finding:
+    """Judge by clients whose cable is pulled: is anything lost without a plan for it, that is, without a resume?"""
+    found = evidence.cuts
+    anew, resumed = (found.of(resume=resume) if found else () for resume in (False, True))
+    if found is None or not anew or not resumed:
+        return not_tested("No valid run with planned cuts lies beside this run (rtlab run cuts).")
+    lost, due = sum(each.lost for each in anew), sum(each.expected for each in anew)
+    kept_lost, twice = (sum(getattr(each, name) for each in resumed) for name in ("lost", "duplicates"))
+    cycle_s = anew[0].up_s + anew[0].offline_s
+    kept = "none was lost and none came twice" if not (kept_lost or twice) else f"{kept_lost:,} lost, {twice:,} twice"
+    measured = (
+        f"The cable of each client was out for {anew[0].offline_s:g} of every {cycle_s:g} s. Clients that "
+        f"began anew lost {share(lost, due)} of their messages, over {_over(anew)}. Of those that said where they "
+        f"were, over {_over(resumed)}: {kept}."
+    )
+    return Finding(Ruling.TRUE if lost else Ruling.FALSE, measured, source=f"run {found.run_id}")
+
+
+def _over(results: Sequence[CutResult]) -> str:
+    return listed(list(dict.fromkeys(in_prose(each.transport) for each in results)))
 
 
 def habit(fault: str, evidence: Evidence) -> Finding:

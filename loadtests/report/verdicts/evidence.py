@@ -20,8 +20,9 @@ import msgspec
 from loadtests.records import facts as support
 from loadtests.records.errors import RunError, SupportError
 from loadtests.records.facts import Complexity, Traits
-from loadtests.records.schema import Run
+from loadtests.records.schema import Run, Validity
 from loadtests.records.store import with_names_of_today
+from loadtests.report import export
 from loadtests.report.study import Study
 
 T = TypeVar("T")
@@ -86,6 +87,30 @@ class Links(msgspec.Struct, frozen=True):
     results: tuple[LinkResult, ...]
 
 
+class CutResult(msgspec.Struct, frozen=True):
+    """One condition of a run with planned cuts, as `report.export` writes it."""
+
+    transport: str
+    validity: str
+    expected: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    resume: bool | None = None  # None: nobody was cut
+    up_s: float = 0.0
+    offline_s: float = 0.0
+
+
+class CutRun(msgspec.Struct, frozen=True):
+    """`cuts.json`: the `results.json` of a run of the scenario `cuts`."""
+
+    run_id: str
+    results: tuple[CutResult, ...]
+
+    def of(self, *, resume: bool) -> tuple[CutResult, ...]:
+        """Return the conditions that can be believed whose clients resumed, or did not."""
+        return tuple(each for each in self.results if each.resume is resume and each.validity != Validity.INVALID)
+
+
 BrowserValue = str | int | float | bool | None
 
 
@@ -108,6 +133,7 @@ class Evidence:
     traits: Traits | None = None
     browser_run: Run | None = None
     links: Links | None = None
+    cuts: CutRun | None = None
     support: support.Facts | None = None
 
     @property
@@ -148,8 +174,15 @@ def gather(study: Study, run_dir: Path, reference: Path = REFERENCE) -> Evidence
         traits=_read("traits.json", folders, Traits),
         browser_run=study.run if _browsers(study.run) else browser_run and with_names_of_today(browser_run),
         links=_read("links.json", folders, Links),
+        cuts=own_cuts(study) or _read("cuts.json", folders, CutRun),
         support=facts,
     )
+
+
+def own_cuts(study: Study) -> CutRun | None:
+    """Return what the run itself says of planned cuts; None where there were none."""
+    results = [record for record in export.records(study) if "resume" in record]
+    return msgspec.convert({"run_id": study.run.run_id, "results": results}, CutRun) if results else None
 
 
 def _browsers(run: Run) -> tuple[Browser, ...]:

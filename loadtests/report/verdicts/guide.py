@@ -111,6 +111,13 @@ CLAIMS: tuple[Claim, ...] = (
         "Clients vanish without a word: their packets are dropped. When does the room say that they left?",
         advice_rules.heartbeat,
     ),
+    Claim(
+        "disconnection",
+        "Many users",
+        "Always plan for disconnection",
+        "Cables are pulled and put back by a schedule. Clients say where they were, or begin anew.",
+        advice_rules.disconnection,
+    ),
     *(
         Claim(slug, "Security", sentence, tested, partial(advice_rules.habit, fault))
         for slug, sentence, fault, tested in _HABITS

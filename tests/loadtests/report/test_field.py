@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from loadtests.report import field, page
+from loadtests.report import page, subjects
 from loadtests.report.charts.drawing import Layout
 from loadtests.report.field import Part
 from loadtests.report.study import Study
@@ -31,7 +31,7 @@ def _absent(_: Study, __: Path) -> None:
 def test_each_subject_that_was_measured_has_a_part_with_its_chart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(field, "SUBJECTS", (_absent, _measured))
+    monkeypatch.setattr(subjects, "SUBJECTS", (_absent, _measured))
     synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
     text = page.write(tmp_path).read_text(encoding="utf-8")
     section = text[text.index('<h2 id="h-field">In the field</h2>') :]
@@ -41,6 +41,6 @@ def test_each_subject_that_was_measured_has_a_part_with_its_chart(
 
 
 def test_without_a_part_there_is_no_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(field, "SUBJECTS", (_absent,))
+    monkeypatch.setattr(subjects, "SUBJECTS", (_absent,))
     synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
     assert "h-field" not in page.write(tmp_path).read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from loadtests.report.bootstrap import Estimate
 from loadtests.report.claims import GUIDE_LATENCY_MS
 from loadtests.report.condition import Result
 from loadtests.report.study import Study
-from loadtests.report.verdicts.evidence import Browser, Evidence, Fault, Faults, Foil, FoilRow
+from loadtests.report.verdicts.evidence import Browser, CutResult, CutRun, Evidence, Fault, Faults, Foil, FoilRow
 
 BRANCHES = {"websocket": 60, "sse": 30, "longpoll": 40, "shortpoll": 20, "h2push": 90, "socketio": 35}
 
@@ -53,6 +53,16 @@ TRAITS = Traits(
     1, "abc1234", "1.22.1", (Trait("websocket", True, "refused", "passes"), Trait("sse", False, "passes", "passes"))
 )
 
+CUTS = CutRun(
+    "20260101T000000Z-cuts-abc1234",
+    (
+        CutResult("websocket", "valid", expected=1000, lost=118, resume=False, up_s=4.5, offline_s=0.6),
+        CutResult("websocket", "valid", expected=1000, resume=True, up_s=4.5, offline_s=0.6),
+        CutResult("sse", "invalid", expected=1000, lost=900, resume=False, up_s=4.5, offline_s=0.6),
+        CutResult("websocket", "valid", expected=1000, lost=7),
+    ),
+)
+
 
 def evidence(study: Study) -> Evidence:
     """Return evidence with every report there; the support facts are the committed ones."""
@@ -63,6 +73,7 @@ def evidence(study: Study) -> Evidence:
         complexity=COMPLEXITY,
         traits=TRAITS,
         browser_run=browser_run(study.run, Browser("chromium", {"h2push.enable_push": 0, "api.websocket": True})),
+        cuts=CUTS,
         support=facts.load(),
     )
 

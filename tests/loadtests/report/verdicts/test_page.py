@@ -55,7 +55,7 @@ def test_the_guides_own_server_is_shown_beside_ours(worked_out: Study) -> None:
 
 def test_the_summary_counts_every_verdict_once(worked_out: Study) -> None:
     said = guide.summary(guide.judged(Evidence(replace(worked_out, results=()))))
-    assert said == "Of 22 sentences of the guide that can be tested: 22 not tested in this run."
+    assert said == "Of 23 sentences of the guide that can be tested: 23 not tested in this run."
 
 
 def test_words_from_evidence_are_text_never_markup(worked_out: Study) -> None:

@@ -13,7 +13,7 @@ from loadtests.records.schema import Validity
 from loadtests.report import claims
 from loadtests.report.condition import Result
 from loadtests.report.study import Study
-from loadtests.report.verdicts.evidence import Browser, Evidence, Finding, Ruling
+from loadtests.report.verdicts.evidence import Browser, CutRun, Evidence, Finding, Ruling
 from loadtests.report.verdicts.guide import CLAIMS
 from tests.loadtests.report.verdicts import made
 
@@ -82,6 +82,10 @@ def _both(*changes: Change) -> Change:
     return change
 
 
+def _kept(cuts: CutRun) -> CutRun:
+    return msgspec.structs.replace(cuts, results=tuple(msgspec.structs.replace(each, lost=0) for each in cuts.results))
+
+
 TURNS: list[tuple[str, Change, Ruling]] = [
     ("latency-websocket", _medians("websocket", 1.0, 26.0), TRUE),
     ("latency-websocket", _medians("websocket", 1.0, 76.0), TRUE_IF),
@@ -127,6 +131,8 @@ TURNS: list[tuple[str, Change, Ruling]] = [
     ("redis", _both(_fault("redis-client-kill", {"kills": 0}), lambda e: replace(e, foil=None)), TRUE),
     ("redis", _fault("order", {"lost": 1}), FALSE),
     ("redis", _fault("load", {}, passed=False), FALSE),
+    ("disconnection", lambda e: e, TRUE),
+    ("disconnection", lambda e: replace(e, cuts=_kept(made.CUTS)), FALSE),
     ("heartbeat", lambda e: e, TRUE),
     ("heartbeat", _fault("half-open", {"vanishing-websocket_left_after_s": 7.5}), FALSE),
     ("heartbeat", _fault("half-open", {"vanishing-sse_left_after_s": 9.0}), TRUE_IF),
@@ -155,6 +161,13 @@ def test_changed_data_turn_the_verdict(worked_out: Study, slug: str, change: Cha
     assert found.measured
     assert found.source
     assert verdict is not TRUE_IF or found.condition
+
+
+def test_disconnection_says_what_was_lost_and_what_a_resume_kept(worked_out: Study) -> None:
+    said = _rule("disconnection", made.evidence(worked_out)).measured
+    assert "out for 0.6 of every 5.1 s" in said
+    assert "lost 11.80 % of their messages, over WebSocket." in said
+    assert said.endswith("over WebSocket: none was lost and none came twice.")
 
 
 def test_every_sentence_has_a_test_that_turns_it() -> None:
