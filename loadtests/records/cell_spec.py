@@ -127,6 +127,9 @@ class SocketTotals(msgspec.Struct, frozen=True, kw_only=True):
     bytes_sent: int | None
     segments_in: int | None
     segments_out: int | None
+    header_bytes_in: int | None = None  # of IP and TCP, of all segments
+    header_bytes_out: int | None = None
+    acks: int | None = None  # of the segments in and out, those without data
 
 
 class GeneratorSecond(msgspec.Struct, frozen=True, kw_only=True):

@@ -176,13 +176,16 @@ class Costs(msgspec.Struct, frozen=True):
 
     server_cpu_us_per_delivery: float | None = None
     generator_cpu_us_per_delivery: float | None = None
-    wire_bytes_down_per_delivery: float | None = None  # TCP_INFO of subscribers: bytes received / deliveries
+    wire_bytes_down_per_delivery: float | None = None  # payload of TCP: TCP_INFO of subscribers, received / deliveries
     wire_bytes_up_per_delivery: float | None = None
     packets_per_delivery: float | None = None  # segments in and out / deliveries
     server_kib_per_connection: float | None = None  # RSS grown / connections (memory cells only)
     kernel_kib_per_connection: float | None = None
     connect_ms_p50: float | None = None  # TCP connect to `welcome` / first poll answer
     connect_ms_p99: float | None = None
+    ip_bytes_down_per_delivery: float | None = None  # on the wire: that payload, and headers of IP and TCP
+    ip_bytes_up_per_delivery: float | None = None
+    acks_per_delivery: float | None = None  # of the packets, those without data
 
 
 class Instrument(msgspec.Struct, frozen=True):

@@ -61,6 +61,9 @@ class DeliveryCosts:
     bytes_down: Cost | None
     bytes_up: Cost | None
     packets: Cost | None
+    ip_bytes_down: Cost | None  # on the wire: `bytes_down`, the payload of TCP, and the headers of IP and TCP
+    ip_bytes_up: Cost | None
+    acks: Cost | None  # of the packets, those without data
     connect_ms_p50: Cost | None
 
 
@@ -72,8 +75,18 @@ def per_delivery(cells: Sequence[Cell]) -> DeliveryCosts:
         bytes_down=_pooled(cells, lambda costs: costs.wire_bytes_down_per_delivery),
         bytes_up=_pooled(cells, lambda costs: costs.wire_bytes_up_per_delivery),
         packets=_pooled(cells, lambda costs: costs.packets_per_delivery),
+        ip_bytes_down=_pooled(cells, lambda costs: costs.ip_bytes_down_per_delivery),
+        ip_bytes_up=_pooled(cells, lambda costs: costs.ip_bytes_up_per_delivery),
+        acks=_pooled(cells, lambda costs: costs.acks_per_delivery),
         connect_ms_p50=_median(cells, lambda costs: costs.connect_ms_p50),
     )
+
+
+def bytes_known(costs: Sequence[DeliveryCosts]) -> tuple[str, str]:
+    """Return in words which bytes are known of these costs, and their field: on the wire, else (old runs) payload."""
+    if any(each.ip_bytes_down for each in costs):
+        return "bytes on the wire", "ip_bytes_down"
+    return "bytes of payload", "bytes_down"
 
 
 def memory_kib(cells: Sequence[Cell]) -> Cost | None:

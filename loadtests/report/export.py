@@ -30,7 +30,9 @@ Record = dict[str, Value]
 _GAUGES: Mapping[str, tuple[str, float, str]] = {
     "reach_percent": ("rtlab_result_reach_ratio", 0.01, "Deliveries received of those promised."),
     "server_cpu_us": ("rtlab_result_server_cpu_seconds", 1e-6, "Server CPU time per delivery."),
-    "bytes_down": ("rtlab_result_received_bytes", 1.0, "Bytes received per delivery."),
+    "bytes_down": ("rtlab_result_received_bytes", 1.0, "Payload of TCP received per delivery."),
+    "ip_bytes_down": ("rtlab_result_received_ip_bytes", 1.0, "Bytes of IP packets received per delivery."),
+    "ip_bytes_up": ("rtlab_result_sent_ip_bytes", 1.0, "Bytes of IP packets sent per delivery."),
     "packets": ("rtlab_result_packets", 1.0, "Segments in and out per delivery."),
     "connect_ms_p50": ("rtlab_result_connect_seconds", 1e-3, "Median time to connect."),
     "memory_kib": ("rtlab_result_connection_memory_bytes", 1024.0, "Server memory per idle connection."),
@@ -147,6 +149,9 @@ def _record(result: Result) -> Record:
         "bytes_down": value_of(costs.bytes_down),
         "bytes_up": value_of(costs.bytes_up),
         "packets": value_of(costs.packets),
+        "ip_bytes_down": value_of(costs.ip_bytes_down),
+        "ip_bytes_up": value_of(costs.ip_bytes_up),
+        "acks": value_of(costs.acks),
         "connect_ms_p50": value_of(costs.connect_ms_p50),
         **_cuts(result),
     }

@@ -33,8 +33,8 @@ class Row:
 SHOWN_ERRORS = 3
 
 HEADINGS = (
-    "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "B/delivery", "CPU us", "KiB/conn", "reach",
-    "verdict",
+    "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "payload B", "wire B", "CPU us", "KiB/conn",
+    "reach", "verdict",
 )  # fmt: skip
 _WORDS = [HEADINGS.index(heading) for heading in ("", "transport", "load", "verdict")]
 
@@ -113,6 +113,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         with_interval(result.p50),
         with_interval(result.p99),
         digits(value_of(costs.bytes_down)),
+        digits(value_of(costs.ip_bytes_down)),
         digits(value_of(costs.server_cpu_us)),
         digits(row.kib_per_connection),
         share(result.total("received"), result.total("expected")),

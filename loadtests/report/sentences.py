@@ -8,7 +8,7 @@ from loadtests.records import repeats
 from loadtests.records.schema import Validity
 from loadtests.report import budget, model
 from loadtests.report.claims import Agreement, in_prose
-from loadtests.report.condition import Cost, Result
+from loadtests.report.condition import Cost, Result, bytes_known
 from loadtests.report.quantity import AtLeast, count, digits, listed, with_unit
 from loadtests.report.study import Contrast, Study, fan_out_results, heaviest
 from loadtests.report.variants import stamped, stamped_sentence
@@ -100,7 +100,8 @@ def costs(study: Study) -> str:
     """Name the cheapest and the dearest transport of each cost; memory apart, which no load moves."""
     results = heaviest(study)
     parts = []
-    for what, unit, figure in (("server CPU", "µs", "server_cpu_us"), ("bytes on the wire", "", "bytes_down")):
+    counted, field = bytes_known([result.costs for result in results])
+    for what, unit, figure in (("server CPU", "µs", "server_cpu_us"), (counted, "", field)):
         found = {r.condition.transport: getattr(r.costs, figure) for r in results if getattr(r.costs, figure)}
         parts += _extremes(f"{what} per delivery", unit, found)
     said = [f"With {_load(results[0])}, {'; '.join(parts)}."] if parts else []

@@ -31,6 +31,7 @@ def guide(study: Study) -> pd.DataFrame:
             "p50 ms": guide_table.with_interval(row.result.p50),
             "p99 ms": guide_table.with_interval(row.result.p99),
             "bytes": digits(value_of(row.result.costs.bytes_down)),
+            "on the wire": digits(value_of(row.result.costs.ip_bytes_down)),
             "CPU us": digits(value_of(row.result.costs.server_cpu_us)),
             "KiB": digits(row.kib_per_connection),
             "reach": share(row.result.total("received"), row.result.total("expected")),
@@ -95,6 +96,9 @@ def costs(study: Study) -> pd.DataFrame:
             "bytes down": value_of(result.costs.bytes_down),
             "bytes up": value_of(result.costs.bytes_up),
             "packets": value_of(result.costs.packets),
+            "IP bytes down": value_of(result.costs.ip_bytes_down),
+            "IP bytes up": value_of(result.costs.ip_bytes_up),
+            "ACKs": value_of(result.costs.acks),
             "connect p50 ms": value_of(result.costs.connect_ms_p50),
             "KiB per connection": value_of(study.memory.get(result.condition.transport)),
         }

@@ -69,6 +69,7 @@ FIGURES: Mapping[str, Figure] = {
     "out_of_order": Figure("", "deliveries out of order", _total("out_of_order")),
     "cpu": Figure("us", "server CPU per delivery", _cost("server_cpu_us")),
     "bytes": Figure("B", "bytes received per delivery", _cost("bytes_down")),
+    "wire": Figure("B", "bytes received on the wire per delivery", _cost("ip_bytes_down")),
     "connect": Figure("ms", "median time to connect", _cost("connect_ms_p50")),
     MEMORY: Figure("KiB", "memory per idle connection", lambda result: None),
 }

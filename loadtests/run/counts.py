@@ -110,9 +110,11 @@ def costs(
     deliveries = measured(samples).num_rows
     server_cpu_ns = sampler.server_cpu_ns(readings, result.measured_from_ns, result.measured_to_ns)
     sockets = result.sockets
-    segments = None
-    if sockets is not None and sockets.segments_in is not None and sockets.segments_out is not None:
-        segments = sockets.segments_in + sockets.segments_out
+    segments = down = up = None
+    if sockets is not None:
+        segments = _sum(sockets.segments_in, sockets.segments_out)
+        down = _sum(sockets.bytes_received, sockets.header_bytes_in)
+        up = _sum(sockets.bytes_sent, sockets.header_bytes_out)
     connect_p50, connect_p99 = _connect(result)
     return Costs(
         server_cpu_us_per_delivery=_per(server_cpu_ns, deliveries, 1e-3),
@@ -120,6 +122,9 @@ def costs(
         wire_bytes_down_per_delivery=_per(sockets.bytes_received if sockets else None, result.looked_at),
         wire_bytes_up_per_delivery=_per(sockets.bytes_sent if sockets else None, result.looked_at),
         packets_per_delivery=_per(segments, result.looked_at),
+        ip_bytes_down_per_delivery=_per(down, result.looked_at),
+        ip_bytes_up_per_delivery=_per(up, result.looked_at),
+        acks_per_delivery=_per(sockets.acks if sockets else None, result.looked_at),
         connect_ms_p50=connect_p50,
         connect_ms_p99=connect_p99,
     )
@@ -214,6 +219,10 @@ def drop_batch_stamps(samples: pa.Table) -> pa.Table:
 
 def _column(table: pa.Table, name: str) -> Integers:
     return np.asarray(table[name].to_numpy(), dtype=np.int64)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def _per(total: float | None, parts: int, scale: float = 1.0) -> float | None:

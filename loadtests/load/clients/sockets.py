@@ -31,13 +31,23 @@ _TIMESPEC = struct.Struct("@qq")
 _TCP_INFO_BYTES = 256
 
 
+_TIMESTAMPS = 1  # TCPI_OPT_TIMESTAMPS of linux/tcp.h: every segment after the handshake carries that option
+_TIMESTAMPS_BYTES = 12
+_TCP_HEADER_BYTES = 20
+_IP_HEADER_BYTES = {socket.AF_INET: 20, socket.AF_INET6: 40}
+
+
 class SocketTotals(NamedTuple):
-    """TCP_INFO since the connection opened."""
+    """TCP_INFO since the connection opened. Bytes are TCP's payload, TLS records included, or headers of IP and TCP."""
 
     bytes_received: int  # those that the socket still holds unread are left out
     bytes_sent: int
     segments_in: int
     segments_out: int
+    header_bytes_in: int  # of IP and TCP; Ethernet's are left out
+    header_bytes_out: int
+    acks_in: int  # of the segments, those without data
+    acks_out: int
 
 
 def open_stream(family: int) -> RawSocket:
@@ -102,10 +112,22 @@ def read_totals(sock: RawSocket) -> SocketTotals | None:
         return None
     if len(info) < 208:
         return None
-    # struct tcp_info in linux/tcp.h: bytes_received at 128, segs_out at 136, segs_in at 140, bytes_sent at 200.
-    bytes_received, segments_out, segments_in = struct.unpack_from("=QII", info, 128)
+    # struct tcp_info in linux/tcp.h: options at 5, bytes_received at 128, segs_out at 136, segs_in at 140,
+    # data_segs_in at 152, data_segs_out at 156, bytes_sent at 200.
+    bytes_received, segments_out, segments_in, _, _, with_data_in, with_data_out = struct.unpack_from("=Q6I", info, 128)
     (bytes_sent,) = struct.unpack_from("=Q", info, 200)
-    return SocketTotals(bytes_received - _unread_bytes(sock), bytes_sent, segments_in, segments_out)
+    options_bytes = _TIMESTAMPS_BYTES if info[5] & _TIMESTAMPS else 0
+    header_bytes = _IP_HEADER_BYTES[socket.AddressFamily(sock.family)] + _TCP_HEADER_BYTES + options_bytes
+    return SocketTotals(
+        bytes_received=bytes_received - _unread_bytes(sock),
+        bytes_sent=bytes_sent,
+        segments_in=segments_in,
+        segments_out=segments_out,
+        header_bytes_in=segments_in * header_bytes,
+        header_bytes_out=segments_out * header_bytes,
+        acks_in=segments_in - with_data_in,
+        acks_out=segments_out - with_data_out,
+    )
 
 
 def _unread_bytes(sock: RawSocket) -> int:

@@ -154,4 +154,7 @@ def growth(before: TcpTotals | None, after: TcpTotals | None) -> SocketTotals | 
         bytes_sent=after.bytes_sent - before.bytes_sent,
         segments_in=after.segments_in - before.segments_in,
         segments_out=after.segments_out - before.segments_out,
+        header_bytes_in=after.header_bytes_in - before.header_bytes_in,
+        header_bytes_out=after.header_bytes_out - before.header_bytes_out,
+        acks=after.acks_in + after.acks_out - before.acks_in - before.acks_out,
     )

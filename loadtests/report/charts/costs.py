@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from loadtests.records.schema import Cell, Validity
 from loadtests.report import palette
 from loadtests.report.charts.drawing import WIDE, Layout, legend, name_bars, short_title, sign
-from loadtests.report.condition import Result
+from loadtests.report.condition import Result, bytes_known
 from loadtests.report.latency import FloatArray
 from loadtests.report.quantity import digits
 from loadtests.report.study import Study, heaviest
@@ -50,9 +50,10 @@ class _Bar:
 
 
 def _cost_panels(study: Study, results: list[Result]) -> Iterator[tuple[str, list[_Bar]]]:
+    counted, field = bytes_known([result.costs for result in results])
     for heading, figure in (
         ("server CPU\nµs per delivery", "server_cpu_us"),
-        ("wire\nbytes per delivery", "bytes_down"),
+        (f"{counted}\nper delivery", field),
     ):
         found = [(r, getattr(r.costs, figure)) for r in results]
         yield heading, [_Bar(r.condition.transport, c.value, c.low, c.high, r.validity) for r, c in found if c]

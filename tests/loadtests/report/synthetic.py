@@ -204,7 +204,8 @@ def _costs(rng: np.random.Generator, truth: Truth, kind: str) -> Costs:
     if kind == "memory":
         return Costs(None, None, None, None, None, truth.kib * rng.uniform(0.95, 1.05), 2.0, 1.5, 6.0)
     cpu = truth.cpu_us * rng.uniform(0.95, 1.05)
-    return Costs(cpu, 45.0, truth.bytes_down, 12.0, 1.1, None, None, 1.5, 6.0)
+    on_the_wire = truth.bytes_down + 52.0
+    return Costs(cpu, 45.0, truth.bytes_down, 12.0, 1.1, None, None, 1.5, 6.0, on_the_wire, 64.0, 1.0)
 
 
 def _write(folder: Path, run: Run, made: Sequence[_Made], *, merged: bool) -> None:

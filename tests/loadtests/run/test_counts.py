@@ -172,6 +172,9 @@ def test_costs_are_per_delivery_and_what_was_counted_by_looks_per_delivery_betwe
     assert spent.wire_bytes_down_per_delivery == 1000 / 39
     assert spent.wire_bytes_up_per_delivery == 100 / 39
     assert spent.packets_per_delivery == 20 / 39
+    assert spent.ip_bytes_down_per_delivery == 1520 / 39
+    assert spent.ip_bytes_up_per_delivery == 820 / 39
+    assert spent.acks_per_delivery == 9 / 39
     assert spent.connect_ms_p50 == 2.0
     assert spent.server_kib_per_connection is None
 
@@ -183,6 +186,7 @@ def test_what_was_not_measured_is_none_and_not_nought() -> None:
     assert spent.server_cpu_us_per_delivery is None
     assert spent.wire_bytes_down_per_delivery is None
     assert spent.packets_per_delivery is None
+    assert spent.ip_bytes_down_per_delivery is None
     assert spent.connect_ms_p99 is None
     nothing = msgspec.structs.replace(result, looked_at=0)
     assert counts.costs(cell.samples.slice(0, 0), nothing, ()).generator_cpu_us_per_delivery is None
