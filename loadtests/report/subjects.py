@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtests.report import cuts
+from loadtests.report import cuts, tls
 from loadtests.report.field import Part, Subject
 from loadtests.report.study import Study
 
-SUBJECTS: tuple[Subject, ...] = (cuts.part,)
+SUBJECTS: tuple[Subject, ...] = (tls.part, cuts.part)
 
 
 def parts(study: Study, folder: Path) -> tuple[Part, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from loadtests.records.schema import Validity
+from loadtests.records.schema import TLS, Validity
 from loadtests.report import bootstrap
 from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result, value_of
@@ -182,7 +182,16 @@ def _sinks(result: Result) -> set[object]:
 
 
 def ablations(study: Study) -> list[Pair]:
-    """Return each ablation with the condition that it changes one thing of, in the table's order."""
+    """Return each ablation with the condition that it changes one thing of, in the table's order; TLS is none."""
+    return [pair for pair in _ablated(study) if changed(pair) != TLS]
+
+
+def over_tls(study: Study) -> list[Pair]:
+    """Return each condition that only adds TLS to another with that other, in the table's order."""
+    return [pair for pair in _ablated(study) if changed(pair) == TLS]
+
+
+def _ablated(study: Study) -> list[Pair]:
     plain = {(r.condition.transport, r.condition.load): r for r in study.results if r.condition.kind != ABLATION}
     return [
         Pair(other.condition.transport, base, other)

@@ -120,7 +120,7 @@ def test_a_cell_may_be_for_some_transports_only_and_says_what_its_server_gets() 
     assert settings.recorded() | {"RTLAB_FANOUT": "portable", "RTLAB_COALESCE_MS": "2.5"} == settings.recorded()
 
 
-@pytest.mark.parametrize(("name", "at_most_s"), [("compare", 210.0), ("compare-quick", 60.0)])
+@pytest.mark.parametrize(("name", "at_most_s"), [("compare", 240.0), ("compare-quick", 60.0)])
 def test_a_comparison_holds_the_guides_rows_in_the_time_it_promises(name: str, at_most_s: float) -> None:
     """Beside its measuring a cell takes 2.55 s in the reference run: two processes started, connected and ended."""
     chosen = scenario.find(name)

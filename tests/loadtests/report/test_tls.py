@@ -1,0 +1,113 @@
+"""What TLS adds: pairs of the same load, the model of a record's bytes, memory by event loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from loadtests.records.schema import Cell, Run
+from loadtests.report import page, tls, variants
+from loadtests.report.field import Part
+from loadtests.report.study import Study, study
+from loadtests.report.tls import Added
+from tests.loadtests.report import synthetic
+from tests.loadtests.report.pages import draw_only
+from tests.loadtests.report.synthetic import TRUTHS
+
+KIB = {"": 10.0, "tls": 30.0, "tls,loop=asyncio": 280.0}
+
+
+def _over_tls(cell: Cell) -> Cell:
+    """The same cell over TLS: one and a half times the CPU, a record around each delivery."""
+    assert cell.costs is not None
+    assert cell.costs.wire_bytes_down_per_delivery is not None
+    costs = msgspec.structs.replace(
+        cell.costs,
+        server_cpu_us_per_delivery=15.0,
+        wire_bytes_down_per_delivery=cell.costs.wire_bytes_down_per_delivery + 23.5,
+    )
+    return msgspec.structs.replace(cell, kind="ablation", variant="tls", against="50x10", costs=costs)
+
+
+def _changed(cell: Cell) -> list[Cell]:
+    if cell.kind == "memory":
+        assert cell.costs is not None
+        return [
+            msgspec.structs.replace(
+                cell,
+                id=cell.id + variant,
+                variant=variant,
+                costs=msgspec.structs.replace(
+                    cell.costs, server_kib_per_connection=kib, kernel_kib_per_connection=None
+                ),
+            )
+            for variant, kib in KIB.items()
+        ]
+    if cell.load == "50x10-tls":
+        return [_over_tls(cell)]
+    assert cell.costs is not None
+    costs = msgspec.structs.replace(cell.costs, server_cpu_us_per_delivery=10.0)
+    return [msgspec.structs.replace(cell, costs=costs)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    truths = {"websocket": TRUTHS["websocket"]}
+    plan = synthetic.Plan(
+        truths=truths, loads=[("50x10", 50, 10.0)], fan_out=[("50x10-tls", 50, 10.0)], blocks=1, measured_s=2.0
+    )
+    synthetic.make_run(folder, plan)
+    path = folder / "run.json"
+    run = msgspec.json.decode(path.read_bytes(), type=Run)
+    cells = tuple(made for cell in run.cells for made in _changed(cell))
+    manifest = {**run.manifest, "versions": {"uvloop": "1.0"}}
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(run, cells=cells, manifest=manifest)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def worked_out(folder: Path) -> Study:
+    return study(folder)
+
+
+@pytest.fixture(scope="module")
+def part(worked_out: Study, folder: Path) -> Part:
+    found = tls.part(worked_out, folder)
+    assert found is not None
+    return found
+
+
+def test_what_a_record_adds_is_held_against_the_model(part: Part) -> None:
+    assert isinstance(part.found, Added)
+    (pair,) = part.found.pairs
+    assert part.found.bytes_added(pair) == pytest.approx(23.5)
+    assert part.found.residual_bytes(pair) == pytest.approx(1.5)
+
+
+def test_the_sentence_says_what_it_costs_and_which_loop_to_take(part: Part) -> None:
+    assert part.sentence == (
+        "Over TLS a delivery takes 1.50 times the server's CPU and 23.5 bytes more, and an idle connection keeps "
+        "30.0 KiB on uvloop in place of 10.0: run it on uvloop, since asyncio's own loop keeps 280 KiB."
+    )
+
+
+def test_cells_over_tls_are_no_part_of_the_plain_memory_nor_of_the_ablations(worked_out: Study) -> None:
+    assert worked_out.memory["websocket"].value == 10.0
+    assert variants.ablations(worked_out) == []
+
+
+def test_the_page_has_the_pairs_the_loops_and_the_chart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_only(monkeypatch)
+    text = page.write(folder).read_text(encoding="utf-8")
+    section = text[text.index('<h3 id="h-tls">') :]
+    assert "<td>uvloop</td>" in section
+    assert "<td>asyncio</td>" in section
+    assert section.count('aria-label="What TLS adds.') == 2
+
+
+def test_without_such_cells_there_is_no_part(tmp_path: Path) -> None:
+    synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+    assert tls.part(study(tmp_path), tmp_path) is None
