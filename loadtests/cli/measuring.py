@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtests.cli import options as blocks
@@ -21,7 +22,7 @@ exit codes:
   1    it could not be done, or the lab believed a generator that was held back
   2    the command line is wrong
   4    something planted was not found: this machine can't, or was not left alone; with --weak-generator: the cell is
-       invalid, as it must be
+       invalid, as it must be; with --gates: it was too busy to decide on every gate
   130  stopped by Ctrl-C
 """
 
@@ -123,7 +124,16 @@ def add_calibrate(commands: Commands) -> None:
         help="instead: measure with a generator held back to so much of a core (default: 2); the cell must be invalid, "
         "so the exit code is 4, and 1 if the lab believed it",
     )
-    parser.add_argument("--transports", metavar="A,B", help="only these (default: all)")
+    part.add_argument(
+        "--gates",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="FOLDER",
+        help="instead: study what moves when reads, publications or the hub are late, or another program takes the "
+        "processor (about 13 minutes); with the FOLDER of a study that was stopped: go on with it",
+    )
+    parser.add_argument("--transports", metavar="A,B", help="only these (default: all; --gates: two pushes, two polls)")
     blocks.add_drawn(parser)
     parser.epilog = _CALIBRATE_EXIT_CODES
     parser.set_defaults(command=_calibrate)
@@ -132,8 +142,11 @@ def add_calibrate(commands: Commands) -> None:
 def _calibrate(options: argparse.Namespace) -> int:
     from loadtests.evidence.calibration import command
 
+    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    if options.gates is not None:
+        folder = None if options.gates == Path() else options.gates
+        return command.study_gates(folder, options.transports, seed, options.out)
     if options.aa is not None:
-        seed = secrets.randbelow(2**31) if options.seed is None else options.seed
         return command.repeat_itself(options.aa, seed, options.out)
     if options.weak_generator is not None:
         return command.weaken(options.weak_generator, options.out)

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from loadtests.records.errors import RunError
+from loadtests.records.gates import Move
 
 CALIBRATION_VERSION = 1
 
@@ -108,7 +109,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """One calibration. Parts that were not asked for are empty."""
 
     calibration_version: int
-    form: str  # "short", "full" or "part"
+    form: str  # "short", "full", "part" or "gates"
     started_utc: str
     elapsed_s: float
     commit: str | None
@@ -118,6 +119,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     weakened: Weakened | None = None
     omission: Omission | None = None
     self_test: SelfTest | None = None
+    gates: tuple[Move, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -55,6 +55,20 @@ def divide_cores(available: frozenset[int], *, server_cores: int = 1) -> Cores:
     return Cores(server=frozenset(ordered[:taken]), generator=frozenset(ordered[taken:]))
 
 
+def run_before_others(pid: int) -> bool:
+    """Let a process (0: this one) run whenever it can, before every ordinary program; False where that is not allowed.
+
+    Linux's real-time class, as root. It must not compute without end: the kernel leaves others a twentieth of a core.
+    """
+    if not hasattr(os, "SCHED_FIFO"):
+        return False
+    try:
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:
+        return False
+    return True
+
+
 def available_cores() -> frozenset[int]:
     """Return the cores that this process was started with, even inside `running_on`; empty without pinning (macOS)."""
     return _GIVEN

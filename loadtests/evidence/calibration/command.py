@@ -10,11 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.evidence.calibration import selftest, suite
+from loadtests.evidence.calibration import gates, selftest, suite
 from loadtests.records import store
 from loadtests.records.calibration import CALIBRATION_VERSION, Calibration, Check
 from loadtests.records.errors import UsageError
 from loadtests.report import calibration as words
+from loadtests.report import gates as gate_words
 from loadtests.run import manifest, targets
 from loadtests.run.process import available_cores, divide_cores, running_on
 from loadtests.run.targets import Target
@@ -53,6 +54,35 @@ def weaken(percent: int, runs_folder: Path) -> int:
         found = selftest.measure_weak(Path(scratch), percent)
     _concluded(msgspec.structs.replace(begun, weakened=found), started, runs_folder)
     return CANNOT if found.refused else BELIEVED
+
+
+def study_gates(folder: Path | None, transports: str | None, seed: int, runs_folder: Path) -> int:
+    """Carry out the study of the gates, or what is left of the one in `folder`; return the exit code.
+
+    Stopped by Ctrl-C, it says how to go on. 4 where the machine was too busy to decide on every gate.
+    """
+    names = gates.TRANSPORTS if transports is None else tuple(target.name for target in _planted_for(transports))
+    begun, started = _begin("gates"), time.monotonic()
+    where = folder or runs_folder / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-gates"
+    design = gates.begun(where, gates.Design(transports=names, seed=seed, commit=begun.commit))
+    try:
+        with running_on(divide_cores(available_cores()).generator):
+            gates.measure(where, design, lambda doing: print(f"… {doing}", flush=True))
+    except KeyboardInterrupt:
+        print(f"what is measured is kept; go on with: rtlab calibrate --gates {where}")
+        raise
+    found = gates.analysed(where, design)
+    for line in gate_words.table(found):
+        print(line)
+    _concluded(msgspec.structs.replace(begun, gates=found), started, runs_folder)
+    return OK if gate_words.decided(found) else CANNOT
+
+
+def _planted_for(transports: str) -> tuple[Target, ...]:
+    chosen = targets.select(transports.split(","))
+    if left_out := _left_out(chosen):
+        raise UsageError(f"nothing can be planted for {', '.join(left_out)}")
+    return tuple(chosen)
 
 
 def _short(begun: Calibration, chosen: Sequence[Target], scratch: Path) -> Calibration:

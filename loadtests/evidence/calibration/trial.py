@@ -9,7 +9,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from loadtests.evidence.calibration.faults import Faults
 from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load, Progress
 from loadtests.records.errors import LabError
 from loadtests.records.schema import ABSENT_NS, Phase
-from loadtests.run.generators import Generator
+from loadtests.run.generators import MODULE, Generator
 from loadtests.run.process import available_cores, divide_cores, end_with_us, running_on
 
 RAW_USERS = tuple(record.load.user_name for record in records().values() if record.proof.wire is not None)
@@ -63,6 +63,13 @@ class Trial:
 @contextmanager
 def fault_server(faults: Faults) -> Iterator[int]:
     """Run a fault server; yields its port."""
+    with fault_server_process(faults) as (port, _):
+        yield port
+
+
+@contextmanager
+def fault_server_process(faults: Faults) -> Iterator[tuple[int, int]]:
+    """Run a fault server; yields its port and its process id."""
     command = [sys.executable, "-m", "loadtests.evidence.calibration.faultserver"]
     with running_on(divide_cores(available_cores()).server):
         process = subprocess.Popen(  # noqa: S603 - our own module
@@ -76,7 +83,7 @@ def fault_server(faults: Faults) -> Iterator[int]:
         line = process.stdout.readline()
         if not line:
             raise TrialError(f"the fault server did not start (exit code {process.wait(_STOP_S)})")
-        yield int(json.loads(line)["port"])
+        yield int(json.loads(line)["port"]), process.pid
     finally:
         process.terminate()
         process.send_signal(signal.SIGCONT)  # one that was frozen takes its end only then
@@ -97,14 +104,14 @@ def describe_cell(user_class: str, port: int, load: Load, **settings: float) -> 
     return msgspec.convert({**fields, "room_names": names, "load": load, **defaults, **settings}, CellSpec)
 
 
-def run_generator(spec: CellSpec, folder: Path) -> Trial:
-    """Run one generator to its end; raises TrialError where it left nothing."""
+def run_generator(spec: CellSpec, folder: Path, module: Sequence[str] = MODULE) -> Trial:
+    """Run one generator, or a `module` in place of its own, to its end; raises TrialError where it left nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     progress: list[Progress] = []
     limit_s = 60 + spec.connect_timeout_s + spec.warm_up_s + spec.measured_s + spec.hold_s + spec.grace_s
     log = folder / "generator.log"
     ours = divide_cores(available_cores()).generator
-    with Generator(spec, folder, log=log, on_cores=ours) as generator:
+    with Generator(spec, folder, log=log, on_cores=ours, module=module) as generator:
         for reported in generator.progress(limit_s):
             progress += reported
         exit_code = generator.exit_code(_STOP_S)
@@ -115,8 +122,8 @@ def run_generator(spec: CellSpec, folder: Path) -> Trial:
         exit_code=exit_code,
         result=msgspec.json.decode((folder / "generator.json").read_bytes(), type=GeneratorResult),
         progress=tuple(progress),
-        samples=_measured(folder / "samples.parquet"),
-        publishes=_measured(folder / "publishes.parquet"),
+        samples=measured_rows(folder / "samples.parquet"),
+        publishes=measured_rows(folder / "publishes.parquet"),
         folder=folder,
     )
 
@@ -127,7 +134,8 @@ def run_trial(user_class: str, load: Load, faults: Faults, folder: Path, **setti
         return run_generator(describe_cell(user_class, port, load, **settings), folder)
 
 
-def _measured(path: Path) -> dict[str, Column]:
+def measured_rows(path: Path) -> dict[str, Column]:
+    """Return the columns of the measured phase of a generator's table."""
     table = pq.read_table(path)
     inside = table.column("phase").to_numpy() == Phase.MEASURED
     return {name: table.column(name).to_numpy()[inside] for name in table.column_names if name != "cell"}
