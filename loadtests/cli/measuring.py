@@ -131,7 +131,7 @@ def add_calibrate(commands: Commands) -> None:
         const=Path(),
         metavar="FOLDER",
         help="instead: study what moves when reads, publications or the hub are late, or another program takes the "
-        "processor (about 13 minutes); with the FOLDER of a study that was stopped: go on with it",
+        "processor (about 8 minutes); with the FOLDER of a study that was stopped: go on with it",
     )
     parser.add_argument("--transports", metavar="A,B", help="only these (default: all; --gates: two pushes, two polls)")
     blocks.add_drawn(parser)

@@ -37,7 +37,7 @@ from loadtests.run.targets import Target
 
 LEVELS_MS = (1.0, 2.0, 5.0)
 TRANSPORTS = ("websocket", "sse", "longpoll", "shortpoll")
-TURNS = 5
+TURNS = 3
 PIECE_S = 11.0
 _WARM_UP_S, _GRACE_S, _START_S = 0.3, 0.3, 0.8  # the last: what it takes to start and to end, about
 _LOAD = Load(name="gates", subscribers=2, rate_per_s=41.0, arrivals="poisson", poll_interval_s=0.015)
