@@ -110,10 +110,14 @@ class ForkOrder(msgspec.Struct, frozen=True, kw_only=True):
     open_files: int  # the soft limit
 
 
+MEASURED = ("over", "held")
+"""Events after which a generator measures nothing any more: the grace is over, or the idle connections were held."""
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the generator's standard output."""
 
-    event: str  # "connecting", "connected", "measuring", "second", "held", "done", "failed"
+    event: str  # "connecting", "connected", "measuring", "second", "over", "held", "done", "failed"
     message: str = ""
     connected: int = 0
     delivered: int = 0

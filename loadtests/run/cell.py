@@ -11,17 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.auth import sign
-from loadtests.records.cell_spec import CellSpec, Progress
+from loadtests.records.cell_spec import MEASURED, CellSpec, Progress
 from loadtests.records.errors import GeneratorError, LinkError, ServerError
 from loadtests.records.schema import Cell, Validity, Verdict
 from loadtests.records.store import RunStore
 from loadtests.run import generators, instances, procfs
+from loadtests.run.ahead import ServerAhead
 from loadtests.run.foreign import ForeignServer
 from loadtests.run.generators import Generator
 from loadtests.run.instances import Scaling
 from loadtests.run.links import probe
 from loadtests.run.links import route as routes
-from loadtests.run.links.route import Route
+from loadtests.run.links.route import LOOPBACK_ROUTE, Route
 from loadtests.run.outcome import CellOutcome, Memory, cell_of, judged
 from loadtests.run.plan import PlannedCell
 from loadtests.run.process import Cores
@@ -53,15 +54,17 @@ def run(
     *,
     check: Callable[[], None],
     on_progress: Callable[[Progress], None],
+    ahead: ServerAhead | None = None,
 ) -> Cell:
     """Run the cell and add it to the store; a server or generator that fails makes it invalid.
 
-    `check` is called often and may raise to stop the cell, which then leaves nothing behind but its logs.
+    `check` is called often and may raise to stop the cell, which then leaves nothing behind but its logs. `ahead` is
+    told when nothing is measured any more, and may have the cell's server already.
     """
     folder = store.scratch(planned.id)
     started_utc = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        outcome = _Measurement(planned, bench, store, folder, check, on_progress).run()
+        outcome = _Measurement(planned, bench, store, folder, check, on_progress, ahead).run()
         cell, tables = judged(planned, outcome, folder, started_utc)
     except (ServerError, GeneratorError, LinkError) as error:
         verdict = Verdict(Validity.INVALID, (str(error),))
@@ -80,6 +83,7 @@ class _Measurement:
     folder: Path
     check: Callable[[], None]
     on_progress: Callable[[Progress], None]
+    ahead: ServerAhead | None
 
     def run(self) -> CellOutcome:
         """Start a server and measure it; another one if its port was taken before it could listen."""
@@ -103,17 +107,8 @@ class _Measurement:
     def _server(self, port: int, route: Route) -> Server | ForeignServer:
         if self.planned.target.foreign is not None:
             return ForeignServer(self.planned.target.foreign)
-        settings = self.bench.settings.of_target(self.planned.target).of_cell(self.planned)
-        if self.planned.stamps:
-            settings = settings.stamping(self.folder)
-        return Server(
-            self.planned.target.server_name,
-            replace(settings, scaling=self.bench.scaling) if self.planned.kind == SCALED else settings,
-            log=self.store.log("server", self.planned.id),
-            on_cores=self.bench.cores.server,
-            port=port,
-            route=route,
-        )
+        started = self.ahead.take(self.planned) if self.ahead is not None else None
+        return started or start_server(self.planned, self.bench, self.store, port, route)
 
     def _generator(self, server: Server | ForeignServer) -> Generator:
         return Generator(
@@ -163,11 +158,30 @@ class _Measurement:
                     server.all_connected(progress.connected)
                 if progress.event == "connected" and self.planned.kind == "memory":
                     settled_s = time.monotonic() + _SETTLED_SHARE * self.planned.hold_s
+                if progress.event in MEASURED and self.ahead is not None:
+                    self.ahead.start()
                 self.on_progress(progress)
             if held is None and time.monotonic() > settled_s:
                 held = _memory(server)
             server.check_alive()
         return held
+
+
+def start_server(
+    planned: PlannedCell, bench: Bench, store: RunStore, port: int | None = None, route: Route = LOOPBACK_ROUTE
+) -> Server:
+    """Start one of the lab's own servers for a cell, without waiting for it; without a port on a free one."""
+    settings = bench.settings.of_target(planned.target).of_cell(planned)
+    if planned.stamps:
+        settings = settings.stamping(store.scratch(planned.id))
+    return Server(
+        planned.target.server_name,
+        replace(settings, scaling=bench.scaling) if planned.kind == SCALED else settings,
+        log=store.log("server", planned.id),
+        on_cores=bench.cores.server,
+        port=port,
+        route=route,
+    )
 
 
 def spec_of(planned: PlannedCell, server: Server | ForeignServer, *, deflate: bool = False) -> CellSpec:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 
 from loadtests.load.clients import sockets
@@ -15,6 +16,7 @@ from loadtests.records.schema import SCHEMA_VERSION, Manifest, Run, Value
 from loadtests.records.store import RunStore
 from loadtests.run import cell as cells
 from loadtests.run import manifest, plan
+from loadtests.run.ahead import ServerAhead
 from loadtests.run.cell import Bench
 from loadtests.run.instances import Scaling
 from loadtests.run.plan import REPEATS, Passes, PlannedCell, RepeatPasses
@@ -97,13 +99,14 @@ def _measure(
     show: Callable[[Sequence[PlannedCell]], Display],
     started: float,
 ) -> None:
-    shown = show(planned)
+    shown, ahead = show(planned), ServerAhead(lambda cell: cells.start_server(cell, bench, store))
     try:
-        for cell in planned:
+        for cell, ahead.next in zip_longest(planned, planned[1:]):
             shown.begin(cell)
-            shown.end(cells.run(cell, bench, store, check=check, on_progress=shown.on_progress))
+            shown.end(cells.run(cell, bench, store, check=check, on_progress=shown.on_progress, ahead=ahead))
             store.update(elapsed_s=time.monotonic() - started)
     finally:
+        ahead.close()
         shown.close()
 
 

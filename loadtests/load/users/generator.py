@@ -210,6 +210,7 @@ class Measurement:
         grace_s = max([spec.grace_s, *(user.straggle_s() for user in self.cell.users[:1])])
         self._sleep_until(time.monotonic_ns() + int(grace_s * NS_PER_S))
         self._until_ns = time.monotonic_ns()
+        self.say("over")
 
     def result(self) -> GeneratorResult:
         """What `generator.json` says."""

@@ -48,5 +48,6 @@ def main(arguments: list[str]) -> int:
         errors = {"WS connection ended: go away! (4000)": 2} if fault == "cut" else {}
         result = msgspec.structs.replace(cell.result, reconnects=sum(errors.values()), errors=errors)
         (out / "generator.json").write_bytes(msgspec.json.encode(result))
+    say("over", delivered=1)
     say("done", delivered=1)
     return 0

@@ -122,7 +122,7 @@ def test_a_cell_may_be_for_some_transports_only_and_says_what_its_server_gets() 
 
 @pytest.mark.parametrize(("name", "at_most_s"), [("compare", 240.0), ("compare-quick", 60.0)])
 def test_a_comparison_holds_the_guides_rows_in_the_time_it_promises(name: str, at_most_s: float) -> None:
-    """Beside its measuring a cell takes 2.55 s in the reference run: two processes started, connected and ended."""
+    """Beside its measuring a cell took 2.55 s in the reference run, where no server was started ahead."""
     chosen = scenario.find(name)
     cells = plan.draw(chosen, targets.select(chosen.transports), seed=1)
     assert sum(cell.measuring_s + 2.55 for cell in cells) <= at_most_s - 10.0  # for the calibration, and starting up
