@@ -1,4 +1,4 @@
-"""The commands that make a run: `compare`, `run`, `capacity`, `browser`, `calibrate`.
+"""The commands that make a run: `compare`, `run`, `capacity`, `browser`, `replay`, `calibrate`.
 
 `add_NAME` describes a command to the parser, `_NAME` runs it and returns its exit code.
 """
@@ -24,6 +24,15 @@ exit codes:
   4    something planted was not found: this machine can't, or was not left alone; with --weak-generator: the cell is
        invalid, as it must be; with --gates: it was too busy to decide on every gate
   130  stopped by Ctrl-C
+"""
+
+
+_REPLAY_EXIT_CODES = """\
+exit codes:
+  0    done, whatever the verdicts are
+  1    it could not be done; standard error says why
+  2    the command line is wrong
+  130  stopped by Ctrl-C; what was replayed before is kept
 """
 
 
@@ -103,6 +112,21 @@ def _browser(options: argparse.Namespace) -> int:
     from loadtests.evidence.browser.command import browser
 
     return browser(browsers=options.browsers, quick=options.quick, seed=options.seed, runs_folder=options.out)
+
+
+def add_replay(commands: Commands) -> None:
+    """Describe `rtlab replay` to the parser."""
+    parser = commands.add_parser("replay", help="measure what others published, and put both figures side by side")
+    parser.add_argument("name", metavar="NAME", help="a replay's name or TOML file, or all (see rtlab list)")
+    blocks.add_drawn(parser)
+    parser.epilog = _REPLAY_EXIT_CODES
+    parser.set_defaults(command=_replay)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from loadtests.evidence.replays.command import replay
+
+    return replay(options.name, seed=options.seed, runs_folder=options.out)
 
 
 def add_calibrate(commands: Commands) -> None:

@@ -23,6 +23,7 @@ _COMMANDS: Final = (
     measuring.add_run,
     measuring.add_capacity,
     measuring.add_browser,
+    measuring.add_replay,
     measuring.add_calibrate,
     reading.add_report,
     reading.add_diff,

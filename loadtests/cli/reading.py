@@ -107,6 +107,7 @@ def show(runs_folder: Path) -> int:
     from rich.table import Column, Table
 
     from loadtests.records import adapter as adapters
+    from loadtests.run import replay as replays
     from loadtests.run import scenario as scenarios
     from loadtests.run.targets import TARGETS
 
@@ -119,6 +120,10 @@ def show(runs_folder: Path) -> int:
     for name, path in scenarios.FILES.named().items():
         known.add_row(name, scenarios.FILES.read(path).about)
     console.print(known)
+    published = Table("replay", "what others measured", box=None, title="replays", title_justify="left")
+    for name in replays.FILES.named():
+        published.add_row(name, replays.FILES.find(name).about)
+    console.print(published)
     run_id = Column("run", no_wrap=True, overflow="fold")
     runs = Table(run_id, "scenario", "cells", "state", box=None, title="runs", title_justify="left")
     _add_runs(runs, runs_folder)

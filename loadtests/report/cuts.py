@@ -58,7 +58,7 @@ class Modelled:
 
     def words(self) -> str:
         """Return `lost 11.9 % (model 11.8 %, at most 2.1 % off)`."""
-        off = f"{count(len(self.runs), 'run')} at most {digits(abs(self.furthest_percent), 2)} % off"
+        off = f"{count(len(self.runs), 'run')} at most {abs(self.furthest_percent):.1f} % off"
         return f"{self.name} {digits(self.median)} {self.unit} (model {digits(self.model)} {self.unit}, {off})"
 
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from loadtests.records import notes, repeats
+from loadtests.records.replays import Replays
 from loadtests.records.schema import Cell, Validity
 from loadtests.report import (
     calibration,
@@ -23,6 +24,7 @@ from loadtests.report import (
     links,
     palette,
     quantity,
+    replays,
     sentences,
     subjects,
     variants,
@@ -121,13 +123,17 @@ def write(run_dir: Path, worked_out: Study | None = None) -> Path:
             name = chart.slug if layout == LAYOUTS[0].name else f"{chart.slug}-{layout}"
             (folder / f"{name}.svg").write_text(drawing.standalone(str(element)), encoding="utf-8")
     path = run_dir / _NAME
-    page = render(worked_out, charts, gather(worked_out, run_dir), in_the_field)
+    page = render(worked_out, charts, gather(worked_out, run_dir), in_the_field, replays.beside(run_dir))
     path.write_text(page, encoding="utf-8")
     return path
 
 
 def render(
-    worked_out: Study, charts: tuple[Chart, ...], evidence: Evidence, in_the_field: tuple[Chart, ...] = ()
+    worked_out: Study,
+    charts: tuple[Chart, ...],
+    evidence: Evidence,
+    in_the_field: tuple[Chart, ...] = (),
+    replayed: Replays | None = None,
 ) -> str:
     """Return the page. Every value from the run is escaped; only our own drawings are not."""
     environment = jinja2.Environment(
@@ -159,6 +165,8 @@ def render(
         noted=sorted(filter(_noted, worked_out.run.cells), key=lambda cell: cell.order),
         charts=charts,
         field=in_the_field,
+        replayed=replayed,
+        replays=replays,
         marks=guide_table.MARKS,
         state=sentences.state(worked_out),
         headline=sentences.headline(worked_out),

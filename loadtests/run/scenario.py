@@ -107,7 +107,7 @@ def find(name_or_path: str) -> Scenario:
     return FILES.find(name_or_path)
 
 
-def _spelt_out(scenario: Scenario) -> Scenario:
+def spelt_out(scenario: Scenario) -> Scenario:
     """Return the scenario, checked, with a cell for each combination of its sweeps and each cell's publishers."""
     cells = (
         msgspec.structs.replace(cell, load=_peopled(load), sweep={}, link=canonical(cell.link), kind=_kind_of(cell))
@@ -123,7 +123,7 @@ def _kind_of(cell: CellPlan) -> str:
     return CUT if cell.disrupt is not None and cell.kind == "latency" else cell.kind
 
 
-FILES = TomlFiles(Path(__file__).with_name("scenarios"), Scenario, "scenario", ScenarioError, _spelt_out)
+FILES = TomlFiles(Path(__file__).with_name("scenarios"), Scenario, "scenario", ScenarioError, spelt_out)
 
 
 def _swept(load: Load, sweep: Mapping[str, Sequence[int | float]]) -> Iterator[Load]:

@@ -177,13 +177,14 @@ def examine_http2(browser: Browser, server_of: ServerOf) -> dict[str, Value]:
     findings: dict[str, Value] = {}
     for version, target in (("h1", "sse"), ("h2", "sse-h2")):
         with server_of(target) as server:
-            found = _streams(browser, server)
+            found = streams(browser, server)
             findings |= {f"{version}_event_streams_{name}": value for name, value in found.items()}
     with server_of("h2push") as server:
         return findings | _push(browser, server)
 
 
-def _streams(browser: Browser, server: Server) -> dict[str, Value]:
+def streams(browser: Browser, server: Server) -> dict[str, Value]:
+    """Hold many event streams in one page and fetch something beside them. Raises BrowserError."""
     tab = browser.open(f"{server.url}{_PLAIN_PAGE}")
     options = {"token": _token(server), "room": _ROOM, "tried": _HTTP2_STREAMS_TRIED, "patienceMs": _PATIENCE_S * 1000}
     answer = probe(browser, tab, "streams", options, Streams, takes_s=2 * _PATIENCE_S)
