@@ -35,6 +35,7 @@ from transports.metrics import Exposition
 from transports.plug import fast_path
 from transports.race import with_page
 from transports.registry import load, parts
+from transports.room_paths import RoomPaths
 from transports.shutdown import drained_at_shutdown
 from transports.workers import refuse_split_rooms
 
@@ -74,7 +75,7 @@ def create_app(name: str, settings: Settings | None = None) -> Starlette:
     app = LabApp(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(Edges, hub), *_middleware(settings)],
+        middleware=[Middleware(Edges, hub), *_middleware(settings), Middleware(RoomPaths, hub, routes)],
         exception_handlers=errors.handlers(hub),
     )
     keep_to_paths(app.router, hub)

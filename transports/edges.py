@@ -60,7 +60,7 @@ def keep_to_paths(router: Router, hub: Hub) -> None:
 def _refusal(scope: Scope) -> RoomError | None:
     if scope["type"] == "lifespan":
         return None
-    hosts = sum(name == b"host" for name, _ in scope["headers"])
+    hosts = [name for name, _ in scope["headers"]].count(b"host")
     if hosts > 1 or (hosts == 0 and scope.get("http_version") == "1.1"):  # RFC 9112, section 3.2
         return BadRequest("a request has one Host header")
     raw_path: bytes = scope.get("raw_path") or b""

@@ -87,6 +87,12 @@ def http_response(error: RoomError) -> Response:
     return Response(wire.error(error), HTTP_STATUS[error.code], headers, "application/json")
 
 
+def refused(hub: Hub, error: RoomError) -> Response:
+    """The HTTP answer of an error, which it counts."""
+    hub.stats.rejected[error.code] += 1
+    return http_response(error)
+
+
 async def deny(websocket: WebSocket, refusal: RoomError) -> None:
     """Refuse a WebSocket before it is accepted, with the error's status where the server can say one.
 
@@ -109,20 +115,19 @@ async def deny(websocket: WebSocket, refusal: RoomError) -> None:
 def handlers(hub: Hub) -> dict[type[Exception], Handler]:
     """Starlette exception handlers that answer in the contract's words and count what was refused."""
 
-    async def refused(request: Request, error: Exception) -> Response:
+    async def refused_room(request: Request, error: Exception) -> Response:
         assert isinstance(error, RoomError)
-        hub.stats.rejected[error.code] += 1
-        return http_response(error)
+        return refused(hub, error)
 
     async def unrouted(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
-            response = await refused(request, MethodNotAllowed(f"{request.method} is not allowed here"))
+            response = refused(hub, MethodNotAllowed(f"{request.method} is not allowed here"))
             response.headers.update(error.headers or {})  # says which methods are
             return response
-        return await refused(request, NotFound("no such path"))
+        return refused(hub, NotFound("no such path"))
 
     async def gone(request: Request, error: Exception) -> Response:
         return Response(status_code=400)  # nobody is there to read it
 
-    return {RoomError: refused, HTTPException: unrouted, ClientDisconnect: gone}
+    return {RoomError: refused_room, HTTPException: unrouted, ClientDisconnect: gone}

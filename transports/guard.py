@@ -8,9 +8,9 @@ import math
 import time
 from functools import lru_cache
 from typing import Final
+from urllib.parse import parse_qsl
 
-from starlette.datastructures import QueryParams
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -20,6 +20,7 @@ from core.hub import Hub
 from core.model import Position, Principal, RoomId, room_id
 from core.origins import OriginPolicy
 from transports.caching import UNSTORED
+from transports.uvicorn_edges.bounds import has_come_whole
 
 COOKIE: Final = "rtlab_session"
 _BODY_S: Final = 10.0  # a body that trickles in longer is given up
@@ -59,27 +60,36 @@ class RequestGuard:
 
     def token(self, request: Request) -> str | None:
         """What a request shows. Raises Unauthorized for a header that can't be read."""
-        authorization = request.headers.get("authorization")
+        fields: list[tuple[bytes, bytes]] = request.scope["headers"]
+        authorization = next((value for name, value in fields if name == b"authorization"), None)
         if authorization is None:
             return request.cookies.get(COOKIE)
-        scheme, _, token = authorization.partition(" ")
+        scheme, _, token = authorization.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized("an Authorization header looks like: Bearer TOKEN")
         return token.strip()
 
     async def body(self, request: Request) -> bytes:
         """Read a request's body. Raises TooLarge as soon as it is over the limit, BadRequest when it trickles."""
-        limit = self._hub.settings.max_bytes
-        chunks = bytearray()
+        if has_come_whole(request.scope):  # as most have: a timer costs more than to read them
+            return await self._collected(request)
         try:
             async with asyncio.timeout(_BODY_S):
-                async for chunk in request.stream():
-                    chunks += chunk
-                    if len(chunks) > limit:
-                        raise TooLarge(f"the body has more than {limit} bytes")
+                return await self._collected(request)
         except TimeoutError:
             raise BadRequest(f"the body did not arrive within {_BODY_S:g} s") from None
-        return bytes(chunks)
+
+    async def _collected(self, request: Request) -> bytes:
+        limit, body, more = self._hub.settings.max_bytes, bytearray(), True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > limit:
+                raise TooLarge(f"the body has more than {limit} bytes")
+        return bytes(body)
 
     def routes(self) -> list[Route]:
         """`POST /session`."""
@@ -121,19 +131,22 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def query_of(request: Request) -> QueryParams:
-    """What a request's query says. Most say nothing, or the same as the last."""
-    return _parsed(request.scope["query_string"])
+def query_values(request: Request, name: str) -> list[str]:
+    """What a request's query gives for a name, as often as it does."""
+    return [value for key, value in _pairs(request.scope["query_string"]) if key == name]
 
 
 @lru_cache(maxsize=64)
-def _parsed(query: bytes) -> QueryParams:
-    return QueryParams(query)
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    if b"%" in query or b"+" in query:
+        return parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    split = [pair.partition("=") for pair in query.decode("latin-1").split("&") if pair]
+    return [(key, value) for key, _, value in split]
 
 
 def since_query(request: Request) -> Position | None:
     """The position of `?since=`. Raises BadRequest when it is malformed or given twice."""
-    given = query_of(request).getlist("since")
+    given = query_values(request, "since")
     if len(given) > 1:
         raise BadRequest("since is given twice")
     return Position.parse(given[0]) if given else None

@@ -18,7 +18,7 @@ from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import FastPath
 from transports.caching import UNTOUCHED_FIELD
-from transports.guard import RequestGuard, get_route, query_of, since_query
+from transports.guard import RequestGuard, get_route, query_values, since_query
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
 
@@ -130,7 +130,7 @@ class LongPollAnswer(Response):
 
 
 def _wait_s(request: Request) -> float:
-    given = query_of(request).getlist("wait")
+    given = query_values(request, "wait")
     if not given:
         return DEFAULT_WAIT_S
     if len(given) > 1 or not given[0].isascii() or not given[0].replace(".", "", 1).isdigit():

@@ -17,8 +17,8 @@ def upstream_routes(hub: Hub, guard: RequestGuard, fast: FastPath | None) -> lis
     """`POST /rooms/{room}/messages` and `POST /rooms/{room}/leave`, with `POST /session`."""
 
     async def messages(request: Request) -> Response:
-        _, room = guard.enter(request)
-        token = guard.token(request)
+        room, token = guard.room(request), guard.token(request)
+        hub.admit(token, room)  # before the body; and again behind it, which may come late
 
         async def publish(room: RoomId, body: bytes) -> bytes:
             return await hub.post(hub.admit(token, room), room, body)

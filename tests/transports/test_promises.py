@@ -122,7 +122,13 @@ def test_uvicorns_server_state_has(name: str) -> None:
     assert hasattr(Server(uvicorn.Config("transports.sse:app")), "server_state")
 
 
-@pytest.mark.parametrize("name", ["scope", "message_event", "disconnected", "response_complete", "keep_alive"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("scope", "message_event", "disconnected", "response_started", "response_complete", "keep_alive", "more_body"),
+        *("flow", "transport", "default_headers", "access_log", "waiting_for_100_continue", "on_response"),
+    ],
+)
 def test_uvicorns_request_keeps(name: str) -> None:
     assert name in RequestResponseCycle.__init__.__code__.co_names
 

@@ -61,6 +61,12 @@ def connection_of(scope: Scope) -> Any:
     return (scope.get("extensions") or {}).get(CONNECTION, {}).get("protocol")
 
 
+def has_come_whole(scope: Scope) -> bool:
+    """Whether a request's body is there, so that nobody has to wait for it; False also where that is not known."""
+    cycle = getattr(connection_of(scope), "cycle", None)
+    return cycle is not None and cycle.scope is scope and not cycle.more_body
+
+
 def cut_off_later(scope: Scope) -> None:
     """End the connection of a request soon, for a subscriber that was given up, if what it was sent still waits."""
     protocol = connection_of(scope)

@@ -16,6 +16,8 @@ import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGIReceiveEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from transports.uvicorn_edges.answers import WholeAnswers
+
 KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")  # 16 bytes
 _LISTS: Final = frozenset((b"connection", b"upgrade"))
 _ONCE: Final = frozenset((b"sec-websocket-key", b"sec-websocket-version"))
@@ -146,6 +148,7 @@ class OrderlyHttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """As uvicorn's, but a request that a graceful shutdown cancels is no error: its client took too long."""
         self._running = cycle
+        cycle.__class__ = WholeAnswers
         if cycle.scope["http_version"] != "1.1":
             app = _unchunked(cycle, app)
 

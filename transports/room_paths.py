@@ -1,0 +1,54 @@
+"""Paths of a room, without Starlette's way to an endpoint: that costs more than what most endpoints do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.errors import RoomError
+from core.hub import Hub
+from transports.errors import refused
+
+_PARENT: Final = "/rooms/{room}/"
+
+
+class RoomPaths:
+    """Stands before an app's router: `/rooms/{room}/WORD` is found by one look-up, not by a pattern for each route, and
+    its endpoint is called where it is known, not through wrappers that look for exception handlers.
+
+    All else is for the router: other paths, methods that a path does not have, and an app that is mounted in another.
+    """
+
+    def __init__(self, app: ASGIApp, hub: Hub, routes: Iterable[BaseRoute]) -> None:
+        self._app = app
+        self._hub = hub
+        self._routes: dict[tuple[str, str], Route] = {}
+        for route in routes:
+            if isinstance(route, Route) and route.path.startswith(_PARENT):
+                word = route.path.removeprefix(_PARENT)
+                self._routes.update({(method, word): route for method in route.methods or ()})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope.get("root_path"):
+            await self._app(scope, receive, send)
+            return
+        parts = scope["path"].split("/", 3)  # "", "rooms", the room, the word
+        route = self._routes.get((scope["method"], parts[3])) if len(parts) == 4 and parts[1] == "rooms" else None
+        if route is None or parts[0] or not parts[2]:
+            await self._app(scope, receive, send)
+            return
+        scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, {"room": parts[2]}
+        request = Request(scope, receive, send)
+        try:
+            response = await route.endpoint(request)
+        except RoomError as error:
+            response = refused(self._hub, error)
+        except ClientDisconnect:
+            response = Response(status_code=400)  # nobody is there to read it
+        await response(scope, receive, send)
