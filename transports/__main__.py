@@ -87,6 +87,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 def _add_race(parser: argparse.ArgumentParser) -> None:
     _add_serve(parser)
+    parser.epilog = "--tls serves the page beside http: on the next port, with a link to it."
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.set_defaults(demo=True)
 
@@ -113,10 +114,6 @@ def _print_token(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    import uvicorn
-
-    from transports.hosting import PunctualServer, several
-
     given = {each.variable: getattr(options, each.variable) for each in DECLARED if each.option}
     os.environ.update({variable: value for variable, value in given.items() if value is not None})
     os.environ["RTLAB_HOST"] = options.host
@@ -133,7 +130,15 @@ def _serve(options: argparse.Namespace) -> None:
     app = _app(name)
     if getattr(options, "http2", False):
         _serve_http2(app, options)
-        return
+    else:
+        _serve_by_uvicorn(app, options)
+
+
+def _serve_by_uvicorn(app: Starlette, options: argparse.Namespace) -> None:
+    import uvicorn
+
+    from transports.hosting import PunctualServer, several
+
     config = uvicorn.Config(
         app,
         log_level=options.log_level,
@@ -144,13 +149,32 @@ def _serve(options: argparse.Namespace) -> None:
         loop=options.loop,
     )
     scheme = "https" if config.is_ssl else "http"
-    with _listen(options.host, options.port, shared=options.share_port) as listener:
+    heartbeat_s = Settings.from_environ(os.environ).heartbeat_s
+    with contextlib.ExitStack() as listeners:
+        listener = listeners.enter_context(_listen(options.host, options.port, shared=options.share_port))
+        plain = None
+        if options.name == "race" and options.tls:
+            plain, scheme = listener, "http"
+            listener = listeners.enter_context(_listen(options.host, options.port and options.port + 1))
+            _link_to_each_other(app, plain, listener)
+        first = plain or listener
         if not getattr(options, "no_browser", True):
-            host, port = listener.getsockname()[:2]
+            host, port = first.getsockname()[:2]
             open_when_ready(host, port, scheme)
-        heartbeat_s = Settings.from_environ(os.environ).heartbeat_s
-        listening = _announcement(options.name, scheme, listener)
-        PunctualServer(config, heartbeat_s, listening).run(sockets=several(listener))
+
+        announce = _announcement(options.name, (scheme, first), *((("https", listener),) if plain else ()))
+        server = PunctualServer(config, heartbeat_s, announce, several(plain) if plain else ())
+        server.run(sockets=several(listener))
+
+
+def _link_to_each_other(app: Starlette, plain: socket.socket, secure: socket.socket) -> None:
+    """Let the race page link to itself at the other port."""
+    from transports.race import Place
+
+    app.state.elsewhere = (
+        Place("This page without TLS", "http", plain.getsockname()[1]),
+        Place("This page over TLS", "https", secure.getsockname()[1]),
+    )
 
 
 def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:
@@ -159,7 +183,7 @@ def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:
 
     tls = server_context(options.certfile, options.keyfile)
     with _listen(options.host, options.port, shared=options.share_port) as listener:
-        listening = _announcement(options.name, "https", listener)
+        listening = _announcement(options.name, ("https", listener))
         server.run(app, listener, tls, Settings.from_environ(os.environ), options.log_level, listening)
 
 
@@ -188,9 +212,10 @@ def _check_tls(certfile: str | None, keyfile: str | None) -> None:
         _fail(str(error))
 
 
-def _announcement(name: str, scheme: str, listener: socket.socket) -> Callable[[], None]:
-    where = authority(*listener.getsockname()[:2])
-    return lambda: print(f"rtlab {name} listens on {scheme}://{where}", flush=True)
+def _announcement(name: str, *listeners: tuple[str, socket.socket]) -> Callable[[], None]:
+    """Return what says where a server listens, by scheme. The addresses are read now: the loop takes the sockets."""
+    where = [f"{scheme}://{authority(*listener.getsockname()[:2])}" for scheme, listener in listeners]
+    return lambda: print("\n".join(f"rtlab {name} listens on {address}" for address in where), flush=True)
 
 
 def _tls_arguments(options: argparse.Namespace) -> list[str]:

@@ -11,9 +11,10 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
+from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from uvicorn import Config, Server
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -100,18 +101,34 @@ def _spare_garbage_collector() -> None:
 class PunctualServer(Server):
     """uvicorn's server, which bounds connections before they come, and says that it listens as soon as it does."""
 
-    def __init__(self, config: Config, heartbeat_s: float, listening: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        heartbeat_s: float,
+        listening: Callable[[], None],
+        plain: Sequence[socket.socket] = (),
+    ) -> None:
+        """Prepare to listen. On `plain` it listens without TLS, whatever the config says of the other sockets."""
         super().__init__(config)
         self._heartbeat_s = heartbeat_s
         self._listening = listening
+        self._plain = plain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then listen; a failed start is not announced."""
-        for listener in sockets or ():
+        for listener in (*(sockets or ()), *self._plain):
             limit_unacknowledged(listener, self._heartbeat_s)
         await super().startup(sockets)
         if self.started:
+            await self._listen_without_tls()
             self._listening()
+
+    async def _listen_without_tls(self) -> None:
+        config, loop = self.config, asyncio.get_running_loop()
+        make: Any = config.http_protocol_class  # as uvicorn calls it; its type there is asyncio.Protocol's
+        protocol = partial(make, config=config, server_state=self.server_state, app_state=self.lifespan.state)
+        for listener in self._plain:
+            self.servers.append(await loop.create_server(protocol, sock=listener, backlog=config.backlog))
 
 
 def several(listener: socket.socket) -> list[socket.socket]:

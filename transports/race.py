@@ -74,7 +74,21 @@ def _page_routes(*, demo: bool) -> list[BaseRoute]:
                 content = content.replace(b'data-demo="off"', b'data-demo="on"')
             where = "/" if path.name == "index.html" else f"/page/{path.relative_to(_FOLDER).as_posix()}"
             routes.append(_static(where, content, _TYPES[path.suffix]))
-    return [*routes, *_lane_routes()]
+    return [*routes, *_lane_routes(), Route("/page/elsewhere.json", _elsewhere, methods=["GET"])]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Another address of the page, on the same host."""
+
+    title: str
+    scheme: str
+    port: int
+
+
+async def _elsewhere(request: Request) -> Response:
+    """The page's other addresses, which only who listens knows: it leaves `Place`s in the app's state."""
+    places: Sequence[Place] = getattr(request.app.state, "elsewhere", ())
+    return Response(msgspec.json.encode(places), headers=_HEADERS, media_type="application/json")
 
 
 def _lane_routes() -> list[BaseRoute]:

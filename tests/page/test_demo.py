@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import jwt
 import pytest
+from playwright.async_api import BrowserContext, expect
 
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
@@ -168,3 +169,34 @@ def test_race_serves_the_demo_without_further_settings(tls: bool, tmp_path: Path
             _, complaints = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "Traceback" not in complaints
+
+
+@pytest.fixture
+def race_over_tls() -> Iterator[tuple[str, str]]:
+    """The addresses of `rtlab race --tls`, plain and over TLS."""
+    command = [sys.executable, "-m", "transports", "race", "--no-browser", "--port", "0", "--tls"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            plain, secure = (process.stdout.readline().strip().rpartition(" ")[2] for _ in range(2))
+            yield plain, secure
+        finally:
+            process.terminate()
+            _, complaints = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in complaints
+
+
+async def test_race_over_tls_stands_beside_plain_http_and_the_page_links_to_it(
+    race_over_tls: tuple[str, str], visitor: BrowserContext
+) -> None:
+    plain, secure = race_over_tls
+    assert (plain[:7], secure[:8]) == ("http://", "https://")
+    page = await visitor.new_page()
+    await page.goto(f"{plain}/?join=no")
+    links = page.locator("#elsewhere a")
+    await expect(links).to_have_text(["This page over TLS"])
+    await links.click()
+    await expect(links).to_have_text(["This page without TLS"])
+    assert page.url == f"{secure}/"
+    await expect(page.locator("#members")).to_contain_text(await page.locator("#name").input_value())

@@ -3,6 +3,7 @@
 import { newRef } from "../clients/room-client.js";
 import { ShortPollClient } from "../clients/polls.js";
 import { Cuts } from "./cuts.js";
+import { places, showElsewhere } from "./elsewhere.js";
 import { Heat } from "./heat.js";
 import { base, demo, rememberName, rememberedName, tab, tokenSource } from "./identity.js";
 import { Lane } from "./lane.js";
@@ -182,6 +183,7 @@ function listen() {
 }
 
 function prepare() {
+  places().then((found) => showElsewhere(by("elsewhere"), found, location));
   by("lanes").append(...lanes.map((lane) => lane.card));
   for (const lane of lanes) {
     lane.delay.append(...[...by("delay").options].map((option) => option.cloneNode(true)));
