@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from loadtests.records.disruption import Cuts, Disruption
-from loadtests.records.schema import Cell
+from loadtests.records.schema import Cell, Validity
 from loadtests.report import palette
 from loadtests.report.charts.drawing import Layout, legend, model_line, panels, sign
 from loadtests.report.claims import title
@@ -182,7 +182,8 @@ def draw(study: Study, layout: Layout) -> Figure | None:
             ecdf = row.result.ecdf
             # Flat to the edge: what has not come by then never does.
             x, y = np.append(ecdf.latency_ms, until_ms), 100 * np.append(ecdf.fraction, ecdf.fraction[-1:])
-            axis.plot(x, y, color=palette.look(row.transport).light)
+            dash = "--" if row.result.validity is Validity.INVALID else "-"
+            axis.plot(x, y, color=palette.look(row.transport).light, ls=dash)
         _draw_model(axis, here[0], until_ms)
         runs = max(len(row.cuts) for row in here)
         axis.set(title=f"{load}; {count(runs, 'run')} each", xlabel="delivery latency from the schedule, ms")

@@ -72,7 +72,8 @@ def figures(
     rows = _columns(delivered)
     received_ns = np.where(rows["kernel_rx_ns"] == ABSENT_NS, rows["user_rx_ns"], rows["kernel_rx_ns"])
     latency_ms = (received_ns - rows["scheduled_ns"]) / 1e6
-    late = replayed(delivered, outages)
+    # Without a resume, what was due in the milliseconds of connecting may still come; nobody replayed it.
+    late = replayed(delivered, outages) & resume
     cuts = _columns(outages)
     back = cuts["back_ns"] != ABSENT_NS
     until_ns = np.where(back, cuts["back_ns"], _NEVER_NS)

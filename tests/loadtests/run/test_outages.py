@@ -74,6 +74,8 @@ def test_what_is_due_before_the_return_and_comes_after_it_was_replayed() -> None
     assert not any(flag and s == 0 for s, flag in zip(_two(samples)[0], flagged, strict=True))
     assert (cuts.cuts, cuts.away, cuts.lost, cuts.replayed) == (1, 0, 0, len(offsets))
     assert cuts.replay_bytes == 200 * len(offsets)
+    anew = outages.figures(samples, gone, found, made.result, CUTS, resume=False)
+    assert (anew.replayed, anew.replay_bytes, anew.replay_ms) == (0, 0, {})
     assert cuts.back_ms == {"p50": pytest.approx(2.0)}
     assert cuts.latency_ms["p50"] == pytest.approx(5.0)
     assert "p95" not in cuts.latency_ms, "twenty deliveries have no p95"
