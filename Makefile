@@ -104,6 +104,12 @@ deployments: $(STAMP) ## every ASGI server, TLS, event loop and fan-out: about 4
 		|| { [[ $$? == 1 ]] && $(DEPLOYING) --last-failed --junitxml=$(JUNIT)/5-deployments-again.xml; }
 	@$(PYTHON_RUN) tests.deployments
 
+.PHONY: field
+field: $(STAMP) ## each transport behind nginx, HAProxy, Caddy, Apache, Varnish: under 4 minutes; writes docs/deployment.md's settings
+	@.ci/install-boxes
+	@$(BIN)/rtlab run middleboxes $(ARGS)
+	@$(PYTHON_RUN) loadtests.evidence.middleboxes
+
 .PHONY: calibrate
 calibrate: $(STAMP) ## is the instrument true on this machine, and what does it cost itself: at most 10 minutes
 	@$(BIN)/rtlab calibrate $(ARGS)

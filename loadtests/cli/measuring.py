@@ -59,13 +59,27 @@ def add_run(commands: Commands) -> None:
     parser.add_argument("scenario", metavar="SCENARIO", help="a name (see rtlab list) or a TOML file")
     blocks.add_measuring(parser)
     blocks.add_foreign(parser)
+    parser.add_argument("--full", action="store_true", help="middleboxes: with the boxes' own timeouts; 15 minutes")
+    parser.add_argument("--boxes", metavar="A,B", help="middleboxes: only these (default: all that are installed)")
     parser.set_defaults(command=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.scenario == blocks.MIDDLEBOXES:
+        return _middleboxes(options)
+    blocks.refuse(options, f"it belongs to rtlab run {blocks.MIDDLEBOXES}", "full", "boxes")
     from loadtests.evidence.compare import compare
 
     return compare(options.scenario, blocks.request(options))
+
+
+def _middleboxes(options: argparse.Namespace) -> int:
+    why = f"rtlab run {blocks.MIDDLEBOXES} takes --transports, --boxes, --full and --out"
+    blocks.refuse(options, why, "deflate", "link", "redis", "instances", "fail_if", "target", "adapter", "seed")
+    from loadtests.evidence.middleboxes.command import Wanted, middleboxes
+
+    boxes, transports = blocks.named(options.boxes), blocks.named(options.transports)
+    return middleboxes(Wanted(options.out, full=options.full, transports=transports, boxes=boxes))
 
 
 def add_capacity(commands: Commands) -> None:

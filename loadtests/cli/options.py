@@ -40,6 +40,24 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+MIDDLEBOXES = "middleboxes"
+"""A run that no scenario file describes."""
+
+
+def refuse(options: argparse.Namespace, why: str, *names: str) -> None:
+    """Raise UsageError if one of these options was given."""
+    from loadtests.records.errors import UsageError
+
+    for name in names:
+        if getattr(options, name, None) not in (None, False, []):
+            raise UsageError(f"--{name.replace('_', '-')} is not allowed here: {why}")
+
+
+def named(text: str | None) -> tuple[str, ...]:
+    """Return the names of a list with commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
 def add_servers(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that measures servers; `request` reads them."""
     parser.add_argument(

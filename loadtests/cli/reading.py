@@ -119,6 +119,7 @@ def show(runs_folder: Path) -> int:
     known = Table("scenario", "what it shows", box=None, title="scenarios", title_justify="left")
     for name, path in scenarios.FILES.named().items():
         known.add_row(name, scenarios.FILES.read(path).about)
+    known.add_row(blocks.MIDDLEBOXES, "what each transport goes through behind proxies, and the settings that cure it")
     console.print(known)
     published = Table("replay", "what others measured", box=None, title="replays", title_justify="left")
     for name in replays.FILES.named():

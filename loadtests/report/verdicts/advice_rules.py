@@ -8,6 +8,7 @@ from loadtests.records.schema import Validity
 from loadtests.report import variants
 from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result
+from loadtests.report.middleboxes import heartbeat_words
 from loadtests.report.quantity import count, digits, listed, share, span
 from loadtests.report.verdicts.evidence import (
     CORE_US,
@@ -63,21 +64,34 @@ _LEFT, _AFTER = "vanishing-", "_left_after_s"
 
 
 def heartbeat(evidence: Evidence) -> Finding:
-    """Judge by peers whose packets were dropped: the room must be notified of each one's leaving within its bound."""
+    """Judge by peers whose packets were dropped: the room must be notified of each one's leaving within its bound.
+
+    Behind boxes that cut what is silent a heartbeat has a second use, which is said beside it.
+    """
     rows = evidence.faults_of("half-open")
     found = {transport: (after_s, bound_s) for row in rows for transport, after_s, bound_s in _vanished(row)}
+    behind = heartbeat_words(evidence.middleboxes) if evidence.middleboxes else ""
     if evidence.faults is None or not found:
-        return not_tested("No fault run with vanished peers lies beside this run (make faults).")
+        if not behind:
+            return not_tested("No fault run with vanished peers lies beside this run (make faults).")
+        return Finding(Ruling.TRUE, behind, source=_of_boxes(evidence))
     late = [in_prose(transport) for transport, (after_s, bound_s) in found.items() if not 0 <= after_s <= bound_s]
     ruling = Ruling.TRUE if not late else Ruling.FALSE if len(late) == len(found) else Ruling.TRUE_IF
     said = [f"{in_prose(transport)} after {digits(after_s)} s" for transport, (after_s, _) in found.items()]
     bound_s = max(bound_s for _, bound_s in found.values())
+    noticed = f"Clients cut off without a goodbye were noticed: {listed(said)} (promised: {digits(bound_s)} s)."
     return Finding(
         ruling,
-        f"Clients cut off without a goodbye were noticed: {listed(said)} (promised: {digits(bound_s)} s).",
+        f"{noticed} {behind}".rstrip(),
         f"the connection is not {listed(late)}" if ruling is Ruling.TRUE_IF else "",
-        f"faults.json, commit {evidence.faults.commit}",
+        "; ".join(
+            filter(None, (f"faults.json, commit {evidence.faults.commit}", _of_boxes(evidence) if behind else ""))
+        ),
     )
+
+
+def _of_boxes(evidence: Evidence) -> str:
+    return f"middleboxes.json, commit {evidence.middleboxes.commit}" if evidence.middleboxes else ""
 
 
 def _vanished(row: Fault) -> list[tuple[str, float, float]]:

@@ -20,6 +20,8 @@ import msgspec
 from loadtests.records import facts as support
 from loadtests.records.errors import RunError, SupportError
 from loadtests.records.facts import Complexity, Traits
+from loadtests.records.middleboxes import FILE as MIDDLEBOXES
+from loadtests.records.middleboxes import Middleboxes
 from loadtests.records.schema import Run, Validity
 from loadtests.records.store import with_names_of_today
 from loadtests.report import export
@@ -135,6 +137,7 @@ class Evidence:
     links: Links | None = None
     cuts: CutRun | None = None
     support: support.Facts | None = None
+    middleboxes: Middleboxes | None = None
 
     @property
     def run(self) -> str:
@@ -176,6 +179,7 @@ def gather(study: Study, run_dir: Path, reference: Path = REFERENCE) -> Evidence
         links=_read("links.json", folders, Links),
         cuts=own_cuts(study) or _read("cuts.json", folders, CutRun),
         support=facts,
+        middleboxes=_read(MIDDLEBOXES, folders, Middleboxes),
     )
 
 

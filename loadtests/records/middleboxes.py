@@ -1,0 +1,92 @@
+"""What `rtlab run middleboxes` found, as it lies on disk (`middleboxes.json`). Values only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from loadtests.records.errors import RunError
+
+SCHEMA = 1
+FILE = "middleboxes.json"
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What one transport went through behind one box. None: not tried, or it never came; empty words: not asked."""
+
+    joined: bool
+    refusal: str = ""  # why it did not join, or that nothing came at all
+    apart_ms: float | None = None  # median added to events 0.3 s apart; None where not all came
+    missing: int = 0  # of those events
+    added_p50_ms: float | None = None  # added to events in close order, against the same event received directly
+    added_p99_ms: float | None = None
+    messages: int = 0  # of which those two are; a p99 needs 1,000
+    cut_s: float | None = None  # heartbeats came, and the connection was cut after so long
+    silent_cut_s: float | None = None  # the same where no heartbeat comes
+    silent_asked: bool = False
+    left_s: float | None = None  # from a clean close to `user_left`
+    pulled_s: float | None = None  # from a pulled cable to `user_left`
+    pulled: str = ""  # "noticed", "not noticed within N s", or why it was not tried
+    parked_kib: float | None = None  # published to a client that never reads, until the server cut it
+    parked_bounded: bool = True  # False: the server had not cut it when the trial ended
+    drain: str = ""
+    reload: str = ""
+    origin: str = ""  # "accepted", or the refusal
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One transport behind one box: as it comes, or told `settings`."""
+
+    box: str
+    version: str
+    transport: str
+    settings: tuple[str, ...] = ()  # empty: the box as it comes
+    seen: Seen
+    verdict: str  # "passes", "late", "cut", "held", "refused"
+    words: str  # the verdict with its figure or reason
+    cure: tuple[str, ...] = ()  # of a row that does not pass: what cures it; empty: nothing here is known to
+    cured: bool = False  # whether the row that was run with the cure passes
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing is against it."""
+        return self.verdict == "passes"
+
+
+class Middleboxes(msgspec.Struct, frozen=True, kw_only=True):
+    """`middleboxes.json`."""
+
+    schema: int
+    commit: str
+    form: str  # "scaled" or "full"
+    started_utc: str
+    elapsed_s: float
+    heartbeat_s: float
+    timeout_s: float  # of the boxes; full: their own
+    rows: tuple[Row, ...]
+    missing: tuple[str, ...] = ()  # boxes that are not installed, or did not start, each with its reason
+    note: str = ""  # why it is incomplete
+
+    @property
+    def as_they_come(self) -> tuple[Row, ...]:
+        """The rows of boxes that nobody told anything."""
+        return tuple(row for row in self.rows if not row.settings)
+
+    @property
+    def uncured(self) -> tuple[Row, ...]:
+        """Rows as they come that have a cure which did not work."""
+        return tuple(row for row in self.as_they_come if row.cure and not row.cured)
+
+
+def load(path: Path) -> Middleboxes:
+    """Read a run; RunError where the file is missing, or is none of this version."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Middleboxes)
+    except OSError as error:
+        raise RunError(f"can't read {path}: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise RunError(f"{path} is no run of middleboxes: {error}") from None
+    if found.schema != SCHEMA:
+        raise RunError(f"{path} has schema {found.schema}; this version reads {SCHEMA}")
+    return found
