@@ -1,8 +1,8 @@
 """What others published beside what came out here: rows, the rule of the verdict, and the file. Values only.
 
 The rule: a figure that the protocol fixes (a share, bytes, transits, a count) is reproduced within 10 %, one that
-machine and code move (a latency, memory) within 50 %. A published 0 is reproduced by 0. A replay is *reproduced* if
-every row is, *not reproduced* if one is not, and *not comparable* if an input is missing, which it names.
+machine and code move (a latency, memory) within 50 %. A published 0 is reproduced by 0. A replay is *not reproduced* if
+one row is not, else *not comparable* if an input is missing, which it names, else *reproduced*.
 """
 
 from __future__ import annotations
@@ -79,9 +79,10 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ruling(self) -> Ruling:
         """The verdict by the rule."""
-        if self.missing or not self.rows or any(row.ours is None for row in self.rows):
-            return Ruling.NOT_COMPARABLE
-        return Ruling.REPRODUCED if all(row.holds for row in self.rows) else Ruling.NOT_REPRODUCED
+        known = [row for row in self.rows if row.ours is not None]
+        if not all(row.holds for row in known):
+            return Ruling.NOT_REPRODUCED
+        return Ruling.NOT_COMPARABLE if self.missing or not known or known != list(self.rows) else Ruling.REPRODUCED
 
 
 class Replays(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,13 +38,15 @@ def sentence(found: Sequence[Replayed]) -> str:
 
 def verdict(found: Replayed) -> str:
     """Return the verdict with its reason: the rows that are off, or the input that is missing."""
-    if found.missing:
-        return f"{found.ruling}: {found.missing}"
     unknown = [row.what for row in found.rows if row.ours is None]
-    if unknown:
-        return f"{found.ruling}: no believed figure here for {listed(unknown)}"
-    off = [f"{row.what} ({residual(row)})" for row in found.rows if not row.holds]
-    return f"{found.ruling}: {listed(off)}" if off else str(found.ruling)
+    match found.ruling:
+        case Ruling.REPRODUCED:
+            return str(found.ruling)
+        case Ruling.NOT_REPRODUCED:
+            off = [f"{row.what} ({residual(row)})" for row in found.rows if row.ours is not None and not row.holds]
+            return f"{found.ruling}: {listed(off)}"
+        case Ruling.NOT_COMPARABLE:
+            return f"{found.ruling}: {found.missing or 'no believed figure here for ' + listed(unknown)}"
 
 
 def residual(row: Row) -> str:

@@ -43,6 +43,7 @@ def test_every_row_must_hold_and_what_is_missing_is_no_failure() -> None:
     assert made(row(101.0), row(99.0)).ruling is Ruling.REPRODUCED
     assert made(row(101.0), row(120.0)).ruling is Ruling.NOT_REPRODUCED
     assert made(row(101.0), row(None)).ruling is Ruling.NOT_COMPARABLE
+    assert made(row(120.0), row(None)).ruling is Ruling.NOT_REPRODUCED, "whatever the other would have been"
     assert made(row(101.0), missing="the rate").ruling is Ruling.NOT_COMPARABLE
     assert made().ruling is Ruling.NOT_COMPARABLE
 
