@@ -7,10 +7,13 @@ owner of the SIGTERM handler. Under another server nothing here applies, and the
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence, Set
 from functools import partial
 from types import FrameType
@@ -30,6 +33,8 @@ ACCEPTS_PER_TURN: Final = 48
 DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is for ending those that will not
 LOOK_SHARE: Final = 0.1  # of the drain time, between two looks at the connections that are left
 
+_M_MMAP_THRESHOLD: Final = -3  # malloc.h
+_LARGE_BYTES: Final = 65_536
 _YOUNG_OBJECTS: Final = 10_000  # made and not freed, before the collector looks at them
 _YOUNG_LOOKS: Final = 100  # before it looks again at all that it has seen once
 
@@ -55,6 +60,9 @@ def adopt(server: Server, settings: Settings, protocols: Protocols, drain: Calla
     if config.is_ssl and isinstance(loop, asyncio.BaseEventLoop):  # uvloop's is none
         _log.warning("asyncio's own event loop keeps 256 KiB for each TLS connection; install uvloop")
 
+    if config.is_ssl:
+        keep_large_buffers_apart()
+
     def exit_soon(signal_number: int, stack: FrameType | None) -> None:
         # uvicorn would only begin to wait for streams that never end: they are ended first. Its own handler is not
         # called, since it raises the signal again after a clean exit, which makes that exit look like a kill.
@@ -71,6 +79,17 @@ def adopt(server: Server, settings: Settings, protocols: Protocols, drain: Calla
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, exit_soon)
     _spare_garbage_collector()
+
+
+def keep_large_buffers_apart() -> None:
+    """Let the C library map each buffer of 64 KiB or more by itself. Nothing happens where it is not glibc.
+
+    uvloop has a buffer of 256 KiB for each TLS connection, of which a few pages are ever touched. As soon as one was
+    freed, glibc would take the next ones from its heap, whose pages were touched before: 51 KiB a connection, not 30.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def _cut_off_silent(

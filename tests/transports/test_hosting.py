@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import platform
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
@@ -195,3 +198,29 @@ async def test_nodelay_is_read_from_the_accepted_socket(server: uvicorn.Server) 
     listening.close()
     await writer.wait_closed()
     await listening.wait_closed()
+
+
+_ALLOCATED = """
+import ctypes, sys
+from transports.hosting import keep_large_buffers_apart
+
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd us fs uord ford keep".split()]
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.mallinfo2.restype = ctypes.c_void_p, Info
+libc.free.argtypes = [ctypes.c_void_p]
+if sys.argv[1] == "apart":
+    keep_large_buffers_apart()
+libc.free(libc.malloc(300_000))
+before = libc.mallinfo2().hblks
+libc.malloc(262_144)
+print(libc.mallinfo2().hblks - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries allocate otherwise")
+@pytest.mark.parametrize(("how", "mapped"), [("as usual", 0), ("apart", 1)])
+def test_a_large_buffer_has_a_mapping_of_its_own_after_one_was_freed(how: str, mapped: int) -> None:
+    done = subprocess.run([sys.executable, "-c", _ALLOCATED, how], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == mapped
