@@ -82,7 +82,7 @@ def pull_cable(sock: RawSocket) -> None:
     """Let the kernel discard what comes for `sock` from now on, unacknowledged; its close will be a reset.
 
     Nothing tells the peer until then, as with a pulled cable; a host that is back resets what it does not know any
-    more. Only Linux can; elsewhere the close is all there is.
+    more. Only Linux can; elsewhere what comes is acknowledged, and never read.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if sys.platform == "linux":

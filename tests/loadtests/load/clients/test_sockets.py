@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from _socket import socket as RawSocket  # noqa: N812
+from array import array
 from collections.abc import Iterator
 from itertools import count
 
@@ -12,6 +13,10 @@ import pytest
 
 from loadtests.load.clients import sockets
 from loadtests.load.clients.sockets import RealtimeOffset
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 
 @pytest.fixture
@@ -183,3 +188,20 @@ def test_the_real_clocks_agree_with_themselves() -> None:
     offset = RealtimeOffset()
     offset.refresh()
     assert offset.steps == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux discards what comes")
+def test_a_pulled_cable_acknowledges_nothing_and_tells_nobody_until_the_close(listener: socket.socket) -> None:
+    ours, theirs = _connect(listener)
+    with theirs:
+        theirs.settimeout(5)
+        sockets.pull_cable(ours)
+        theirs.sendall(b"x" * 100)
+        assert not select.select([ours], [], [], 0.1)[0], "nothing arrives"
+        held = array("i", [0])
+        fcntl.ioctl(theirs.fileno(), termios.TIOCOUTQ, held)
+        assert held[0] == 100, "nothing is acknowledged"
+        assert not select.select([theirs], [], [], 0)[0], "the peer is told nothing"
+        ours.close()
+        with pytest.raises(ConnectionResetError):
+            theirs.recv(1)
