@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -51,6 +52,7 @@ class Link:
         self._since = b""
         self._lost = False
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._answered_s = -math.inf  # when the last answer came
         self._ahead_ms = 0.0  # at least how far Redis's clock is ahead of our monotonic one
 
     @property
@@ -61,7 +63,12 @@ class Link:
     @property
     def stalled(self) -> bool:
         """Whether an answer is overdue: more calls would only wait behind it."""
-        return bool(self._waiting) and time.monotonic() - self._waiting[0][0] > STALL_S
+        return self._silent_s > STALL_S
+
+    @property
+    def _silent_s(self) -> float:
+        """How long Redis has owed an answer and given none. A long queue that moves is no silence."""
+        return time.monotonic() - max(self._waiting[0][0], self._answered_s) if self._waiting else 0.0
 
     async def serve(self, opened: asyncio.Event) -> None:
         """Greet the server, set `opened`, then answer calls until the connection is lost.
@@ -170,6 +177,7 @@ class Link:
         if not self._waiting:  # what a server says that takes no more clients
             raise reply if isinstance(reply, ResponseError) else LinkLostError("an answer that nobody asked for")
         _, answer = self._waiting.popleft()
+        self._answered_s = time.monotonic()
         if answer.done():
             return  # its caller was cancelled
         if isinstance(reply, Exception):
@@ -182,7 +190,7 @@ class Link:
             await asyncio.sleep(_PING_S)
             if not self._waiting:
                 self._send(("PING",)).add_done_callback(_retrieve)
-            elif time.monotonic() - self._waiting[0][0] > DEAD_S:
+            elif self._silent_s > DEAD_S:
                 raise LinkLostError(f"Redis has not answered for {DEAD_S:g} s")
 
 
