@@ -59,7 +59,11 @@ def add_run(commands: Commands) -> None:
     parser.add_argument("scenario", metavar="SCENARIO", help="a name (see rtlab list) or a TOML file")
     blocks.add_measuring(parser)
     blocks.add_foreign(parser)
-    parser.add_argument("--full", action="store_true", help="middleboxes: with the boxes' own timeouts; 15 minutes")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="middleboxes: with the boxes' own timeouts; 15 minutes. storm: all transports and kinds, three times",
+    )
     parser.add_argument("--boxes", metavar="A,B", help="middleboxes: only these (default: all that are installed)")
     parser.set_defaults(command=_run)
 
@@ -67,7 +71,10 @@ def add_run(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     if options.scenario == blocks.MIDDLEBOXES:
         return _middleboxes(options)
-    blocks.refuse(options, f"it belongs to rtlab run {blocks.MIDDLEBOXES}", "full", "boxes")
+    blocks.refuse(options, f"it belongs to rtlab run {blocks.MIDDLEBOXES}", "boxes")
+    if options.scenario == blocks.STORM:
+        return _storm(options)
+    blocks.refuse(options, f"it belongs to rtlab run {blocks.MIDDLEBOXES} and {blocks.STORM}", "full")
     from loadtests.evidence.compare import compare
 
     return compare(options.scenario, blocks.request(options))
@@ -80,6 +87,16 @@ def _middleboxes(options: argparse.Namespace) -> int:
 
     boxes, transports = blocks.named(options.boxes), blocks.named(options.transports)
     return middleboxes(Wanted(options.out, full=options.full, transports=transports, boxes=boxes))
+
+
+def _storm(options: argparse.Namespace) -> int:
+    why = f"rtlab run {blocks.STORM} takes --transports, --redis, --full, --tls, --seed and --out"
+    blocks.refuse(options, why, "deflate", "link", "instances", "fail_if", "target", "adapter")
+    from loadtests.evidence.storm.command import Request, storm
+
+    return storm(
+        Request(options.out, options.full, options.transports, options.redis, seed=options.seed, tls=options.tls)
+    )
 
 
 def add_capacity(commands: Commands) -> None:

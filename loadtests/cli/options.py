@@ -41,6 +41,7 @@ class _Once(argparse.Action):
 
 
 MIDDLEBOXES = "middleboxes"
+STORM = "storm"
 """A run that no scenario file describes."""
 
 

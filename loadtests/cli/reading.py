@@ -120,6 +120,7 @@ def show(runs_folder: Path) -> int:
     for name, path in scenarios.FILES.named().items():
         known.add_row(name, scenarios.FILES.read(path).about)
     known.add_row(blocks.MIDDLEBOXES, "what each transport goes through behind proxies, and the settings that cure it")
+    known.add_row(blocks.STORM, "instances are killed or restarted under 2,000 clients, which come back")
     console.print(known)
     published = Table("replay", "what others measured", box=None, title="replays", title_justify="left")
     for name in replays.FILES.named():

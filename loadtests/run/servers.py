@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import sys
 import time
@@ -116,11 +117,12 @@ class Server(AbstractContextManager["Server"]):
         on_cores: frozenset[int] = frozenset(),
         port: int | None = None,
         route: Route = LOOPBACK_ROUTE,
+        secret: str = "",
     ) -> None:
-        """Start the server without waiting for it, where `route` leads."""
+        """Start the server without waiting for it, where `route` leads; without a secret it makes its own."""
         self.transport = transport
         self.port = free_port() if port is None else port
-        self.secret = secrets.token_hex(32)
+        self.secret = secret or secrets.token_hex(32)
         self.instances: frozenset[str] = frozenset()  # ids; known once the server is ready
         self._settings = settings
         self._route = route
@@ -220,6 +222,14 @@ class Server(AbstractContextManager["Server"]):
             return (process.pid, *(child.pid for child in process.children(recursive=True)))
         except psutil.NoSuchProcess:
             return ()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server, and do not wait for what comes of it."""
+        os.kill(self._child.pid, number)
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._child.exit_code() is not None
 
     def stop(self) -> int:
         """End the server, bounded by its drain time and a little more; return its exit code."""

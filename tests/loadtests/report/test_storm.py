@@ -1,0 +1,67 @@
+"""The model of a storm: what it says, what a residual is called, and the sentence that a reader can act on."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.records.storm import KILL, Cut, Latency, Storm, Storms
+from loadtests.report import storm as report
+
+
+def _cut(back_s: float, *, noticed_s: float = 0.0, refused: int = 0, p99_ms: float = 10.0) -> Cut:
+    return Cut(
+        clients=1000, noticed_s=noticed_s, back_50_s=back_s / 2, back_99_s=back_s, back_100_s=back_s, refused=refused,
+        replayed=5, bystanders=Latency(2000, p99_ms), server_us_per_join=900.0, redis_us_per_join=200.0,
+        server_busy=0.95, lab_busy=0.4,
+    )  # fmt: skip
+
+
+def _storm(ratio: float, window_s: float, cut: Cut, *, lost: int = 0) -> Storm:
+    return Storm(
+        transport="websocket", kind=KILL, repeat=0, window_ratio=ratio, window_s=window_s, cuts=(cut,),
+        calm=Latency(5000, 4.0), gap_50_s=0.5, gap_99_s=1.0, gap_100_s=1.0, published=100, late_p99_ms=None,
+        lost=lost, doubled=0, told_gaps=0,
+    )  # fmt: skip
+
+
+def _storms(*storms: Storm) -> Storms:
+    u = _storm(0.0, 0.0, _cut(1.0))  # 1,000 joins a second
+    return Storms(run_id="r", commit="c", clients=1000, rooms=50, rate_per_s=2.0, redis="own", storms=(u, *storms))
+
+
+@pytest.mark.parametrize(("window_s", "expected_s"), [(0.5, 1.0), (1.0, 1.0), (4.0, 4.0)])
+def test_the_model_is_the_longer_of_window_and_admission(window_s: float, expected_s: float) -> None:
+    (found,) = report.recoveries(_storms(_storm(1.0, window_s, _cut(expected_s))))
+    assert (found.expected_s, found.least_s, found.joins_per_s) == (expected_s, 1.0, 1000.0)
+    assert found.holds
+    assert found.cause == ""
+
+
+@pytest.mark.parametrize(
+    ("cut", "words"),
+    [
+        (_cut(4.3, noticed_s=0.4), "to notice 0.3"),
+        (_cut(4.8, noticed_s=0.4, refused=7), "7 refused attempts"),
+        (_cut(4.8, noticed_s=0.4), "unexplained 0.8"),
+        (_cut(3.5), "admitted faster"),
+    ],
+)
+def test_a_residual_has_a_name_or_is_called_unexplained(cut: Cut, words: str) -> None:
+    (found,) = report.recoveries(_storms(_storm(4.0, 4.0, cut)))
+    assert not found.holds
+    assert words in found.cause
+
+
+def test_the_sentence_gives_the_window_and_what_half_of_it_costs_the_others() -> None:
+    storms = _storms(_storm(0.5, 0.5, _cut(1.0, p99_ms=300.0)), _storm(1.0, 1.0, _cut(1.02, p99_ms=20.0)))
+    said = report.sentence(storms)
+    assert "here 1.00 s for 1,000 clients" in said
+    assert "300 ms in place of 20.0 ms" in said
+    assert report.sentence(_storms()) == ""
+
+
+def test_a_lost_event_is_an_offence_and_is_printed() -> None:
+    storms = _storms(_storm(1.0, 1.0, _cut(1.0), lost=1))
+    assert report.offences(storms) == ("websocket kill: 1 lost, 0 doubled, 0 gaps told",)
+    assert "1 lost" in report.render_text(storms)
+    assert report.offences(_storms()) == ()
