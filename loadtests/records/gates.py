@@ -21,6 +21,10 @@ GATES = {
 """What is planted, and the figure (of `schema.Instrument`) that is to show it."""
 
 
+BEFORE = {"late reader": 1.0, "late publisher": 1.0, "hub lag": 2.0, "hog": 25.0}
+"""Where each figure made a cell doubtful before the study; in ms, and of the hog in per cent of a core."""
+
+
 class Shift(msgspec.Struct, frozen=True):
     """By how much a percentile moved, in ms: disturbed windows minus control windows, with its 95 % interval."""
 
@@ -78,25 +82,43 @@ class Ruling(msgspec.Struct, frozen=True):
 def rule(moves: Sequence[Move], disturbance: str, *, pushes: bool) -> Ruling:
     """Say what one disturbance does to one kind of transport.
 
-    It moves something if it moved one transport's percentile by more than the stated error, at a level and at the
-    greatest: of many intervals at 95 % some are off by chance. The figure at which the error is reached follows by
-    proportion, from the level that gives the least. It moves nothing if no interval leaves the stated error, at every
-    level. Else the study could not tell, and no bound may follow from it.
+    It moves something if the greatest level moved one transport's percentile by more than the stated error; the figure
+    at which the error is reached follows by proportion, the least of all transports. It moves nothing if no
+    interval of the greatest level leaves the stated error, and no smaller level moved anything: more of a disturbance
+    does not move less. Else the study could not tell, and no bound may follow from it.
     """
     ours = [move for move in moves if move.disturbance == disturbance and move.pushes == pushes]
     greatest_ms = max((move.level_ms for move in ours), default=0.0)
-    last = {move.transport: _shifts(move) for move in ours if move.level_ms == greatest_ms}
     reached = [
         (move.planted - move.control) * shift.stated_ms / abs(shift.value_ms)
         for move in ours
-        for shift, at_last in zip(_shifts(move), last.get(move.transport, ()), strict=False)
-        if shift.moved and at_last.moved and move.planted > move.control
+        for shift in _shifts(move)
+        if move.level_ms == greatest_ms and shift.moved and move.planted > move.control
     ]
     if reached:
         return Ruling(Finding.MOVES, min(reached))
-    if ours and all(shift.still for move in ours for shift in _shifts(move)):
-        return Ruling(Finding.STILL, min(move.planted for move in ours if move.level_ms == greatest_ms))
+    last = [move for move in ours if move.level_ms == greatest_ms]
+    if last and all(shift.still if move in last else not shift.moved for move in ours for shift in _shifts(move)):
+        return Ruling(Finding.STILL, min(move.planted for move in last))
     return Ruling(Finding.UNDECIDED)
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """Where a gate's figure makes a cell doubtful, and where it is only noted; infinite: nowhere."""
+
+    doubtful_above: float = math.inf
+    noted_above: float = math.inf
+
+
+def bound(moves: Sequence[Move], disturbance: str, *, pushes: bool) -> Bound:
+    """Return the bound that follows from the study for one kind of transport, rounded down to a figure people read."""
+    before, ruling = BEFORE[disturbance], rule(moves, disturbance, pushes=pushes)
+    if ruling.finding is Finding.STILL:
+        return Bound(noted_above=before)
+    if ruling.finding is Finding.UNDECIDED:
+        return Bound(before)
+    step = 1.0 if disturbance == "hog" else 0.1
+    return Bound(min(before, round(math.floor(ruling.figure / step + 1e-9) * step, 1)))
 
 
 def _shifts(move: Move) -> tuple[Shift, Shift]:

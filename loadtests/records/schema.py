@@ -138,10 +138,14 @@ FROM_THE_BEST = tuple(Validity)
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A cell's validity and every reason against it, in plain words with the value and the limit."""
+    """A cell's validity and every reason against it, in plain words with the value and the limit.
+
+    What is `noted` is beyond a limit too, and no doubt: the study of the gates found that it moves nothing.
+    """
 
     validity: Validity
     reasons: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
 
 
 class Counts(msgspec.Struct, frozen=True):

@@ -161,6 +161,11 @@ class Result:
         return tuple(dict.fromkeys(reason for cell in self.cells for reason in cell.verdict.reasons))
 
     @property
+    def noted(self) -> tuple[str, ...]:
+        """Everything that was noted on one of its cells, and is no doubt."""
+        return tuple(dict.fromkeys(each for cell in self.cells for each in cell.verdict.noted))
+
+    @property
     def errors(self) -> dict[str, int]:
         """Why connections of its cells were cut or refused and publications not taken: text -> how often."""
         return notes.merged(cell.errors for cell in self.cells)

@@ -126,6 +126,7 @@ def _record(result: Result) -> Record:
         **_identity(result.cells[0]),
         "validity": str(result.validity),
         "reasons": "; ".join(result.reasons),
+        "noted": "; ".join(result.noted),
         "errors": notes.in_words(result.errors),
         "cells": len(result.cells),
         "cells_used": len(result.used),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.records.calibration import Calibration
-from loadtests.records.gates import GATES, Finding, Move, Shift, rule
+from loadtests.records.gates import GATES, Finding, Move, Shift, bound, rule
 from loadtests.report.calibration import beside, latest
 
 ROOT: Final = Path(__file__).parents[2]
@@ -43,15 +43,14 @@ def findings(moves: Sequence[Move]) -> Iterator[str]:
     """Yield a sentence for each disturbance and kind of transport that was studied."""
     for disturbance in GATES:
         for pushes, kind in _KINDS.items():
-            levels = {move.level_ms for move in moves if move.disturbance == disturbance and move.pushes == pushes}
-            if levels:
+            if any(move.pushes == pushes for move in moves):
                 yield f"{disturbance}, {kind}: {_found(moves, disturbance, pushes=pushes)}"
 
 
 def decided(moves: Sequence[Move]) -> bool:
     """Whether the study could tell of every gate."""
-    kinds = {(move.disturbance, move.pushes) for move in moves}
-    return all(rule(moves, name, pushes=pushes).finding is not Finding.UNDECIDED for name, pushes in kinds)
+    kinds = {move.pushes for move in moves}
+    return all(rule(moves, name, pushes=kind).finding is not Finding.UNDECIDED for name in GATES for kind in kinds)
 
 
 def base(moves: Sequence[Move]) -> str:
@@ -96,11 +95,16 @@ def reference() -> Calibration | None:
 
 def _found(moves: Sequence[Move], disturbance: str, *, pushes: bool) -> str:
     ruling, unit = rule(moves, disturbance, pushes=pushes), _unit(disturbance)
+    follows = bound(moves, disturbance, pushes=pushes)
     if ruling.finding is Finding.STILL:
-        return f"moves nothing beyond the stated error, up to {ruling.figure:.2g}{unit}"
+        return (
+            f"moves nothing beyond the stated error, up to {ruling.figure:.2g}{unit}; "
+            f"noted above {follows.noted_above:g}{unit}, and no doubt"
+        )
+    doubtful = f"doubtful above {follows.doubtful_above:g}{unit}"
     if ruling.finding is Finding.MOVES:
-        return f"moves a figure by the stated error at {ruling.figure:.2g}{unit}"
-    return "undecided, the intervals are wider than the stated error: no bound follows"
+        return f"moves a figure by the stated error at {ruling.figure:.2g}{unit}; {doubtful}"
+    return f"undecided, for want of undisturbed windows or of narrow intervals; {doubtful}, as before"
 
 
 def _cells(move: Move) -> tuple[str, ...]:

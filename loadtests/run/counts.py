@@ -20,7 +20,7 @@ from loadtests.run.sampler import Reading
 Integers = npt.NDArray[np.int64]
 
 TOGETHER_NS = 1_000_000
-"""How late a read may be before its cell is doubtful (`run.validity`, p99 from kernel receive to read)."""
+"""How far apart deliveries of one read must have been due to count as late: closer ones no reader could separate."""
 
 
 def measured(table: pa.Table) -> pa.Table:

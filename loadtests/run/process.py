@@ -35,6 +35,9 @@ _KILL_WAIT_S = 5.0
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 # Read before `running_on` can have narrowed it: inside such a block there would be one core, and nothing to divide.
+_BEFORE_OTHERS = 40
+"""A real-time priority above what ordinary real-time programs ask for, and below the kernel's own threads."""
+
 _GIVEN = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
@@ -63,7 +66,7 @@ def run_before_others(pid: int) -> bool:
     if not hasattr(os, "SCHED_FIFO"):
         return False
     try:
-        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(_BEFORE_OTHERS))
     except OSError:
         return False
     return True

@@ -21,25 +21,32 @@ class Threshold:
     figure: str  # attribute of `Instrument`
     words: str
     unit: str
-    doubtful_above: float
+    doubtful_above: float = math.inf
     invalid_above: float = math.inf
-    pushes_only: bool = False  # polls answer with batches by design
+    noted_above: float = math.inf  # no doubt: it moves nothing that is stated
+    pushes: bool | None = None  # the kind of transport that it is for; None: both
     scale: float = 1.0  # from the attribute to `unit`
 
 
+_READ = "p99 from kernel receive to read"
+
+# Those of reads, lateness, hub lag and other programs follow from the study of the gates (`records.gates`): no bound of
+# them is changed without it. What is invalid is as it was before the study.
 THRESHOLDS: tuple[Threshold, ...] = (
-    Threshold("rx_gap_ms_p99", "p99 from kernel receive to read", " ms", doubtful_above=1, invalid_above=5),
+    # A push's latency ends at the kernel's stamp; a poll that is read late leaves late.
+    Threshold("rx_gap_ms_p99", _READ, " ms", noted_above=1, invalid_above=5, pushes=True),
+    Threshold("rx_gap_ms_p99", _READ, " ms", doubtful_above=0.5, invalid_above=5, pushes=False),
     Threshold(
         "batched_fraction",
         "the share of deliveries read together with another of their socket",
         " %",
         doubtful_above=1,
         invalid_above=1,
-        pushes_only=True,
+        pushes=True,  # polls answer with batches by design
         scale=100.0,
     ),
-    Threshold("publish_lateness_ms_p99", "publisher lateness p99", " ms", doubtful_above=1, invalid_above=1),
-    Threshold("hub_lag_ms_p99", "generator hub lag p99", " ms", doubtful_above=2),
+    Threshold("publish_lateness_ms_p99", "publisher lateness p99", " ms", doubtful_above=0.5, invalid_above=1),
+    Threshold("hub_lag_ms_p99", "generator hub lag p99", " ms", doubtful_above=0.5),
     Threshold("cpu_percent", "generator CPU", " % of a core", doubtful_above=60),
     Threshold("foreign_cpu_percent", "CPU used by other programs", " % of a core", doubtful_above=25),
 )
@@ -79,6 +86,7 @@ def judge(
     `cuts` where none was planned: what a planned one costs is no reason against the cell.
     """
     reasons: list[tuple[Validity, str]] = []
+    noted: list[str] = []
     if connected < subscribers:
         reasons.append((Validity.INVALID, f"only {connected} of {subscribers} subscribers connected"))
     if not idle:
@@ -86,13 +94,14 @@ def judge(
         if instrument is not None:
             reasons += _judge_instrument(instrument, pushes=pushes)
             reasons += _judge_clocks(instrument, received=0 if counts is None else counts.received)
+            noted += _note(instrument, pushes=pushes)
     reasons += ((Validity.DOUBTFUL, remark) for remark in remarks)
     if cuts is not None and cuts.away:
         reasons.append((Validity.INVALID, f"after {cuts.away} of {cuts.cuts} cuts the subscriber did not come back"))
     if link is not None:
         reasons += _judge_link(link)
     worst = max((validity for validity, _ in reasons), key=FROM_THE_BEST.index, default=Validity.VALID)
-    return Verdict(worst, tuple(reason for _, reason in reasons))
+    return Verdict(worst, tuple(reason for _, reason in reasons), tuple(noted))
 
 
 def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
@@ -131,18 +140,33 @@ def _judge_counts(counts: Counts | None) -> Iterator[tuple[Validity, str]]:
 def _judge_instrument(instrument: Instrument, *, pushes: bool) -> Iterator[tuple[Validity, str]]:
     if instrument.clock != "kernel":
         yield Validity.DOUBTFUL, "no kernel receive stamps here: latencies hold Python's own wake-up"
-    for threshold in THRESHOLDS:
-        value, unit = getattr(instrument, threshold.figure), threshold.unit
-        if value is None or (threshold.pushes_only and not pushes):
-            continue
-        value *= threshold.scale
+    for threshold, value in _compared(instrument, pushes=pushes):
         for validity, limit in (
             (Validity.INVALID, threshold.invalid_above),
             (Validity.DOUBTFUL, threshold.doubtful_above),
         ):
             if value > limit:
-                yield validity, f"{threshold.words} is {value:.3g}{unit}, more than {limit:g}{unit}"
+                yield validity, _beyond(threshold, value, limit)
                 break
+
+
+def _note(instrument: Instrument, *, pushes: bool) -> Iterator[str]:
+    """Yield what is beyond a limit and no doubt."""
+    for threshold, value in _compared(instrument, pushes=pushes):
+        if threshold.noted_above < value <= min(threshold.doubtful_above, threshold.invalid_above):
+            yield f"{_beyond(threshold, value, threshold.noted_above)}, which moves no latency of a push"
+
+
+def _compared(instrument: Instrument, *, pushes: bool) -> Iterator[tuple[Threshold, float]]:
+    """Yield each threshold of one kind of transport with the figure that it is for, where that is known."""
+    for threshold in THRESHOLDS:
+        value = getattr(instrument, threshold.figure)
+        if value is not None and threshold.pushes in (None, pushes):
+            yield threshold, value * threshold.scale
+
+
+def _beyond(threshold: Threshold, value: float, limit: float) -> str:
+    return f"{threshold.words} is {value:.3g}{threshold.unit}, more than {limit:g}{threshold.unit}"
 
 
 def _judge_clocks(instrument: Instrument, received: int) -> Iterator[tuple[Validity, str]]:

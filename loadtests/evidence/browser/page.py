@@ -238,7 +238,7 @@ def judge(found: Counts, health: Instrument) -> Verdict:
         return verdict
     reason = f"publisher lateness p99 is {lateness_ms:.3g} ms, more than {LATENESS_LIMIT_MS:g} ms in a page"
     worse = Validity.DOUBTFUL if verdict.validity is Validity.VALID else verdict.validity
-    return Verdict(worse, (*verdict.reasons, reason))
+    return Verdict(worse, (*verdict.reasons, reason), verdict.noted)
 
 
 def painting(answer: Latency) -> dict[str, str | int | float | bool]:

@@ -154,7 +154,7 @@ def hogs(level_ms: float) -> Iterator[None]:
 
 
 def analysed(folder: Path, design: Design) -> tuple[Move, ...]:
-    """Return what moved, from all pieces of a study; a disturbance without a piece is left out."""
+    """Return what moved, from all pieces of a study; a level of which no pair of windows can be used is left out."""
     chosen = targets.select(design.transports)
     found: list[Move] = []
     for disturbance in GATES:
@@ -164,7 +164,7 @@ def analysed(folder: Path, design: Design) -> tuple[Move, ...]:
             if measured:
                 planted = Planted(disturbance, level_ms, hog_percent(level_ms))
                 found += [moved(planted, measured, target, room) for room, target in enumerate(chosen)]
-    return tuple(found)
+    return tuple(move for move in found if move.deliveries and move.left_out < move.pairs)
 
 
 def _read(folder: Path) -> Measured:

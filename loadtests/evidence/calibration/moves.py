@@ -19,7 +19,8 @@ Floats = npt.NDArray[np.float64]
 Columns = Mapping[str, Integers]
 
 TAKEN_NS = 500_000
-"""How long generator and server together may wait for a processor within 10 ms: the error stated for a p99."""
+"""How long generator and server together may wait for a processor within 10 ms, and how much later than planted a tick
+or a publication may be: the error stated for a p99."""
 
 _REPLICATES = 500
 _CONFIDENCE_PERCENT = 95.0
@@ -69,7 +70,7 @@ def moved(planted: Planted, pieces: Sequence[Measured], target: Target, room: in
     So are pairs of windows in which others took the processor; how many is stated.
     """
     samples = [_of_room(piece.samples, room) for piece in pieces]
-    taken = taken_pairs(pieces, by_design=planted.disturbance == "hog")
+    taken = taken_pairs(pieces, planted)
     shared = joined((each["scheduled_ns"], each["batch_size"] > 1) for each in samples).without(taken)
     if target.pushes:
         samples = [_kept(each, each["batch_size"] == 1) for each in samples]
@@ -93,14 +94,24 @@ def moved(planted: Planted, pieces: Sequence[Measured], target: Target, room: in
     )
 
 
-def taken_pairs(pieces: Sequence[Measured], *, by_design: bool) -> Integers:
-    """Return the pairs of windows in which generator and server waited too long for a processor, in one tick.
+def taken_pairs(pieces: Sequence[Measured], planted: Planted) -> Integers:
+    """Return the pairs of windows in which something else held generator or server up.
 
-    Of a disturbance that takes it `by_design` only the control windows are looked at.
+    In one tick they waited too long for a processor, or a tick or a publication was late by more than was planted: the
+    machine itself may stand still. Beside a hog, which does all that by design, only the control windows are looked at.
     """
-    waited = joined((piece.ticks[1:, 0], np.diff(piece.ticks[:, 2])) for piece in pieces)
-    taken = waited.value > TAKEN_NS
-    return np.unique(waited.pair[taken & ~waited.on if by_design else taken])
+    planted_ns = planted.level_ms * 1e6 if planted.disturbance in ("hub lag", "late publisher") else 0.0
+    sent = [piece.publishes for piece in pieces]
+    taken = [np.empty(0, dtype=np.int64)]
+    for least_ns, parts in (
+        (0.0, ((piece.ticks[1:, 0], np.diff(piece.ticks[:, 2])) for piece in pieces)),
+        (planted_ns, ((piece.ticks[:, 0], piece.ticks[:, 1]) for piece in pieces)),
+        (planted_ns, ((each["scheduled_ns"], each["sent_ns"] - each["scheduled_ns"]) for each in sent)),
+    ):
+        values = joined(parts)
+        beyond = values.value > TAKEN_NS + least_ns * values.on
+        taken.append(values.pair[beyond & ~values.on if planted.disturbance == "hog" else beyond])
+    return np.unique(np.concatenate(taken))
 
 
 def joined(parts: Iterator[tuple[Integers, npt.NDArray[np.generic]]]) -> Windowed:

@@ -14,7 +14,9 @@ PAIRS = 40
 MS = 1_000_000
 
 
-def measured(late_ms: float, *, batch: int = 1, waited_ns: dict[int, int] | None = None) -> Measured:
+def measured(
+    late_ms: float, *, batch: int = 1, waited_ns: dict[int, int] | None = None, hub_ms: int = 0, sent_ms: int = 0
+) -> Measured:
     """One room at 100 messages a second; in disturbed windows each delivery takes `late_ms` more."""
     due_ns = np.arange(0, 2 * PAIRS * WINDOW_NS, 10 * MS, dtype=np.int64)
     on = np.array([disturbed(int(each)) for each in due_ns])
@@ -25,9 +27,9 @@ def measured(late_ms: float, *, batch: int = 1, waited_ns: dict[int, int] | None
         "room": np.zeros(rows, dtype=np.int64), "scheduled_ns": due_ns, "kernel_rx_ns": received_ns,
         "user_rx_ns": received_ns + MS // 10 + on * 3 * MS, "batch_size": np.full(rows, batch, dtype=np.int64),
     }  # fmt: skip
-    publishes = {"room": np.zeros(rows, dtype=np.int64), "scheduled_ns": due_ns, "sent_ns": due_ns + on * 2 * MS}
+    publishes = {"room": np.zeros(rows, dtype=np.int64), "scheduled_ns": due_ns, "sent_ns": due_ns + on * sent_ms * MS}
     waits_ns = [(waited_ns or {}).get(int(each) // WINDOW_NS, 0) for each in due_ns]
-    ticks = np.stack([due_ns, on * 4 * MS, np.cumsum(waits_ns, dtype=np.int64)], axis=1)
+    ticks = np.stack([due_ns, on * hub_ms * MS, np.cumsum(waits_ns, dtype=np.int64)], axis=1)
     return Measured(samples, publishes, ticks)
 
 
@@ -50,7 +52,8 @@ def test_what_was_planted_is_found(late_ms: float, found: str) -> None:
 
 @pytest.mark.parametrize(("disturbance", "figure"), [("late publisher", 2.0), ("hub lag", 4.0)])
 def test_each_disturbance_has_the_figure_of_its_own_gate(disturbance: str, figure: float) -> None:
-    move = moved(Planted(disturbance, 1.0), [measured(0.0)], target("websocket"), 0)
+    late = measured(0.0, hub_ms=4) if disturbance == "hub lag" else measured(0.0, sent_ms=2)
+    move = moved(Planted(disturbance, 4.0), [late], target("websocket"), 0)
     assert move.planted == pytest.approx(figure)
     assert move.control == 0.0
 
@@ -63,6 +66,21 @@ def test_a_hog_s_figure_is_what_it_takes() -> None:
 def test_pairs_in_which_others_took_the_processor_are_left_out() -> None:
     held_up = measured(0.0, waited_ns={5: 2 * moves.TAKEN_NS})
     assert moved(Planted("hub lag", 1.0), [held_up], target("websocket"), 0).left_out == 1
+
+
+def test_pairs_in_which_the_hub_was_later_than_planted_are_left_out() -> None:
+    held_up = measured(0.0, hub_ms=4)
+    assert moved(Planted("hub lag", 4.0), [held_up], target("websocket"), 0).left_out == 0
+    assert moved(Planted("hub lag", 2.0), [held_up], target("websocket"), 0).left_out == PAIRS
+    assert moved(Planted("late reader", 4.0), [held_up], target("websocket"), 0).left_out == PAIRS
+    assert moved(Planted("hog", 4.0), [held_up], target("websocket"), 0).left_out == 0
+
+
+def test_pairs_in_which_a_publication_was_later_than_planted_are_left_out() -> None:
+    held_up = measured(0.0, sent_ms=2)
+    assert moved(Planted("late publisher", 2.0), [held_up], target("websocket"), 0).left_out == 0
+    assert moved(Planted("late publisher", 1.0), [held_up], target("websocket"), 0).left_out == PAIRS
+    assert moved(Planted("late reader", 5.0), [held_up], target("websocket"), 0).left_out == PAIRS
 
 
 def test_beside_a_hog_only_control_windows_are_looked_at() -> None:
