@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from loadtests.records import notes, store
-from loadtests.records.schema import Cell
+from loadtests.records.repeats import believed
+from loadtests.records.schema import Cell, Validity
 from loadtests.report.bootstrap import Estimate
-from loadtests.report.condition import Result, value_of
+from loadtests.report.condition import Cost, Result, memory_kib, validity_of, value_of
 from loadtests.report.quantity import AtLeast
 from loadtests.report.study import Study, ordinary
 
@@ -173,14 +174,23 @@ def _cuts(result: Result) -> Record:
 
 
 def _memory(study: Study) -> Iterator[Record]:
+    idle: dict[str, list[Cell]] = {}
+    for cell in study.run.cells:
+        if cell.kind == "memory":
+            idle.setdefault(cell.transport, []).append(cell)
     for transport, cost in study.memory.items():
-        cell = ordinary([c for c in study.run.cells if (c.transport, c.kind) == (transport, "memory")])[0]
-        yield {
-            **_identity(cell),
-            "validity": str(study.memory_validity[transport]),
-            "cells_used": cost.cells,
-            "memory_kib": cost.value,
-        }
+        first, *_ = ordinary(idle[transport])
+        yield _idle(first, study.memory_validity[transport], cost)
+    for cells in idle.values():
+        plain = ordinary(cells)
+        for load in dict.fromkeys(cell.load for cell in cells if cell not in plain):
+            of_load = [cell for cell in cells if cell.load == load]
+            if found := memory_kib(believed(of_load)):
+                yield _idle(of_load[0], validity_of(of_load), found)
+
+
+def _idle(cell: Cell, validity: Validity, cost: Cost) -> Record:
+    return {**_identity(cell), "validity": str(validity), "cells_used": cost.cells, "memory_kib": cost.value}
 
 
 def _identity(cell: Cell) -> Record:

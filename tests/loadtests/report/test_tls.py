@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from loadtests.records.schema import Cell, Run
-from loadtests.report import page, tls, variants
+from loadtests.report import export, page, tls, variants
 from loadtests.report.field import Part
 from loadtests.report.study import Study, study
 from loadtests.report.tls import Added
@@ -38,6 +38,7 @@ def _changed(cell: Cell) -> list[Cell]:
             msgspec.structs.replace(
                 cell,
                 id=cell.id + variant,
+                load="-".join(filter(None, (cell.load, variant))),
                 variant=variant,
                 costs=msgspec.structs.replace(
                     cell.costs, server_kib_per_connection=kib, kernel_kib_per_connection=None
@@ -97,6 +98,15 @@ def test_the_sentence_says_what_it_costs_and_which_loop_to_take(part: Part) -> N
 def test_cells_over_tls_are_no_part_of_the_plain_memory_nor_of_the_ablations(worked_out: Study) -> None:
     assert worked_out.memory["websocket"].value == 10.0
     assert variants.ablations(worked_out) == []
+
+
+def test_exports_have_memory_over_tls_beside_the_plain(worked_out: Study) -> None:
+    memory = [record for record in export.records(worked_out) if record["kind"] == "memory"]
+    assert [(record["load"], record["memory_kib"]) for record in memory] == [
+        ("idle-400", 10.0),
+        ("idle-400-tls", 30.0),
+        ("idle-400-tls,loop=asyncio", 280.0),
+    ]
 
 
 def test_the_page_has_the_pairs_the_loops_and_the_chart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
