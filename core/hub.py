@@ -34,6 +34,7 @@ T = TypeVar("T")
 Reply = Callable[[Position, str | None], bytes]  # of a position and a ref
 
 _RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
+_JOINS_PER_S: Final = 1000  # that the others surely admit: N clients come back within N / u seconds (`rtlab run storm`)
 _PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
 
 _log = logging.getLogger("rtlab.hub")
@@ -61,6 +62,7 @@ class Hub:
         self.instance: Final = secrets.token_hex(4)
         self.entered = False
         self.draining = False
+        self._retry_most_ms = _RETRY_MS[1]
         self.clock = clock
         self.wall_clock = wall_clock
         self._stamping = stamping
@@ -196,7 +198,9 @@ class Hub:
     def drain(self) -> None:
         """Refuse what is new; end every stream and held poll after what waits for it."""
         self.draining = True
-        for subscription in self._channels.subscriptions():
+        subscriptions = list(self._channels.subscriptions())
+        self._retry_most_ms = max(_RETRY_MS[1], _RETRY_MS[0] + 1000 * len(subscriptions) // _JOINS_PER_S)
+        for subscription in subscriptions:
             subscription.end(self._shutting_down())
 
     def refuse_while_draining(self) -> None:
@@ -239,7 +243,9 @@ class Hub:
         return held
 
     def _shutting_down(self) -> ShuttingDown:
-        return ShuttingDown("the server is shutting down", retry_after_ms=self._rng.randint(*_RETRY_MS))
+        return ShuttingDown(
+            "the server is shutting down", retry_after_ms=self._rng.randint(_RETRY_MS[0], self._retry_most_ms)
+        )
 
     async def _publish(self, principal: Principal, room: RoomId, chat: wire.Chat) -> Published:
         accepted_ns = 0 if self._stamping is None else self._stamping.now_ns()

@@ -87,7 +87,7 @@ class StreamResponse(EventSourceResponse):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         ending: RoomError | None = None
         try:
-            await self.say([b"".join((wire_format.preamble, *opening(self.streams.hub, self.subscription)))])
+            await self.say([b"".join((wire_format.preamble(), *opening(self.streams.hub, self.subscription)))])
             self.streams.heartbeat.add(self)
             await self.subscription.pour(self.say, self.streams.turns)
         except RoomError as reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,7 +20,9 @@ from transports.guard import since_query
 from transports.lifespan import LazyApp
 from transports.stream import StreamFormat
 
-_RETRY_MS: Final = 1000  # what an EventSource waits before it reconnects, as long as the server is well
+# What an EventSource waits before it reconnects, as long as the server is well. It adds no jitter of its own, and a
+# server that is killed says nothing more: each stream has a time of its own from the start.
+_RETRY_MS: Final = (500, 1500)
 
 
 def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
@@ -32,8 +35,12 @@ def frame(body: bytes, position: Position | None = None, kind: FrameKind = "noti
 def _farewell(reason: RoomError) -> bytes:
     """When to come back, or what went wrong."""
     if isinstance(reason, ShuttingDown):
-        return b"retry: %d\n\n" % (reason.retry_after_ms or _RETRY_MS)
+        return b"retry: %d\n\n" % (reason.retry_after_ms or _RETRY_MS[1])
     return frame(wire.error(reason))
+
+
+def _preamble() -> bytes:
+    return b"retry: %d\n" % random.randint(*_RETRY_MS)
 
 
 def _since(request: Request) -> Position | None:
@@ -48,7 +55,7 @@ FORMAT: Final = StreamFormat(
     media_type="text/event-stream; charset=utf-8",
     frame=frame,
     heartbeat=b":\n\n",
-    preamble=b"retry: %d\n" % _RETRY_MS,
+    preamble=_preamble,
     farewell=_farewell,
     since=_since,
 )

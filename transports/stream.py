@@ -37,7 +37,7 @@ class StreamFormat:
     media_type: str  # with its charset, where it has one
     frame: StreamFrame
     heartbeat: bytes
-    preamble: bytes = b""  # before the welcome
+    preamble: Callable[[], bytes] = bytes  # before the welcome
     farewell: Callable[[RoomError], bytes] | None = None  # None: the framed error
     since: Callable[[Request], Position | None] = since_query  # where the client was; raises BadRequest
 

@@ -179,6 +179,23 @@ async def test_retry_hints_of_a_drain_are_spread() -> None:
         assert len(hints) > 20
 
 
+async def test_retry_hints_of_a_drain_are_spread_over_the_time_that_the_others_need_to_admit_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.hub._JOINS_PER_S", 2)  # 30 clients: 15 s
+    async with instance() as one:
+        joined = [await one.join(f"user{number}") for number in range(30)]
+        one.hub.drain()
+        hints_ms = []
+        for subscription in joined:
+            waiting(subscription)
+            with pytest.raises(ShuttingDown) as ending:
+                await subscription.take()
+            hints_ms.append(ending.value.retry_after_ms or 0)
+        assert min(hints_ms) >= 500
+        assert 10_000 < max(hints_ms) <= 15_500
+
+
 async def test_drain_that_begins_during_an_attach_ends_it_too() -> None:
     async with instance() as one:
         first = await one.say("1")

@@ -49,3 +49,10 @@ def test_a_stream_ends_with_its_farewell_or_the_framed_error() -> None:
     assert sse.FORMAT.last_words(draining) == b"retry: 700\n\n"
     assert sse.FORMAT.last_words(slow) == b'data: {"type":"error","code":"slow_consumer","message":"slow"}\n\n'
     assert h2push.FORMAT.last_words(slow) == b'{"type":"error","code":"slow_consumer","message":"slow"}\n'
+
+
+def test_each_event_stream_is_told_a_time_of_its_own_to_come_back_after_a_kill() -> None:
+    told_ms = {int(sse.FORMAT.preamble().removeprefix(b"retry: ")) for _ in range(200)}
+    assert len(told_ms) > 100
+    assert 500 <= min(told_ms) < 600
+    assert 1400 < max(told_ms) <= 1500

@@ -66,7 +66,7 @@ class _DirectResponse(Response):
         super().__init__()
         self._protocol = protocol
         self._stream = _Stream(streams, protocol, subscription)
-        self._opening = chunk(streams.wire_format.preamble) + b"".join(opening(streams.hub, subscription))
+        self._opening = chunk(streams.wire_format.preamble()) + b"".join(opening(streams.hub, subscription))
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """The same for all, and no length."""
