@@ -17,6 +17,7 @@ from tests.loadtests.report.verdicts import made
 def test_what_is_nowhere_is_none(worked_out: Study, tmp_path: Path) -> None:
     found = gather(worked_out, tmp_path, tmp_path)
     assert [found.faults, found.foil, found.complexity, found.traits, found.browser_run, found.links] == [None] * 6
+    assert found.cuts is None
     assert found.support is not None
     assert found.browsers == ()
 
@@ -58,6 +59,7 @@ def test_the_committed_evidence_can_be_read(worked_out: Study, tmp_path: Path) -
     present = {path.name for path in REFERENCE.glob("*.json")}
     assert (found.foil is not None) is ("foil.json" in present)
     assert (found.complexity is not None) is ("complexity.json" in present)
+    assert (found.cuts is not None) is ("cuts.json" in present)
 
 
 def test_browsers_are_those_whose_examination_did_not_fail(worked_out: Study, tmp_path: Path) -> None:
