@@ -7,7 +7,6 @@ atomic step. Pub/sub only wakes: what it loses is read from the room's log.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import secrets
 import time
 from collections import Counter, defaultdict
@@ -19,10 +18,10 @@ from core.backplane.base import Lease, Listener, Reason
 from core.backplane.redis_address import Address
 from core.backplane.redis_caller import Caller
 from core.backplane.redis_faults import Outage
-from core.backplane.redis_keys import DUE, bucket_key, room_key
+from core.backplane.redis_keys import DUE, room_key
+from core.backplane.redis_publish import Publisher
 from core.backplane.redis_reader import Reader
 from core.backplane.redis_scripts import Scripts
-from core.errors import RateLimited
 from core.model import (
     Draft,
     Event,
@@ -65,7 +64,7 @@ class RedisBackplane:
         self._outage = Outage(address.name)
         self._caller = Caller(address, self._keep_ms, Scripts(settings), self._outage, self._called)
         self._reader = Reader(address, self._receive, self._outage, self._doubt)
-        self._own_keys = map(_own_key, itertools.repeat(secrets.token_bytes(8)), itertools.count())
+        self._publisher = Publisher(self._caller, address.database, settings, new_epoch)
         self._listener: Listener | None = None
         self._followers: Counter[RoomId] = Counter()
         self._room_of: dict[bytes, RoomId] = {}
@@ -118,16 +117,9 @@ class RedisBackplane:
 
     async def publish(self, room: RoomId, draft: Draft) -> Published:
         """See `Backplane.publish`."""
-        keys = [room_key(self._database, room)]
-        if self._settings.rate_per_s:
-            keys.append(bucket_key(draft.user_id))
-        # Also a message without a ref gets a key: it is how we ask what became of it when a connection breaks.
-        retry = draft.retry_key or next(self._own_keys)
-        repeats = draft.retry_key is not None
-        answer = await self._run("publish", keys, draft.payload, retry=retry, repeats=repeats)
-        if answer[0] == b"limited":
-            raise RateLimited("too many messages", retry_after_ms=answer[4])
-        return Published(_position(answer), repeated=answer[0] == b"known")
+        published = await self._publisher.publish(room, draft)
+        self.appended += not published.repeated
+        return published
 
     async def history(self, room: RoomId, since: Position) -> Sequence[Event] | Unrecoverable:
         """See `Backplane.history`."""
@@ -190,12 +182,7 @@ class RedisBackplane:
         return len(rooms)
 
     async def _room(self, script: str, room: RoomId, *own: Any) -> list[Any]:
-        return await self._run(script, [room_key(self._database, room)], *own)
-
-    async def _run(
-        self, script: str, keys: Sequence[str], *own: Any, retry: bytes = b"", repeats: bool = False
-    ) -> list[Any]:
-        answer = await self._caller.room(script, keys, self._new_epoch(), *own, retry=retry, repeats=repeats)
+        answer = await self._caller.room(script, [room_key(self._database, room)], self._new_epoch(), *own)
         self.appended += answer[3]
         return answer
 
@@ -246,8 +233,8 @@ class RedisBackplane:
         if place == _DISMISS.encode():
             self._listener.dismiss(room, payload.decode())
             return
-        epoch, _, offset = place.partition(b":")
-        self._listener.deliver(room, _event(room, Position(epoch.decode(), int(offset)), payload))
+        epoch, _, event_id = place.partition(b":")
+        self._listener.deliver(room, _event(room, epoch.decode(), event_id, payload))
 
     def _called(self) -> None:
         # After a failover the address may lead to another server: messages must come from where calls go.
@@ -279,11 +266,6 @@ async def _all(calls: Iterable[Any]) -> list[Any]:
     return results
 
 
-def _own_key(instance: bytes, number: int) -> bytes:
-    """A retry key that no other message has."""
-    return instance + number.to_bytes(8)
-
-
 def _member(lease: Lease) -> str:
     return f"{lease.user_id}\0{lease.name}"
 
@@ -292,14 +274,14 @@ def _position(answer: Sequence[Any]) -> Position:
     return Position(answer[1].decode(), int(answer[2]))
 
 
-def _event(room: RoomId, position: Position, payload: bytes) -> Event:
+def _event(room: RoomId, epoch: str, event_id: bytes, stored: bytes) -> Event:
+    """What is stored under the id `offset-milliseconds`: a payload, with its sender's own key before it."""
+    position = Position(epoch, int(event_id.partition(b"-")[0]))
+    payload = stored[stored.index(b'"') :]
     return Event(position, event_body(room, position, payload), stored_kind(payload))
 
 
 def _events(room: RoomId, epoch: str, flat: Sequence[bytes]) -> list[Event]:
     """A page of `history.lua`: id, payload, id, payload…"""
     parts = iter(flat)
-    return [
-        _event(room, Position(epoch, int(place.partition(b"-")[0])), payload)
-        for place, payload in zip(parts, parts, strict=True)
-    ]
+    return [_event(room, epoch, event_id, stored) for event_id, stored in zip(parts, parts, strict=True)]

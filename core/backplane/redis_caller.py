@@ -66,6 +66,15 @@ class Caller:
         return link is not None and not link.lost and not link.stalled and self._outage.reason is None
 
     @property
+    def link(self) -> Link | None:
+        """The open connection, if there is one."""
+        return self._link
+
+    def is_ready(self, link: Link) -> bool:
+        """Whether this is the open connection still, and there is nothing to wait for or to say before a call."""
+        return link is self._link and not link.lost and not link.stalled and not self.clock.step_ms
+
+    @property
     def server(self) -> bytes:
         """The run id of the server that calls go to; empty without one."""
         return b"" if self._link is None else self._link.server
@@ -146,6 +155,11 @@ class Caller:
         if reason in _ENDING:
             link.retire()
 
+    def refused(self, link: Link, error: ResponseError) -> Unavailable:
+        """What to raise for a script that Redis refused: nothing was done."""
+        self._note(link, error)
+        return _away()
+
     async def check_life(self) -> None:
         """Notice that the database was emptied. Raises Unavailable."""
         link = await self._reach()
@@ -155,8 +169,7 @@ class Caller:
         except LinkLostError as error:
             raise _away() from error
         except ResponseError as error:
-            self._note(link, error)
-            raise _away() from error
+            raise self.refused(link, error) from error
         if self.clock.step_ms and not await self._report_step(link):
             raise _away()
 
@@ -168,18 +181,28 @@ class Caller:
         except LinkLostError as error:
             raise _away() from error
         except ResponseError as error:
-            self._note(link, error)
-            raise _away() from error
+            raise self.refused(link, error) from error
 
     async def room(
-        self, script: str, keys: Sequence[str], epoch: str, *own: Any, retry: bytes = b"", repeats: bool = False
+        self,
+        script: str,
+        keys: Sequence[str],
+        epoch: str,
+        *own: Any,
+        retry: bytes = b"",
+        repeats: bool = False,
+        known: str = "",
+        began_s: float | None = None,
+        tried_ms: int | None = None,
     ) -> list[Any]:
         """Run a room's script, see `lua/room.lua`; `repeats` when an earlier call may have stored what has this key.
 
-        Returns the answer after the time. Raises Unavailable: then it was not done, and never will be.
+        `known` is the epoch that the room probably has. `tried_ms` is the deadline of an attempt, of a call that began
+        at `began_s`, whose connection broke. Returns the answer after the time. Raises Unavailable: then it was not
+        done, and never will be.
         """
-        give_up_s = time.monotonic() + BUDGET_S
-        deadline_ms: int | None = None  # once set, an attempt with it may be under way somewhere
+        give_up_s = (time.monotonic() if began_s is None else began_s) + BUDGET_S
+        deadline_ms = tried_ms  # once set, an attempt with it may be under way somewhere
         for _ in range(_TRIES):
             link = await self._reach(None if deadline_ms is None else give_up_s + _OUTCOME_S)
             if self.clock.step_ms and not await self._report_step(link):
@@ -187,7 +210,7 @@ class Caller:
             at_ms = link.deadline_ms(give_up_s) if deadline_ms is None else deadline_ms
             sent_s = self.clock.now_s()
             again = int(repeats or deadline_ms is not None)
-            arguments = (at_ms, link.life, epoch, self.clock.slip_ms, again, retry, *own)
+            arguments = (at_ms, link.life, epoch, self.clock.slip_ms, again, retry, known, *own)
             try:
                 answer: list[Any] = await link.script(script, keys, arguments)
             except NotSentError:
@@ -196,8 +219,7 @@ class Caller:
                 deadline_ms = at_ms
                 continue
             except ResponseError as error:
-                self._note(link, error)
-                raise _away() from error
+                raise self.refused(link, error) from error
             link.learn_time(int(answer[0]))
             self.clock.note(int(answer[0]), sent_s)
             if answer[1] != b"late":
@@ -215,8 +237,7 @@ class Caller:
         except LinkLostError:
             return False
         except ResponseError as error:
-            self._note(link, error)
-            raise _away() from error
+            raise self.refused(link, error) from error
         return True
 
     async def _reach(self, until_s: float | None = None) -> Link:

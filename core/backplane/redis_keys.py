@@ -5,12 +5,12 @@ The number is of this layout: instances of another one have rooms of their own. 
 
 | key | | expires |
 |---|---|---|
-| `rtlab:2:DB:{ROOM}` | hash: epoch, offset, life, retry keys -> place | 1.1 x history after the last event or lease |
+| `rtlab:2:DB:{ROOM}` | hash: epoch; epoch -> offset; life, retry keys | 1.1 x history after the last event or lease |
 | `rtlab:2:DB:{ROOM}:log` | stream of the last events, ids `offset-milliseconds` | with the room |
 | `rtlab:2:DB:{ROOM}:past` | hash: earlier retry keys -> place | with the room |
 | `rtlab:2:DB:{ROOM}:leases` | zset: user and lease -> when it runs out | with the room |
 | `rtlab:2:DB:{ROOM}:users` | hash: user -> number of leases | with the room |
-| `rtlab:2:{user:USER}:bucket` | when it is full again, microseconds | then |
+| `rtlab:2:{user:USER}:bucket` | when it is full again, microseconds | a minute after that, at most |
 | `rtlab:2:due` | zset: room -> when a lease there may run out | a day after the last look |
 | `rtlab:2:life` | hash: life, run id of the server, when it was seen, slip of its clock | as due, and history |
 | `rtlab:2:DB:{~probe}…` | no room: what Redis lets us do is tried out there | at once |

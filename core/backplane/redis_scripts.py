@@ -15,10 +15,23 @@ _PRESENCE_SCRIPTS: Final = ("hold", "release", "expire", "members")
 _OTHER_SCRIPTS: Final = ("life", "due", "claim", "settle", "tell", "probe")
 _SLACK_SHARE: Final = 0.1  # of the history's time: how much longer a room may be kept, so that not each event says so
 
+_NAMES: Final = "EVENTS, HISTORY_MS, SLACK_MS, TOKEN_US, MOST_US, KEPT_US, BUCKET_MS"
+_KEPT_US: Final = 60_000_000  # how much longer a bucket is kept than it takes to fill, so that not each message says so
+
 
 def read_scripts() -> dict[str, str]:
     """The Lua source of every script by name, without the settings."""
-    names = ("room", "upkeep", "store", "presence", "publish", *_ROOM_SCRIPTS, *_PRESENCE_SCRIPTS, *_OTHER_SCRIPTS)
+    names = (
+        "room",
+        "upkeep",
+        "store",
+        "presence",
+        "publish",
+        "lean",
+        *_ROOM_SCRIPTS,
+        *_PRESENCE_SCRIPTS,
+        *_OTHER_SCRIPTS,
+    )
     text = {name: _LUA.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names}
     for name in ("presence", "publish"):
         for part in ("upkeep", "store"):
@@ -28,7 +41,7 @@ def read_scripts() -> dict[str, str]:
         {name: text[name] for name in _OTHER_SCRIPTS}
         | {name: room + text[name] for name in _ROOM_SCRIPTS}
         | {name: room + text["presence"] + text[name] for name in _PRESENCE_SCRIPTS}
-        | {"publish": text["room"] + text["publish"]}
+        | {"publish": text["room"] + text["publish"], "lean": text["lean"]}
     )
 
 
@@ -47,8 +60,10 @@ class Scripts:
             int(history_ms * _SLACK_SHARE),
             token_us,
             settings.burst * token_us,
+            _KEPT_US,
+            (settings.burst * token_us + _KEPT_US) // 1000 + 1,
         )
-        line = f"local EVENTS, HISTORY_MS, SLACK_MS, TOKEN_US, MOST_US = {', '.join(map(str, values))}\n"
+        line = f"local {_NAMES} = {', '.join(map(str, values))}\n"
         self.text = {name: text if name in _OTHER_SCRIPTS else line + text for name, text in SCRIPTS.items()}
         self.sha = {
             name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in self.text.items()

@@ -1,8 +1,8 @@
--- ARGV 7 ttl in ms. Extra: when the next lease runs out, ms; 0 when there is none.
+-- ARGV 8 ttl in ms. Extra: when the next lease runs out, ms; 0 when there is none.
 if astray then
   return answer('late')
 end
-local mended = mend(digits(steady + ARGV[7]))
+local mended = mend(digits(steady + ARGV[8]))
 for _, member in ipairs(expired()) do
   drop(member)
 end

@@ -1,8 +1,22 @@
--- KEYS 2 the user's bucket: when it will be full again, microseconds; it expires then. ARGV 7 payload.
+-- KEYS 2 the user's bucket: when it will be full again, microseconds. ARGV 8 payload, with the sender's own key before it
+-- where there is no retry key: a call that may have been done already is found by it in the log.
 -- What is stored already is found even when the deadline has passed: that is how a caller whose connection broke learns
--- what became of its first try. It takes no token. Extra, when limited: ms until there is a token.
+-- what became of its first try. It takes no token. Extra, when limited: ms until there is a token;
+-- when stored: so many ms `lean` may be called.
 -- Each function that a script defines costs every call, so this one defines none on its usual way.
-if epoch and (known or ARGV[5] == '1') then
+local payload = ARGV[8]
+if epoch and retry == '' and ARGV[5] == '1' then
+  local own, since = string.match(payload, '^[^"]*"'), string.format('%d', math.max(1, offset - EVENTS + 1))
+  repeat
+    local entries = redis.call('XRANGE', log, since, '+', 'COUNT', 256)
+    for _, entry in ipairs(entries) do
+      if string.sub(entry[2][2], 1, #own) == own then
+        return {now, 'known', epoch, string.match(entry[1], '^%d+') + 0, 0}
+      end
+      since = string.format('%d', string.match(entry[1], '^%d+') + 1)
+    end
+  until #entries < 256
+elseif epoch and (known or ARGV[5] == '1') then
   local place, at = string.match(known or redis.call('HGET', room .. ':past', retry) or '', '^(%d+)-(%d+)$')
   if place and offset - place < EVENTS and now - at < HISTORY_MS then
     return {now, 'known', epoch, place + 0, 0}
@@ -24,14 +38,14 @@ if TOKEN_US > 0 then
   if full > at + MOST_US then
     return {now, 'limited', epoch or '', offset, 0, math.ceil((full - at - MOST_US) / 1000)}
   end
-  redis.call('SET', KEYS[2], string.format('%d', full), 'PX', string.format('%d', (full - at) / 1000 + 1))
+  redis.call('SET', KEYS[2], string.format('%d', full), 'PX', BUCKET_MS)
 end
 -- So long the room's expiry need not be renewed, unless Redis's clock was set back.
 local fresh_ms = fresh and fresh - now
 if not fresh_ms or fresh_ms <= 0 or fresh_ms > SLACK_MS or offset % 64 == 63 then
   --[[upkeep.lua]]
   keep()
+  fresh_ms = SLACK_MS
 end
-local payload = ARGV[7]
 --[[store.lua]]
-return {now, 'ok', epoch, offset, appended}
+return {now, 'ok', epoch, offset, appended, fresh_ms}

@@ -1,5 +1,5 @@
--- ARGV 7 lease, "user\0lease".
-if not redis.call('ZSCORE', leases, ARGV[7]) then
+-- ARGV 8 lease, "user\0lease".
+if not redis.call('ZSCORE', leases, ARGV[8]) then
   return answer('ok')
 end
 if late then
@@ -7,6 +7,6 @@ if late then
 end
 mend()
 prove_drop()
-drop(ARGV[7])
+drop(ARGV[8])
 keep()
 return answer('ok')

@@ -6,7 +6,7 @@ end
 
 -- The long value keeps Redis from searching the retry keys one by one, as it does in a short hash of short values.
 local function begin()
-  redis.call('HSET', room, 'epoch', epoch, 'offset', digits(offset), 'life', ARGV[2],
+  redis.call('HSET', room, 'epoch', epoch, epoch, digits(offset), 'life', ARGV[2],
     'turn', digits(offset) .. '-' .. digits(now), 'long', string.rep('-', 65))
 end
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +21,6 @@ from core.settings import Settings
 from loadtests.run.own_redis import find_redis
 from tests.conftest import missing
 from tests.core.backplane.bench import Recorder, listening
-from tests.faults.proxy import Chaos, Proxy
 from tests.faults.redis_server import MortalRedis
 from tests.faults.waiting import until
 
@@ -86,24 +84,29 @@ async def test_away_is_refused_at_once_and_reported_when_it_is_back(tmp_path: Pa
             )
 
 
-async def test_answer_that_was_cut_off_is_found_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("already", [0, 1, 62, 300])
+@pytest.mark.parametrize("ref", [None, "r"])
+async def test_answer_that_was_cut_off_is_found_out(url: str, already: int, ref: str | None) -> None:
     """The script ran, its answer was lost: the publish is neither refused nor done twice."""
-    async with mortal(tmp_path) as redis:
-        chaos = Chaos()
-        async with Proxy(redis.port, chaos, random.Random(1)).running() as proxy:
-            backplane = RedisBackplane(f"redis://127.0.0.1:{proxy.port}/0", FREE)
-            async with listening(backplane, ROOM):
-                head, _ = await backplane.members(ROOM)
-                async with redis.client() as client:
-                    publishing = asyncio.create_task(backplane.publish(ROOM, chat("once")))
-                    await asyncio.sleep(0)
-                    chaos.stalled = True  # what the proxy has not read yet, the answer above all, now waits
-                    await asyncio.sleep(0.2)
-                    proxy.reset_all()
-                    chaos.stalled = False
-                    published = await publishing
-                    assert published.position == Position(head.epoch, head.offset + 1)
-                    assert await client.xlen(f"rtlab:2:0:{{{ROOM}}}:log") == 1
+    log = f"rtlab:2:0:{{{ROOM}}}:log"
+    one, two = RedisBackplane(url, FREE), RedisBackplane(url, FREE)
+    async with Redis.from_url(url) as client, listening(one, ROOM), listening(two, ROOM):
+        for number in range(already):
+            await one.publish(ROOM, chat(f"before{number}"))
+        link = one._caller._link
+        assert link is not None
+        link._wire._replied = lambda reply: None
+        publishing = asyncio.create_task(one.publish(ROOM, chat("once", ref)))
+        async with asyncio.timeout(1.0):
+            while await client.xlen(log) == already:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        for number in range(300):
+            await two.publish(ROOM, chat(f"after{number}"))
+        assert link._wire._transport is not None
+        link._wire._transport.abort()
+        published = await publishing
+        assert (published.position.offset, published.repeated) == (already + 1, True)
+        assert (await one.publish(ROOM, chat("next"))).position.offset == already + 302
 
 
 async def test_call_in_flight_at_a_frozen_redis_is_refused_and_never_done(tmp_path: Path) -> None:

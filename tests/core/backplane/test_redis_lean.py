@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
+
 import pytest
 from redis import Redis
 
@@ -42,12 +46,13 @@ def calls(redis: Redis) -> int:
 
 
 @pytest.mark.parametrize(
-    ("settings", "ref", "most"), [(FREE, False, 6), (FREE, True, 7), (Settings(rate_per_s=1e5, burst=500), False, 8)]
+    ("settings", "ref", "most"), [(FREE, False, 5), (FREE, True, 7), (Settings(rate_per_s=1e5, burst=500), False, 6)]
 )
 async def test_publish_is_few_commands(redis: Redis, redis_url: str, settings: Settings, ref: bool, most: int) -> None:
     backplane = RedisBackplane(redis_url, settings)
     async with listening(backplane, ROOM) as recorder:
         await backplane.publish(ROOM, chat("first"))
+        await asyncio.sleep(0.001)  # the bucket is full again
         redis.config_resetstat()
         for number in range(192):
             await backplane.publish(ROOM, chat(f"m{number}", ref=f"r{number}" if ref else None))
@@ -117,6 +122,54 @@ async def test_expiry_is_renewed_before_the_history_needs_it(stepped: Redis, red
             left = [stepped.pttl(key) > 50_000 for key in (KEY, f"{KEY}:log")]
             assert left == [renewed, renewed], step_s
         assert all(105_000 < each <= 110_000 for each in begun)
+
+
+async def test_bucket_is_kept_until_it_is_full(redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_scripts, "_KEPT_US", 10**15)  # whose next multiple is far away
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=1.0, burst=3))
+    bucket = "rtlab:2:{user:alice}:bucket"
+    async with listening(backplane, ROOM):
+        await backplane.publish(ROOM, chat("begins"))
+        assert redis.pttl(bucket) > 10**11
+        for held, renewed in ((None, True), (b"1700000000000000", False), (b"900000000000000", True)):
+            if held is None:
+                redis.delete(bucket)
+            else:
+                redis.set(bucket, held, px=3_000)
+            await backplane.publish(ROOM, chat("goes on"))
+            assert (redis.pttl(bucket) > 10**11) is renewed, held
+            assert int(redis.get(bucket) or 0) > time.time() * 1e6
+
+
+async def test_room_that_is_gone_or_begun_anew_is_found_out(redis: Redis, redis_url: str) -> None:
+    here, there = RedisBackplane(redis_url, FREE), RedisBackplane(redis_url, FREE)
+    async with listening(here, ROOM), listening(there, ROOM):
+        epochs = []
+        for begins in (here, there, here):
+            positions = [
+                (await each.publish(ROOM, chat(f"m{number}"))).position
+                for number in range(3)
+                for each in (begins, here, there)
+            ]
+            assert [each.offset for each in positions] == list(range(1, 10))
+            assert len({each.epoch for each in positions}) == 1
+            epochs.append(positions[0].epoch.encode())
+            assert not set(redis.hkeys(KEY)) & set(epochs[:-1])
+            redis.delete(KEY)
+        assert len(set(epochs)) == 3
+
+
+async def test_own_key_is_seen_by_nobody(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, FREE)
+    async with listening(backplane, ROOM) as recorder:
+        for number in range(3):
+            last = (await backplane.publish(ROOM, chat(f"m{number}"))).position
+        await recorder.offsets(ROOM, 3)
+        bodies = [event.body for event in await read(backplane, Position(last.epoch, 0))]
+        assert bodies == [event.body for _, event in recorder.delivered]
+        assert [sorted(json.loads(body)) for body in bodies] == [
+            sorted(("type", "room", "id", "userId", "timestamp", "content"))
+        ] * 3
 
 
 async def test_log_that_was_evicted_expires_again(redis: Redis, redis_url: str) -> None:

@@ -29,8 +29,10 @@ def test_a_command_is_read_from_what_monitor_shows_and_made_anew() -> None:
     )
     command = words(line)
     assert command[-1] == b'"a":\x00\n'
-    again = repeated(command)(3)
-    assert again == [*command[:4], b"1700003600000", *command[5:9], b"bench-3", command[-1]]
+    lean = [b"EVALSHA", b"cd", b"1", b"room", b"1700000000000000", b"epoch", b"payload", b"0"]
+    again = repeated(command, lean)
+    assert again(61) == [*command[:4], b"3400000000000", *command[5:]]
+    assert again(60) == again(62) == [*lean[:4], b"3400000000000000", *lean[5:]]
     assert encoded([b"a", b"bc"]) == b"*2\r\n$1\r\na\r\n$2\r\nbc\r\n"
 
 
