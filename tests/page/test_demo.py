@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -171,6 +172,42 @@ def test_race_serves_the_demo_without_further_settings(tls: bool, tmp_path: Path
     assert "Traceback" not in complaints
 
 
+PROXIED = "This page behind a proxy that nobody configured"
+
+
+def test_race_stands_behind_a_proxy_too_which_ends_with_it() -> None:
+    command = [sys.executable, "-m", "transports", "race", "--no-browser", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip().rpartition(" ")[2]
+            *_, place = httpx.get(f"{url}/page/elsewhere.json", trust_env=False, timeout=20).json()
+            proxied = httpx.Client(
+                base_url=f"http://127.0.0.1:{place['port']}", trust_env=False, timeout=20,
+                transport=httpx.HTTPTransport(retries=8),
+            )  # fmt: skip
+            with proxied:
+                assert place["title"] == PROXIED
+                assert 'data-demo="on"' in proxied.get("/").text
+                assert proxied.post("/demo/token", json={"user": "bob"}).status_code == 200
+                upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
+                assert proxied.get("/rooms/lobby/ws", headers=upgrade).status_code == 426  # nobody passed it on
+        finally:
+            process.kill()  # not even that leaves the proxy behind
+            process.wait(20)
+    assert ends(place["port"])
+
+
+def ends(port: int, within_s: float = 20.0) -> bool:
+    until_s = time.monotonic() + within_s
+    while time.monotonic() < until_s:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return True
+        time.sleep(0.05)
+    return False
+
+
 @pytest.fixture
 def race_over_tls() -> Iterator[tuple[str, str]]:
     """The addresses of `rtlab race --tls`, plain and over TLS."""
@@ -195,8 +232,8 @@ async def test_race_over_tls_stands_beside_plain_http_and_the_page_links_to_it(
     page = await visitor.new_page()
     await page.goto(f"{plain}/?join=no")
     links = page.locator("#elsewhere a")
-    await expect(links).to_have_text(["This page over TLS"])
-    await links.click()
-    await expect(links).to_have_text(["This page without TLS"])
+    await expect(links).to_have_text(["This page over TLS", PROXIED])
+    await links.first.click()
+    await expect(links).to_have_text(["This page without TLS", PROXIED])
     assert page.url == f"{secure}/"
     await expect(page.locator("#members")).to_contain_text(await page.locator("#name").input_value())

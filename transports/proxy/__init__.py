@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import signal
 import ssl
+import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -40,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the proxy's command line."""
     parser.add_argument("--upstream", type=_port, required=True, metavar="PORT", help="of this machine, plain HTTP")
     parser.add_argument("--port", type=_port, default=0, help="port to listen on (default: a free one)")
+    parser.add_argument("--until-stdin-ends", action="store_true", help=argparse.SUPPRESS)
     knobs = parser.add_argument_group("knobs")
     knobs.add_argument("--hold-bytes", type=int, default=0, metavar="N", help="hold answers until N bytes or the end")
     knobs.add_argument("--gzip", action=_FLAG, default=False, help="compress streams without flushing")
@@ -81,7 +83,16 @@ def arguments_of(knobs: Knobs) -> list[str]:
     return given
 
 
-async def serve(upstream_port: int, port: int, knobs: Knobs) -> None:
+def start(upstream_port: int, port: int, knobs: Knobs) -> subprocess.Popen[bytes]:
+    """Start the proxy as a process of its own, which ends with this one."""
+    command = [sys.executable, "-m", "transports.proxy", "--upstream", str(upstream_port), "--port", str(port)]
+    # Its standard input ends when this process does, however it ends.
+    return subprocess.Popen(  # noqa: S603
+        [*command, *arguments_of(knobs), "--until-stdin-ends"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+
+
+async def serve(upstream_port: int, port: int, knobs: Knobs, *, until_stdin_ends: bool = False) -> None:
     """Carry until SIGTERM or SIGINT. SIGHUP cuts all connections, as a box that is loaded anew without grace does."""
     from transports.proxy.hop import Hop
 
@@ -89,6 +100,8 @@ async def serve(upstream_port: int, port: int, knobs: Knobs) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
+    if until_stdin_ends:
+        loop.add_reader(sys.stdin.fileno(), ended.set)
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, hop.cut)
     server = await loop.create_server(hop.protocol, HOST, port, ssl=_context() if knobs.tls else None, backlog=1024)
@@ -111,7 +124,8 @@ def _context() -> ssl.SSLContext:
 def run(options: argparse.Namespace) -> None:
     """Serve as a command line asks. Exits with 2 and one sentence where it cannot."""
     try:
-        asyncio.run(serve(options.upstream, options.port, knobs_of(options)))
+        knobs = knobs_of(options)
+        asyncio.run(serve(options.upstream, options.port, knobs, until_stdin_ends=options.until_stdin_ends))
     except (ValueError, OSError) as error:
         print(f"rtlab: {error}", file=sys.stderr)
         sys.exit(2)

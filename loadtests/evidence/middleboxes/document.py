@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from loadtests.records.middleboxes import Middleboxes, Row
+from loadtests.records.middleboxes import FILE, Middleboxes, Row, load
 from loadtests.report.claims import title
 from loadtests.report.middleboxes import cell, heartbeat_words, transports
 from loadtests.run import boxes
@@ -18,15 +18,22 @@ _BEGIN = "<!-- Written by `make field`. -->\n"
 _END = "<!-- End of what `make field` writes. -->\n"
 
 
-def with_section(text: str, found: Middleboxes) -> str:
-    """Return the document with its section on proxies as a run and the boxes' data have it."""
+def with_section(text: str, found: Middleboxes | None) -> str:
+    """Return the document with its section on proxies: the settings of the boxes' data, and what a run found."""
     before, rest = text.split(_BEGIN)
     return f"{before}{_BEGIN}\n{section(found)}\n{_END}{rest.split(_END)[1]}"
 
 
-def section(found: Middleboxes) -> str:
-    """Return the tables and the settings."""
-    return "\n".join([*_verdicts(found), "", *_prose(found), "", *_settings(found)])
+def section(found: Middleboxes | None) -> str:
+    """Return the table of a run, where there is one, and the settings."""
+    table = [] if found is None else [*_verdicts(found), "", *_prose(found), ""]
+    return "\n".join([*table, *_settings(found)])
+
+
+def reference() -> Middleboxes | None:
+    """Return the run that is kept, None where there is none."""
+    path = REFERENCE / FILE
+    return load(path) if path.is_file() else None
 
 
 def _verdicts(found: Middleboxes) -> Iterator[str]:
@@ -48,8 +55,8 @@ def _prose(found: Middleboxes) -> Iterator[str]:
         yield words
 
 
-def _settings(found: Middleboxes) -> Iterator[str]:
-    versions = {row.box: row.version for row in found.rows}
+def _settings(found: Middleboxes | None) -> Iterator[str]:
+    versions = {row.box: row.version for row in (found.rows if found else ())}
     for program in boxes.programs():
         if program.package and program.settings:
             version = versions.get(program.variants[0].name, "")

@@ -18,7 +18,7 @@ from loadtests.load.clients.sockets import ANCILLARY_BYTES, open_stream, realtim
 from loadtests.load.clients.tls import TlsPipe, client_context
 
 _READ_BYTES = 262_144
-_GRID_S = 0.1  # of short polls
+GRID_S = 0.1  # of short polls
 _TURN_S = 0.01
 _SMALL_BYTES = 16_384
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
@@ -78,6 +78,7 @@ class Crew:
             self._send(peer, client.opening().replace(b"\r\n", b"\r\n" + headers.encode("latin-1"), 1))
         except (OSError, ClientError) as error:
             self._end(peer, str(error))
+        self.run(0.0)  # connecting takes its time, and those who are in have pings to answer
         return peer
 
     def _connect(self, peer: Peer) -> None:
@@ -134,19 +135,21 @@ class Crew:
     def run(self, seconds: float, done: Callable[[], bool] = lambda: False) -> bool:
         """Let everything happen until `done`, at most so long; whether it was done."""
         until_s = time.monotonic() + seconds
-        while not done():
+        while True:
             left_s = until_s - time.monotonic()
-            if left_s <= 0:
-                return False
-            for key, _ in self._selector.select(min(left_s, _TURN_S)):
+            # Read at least once, also where time is over: a server whose answers nobody takes stops to take requests.
+            for key, _ in self._selector.select(max(0.0, min(left_s, _TURN_S))):
                 self._read(key.data)
             self._poll()
-        return True
+            if done():
+                return True
+            if left_s <= 0:
+                return False
 
     def _poll(self) -> None:
         now_s = time.monotonic()
         for peer in self.peers:
-            if isinstance(peer.client, ShortPollClient) and peer.ended_s is None and now_s - peer._asked_s >= _GRID_S:
+            if isinstance(peer.client, ShortPollClient) and peer.ended_s is None and now_s - peer._asked_s >= GRID_S:
                 peer._asked_s = now_s
                 self.send(peer, peer.client.poll())
 

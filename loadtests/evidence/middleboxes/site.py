@@ -72,7 +72,7 @@ class Site:
 
     def publish(self, crew: Crew, room: str, content: str, ref: str) -> None:
         """Publish past the box."""
-        access = self.access(room, through=False) if self.publisher is None else None
+        access = self.access(room, through=False) if self.publisher is None or self.publisher.ended_s else None
         if access is not None:
             self.publisher = crew.enter("", PublishClient(access))
         assert self.publisher is not None

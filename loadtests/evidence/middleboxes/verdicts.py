@@ -22,19 +22,22 @@ class Judgement:
     problems: frozenset[str] = frozenset()
 
 
-def judge(seen: Seen) -> Judgement:
-    """Judge one row. What is worse says the verdict; every problem is named."""
-    found = [(problem, verdict, words) for problem, verdict, words, there in _rules(seen) if there]
+def judge(seen: Seen, grid_ms: float = 0.0) -> Judgement:
+    """Judge one row. What is worse says the verdict; every problem is named.
+
+    `grid_ms`: a short poll may ask so much later than another, by chance.
+    """
+    found = [(problem, verdict, words) for problem, verdict, words, there in _rules(seen, LATE_MS + grid_ms) if there]
     if not found:
         return Judgement("passes", "passes")
     words = "; ".join(words for _, _, words in found)
     return Judgement(found[0][1], words, frozenset(problem for problem, _, _ in found))
 
 
-def _rules(seen: Seen) -> tuple[tuple[str, str, str, bool], ...]:
+def _rules(seen: Seen, late_ms: float) -> tuple[tuple[str, str, str, bool], ...]:
     """Problem, verdict, words, and whether it is there; the worst first."""
     held = seen.joined and seen.missing > 0
-    late = seen.apart_ms is not None and seen.apart_ms > LATE_MS
+    late = seen.apart_ms is not None and seen.apart_ms > late_ms
     silent = seen.refusal == NOTHING_CAME
     return (
         ("refused", "refused", f"refused: {seen.refusal}", not seen.joined and not silent),
