@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from loadtests.records import storm as records
 from loadtests.records.storm import KILL, Cut, Latency, Storm, Storms
+from loadtests.report import page
 from loadtests.report import storm as report
+from tests.loadtests.report import synthetic
 
 
 def _cut(back_s: float, *, noticed_s: float = 0.0, refused: int = 0, p99_ms: float = 10.0) -> Cut:
@@ -65,3 +70,16 @@ def test_a_lost_event_is_an_offence_and_is_printed() -> None:
     assert report.offences(storms) == ("websocket kill: 1 lost, 0 doubled, 0 gaps told",)
     assert "1 lost" in report.render_text(storms)
     assert report.offences(_storms()) == ()
+
+
+def test_the_report_shows_the_storms_beside_the_run_with_chart_and_model(tmp_path: Path) -> None:
+    synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+    storms = _storms(_storm(0.5, 0.5, _cut(1.0)), _storm(4.0, 4.0, _cut(4.8, noticed_s=0.4)))
+    records.write(tmp_path, storms)
+    assert records.read(tmp_path) == storms
+    text = page.write(tmp_path).read_text(encoding="utf-8")
+    section = text[text.index('<h3 id="h-storm">') :]
+    assert "here 1.00 s for 1,000 clients" in section
+    assert "+0.0 %" in section
+    assert "+20.0 %: unexplained 0.8" in section
+    assert (tmp_path / "charts" / "storm.svg").is_file()
