@@ -41,8 +41,8 @@ def replay(name: str, *, seed: int | None, runs_folder: Path) -> int:
         print(f"[{number}/{len(chosen)}] {each.name}: {each.about}", flush=True)
         try:
             done.append(carry_out(each, drawn, runs_folder))
-        except Interrupted as reason:
-            print(f"rtlab: {reason} in {each.name}; what was replayed before is kept", file=sys.stderr)
+        except (Interrupted, KeyboardInterrupt):
+            print(f"rtlab: stopped by Ctrl-C in {each.name}; what was replayed before is kept", file=sys.stderr)
             code = INTERRUPTED
             break
         print(shown.render_text(done[-1]), end="\n\n", flush=True)

@@ -8,9 +8,10 @@ import pytest
 
 from loadtests.evidence.replays import command, deflate, figures, streams
 from loadtests.records import replays
-from loadtests.records.replays import FixedBy, Ruling
+from loadtests.records.replays import FixedBy, Replayed, Ruling
 from loadtests.report.study import Study, study
-from loadtests.run.replay import FILES, Published
+from loadtests.run.replay import FILES, Published, Replay
+from tests.loadtests.records.test_replays import made
 from tests.loadtests.report import synthetic
 from tests.loadtests.run.test_replay import GOOD
 
@@ -96,3 +97,19 @@ def test_a_replay_is_measured_as_a_run_and_compared(tmp_path: Path, capsys: pyte
     assert found.replays[0].rows[0].ours in (0.0, None)
     assert found.replays[0].ruling is not Ruling.REPRODUCED
     assert "written: " in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_what_was_replayed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def carry_out(chosen: Replay, seed: int, runs_folder: Path) -> Replayed:
+        if chosen.name == "etherpad-transports":
+            raise KeyboardInterrupt
+        return made(name=chosen.name)
+
+    monkeypatch.setattr(command, "carry_out", carry_out)
+    assert command.replay("all", seed=1, runs_folder=tmp_path) == 130
+    assert "stopped by Ctrl-C in etherpad-transports" in capsys.readouterr().err
+    found = replays.load(tmp_path / replays.FILE)
+    assert found is not None
+    assert [each.name for each in found.replays] == ["anycable-jitter"]
