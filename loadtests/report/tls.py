@@ -43,7 +43,12 @@ class Added:
     memory: tuple[Held, ...]
 
     def bytes_added(self, pair: Pair) -> float | None:
-        """Return how many bytes more of payload a delivery takes."""
+        """Return how many bytes more of payload a delivery takes; None where either cell is invalid.
+
+        A generator that is held up polls late: its answers hold several deliveries, and the bytes of each are fewer.
+        """
+        if not pair.comparable:
+            return None
         return _difference(value_of(pair.plain.costs.bytes_down), value_of(pair.other.costs.bytes_down))
 
     def residual_bytes(self, pair: Pair) -> float | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from loadtests.records.schema import Cell, Run
+from loadtests.records.schema import Cell, Run, Validity
 from loadtests.report import export, page, tls, variants
 from loadtests.report.field import Part
 from loadtests.report.study import Study, study
@@ -86,6 +87,14 @@ def test_what_a_record_adds_is_held_against_the_model(part: Part) -> None:
     (pair,) = part.found.pairs
     assert part.found.bytes_added(pair) == pytest.approx(23.5)
     assert part.found.residual_bytes(pair) == pytest.approx(1.5)
+
+
+def test_bytes_of_an_invalid_cell_are_not_compared(part: Part) -> None:
+    assert isinstance(part.found, Added)
+    (pair,) = part.found.pairs
+    invalid = replace(pair, other=replace(pair.other, validity=Validity.INVALID))
+    assert part.found.bytes_added(invalid) is None
+    assert part.found.residual_bytes(invalid) is None
 
 
 def test_the_sentence_says_what_it_costs_and_which_loop_to_take(part: Part) -> None:
