@@ -10,6 +10,8 @@ from loadtests.records.errors import RunError
 
 SCHEMA = 1
 FILE = "middleboxes.json"
+CONTROL = "none"
+"""Stands for the box where nothing is in the way."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,11 @@ class Middleboxes(msgspec.Struct, frozen=True, kw_only=True):
     def as_they_come(self) -> tuple[Row, ...]:
         """The rows of boxes that nobody told anything."""
         return tuple(row for row in self.rows if not row.settings)
+
+    @property
+    def failed_controls(self) -> tuple[Row, ...]:
+        """Rows with nothing in the way that do not pass: then the machine was too busy, and no row can be believed."""
+        return tuple(row for row in self.rows if row.box == CONTROL and not row.passes)
 
     @property
     def uncured(self) -> tuple[Row, ...]:

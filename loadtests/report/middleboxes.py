@@ -96,6 +96,9 @@ def render_text(found: Middleboxes) -> str:
         if row is not None and not row.settings and not row.passes:
             lines.append(f"    {cure(row)}")
     lines += [f"!! {each}" for each in found.missing]
+    if found.failed_controls:
+        names = listed([title(row.transport) for row in found.failed_controls])
+        lines.append(f"!! {names} did not pass with nothing in the way: this machine was too busy; believe no row here")
     return "\n".join(lines)
 
 

@@ -24,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
         found = load(path)
         if found.note or found.missing:
             raise RunError(f"{path} is not whole: {'; '.join(filter(None, (found.note, *found.missing)))}")
+        if found.failed_controls:
+            raise RunError(f"{path} is not kept: its control does not pass, so the machine was too busy")
         write_atomically(REFERENCE / FILE, path.read_bytes())
         PATH.write_text(with_section(PATH.read_text(encoding="utf-8"), found), encoding="utf-8")
     except (RunError, OSError) as error:

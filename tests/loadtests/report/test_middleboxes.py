@@ -57,6 +57,12 @@ def test_a_row_that_does_not_pass_says_its_cure_or_that_there_is_none() -> None:
     ]
 
 
+def test_a_control_that_does_not_pass_takes_the_belief_from_all_rows() -> None:
+    control = msgspec.structs.replace(HOPELESS, box="none")
+    assert "!! Server-Sent Events did not pass with nothing in the way" in render_text(run(control, REFUSED))
+    assert "nothing in the way" not in render_text(run(REFUSED))
+
+
 def test_a_heartbeat_is_worth_what_was_cut_without_it() -> None:
     cut = Seen(joined=True, silent_asked=True, silent_cut_s=4.02)
     kept = Seen(joined=True, silent_asked=True)
