@@ -21,8 +21,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from loadtests.report import claims, sentences, tables
+from loadtests.report import answer, claims, sentences, tables
 from loadtests.report.study import study
+from loadtests.report.verdicts.evidence import gather
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)
@@ -38,7 +39,7 @@ pd.set_option("display.max_colwidth", None)
 tables.guide(found)
 
 # %%
-Markdown(sentences.headline(found))
+Markdown(answer.lead(gather(found, run_dir)))
 
 # %% [markdown]
 # ## The rule

@@ -74,6 +74,7 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
         "3g, transcontinental, satellite",
     )
     parser.set_defaults(redis=None, instances=None, fail_if=[], target=[], adapter=[])
+    add_wide(parser)
     add_drawn(parser)
 
 
@@ -131,6 +132,7 @@ def request(options: argparse.Namespace) -> Request:
         fail_if=tuple(options.fail_if),
         target_urls=tuple(options.target),
         adapters=tuple(options.adapter),
+        wide=options.wide,
     )
 
 
@@ -144,6 +146,11 @@ def add_drawn(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = EXIT_CODES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def add_wide(parser: argparse.ArgumentParser) -> None:
+    """Add `--wide`: the whole table."""
+    parser.add_argument("--wide", action="store_true", help="print every column of the table, not 100 characters of it")
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:

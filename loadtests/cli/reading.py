@@ -25,6 +25,7 @@ def add_report(commands: Commands) -> None:
     """Describe `rtlab report` to the parser."""
     parser = commands.add_parser("report", help="print a run's table and write its report again")
     parser.add_argument("run", metavar="RUN", help="a run folder, a run id, or latest")
+    blocks.add_wide(parser)
     blocks.add_runs(parser)
     parser.set_defaults(command=_report)
 
@@ -32,7 +33,7 @@ def add_report(commands: Commands) -> None:
 def _report(options: argparse.Namespace) -> int:
     from loadtests.report.conclude import report
 
-    return report(options.run, options.runs)
+    return report(options.run, options.runs, wide=options.wide)
 
 
 def add_diff(commands: Commands) -> None:

@@ -38,6 +38,7 @@ class Request:
     fail_if: tuple[str, ...] = ()  # thresholds, see `report.thresholds`
     target_urls: tuple[str, ...] = ()  # of a server that is not ours; more than one is refused
     adapters: tuple[str, ...] = ()  # names or files: how to speak to it
+    wide: bool = False  # print every column of the table
 
 
 def compare(scenario: str, request: Request) -> int:
@@ -62,7 +63,7 @@ def compare(scenario: str, request: Request) -> int:
     if chosen.calibrate:
         made = _calibrated(made)
     outcome = experiment.conduct(made)
-    return _concluded(outcome, thresholds)
+    return _concluded(outcome, thresholds, wide=request.wide)
 
 
 def _experiment(
@@ -107,7 +108,7 @@ def capacity(scenario: str, request: Request, search_range: SearchRange, p99_ms:
     made = _experiment(request, chosen, selected)
     routes.require({cell.link for cell in chosen.cells})
     passes = searched.SearchPasses(made.cells(), slo, search_range, made.seed)
-    return _concluded(experiment.conduct(made, passes=passes))
+    return _concluded(experiment.conduct(made, passes=passes), wide=request.wide)
 
 
 def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
@@ -124,13 +125,13 @@ def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
     return (*targets.select(names), *map(targets.of_foreign, foreign_targets))
 
 
-def _concluded(outcome: RunOutcome, thresholds: Sequence[Threshold] = ()) -> int:
+def _concluded(outcome: RunOutcome, thresholds: Sequence[Threshold] = (), *, wide: bool = False) -> int:
     from loadtests.report.conclude import INTERRUPTED, conclude
 
     if not outcome.interrupted:
-        return conclude(outcome.folder, outcome.run, thresholds)
+        return conclude(outcome.folder, outcome.run, thresholds, wide=wide)
     try:
-        conclude(outcome.folder, outcome.run, thresholds)
+        conclude(outcome.folder, outcome.run, thresholds, wide=wide)
     except LabError as error:
         print(f"rtlab: {error}", file=sys.stderr)
     return INTERRUPTED

@@ -2,8 +2,9 @@
 
 The rule. The guide's figures (0, 100, 500) are given to the nearest hundred milliseconds, with a tilde. So a claim is
 read at that resolution: it *holds* when the whole interval of the measured median rounds to the claimed hundred (0
-means below 50 ms, 100 means 50 to 150), *does not hold* when no part of the interval does, and is *undecided* in
-between. Invalid measurements and missing ones decide nothing. No verdict is written anywhere by hand.
+means below 50 ms, 100 means 50 to 150), *does not hold* when no part of the interval does (then the measurement is
+faster or slower than the guide says), and is *undecided* in between. Invalid measurements and missing ones decide
+nothing. No verdict is written anywhere by hand.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from enum import StrEnum
 from core.catalogue import records
 from loadtests.report import model
 from loadtests.report.bootstrap import Estimate
-from loadtests.report.quantity import digits, greatest, listed
+from loadtests.report.quantity import UNKNOWN, digits, greatest, listed
 
 RESOLUTION_MS = 100.0
 """The guide's figures are whole multiples of this."""
@@ -43,10 +44,11 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """Whether claim and measurement agree, and the reason in one sentence, made from the figures."""
+    """Whether claim and measurement agree, in one word and in one sentence made from the figures."""
 
     agreement: Agreement
     words: str
+    short: str = UNKNOWN
 
 
 def title(transport: str) -> str:
@@ -79,24 +81,31 @@ def judge(transport: str, median: Estimate | None, claims: Mapping[str, float]) 
     claimed = claims.get(transport)
     measured = f"{digits(median.value_ms)} ms"
     if claimed is None:
-        return ClaimCheck(Agreement.NO_CLAIM, _unclaimed(transport, median, claims))
+        return ClaimCheck(Agreement.NO_CLAIM, _unclaimed(transport, median, claims), "not in it")
     agreement = rule(claimed, median.low_ms, median.high_ms)
     if agreement is Agreement.HOLDS:
-        words = f"holds: {measured} is ~{claimed:g} ms to the nearest {RESOLUTION_MS:g}"
-    elif agreement is Agreement.FAILS:
-        words = f"does not hold: {measured}, not ~{claimed:g} ms{_true_if(transport, claimed)}"
-    else:
-        words = f"undecided: {digits(median.low_ms)} to {digits(median.high_ms)} ms straddles ~{claimed:g} ms"
-    return ClaimCheck(agreement, words)
+        words = f"as the guide says: {measured} is {claimed:g} ms to the nearest {RESOLUTION_MS:g}"
+        return ClaimCheck(agreement, words, "as it says")
+    if agreement is Agreement.FAILS:
+        short = "faster" if greatest(median.value_ms) < claimed else "slower"
+        words = f"{short} than the guide says: {measured}, not {claimed:g}{_true_if(transport, claimed)}"
+        return ClaimCheck(agreement, words, short)
+    words = f"undecided: {digits(median.low_ms)} to {digits(median.high_ms)} ms straddles {claimed:g} ms"
+    return ClaimCheck(agreement, words, "undecided")
 
 
-def _unclaimed(transport: str, median: Estimate, claims: Mapping[str, float]) -> str:
-    """Say whose claim this figure would fit, if anybody's that is not about nothing."""
-    fits = [
-        f"{in_prose(other)} (~{claimed:g} ms)"
+def fitting(transport: str, median: Estimate, claims: Mapping[str, float]) -> list[str]:
+    """Return the transports whose claim a figure would fit, of those that claim more than nothing."""
+    return [
+        other
         for other, claimed in claims.items()
         if other != transport and claimed and rule(claimed, median.low_ms, median.high_ms) is Agreement.HOLDS
     ]
+
+
+def _unclaimed(transport: str, median: Estimate, claims: Mapping[str, float]) -> str:
+    """Say whose claim this figure would fit, if anybody's."""
+    fits = [f"{in_prose(other)} (~{claims[other]:g} ms)" for other in fitting(transport, median, claims)]
     return f"not in the guide; fits its figure for {listed(fits)}" if fits else "not in the guide"
 
 
@@ -107,7 +116,7 @@ def _true_if(transport: str, claimed_ms: float) -> str:
     form = model.kind(transport)
     if form == "long poll":
         busy = model.five_hundred(claimed_ms).long_poll_round_trip_ms
-        return f"; would take a round trip of {digits(busy)} ms (busy room) to {claimed_ms:g} ms (quiet room)"
+        return f"; that would take a round trip of {digits(busy)} ms (busy room) to {claimed_ms:g} ms (quiet room)"
     if form == "push":
-        return f"; would take a round trip of {claimed_ms:g} ms, and every push transport would show it"
+        return f"; that would take a round trip of {claimed_ms:g} ms, and every push transport would show it"
     return ""

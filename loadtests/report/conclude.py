@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from loadtests.records import repeats, store
 from loadtests.records.errors import LabError, RunError
 from loadtests.records.schema import Run, Validity
 from loadtests.report import capacity as brackets
-from loadtests.report import cuts, export, guide_table, page
+from loadtests.report import cuts, export, guide_table, page, terminal
 from loadtests.report.study import Study, study
 from loadtests.report.thresholds import Threshold, judge
+from loadtests.report.verdicts.evidence import gather
 
 OK, FAILED, THRESHOLD_BROKEN, SOME_INVALID, INTERRUPTED = 0, 1, 3, 4, 130
 
 
-def report(run: str, runs_folder: Path) -> int:
-    """Print the table of an earlier run and write its report again; return the exit code."""
+def report(run: str, runs_folder: Path, *, wide: bool = False) -> int:
+    """Print the end of an earlier run and write its report again; return the exit code."""
     folder = store.find(runs_folder, run)
-    return conclude(folder, store.load(folder))
+    return conclude(folder, store.load(folder), wide=wide)
 
 
-def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> int:
-    """Print the table and what is against the run; write the report and the exports, and print the report's path.
+def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = (), *, wide: bool = False) -> int:
+    """Print what the run says, its table and what is against it; write the report and the exports, and say where.
 
-    Returns the exit code: a broken threshold counts more than an invalid cell, and that more than a report that could
-    not be written. LabError if there is nothing to report.
+    The table has at most 100 columns, or with `wide` every figure. Returns the exit code: a broken threshold counts
+    more than an invalid cell, and that more than a report that could not be written. LabError if there is nothing to
+    report.
     """
     if not any(cell.costs is not None for cell in run.cells):
         reasons = sorted({reason for cell in run.cells for reason in cell.verdict.reasons})
         raise LabError(f"no cell of {folder} has data" + (f": {'; '.join(reasons)}" if reasons else f": {run.note}"))
     worked_out = study(folder)
-    rows = guide_table.of(worked_out)
-    print(
-        guide_table.render_text(rows) if rows or not worked_out.memory else guide_table.render_memory(worked_out),
-        end="\n\n",
-    )
+    _print_table(folder, worked_out, wide=wide)
     if not run.complete:
         print(f"incomplete: {run.note or 'the lab ended before the run did'}")
     outcomes = judge(worked_out, thresholds)
@@ -59,6 +58,18 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = ()) -> in
         return THRESHOLD_BROKEN
     unknown = any(found.met_per_s is None and not found.server_missed for found in brackets.brackets(run))
     return SOME_INVALID if invalid or unknown else OK if written else FAILED
+
+
+def _print_table(folder: Path, worked_out: Study, *, wide: bool) -> None:
+    rows = guide_table.of(worked_out)
+    if not rows:
+        shown = guide_table.render_memory(worked_out) if worked_out.memory else guide_table.render_text(rows)
+    else:
+        # Evidence that can't be read takes the sentences, not the table; `_write` says what is wrong with it.
+        with suppress(RunError):
+            print(terminal.sentences(gather(worked_out, folder)), end="\n\n")
+        shown = guide_table.render_text(rows) if wide else terminal.table(rows)
+    print(shown, end="\n\n")
 
 
 def _write(folder: Path, worked_out: Study) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from loadtests.report.charts.drawing import Layout
+from loadtests.report.layout import Layout
 from loadtests.report.study import Study
 
 

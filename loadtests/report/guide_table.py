@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from loadtests.records import notes
 from loadtests.records.schema import Validity
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.condition import Result, value_of
+from loadtests.report.places import load_words
 from loadtests.report.quantity import UNKNOWN, digits, laid_out, printable, share, span
 from loadtests.report.study import Study
 
@@ -34,9 +36,9 @@ SHOWN_ERRORS = 3
 
 HEADINGS = (
     "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "payload B", "wire B", "CPU us", "KiB/conn",
-    "reach", "verdict",
+    "reach", "is",
 )  # fmt: skip
-_WORDS = [HEADINGS.index(heading) for heading in ("", "transport", "load", "verdict")]
+_WORDS = [HEADINGS.index(heading) for heading in ("", "transport", "load", "is")]
 
 
 def of(worked_out: Study) -> tuple[Row, ...]:
@@ -49,6 +51,18 @@ def of(worked_out: Study) -> tuple[Row, ...]:
         )
         for result in worked_out.tabled
     )
+
+
+def by_load(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """Group rows by load, each group under what people call the load."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((load_words(row.result), row.result.condition.load), []).append(row)
+    loads = Counter(heading for heading, _ in groups)
+    # Loads may differ in what the heading leaves out: then their names distinguish them.
+    return [
+        (heading if loads[heading] == 1 else f"{heading} ({load})", found) for (heading, load), found in groups.items()
+    ]
 
 
 def with_interval(estimate: Estimate | None) -> str:
@@ -117,5 +131,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         digits(value_of(costs.server_cpu_us)),
         digits(row.kib_per_connection),
         share(result.total("received"), result.total("expected")),
-        str(result.claim.agreement),
+        result.claim.short,
     )

@@ -157,7 +157,7 @@ def percentiles(sorted_ms: FloatArray, exact: int | None = None, missing: int = 
     )
 
 
-def ecdf(sorted_ms: FloatArray, points: int = 240, exact: int | None = None) -> Ecdf:
+def ecdf(sorted_ms: FloatArray, points: int = 120, exact: int | None = None) -> Ecdf:
     """Thin ascending latencies to about `points` steps: evenly in the body, by decades in both tails.
 
     Beyond the first `exact` (None: all) nothing is drawn.

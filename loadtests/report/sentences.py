@@ -7,8 +7,9 @@ from collections import Counter
 from loadtests.records import repeats
 from loadtests.records.schema import Validity
 from loadtests.report import budget, model
-from loadtests.report.claims import Agreement, in_prose
+from loadtests.report.claims import in_prose
 from loadtests.report.condition import Cost, Result, bytes_known
+from loadtests.report.places import far, load_words, near
 from loadtests.report.quantity import AtLeast, count, digits, listed, with_unit
 from loadtests.report.study import Contrast, Study, fan_out_results, heaviest
 from loadtests.report.variants import stamped, stamped_sentence
@@ -42,21 +43,14 @@ def state(study: Study) -> str:
     return "; ".join(filter(None, parts))
 
 
-def headline(study: Study) -> str:
-    """Sum up the guide's latency column."""
-    guide = study.guide
-    by_agreement: dict[str, list[str]] = {}
-    for transport in guide:
-        found = {r.claim.agreement for r in study.tabled if r.condition.transport == transport}
-        found -= {Agreement.NO_MEASUREMENT}
-        word = (
-            str(found.pop()) if len(found) == 1 else "depends on the load" if found else str(Agreement.NO_MEASUREMENT)
-        )
-        by_agreement.setdefault(word, []).append(f"{in_prose(transport)} ~{guide[transport]:g} ms")
-    parts = [f"{word}: {listed(names)}" for word, names in by_agreement.items()]
-    return (
-        f"The guide's {count(len(guide), 'latency figure')} on this machine. " + ". ".join(map(_capital, parts)) + "."
-    )
+def answer(study: Study) -> str:
+    """Say what half of all messages took, here and over the longer line; empty where nothing can be compared."""
+    parts = []
+    for results in (near(study), far(study)):
+        medians = [f"{digits(r.p50.value_ms)} ms over {_name(r)}" for r in results if r.p50]
+        if medians:
+            parts.append(f"{_capital(load_words(results[0]))}: {listed(medians)}.")
+    return " ".join(parts)
 
 
 def ecdf(study: Study) -> str:

@@ -11,10 +11,20 @@ from matplotlib.figure import Figure
 
 from loadtests.records.schema import Cell, Validity
 from loadtests.report import palette
-from loadtests.report.charts.drawing import WIDE, Layout, legend, name_bars, short_title, sign
+from loadtests.report.charts.drawing import (
+    WIDE,
+    Layout,
+    is_panelled,
+    legend,
+    name_bars,
+    say,
+    short_title,
+    sign,
+)
+from loadtests.report.claims import title
 from loadtests.report.condition import Result, bytes_known
 from loadtests.report.latency import FloatArray
-from loadtests.report.quantity import digits
+from loadtests.report.quantity import digits, span
 from loadtests.report.study import Study, heaviest
 
 
@@ -28,6 +38,7 @@ def costs(study: Study, layout: Layout) -> Figure | None:
     lines = -(-len(panels) // columns)
     deepest = max(len(bars) for _, bars in panels)
     figure = Figure(figsize=(layout.width_in, 0.4 + lines * (0.8 + 0.3 * deepest)))
+    is_panelled(figure)
     axes = figure.subplots(lines, columns, squeeze=False)
     for axis, (heading, bars) in zip(axes.flat, panels, strict=True):
         for position, bar in enumerate(bars):
@@ -64,7 +75,8 @@ def _cost_panels(study: Study, results: list[Result]) -> Iterator[tuple[str, lis
 def _draw_bar(axis: Axes, position: int, bar: _Bar) -> None:
     colour = palette.look(bar.transport).light
     face = palette.ink("paper") if bar.validity is Validity.INVALID else colour
-    axis.barh(position, bar.value, height=0.62, color=face, edgecolor=colour, lw=1.2)
+    (drawn,) = axis.barh(position, bar.value, height=0.62, color=face, edgecolor=colour, lw=1.2)
+    say(drawn, f"{title(bar.transport)}: {digits(bar.value)} ({span(bar.low, bar.high)})")
     if bar.high > bar.low:
         axis.plot([bar.low, bar.high], [position, position], color=palette.ink("ink"), lw=1, marker="|", ms=5)
     axis.annotate(

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -26,6 +28,7 @@ from loadtests.records.schema import Validity
 from loadtests.report import palette
 from loadtests.report.claims import title
 from loadtests.report.condition import Result
+from loadtests.report.layout import Layout as Layout
 from loadtests.report.quantity import AtLeast
 from loadtests.report.study import Study
 
@@ -36,21 +39,12 @@ if TYPE_CHECKING:
 _MAX_NAME = 20
 
 FillStyle = Literal["full", "left", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How large a figure is drawn, so that its text stays legible at the width it is shown at."""
-
-    name: str
-    width_in: float
-    columns: int
-    legend_columns: int
+Theme = Literal["light", "dark", "either"]
 
 
 WIDE = Layout("wide", 8.8, 2, 5)
-NARROW = Layout("narrow", 3.6, 1, 2)
-LAYOUTS = (WIDE, NARROW)
+SCREEN = Layout("screen", 4.3, 1, 3)
+"""One column of panels, each as wide as a phone: the page sets them side by side where there is room."""
 
 _FILL: dict[Validity, FillStyle] = {
     Validity.VALID: "full",
@@ -109,10 +103,25 @@ def panels(
     columns = min(layout.columns, count)
     lines = -(-count // columns)
     figure = Figure(figsize=(layout.width_in, head_in + panel_in * lines))
+    is_panelled(figure)
     axes: list[Axes] = list(figure.subplots(lines, columns, sharex=shared, sharey=shared, squeeze=False).flat)
     for axis in axes[count:]:
         axis.set_visible(False)
     return figure, axes[:count]
+
+
+_PANELS = "panels"
+_SAYS = "says:"
+
+
+def is_panelled(figure: Figure) -> None:
+    """Let each of the figure's axes be shown as a drawing of its own."""
+    figure.set_gid(_PANELS)
+
+
+def say(artist: Artist, words: str) -> None:
+    """Give an artist a title, which a browser shows under the pointer and a screen reader reads."""
+    artist.set_gid(f"{_SAYS}{words}")
 
 
 def name_bars(axis: Axes, names: Sequence[str]) -> None:
@@ -133,10 +142,13 @@ def short_title(transport: str) -> str:
     return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def mark(axis: Axes, x: float, y: float, result: Result, size: float = 5.5) -> None:
-    """Put a transport's mark: full if valid, half if doubtful, hollow if invalid; an arrow from a lower bound."""
+def mark(axis: Axes, x: float, y: float, result: Result, size: float = 5.5, words: str = "") -> None:
+    """Put a transport's mark: full if valid, half if doubtful, hollow if invalid; an arrow from a lower bound.
+
+    `words` are its title: the figure that it stands for.
+    """
     look = palette.look(result.condition.transport)
-    axis.plot(
+    (drawn,) = axis.plot(
         [x],
         [y],
         ls="none",
@@ -145,7 +157,10 @@ def mark(axis: Axes, x: float, y: float, result: Result, size: float = 5.5) -> N
         color=look.light,
         fillstyle=_FILL[result.validity],
         markerfacecoloralt=palette.ink("paper"),
+        zorder=4,
     )
+    if words:
+        say(drawn, f"{title(result.condition.transport)}: {words}")
     for value, towards in ((x, (14, 0)), (y, (0, 14))):
         if isinstance(value, AtLeast):
             arrow = {"arrowstyle": "<-", "color": look.light, "lw": 1.0}
@@ -186,11 +201,66 @@ def sign(figure: Figure, study: Study) -> None:
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 
-def svg(figure: Figure, prefix: str, label: str) -> str:
-    """Render a figure as one `<svg>` element, as wide as its container.
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure as SVG: what it holds, its size in points, and where its panels begin and end."""
 
-    `prefix` must be unique on the page and a valid id; `label` is what a screen reader says.
-    """
+    prefix: str
+    width: float
+    height: float
+    body: str
+    borders: tuple[float, ...]
+    headed: bool = False  # the first piece is what stands above the panels: a legend
+
+    def whole(self, label: str) -> str:
+        """Return one `<svg>`, as wide as its container; `label` is what a screen reader says."""
+        return f"{_opening(0, self.width, self.height, label)}{self.body}</svg>"
+
+    def pieces(self, label: str) -> tuple[str, ...]:
+        """Return an `<svg>` for what stands above the panels and one for each of them: a page sets them as it has room.
+
+        All but the first show a part of the first one's drawing. A figure without panels is one piece.
+        """
+        if len(self.borders) < 3:
+            return (self.whole(label),)
+        whole = f'<g id="{self.prefix}-all">{self.body}</g>'
+        again = f'<use href="#{self.prefix}-all"/>'
+        return tuple(
+            f"{_opening(top, self.width, bottom - top, '' if number else label)}{again if number else whole}</svg>"
+            for number, (top, bottom) in enumerate(pairwise(self.borders))
+        )
+
+
+def drawn(figure: Figure, prefix: str) -> Drawing:
+    """Render a figure. `prefix` must be unique on the page and a valid id."""
+    width, height, body = _rendered(figure, prefix)
+    if figure.get_gid() != _PANELS:
+        return Drawing(prefix, width, height, body, ())
+    top, *between = _borders(figure, height)
+    headed = top > _HEAD_PT
+    return Drawing(prefix, width, height, body, (0.0, *([top] if headed else []), *between, height), headed)
+
+
+def svg(figure: Figure, prefix: str, label: str) -> str:
+    """Render a figure as one `<svg>` element."""
+    return drawn(figure, prefix).whole(label)
+
+
+def _borders(figure: Figure, height: float) -> list[float]:
+    """Return where the first panel begins and where each next one does, in points from the top."""
+    boxes = [axis.get_tightbbox() for axis in figure.axes if axis.get_visible()]
+    per_point = figure.dpi / 72
+    tops = [height - box.y1 / per_point for box in boxes if box]
+    bottoms = [height - box.y0 / per_point for box in boxes if box]
+    return [tops[0] - 2, *((bottom + top) / 2 for bottom, top in zip(bottoms, tops[1:], strict=False))]
+
+
+_HEAD_PT = 20.0
+"""With more than this above the first panel there is a legend, which is a piece of its own."""
+
+
+def _rendered(figure: Figure, prefix: str) -> tuple[float, float, str]:
+    """Return width and height in points, and what the drawing holds."""
     buffer = io.StringIO()
     no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", metadata=no_metadata)
@@ -198,23 +268,25 @@ def svg(figure: Figure, prefix: str, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r"^<svg [^>]*>", lambda found: _opening(found[0], label), text)
-    return _themed(_scoped(text, prefix)).strip()
+    text = re.sub(rf' id="{_SAYS}([^"]*)">', r"><title>\g<1></title>", text)
+    text = re.sub(r' d="[^"]+"', lambda found: re.sub(r"(\.\d\d)\d+", r"\g<1>", found[0]), text)
+    text = text[text.index(">") + 1 : text.rindex("</svg>")]
+    width, height = figure.get_size_inches() * 72
+    return float(width), float(height), _themed(_scoped(text, prefix)).strip()
 
 
-def standalone(element: str) -> str:
-    """Turn an `svg` element into a file of its own that follows the viewer's light or dark theme."""
-    variables = f":root{{{palette.css_variables(dark=False)}}}"
-    dark = f"@media (prefers-color-scheme:dark){{:root{{{palette.css_variables(dark=True)}}}}}"
-    body = re.sub(r"(^<svg [^>]*>)", lambda found: f"{found[1]}<style>{variables}{dark}</style>", element)
+def standalone(element: str, theme: Theme = "either") -> str:
+    """Turn an `svg` element into a file of its own, in one theme or in the viewer's."""
+    light, dark = (f":root{{{palette.css_variables(dark=each)}}}" for each in (False, True))
+    style = {"light": light, "dark": dark, "either": f"{light}@media (prefers-color-scheme:dark){{{dark}}}"}[theme]
+    body = re.sub(r"(^<svg [^>]*>)", lambda found: f"{found[1]}<style>{style}</style>", element)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
-def _opening(found: str, label: str) -> str:
-    view_box = re.search(r'viewBox="([0-9. -]+)"', found)
-    box = view_box[1] if view_box else "0 0 100 100"
+def _opening(top: float, width: float, height: float, label: str) -> str:
     names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return f'<svg {names} viewBox="{box}" width="100%" role="img" aria-label="{escape(label)}">'
+    says = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
+    return f'<svg {names} viewBox="0 {top:.6g} {width:.6g} {height:.6g}" width="100%" {says}>'
 
 
 def _scoped(text: str, prefix: str) -> str:

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from loadtests.records.calibration import Omission, SelfTest
 from loadtests.records.schema import Validity
 from loadtests.report import model, palette
+from loadtests.report.bootstrap import Estimate
 from loadtests.report.budget import READ, STEPS, Budget, Slice
 from loadtests.report.charts.drawing import (
     Layout,
@@ -24,7 +25,7 @@ from loadtests.report.charts.drawing import (
     sign,
 )
 from loadtests.report.condition import Result
-from loadtests.report.quantity import count, digits
+from loadtests.report.quantity import count, digits, span
 from loadtests.report.study import Study, fan_out_results
 
 _PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
@@ -69,7 +70,7 @@ def _draw_ecdf(axis: Axes, result: Result) -> None:
     )
     for estimate, level in ((result.p50, 0.5), (result.p99, 0.99)):
         if estimate:
-            mark(axis, estimate.value_ms, level, result)
+            mark(axis, estimate.value_ms, level, result, words=_figure(estimate, f"p{100 * level:g}"))
     if result.model:
         model_line(axis, result.model.latency_ms, result.model.fraction)
 
@@ -121,9 +122,13 @@ def _draw_fan_out(axis: Axes, results: list[Result]) -> None:
     tails = [(r.condition.subscribers, r.p99.value_ms) for r in results if r.p99]
     axis.plot([size for size, _ in tails], [p99 for _, p99 in tails], color=look.light, ls="--", lw=0.9)
     for result in results:
-        for estimate, size in ((result.p50, 5.5), (result.p99, 3.5)):
+        for estimate, size, name in ((result.p50, 5.5, "p50"), (result.p99, 3.5, "p99")):
             if estimate:
-                mark(axis, result.condition.subscribers, estimate.value_ms, result, size)
+                mark(axis, result.condition.subscribers, estimate.value_ms, result, size, _figure(estimate, name))
+
+
+def _figure(estimate: Estimate, name: str) -> str:
+    return f"{name} {digits(estimate.value_ms)} ms [{span(estimate.low_ms, estimate.high_ms)}]"
 
 
 def coordinated_omission(found: Omission, layout: Layout) -> Figure:

@@ -70,7 +70,7 @@ def _guide(name: str, transport: str) -> str:
     return {"Browser support": words[0], "Complexity": words[1]}.get(name, "")
 
 
-def _here(evidence: Evidence, transport: str) -> Result | None:
+def on_this_machine(evidence: Evidence, transport: str) -> Result | None:
     """The condition on this machine itself with the most deliveries a second."""
     near = [r for r in usable(evidence, transport) if model.link_one_way_ms(r.condition.link) == 0]
     return max(near, key=lambda r: r.condition.subscribers * r.condition.rate_per_s, default=None)
@@ -81,7 +81,7 @@ def _median(here: Result) -> str:
 
 
 def _of_here(say: Callable[[Result], str], evidence: Evidence, transport: str) -> str:
-    found = _here(evidence, transport)
+    found = on_this_machine(evidence, transport)
     return say(found) if found else ""
 
 
@@ -92,7 +92,7 @@ def _far(evidence: Evidence, transport: str) -> str:
         if model.link_one_way_ms(r.condition.link) and _LOSS not in r.condition.link
     ]
     said = [f"{digits(r.p50.value_ms)} ms ({r.condition.link})" for r in far if r.p50]
-    if not far and (here := _here(evidence, transport)) and (by_model_ms := modelled_ms(here)):
+    if not far and (here := on_this_machine(evidence, transport)) and (by_model_ms := modelled_ms(here)):
         said = [f"{digits(by_model_ms)} ms (by the model, {2 * EXAMPLE_ONE_WAY_MS:g} ms there and back)"]
     return ", ".join(dict.fromkeys(said))
 

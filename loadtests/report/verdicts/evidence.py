@@ -228,6 +228,15 @@ EASIER_RATIO = 0.8
 CORE_US = 1e6
 """Microseconds of one core in a second."""
 
+NO_BROWSER_PERCENT = 5.0
+"""Below this share of usage an API counts as in no current browser."""
+
+ALIKE_RATIO = 2.0
+"""Medians up to this many times the fastest are said in one breath: between blocks of one run they move as much."""
+
+UNSEEN_MS = 1000 / 60
+"""One picture of a screen at 60 Hz: a message that comes earlier by less is not seen earlier."""
+
 
 class Ruling(StrEnum):
     """How a sentence of the guide fares against the data."""

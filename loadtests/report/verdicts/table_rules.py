@@ -42,7 +42,9 @@ def latency(transport: str, evidence: Evidence) -> Finding:
         ruling = Ruling.TRUE_IF
         condition = f"the receiver is a program of your own: {listed(refusing)} asked our server not to push"
         source += f"; run {evidence.browser_run.run_id}" if evidence.browser_run else ""
-    return Finding(ruling, _measured(results), condition, source)
+    beside = {result.claim.short for result in results} if ruling is Ruling.FALSE else set()
+    said = f"{beside.pop().capitalize()} than the guide says. " if len(beside) == 1 else ""
+    return Finding(ruling, said + _measured(results), condition, source)
 
 
 def usable(evidence: Evidence, transport: str) -> tuple[Result, ...]:

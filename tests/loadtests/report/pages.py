@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.report import page
+from loadtests.report import charted
 from loadtests.report.page import render
 from loadtests.report.study import study
 from loadtests.report.verdicts.evidence import gather
@@ -19,4 +19,4 @@ def page_of(run_dir: Path) -> str:
 
 def draw_only(monkeypatch: pytest.MonkeyPatch, *slugs: str) -> None:
     """Have reports drawn with these charts only."""
-    monkeypatch.setattr(page, "CHARTS", tuple(chart for chart in page.CHARTS if chart[0] in slugs))
+    monkeypatch.setattr(charted, "CHARTS", tuple(chart for chart in charted.CHARTS if chart[0] in slugs))

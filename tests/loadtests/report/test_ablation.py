@@ -79,7 +79,7 @@ def test_whether_a_lead_is_one_of_batching_is_decided_by_the_data(
 def test_the_report_has_the_section_only_where_something_was_changed(tmp_path: Path) -> None:
     make(tmp_path / "with", {"websocket": (10.0, 5.0), "longpoll": (8.0, 6.0)})
     page = page_of(tmp_path / "with")
-    assert '<h2 id="h-ablation">Is it the batching?</h2>' in page
+    assert '<h2 id="h-ablation">Is it the batching?' in page
     assert "<td>coalesce=20ms</td>" in page
     assert "h-capacity" not in page
     synthetic.make_run(tmp_path / "without", synthetic.Plan(blocks=1, measured_s=2.0))

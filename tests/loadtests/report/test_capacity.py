@@ -30,7 +30,7 @@ def test_the_report_shows_the_bracket_and_what_it_was_held_to(tmp_path: Path) ->
     searched = msgspec.structs.replace(run, manifest={**run.manifest, "capacity": FOUND})
     (tmp_path / "run.json").write_bytes(msgspec.json.encode(searched))
     page = page_of(tmp_path)
-    assert '<h2 id="h-capacity">How much it carries</h2>' in page
+    assert '<h2 id="h-capacity">How much it carries' in page
     assert "p99 at most 50 ms, reach at least 99.9 %" in page
     assert "160 a second; at 176: p99 is &lt;73&gt; ms" in page
     assert capacity.render_text(run) == ""

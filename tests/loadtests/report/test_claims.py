@@ -40,6 +40,15 @@ def test_a_failed_claim_says_where_it_would_be_true() -> None:
     assert "333 ms" in claims.judge("longpoll", Estimate(1.0, 0.9, 1.1, 3), GUIDE_LATENCY_MS).words
 
 
+@pytest.mark.parametrize(
+    ("median_ms", "said"), [(2.0, "faster than the guide says: 2.00 ms, not 100"), (300.0, "slower")]
+)
+def test_what_does_not_hold_says_which_way(median_ms: float, said: str) -> None:
+    found = claims.judge("sse", Estimate(median_ms, median_ms, median_ms, 3), GUIDE_LATENCY_MS)
+    assert found.words.startswith(said)
+    assert found.short == said.split()[0]
+
+
 def test_short_polling_is_said_to_fit_the_long_polling_claim_only_if_it_does() -> None:
     assert "long polling" in claims.judge("shortpoll", Estimate(500.0, 480.0, 520.0, 3), GUIDE_LATENCY_MS).words
     assert claims.judge("shortpoll", Estimate(250.0, 240.0, 260.0, 3), GUIDE_LATENCY_MS).words == "not in the guide"

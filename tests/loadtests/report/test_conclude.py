@@ -46,7 +46,7 @@ def test_a_report_that_can_not_be_written_takes_neither_table_nor_exit_code(
     assert conclude(tmp_path, run) == FAILED
     assert conclude(tmp_path, run, [BROKEN]) == THRESHOLD_BROKEN
     out, err = capsys.readouterr()
-    assert "websocket  50x10" in out
+    assert "50 receivers, 10 messages/s" in out
     assert "report:" not in out
     assert f"rtlab: the report could not be written into {tmp_path}: " in err
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from loadtests.report import frontier
-from loadtests.report.charts.drawing import LAYOUTS, Layout, house_style
+from loadtests.report.charts.drawing import SCREEN, WIDE, Layout, house_style
 from loadtests.report.charts.frontier import cheapest_in_time
 from loadtests.report.frontier import Candidate
 from loadtests.report.study import Study
@@ -51,7 +51,7 @@ def test_the_sentence_counts_the_points_of_each_winner(swept: Study) -> None:
     assert "Within 1200 ms at p90, of 12 points the cheapest is short polling at 12." in said
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [SCREEN, WIDE], ids=lambda layout: layout.name)
 def test_the_map_has_a_panel_for_each_budget_and_a_tile_for_each_point(swept: Study, layout: Layout) -> None:
     with house_style():
         figure = cheapest_in_time(swept, layout)
@@ -66,5 +66,5 @@ def test_the_map_has_a_panel_for_each_budget_and_a_tile_for_each_point(swept: St
 def test_without_a_sweep_there_is_no_map(swept: Study) -> None:
     bare = replace(swept, results=())
 
-    assert cheapest_in_time(bare, LAYOUTS[0]) is None
+    assert cheapest_in_time(bare, WIDE) is None
     assert not frontier.sentence(bare)
