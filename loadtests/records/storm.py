@@ -32,6 +32,7 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     back_50_s: float  # until so many percent were back, and had what they missed
     back_99_s: float
     back_100_s: float
+    unrefused_100_s: float  # the same of those who were never refused since
     refused: int  # attempts that no welcome came of
     replayed: int  # events that clients had missed, and received
     bystanders: Latency

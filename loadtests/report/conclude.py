@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from loadtests.records import repeats, store
+from loadtests.records import storm as storm_records
 from loadtests.records.errors import LabError, RunError
 from loadtests.records.schema import Run, Validity
 from loadtests.report import capacity as brackets
-from loadtests.report import cuts, export, guide_table, page, terminal
+from loadtests.report import cuts, export, guide_table, page, storm, terminal
 from loadtests.report.study import Study, study
 from loadtests.report.thresholds import Threshold, judge
 from loadtests.report.verdicts.evidence import gather
@@ -22,6 +23,9 @@ OK, FAILED, THRESHOLD_BROKEN, SOME_INVALID, INTERRUPTED = 0, 1, 3, 4, 130
 def report(run: str, runs_folder: Path, *, wide: bool = False) -> int:
     """Print the end of an earlier run and write its report again; return the exit code."""
     folder = store.find(runs_folder, run)
+    if (storms := storm_records.read(folder)) is not None and not store.load(folder).cells:
+        print(storm.render_text(storms))
+        return SOME_INVALID if storm.offences(storms) else OK
     return conclude(folder, store.load(folder), wide=wide)
 
 

@@ -5,9 +5,10 @@ storm of the same kind measured u, with so many attempts on their way that the i
 the longest window that costs no time.
 
 A residual is the measured time minus the model's. It needs no cause within `TOLERANCE`. Otherwise known contributions
-are taken off, in this order, until what is left is within it: the last client's own delay in noticing the cut, then
-random arrivals that cluster (the largest excess of N random points over an even flow is about 0.63 sqrt(N)), then
-refused attempts, whatever they wait. What none of them accounts for is called unexplained.
+are taken off, in this order, until what is left is within it: how much later the last one was than the last that was
+never refused, then the last client's own delay in noticing the cut, then random arrivals that cluster (the largest
+excess of N random points over an even flow is about 0.63 sqrt(N)). What none of them accounts for is called
+unexplained, with the share of a core that the instance had: on a machine that does other work u is not the same twice.
 """
 
 from __future__ import annotations
@@ -67,14 +68,19 @@ class Recovery:
             return f"more than were on their way when u was measured are admitted faster, by {digits(-left_s)} s"
         named: list[str] = []
         clustered_s = _CLUSTERED * math.sqrt(self.cut.clients) / self.joins_per_s
-        for most_s, words in ((self.cut.noticed_s, "to notice"), (clustered_s, "clustered arrivals")):
-            if left_s > allowed_s:
+        refused_s = self.cut.back_100_s - self.cut.unrefused_100_s
+        causes = (
+            (refused_s, f"{self.cut.refused} refused attempts"),
+            (self.cut.noticed_s, "to notice"),
+            (clustered_s, "clustered arrivals"),
+        )
+        for most_s, words in causes:
+            if left_s > allowed_s and most_s > 0:
                 named.append(f"{words} {digits(min(left_s, most_s))} s")
                 left_s -= most_s
-        if left_s > allowed_s and self.cut.refused:
-            named.append(f"{self.cut.refused} refused attempts {digits(left_s)} s")
-            left_s = 0.0
-        return "; ".join(named) if left_s <= allowed_s else f"unexplained {digits(self.residual_s)} s"
+        if left_s > allowed_s:
+            named.append(f"unexplained {digits(left_s)} s (the instance had {self.cut.server_busy:.0%} of a core)")
+        return "; ".join(named)
 
 
 def recoveries(storms: Storms) -> tuple[Recovery, ...]:

@@ -87,6 +87,9 @@ def cut(members: Sequence[Member], others: Iterable[Delivery], signal_ns: int, s
         back_50_s=share(back_s, 50),
         back_99_s=share(back_s, 99),
         back_100_s=share(back_s, 100),
+        unrefused_100_s=max(
+            ((each.caught_up_ns - signal_ns) / 1e9 for each in outages if not each.refused), default=0.0
+        ),
         refused=sum(each.refused for each in outages),
         replayed=sum(each.replayed for each in outages),
         bystanders=latency(others, signal_ns, until_ns, members),

@@ -15,7 +15,8 @@ from tests.loadtests.report import synthetic
 
 def _cut(back_s: float, *, noticed_s: float = 0.0, refused: int = 0, p99_ms: float = 10.0) -> Cut:
     return Cut(
-        clients=1000, noticed_s=noticed_s, back_50_s=back_s / 2, back_99_s=back_s, back_100_s=back_s, refused=refused,
+        clients=1000, noticed_s=noticed_s, back_50_s=back_s / 2, back_99_s=back_s, back_100_s=back_s,
+        unrefused_100_s=back_s - (0.5 if refused else 0.0), refused=refused,
         replayed=5, bystanders=Latency(2000, p99_ms), server_us_per_join=900.0, redis_us_per_join=200.0,
         server_busy=0.95, lab_busy=0.4,
     )  # fmt: skip
@@ -46,8 +47,8 @@ def test_the_model_is_the_longer_of_window_and_admission(window_s: float, expect
     ("cut", "words"),
     [
         (_cut(4.3, noticed_s=0.4), "to notice 0.3"),
-        (_cut(4.8, noticed_s=0.4, refused=7), "7 refused attempts"),
-        (_cut(4.8, noticed_s=0.4), "unexplained 0.8"),
+        (_cut(4.8, noticed_s=0.4, refused=7), "7 refused attempts 0.5"),
+        (_cut(4.8, noticed_s=0.4), "unexplained 0.38"),
         (_cut(3.5), "admitted faster"),
     ],
 )
@@ -81,5 +82,5 @@ def test_the_report_shows_the_storms_beside_the_run_with_chart_and_model(tmp_pat
     section = text[text.index('<h3 id="h-storm">') :]
     assert "here 1.00 s for 1,000 clients" in section
     assert "+0.0 %" in section
-    assert "+20.0 %: unexplained 0.8" in section
+    assert "+20.0 %: to notice 0.4" in section
     assert (tmp_path / "charts" / "storm.svg").is_file()
