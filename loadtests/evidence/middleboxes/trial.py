@@ -24,6 +24,7 @@ APART, APART_S = 12, 0.3
 CLOSE, CLOSE_S, NEEDED = 1050, 0.0025, 1000  # p99 needs a thousand; a few may be on their way yet
 AFTER_S = 1.5
 _PARK_BYTES, _PARK_SLICE, _PARK_CHARACTERS = 8_388_608, 64, 4096
+_SLOW = "rtlab_slow_consumers_total"
 _PARKED = ("sse",)  # one stands for all: it is TCP and the box that hold the bytes
 _BEATING = ("websocket", "sse", "fetchstream", "socketio")  # a poll's own return is its heartbeat
 _PERCENTS = (50, 99)
@@ -154,6 +155,8 @@ class Trial:
             for record in site.asked
             if record.name in _BEATING
         ]
+        self._run(JOIN_S / 2, lambda: all(peer.client.welcomed for _, _, peer in quiet))
+        quiet = [each for each in quiet if each[2].alive]
         self._run(1.5 * self._steps.timing.timeout_s)
         for site in self._sites:
             site.publish(self._crew, "room", "after", "z")
@@ -212,15 +215,15 @@ class Trial:
         if not peer.alive or not watcher.alive:
             return
         self._crew.stop_reading(peer)
-        parked = 0
-        while parked < _PARK_BYTES and not watcher.left:  # its outbox is full, or it acknowledged nothing for too long
+        before, parked, cut = _slow_consumers(site), 0, False
+        while parked < _PARK_BYTES and not cut:  # its outbox is full, or it acknowledged nothing for too long
             for number in range(_PARK_SLICE):
                 site.publish(self._crew, room, "p" * _PARK_CHARACTERS, f"p{parked}.{number}")  # a ref once: no retry
                 self._crew.run(0.0)
             parked += _PARK_SLICE * _PARK_CHARACTERS
             self._run(JOIN_S, lambda: site.unanswered == 0)
-        bounded = bool(watcher.left)
-        self._found[site.name, transport] |= {"parked_kib": parked / 1024, "parked_bounded": bounded}
+            cut = bool(watcher.left) or _slow_consumers(site) > before
+        self._found[site.name, transport] |= {"parked_kib": parked / 1024, "parked_bounded": cut}
         self._crew.close([peer, watcher])
 
     def _reload(self) -> None:
@@ -268,3 +271,9 @@ def _added_ms(peer: Peer, direct: Peer, stem: str) -> list[float]:
 
 def _all_came(peer: Peer) -> bool:
     return not peer.alive or sum(ref.startswith("c") for ref in peer.received) >= CLOSE
+
+
+def _slow_consumers(site: Site) -> float:
+    """Clients that a server has cut because their outbox was full."""
+    _, body = site.server.get("/metrics")
+    return sum(float(line.split()[-1]) for line in body.decode().splitlines() if line.startswith(_SLOW))
