@@ -160,10 +160,9 @@ def sentence(storms: Storms) -> str:
     clients, joins = round(median(each.cut.clients for each in found)), median(each.joins_per_s for each in found)
     narrow, fit = (_p99(found, narrow=narrow) for narrow in (True, False))
     others = ""
-    if narrow is not None and fit is not None:
+    if narrow is not None and fit is not None and narrow > fit:
         others = (
-            f": half of that brings nobody back sooner, and the others' p99 was {digits(narrow)} ms in place of "
-            f"{digits(fit)} ms; four times as long takes four times as long"
+            f": half of that brings nobody back sooner, and the others' p99 was {digits(narrow)} ms, not {digits(fit)}"
         )
     names = ", ".join(dict.fromkeys(title(each.storm.transport) for each in found))
     return (
