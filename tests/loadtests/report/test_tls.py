@@ -124,7 +124,7 @@ def test_the_page_has_the_pairs_the_loops_and_the_chart(folder: Path, monkeypatc
     section = text[text.index('<h3 id="h-tls">') :]
     assert "<td>uvloop</td>" in section
     assert "<td>asyncio</td>" in section
-    assert section.count('aria-label="What TLS adds.') == 2
+    assert section.count('aria-label="What TLS adds.') == 1
 
 
 def test_without_such_cells_there_is_no_part(tmp_path: Path) -> None:
