@@ -8,14 +8,19 @@ from __future__ import annotations
 from locust import events
 from locust.env import Environment
 
-from loadtests.load.users.plain_locust import PlainRun, add_options
+from loadtests.load.users.plain_cell import add_options
+from loadtests.load.users.plain_locust import PlainRun
 from loadtests.load.users.transports import USER_CLASSES, load_user_class
+from loadtests.run import manifest
+
+# Here, since Locust connects a worker before `init`: what takes its time there makes the worker miss the start.
+_HERE = manifest.collect({}, seed=0)
 
 globals().update({name: load_user_class(name) for name in USER_CLASSES})
 
 
 def _start(environment: Environment, **_: object) -> None:
-    PlainRun(environment)
+    PlainRun(environment, _HERE)
 
 
 events.init_command_line_parser.add_listener(add_options)  # type: ignore[no-untyped-call]

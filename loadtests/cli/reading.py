@@ -24,16 +24,28 @@ _UNCUT = 10_000  # columns
 def add_report(commands: Commands) -> None:
     """Describe `rtlab report` to the parser."""
     parser = commands.add_parser("report", help="print a run's table and write its report again")
-    parser.add_argument("run", metavar="RUN", help="a run folder, a run id, or latest")
+    parser.add_argument(
+        "run", metavar="RUN", nargs="+", help="a run folder, a run id, or latest; or the shards of one Locust run"
+    )
     blocks.add_wide(parser)
     blocks.add_runs(parser)
     parser.set_defaults(command=_report)
 
 
 def _report(options: argparse.Namespace) -> int:
+    from loadtests.records import shard
+    from loadtests.records.errors import UsageError
     from loadtests.report.conclude import report
+    from loadtests.run import shards
 
-    return report(options.run, options.runs, wide=options.wide)
+    named: list[str] = options.run
+    folders = [Path(name) for name in named if shard.within(Path(name))]
+    if folders and len(folders) < len(named):
+        raise UsageError("give either a run, or the shards of one Locust run: these are both")
+    if not folders and len(named) > 1:
+        raise UsageError("give one run; only the shards of a Locust run are taken together")
+    run = str(shards.assemble(folders, options.runs)) if folders else named[0]
+    return report(run, options.runs, wide=options.wide)
 
 
 def add_diff(commands: Commands) -> None:

@@ -44,17 +44,18 @@ def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorR
     accepted = sent.filter(pc.not_equal(sent["accepted_ns"], ABSENT_NS))
     failed = sent.filter(pc.equal(sent["accepted_ns"], ABSENT_NS))
     unanswered = failed.filter(pc.equal(failed["refused_ns"], ABSENT_NS))
-    promised_rooms, promised_offsets = _column(accepted, "room"), _column(accepted, "offset")
+    promised_rooms, promised_offsets = column(accepted, "room"), column(accepted, "offset")
     promised = int(subscribers_of(load)[promised_rooms].sum())
-    owed_without_answer = int(subscribers_of(load)[_column(unanswered, "room")].sum())
+    owed_without_answer = int(subscribers_of(load)[column(unanswered, "room")].sum())
 
     delivered = measured(samples)
     # Rows become whole numbers that sort by (subscriber, room, offset).
-    offsets = _column(delivered, "offset")
+    offsets = column(delivered, "offset")
     stride = int(max(offsets.max(initial=0), promised_offsets.max(initial=0))) + 1
-    streams = _column(delivered, "subscriber") * load.rooms + _column(delivered, "room")
+    streams = column(delivered, "subscriber") * load.rooms + column(delivered, "room")
     deliveries = streams * stride + offsets
-    distinct, first_rows = np.unique(deliveries, return_index=True)
+    distinct = np.unique(deliveries)
+    doubled, reordered = doubled_and_reordered(delivered, load.rooms)
     events = (distinct // stride % load.rooms) * stride + distinct % stride
     received = int(np.isin(events, np.unique(promised_rooms * stride + promised_offsets)).sum())
     received_unanswered = _received_unanswered(delivered, unanswered, load)
@@ -65,8 +66,8 @@ def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorR
         expected=promised + owed_without_answer,
         received=received + received_unanswered,
         lost=max(0, promised - received) + lost_unanswered,
-        duplicates=len(deliveries) - len(distinct),
-        out_of_order=_out_of_order(streams[np.sort(first_rows)], offsets[np.sort(first_rows)]),
+        duplicates=doubled,
+        out_of_order=reordered,
         told_gaps=result.told_gaps,
         reconnects=result.reconnects,
         unanswered=unanswered.num_rows,
@@ -75,15 +76,24 @@ def count(samples: pa.Table, publishes: pa.Table, load: Load, result: GeneratorR
     )
 
 
+def doubled_and_reordered(delivered: pa.Table, rooms: int) -> tuple[int, int]:
+    """Count deliveries that came again, and first ones that came after one with a higher offset."""
+    offsets = column(delivered, "offset")
+    streams = column(delivered, "subscriber") * rooms + column(delivered, "room")
+    distinct, first_rows = np.unique(streams * (int(offsets.max(initial=0)) + 1) + offsets, return_index=True)
+    in_order = np.sort(first_rows)
+    return len(offsets) - len(distinct), _out_of_order(streams[in_order], offsets[in_order])
+
+
 def _received_unanswered(delivered: pa.Table, publications: pa.Table, load: Load) -> int:
     """Count the distinct deliveries of unanswered publications: their offsets are unknown, their stamps are not."""
     if not publications.num_rows or not delivered.num_rows:
         return 0
-    stride = int(max(_column(delivered, "message").max(), _column(publications, "message").max())) + 1
-    wanted = _column(publications, "publisher") * stride + _column(publications, "message")
-    known = _column(delivered, "publisher") * stride + _column(delivered, "message")
+    stride = int(max(column(delivered, "message").max(), column(publications, "message").max())) + 1
+    wanted = column(publications, "publisher") * stride + column(publications, "message")
+    known = column(delivered, "publisher") * stride + column(delivered, "message")
     inside = np.isin(known, wanted)
-    return len(np.unique(known[inside] * load.subscribers + _column(delivered, "subscriber")[inside]))
+    return len(np.unique(known[inside] * load.subscribers + column(delivered, "subscriber")[inside]))
 
 
 def _out_of_order(streams: Integers, offsets: Integers) -> int:
@@ -162,17 +172,17 @@ def instrument(
     """Return how well the generator did in the measured phase; None where there is nothing to say it from."""
     delivered, sent = measured(samples), measured(publishes)
     measured_s = (result.measured_to_ns - result.measured_from_ns) / 1e9
-    kernel_rx, user_rx = _column(delivered, "kernel_rx_ns"), _column(delivered, "user_rx_ns")
-    sent_ns = _column(delivered, "sent_ns")
+    kernel_rx, user_rx = column(delivered, "kernel_rx_ns"), column(delivered, "user_rx_ns")
+    sent_ns = column(delivered, "sent_ns")
     stamped, ours = kernel_rx != ABSENT_NS, sent_ns != ABSENT_NS
     transit_ms = (np.where(stamped, kernel_rx, user_rx)[ours] - sent_ns[ours]) / 1e6
     gaps_ms = (user_rx[stamped] - kernel_rx[stamped]) / 1e6
-    batch_sizes = _column(delivered, "batch_size")
+    batch_sizes = column(delivered, "batch_size")
     return Instrument(
         clock=result.clock,
         rx_gap_ms_p99=_p99(gaps_ms),
         batched_fraction=float((batch_sizes > 1).mean()) if len(batch_sizes) else None,
-        publish_lateness_ms_p99=_p99((_column(sent, "sent_ns") - _column(sent, "scheduled_ns")) / 1e6),
+        publish_lateness_ms_p99=_p99((column(sent, "sent_ns") - column(sent, "scheduled_ns")) / 1e6),
         hub_lag_ms_p99=result.hub_lag_ms_p99,
         cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else None,
         foreign_cpu_percent=sampler.foreign_cpu_percent(readings, result.measured_from_ns, result.measured_to_ns),
@@ -194,7 +204,7 @@ def late_fraction(samples: pa.Table) -> float | None:
     if not samples.num_rows:
         return None
     subscriber, read_ns, due_ns, size = (
-        _column(samples, name) for name in ("subscriber", "user_rx_ns", "scheduled_ns", "batch_size")
+        column(samples, name) for name in ("subscriber", "user_rx_ns", "scheduled_ns", "batch_size")
     )
     _, read = np.unique(np.stack([subscriber, read_ns]), axis=1, return_inverse=True)
     first_ns = np.full(read.max() + 1, np.iinfo(np.int64).max)
@@ -217,7 +227,8 @@ def drop_batch_stamps(samples: pa.Table) -> pa.Table:
     return samples.set_column(index, samples.schema.field(index), stamps)
 
 
-def _column(table: pa.Table, name: str) -> Integers:
+def column(table: pa.Table, name: str) -> Integers:
+    """Return a column of whole numbers."""
     return np.asarray(table[name].to_numpy(), dtype=np.int64)
 
 

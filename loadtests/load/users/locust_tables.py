@@ -16,25 +16,41 @@ from locust.event import Events
 from loadtests.load.users.recorder import Recorder
 
 NAME = "delivery latency (sampled)"
+PUBLISH = "publish"
 _PER_S = 50  # about so many samples a second reach Locust
 
 
 class LocustReporter:
-    """Passes every n-th delivery on to Locust's request event; `stride` is n."""
+    """Passes every publication, and every n-th delivery, on to Locust's request event; `stride` is n.
 
-    __slots__ = ("_events", "_label", "stride")
+    `publications` and `failures` are what Locust's tables were told of them.
+    """
+
+    __slots__ = ("_events", "_label", "failures", "publications", "stride")
 
     def __init__(self, events: Events, label: str) -> None:
         self._events = events
         self._label = label
         self.stride = 1
+        self.forget()
+
+    def forget(self) -> None:
+        """Count anew, as Locust does with its --reset-stats."""
+        self.publications = self.failures = 0
 
     def delivered(self, latency_ms: float, wire_bytes: int, label: str = "") -> None:
         """Show one delivery, in the row of `label` or the reporter's own."""
         self._fire(NAME, latency_ms, wire_bytes, None, label)
 
+    def published(self, answered_ms: float, label: str = "") -> None:
+        """Show one publication, acknowledged after so long."""
+        self.publications += 1
+        self._fire(PUBLISH, answered_ms, 0, None, label)
+
     def failed(self, what: str, error: Exception, label: str = "", waited_ms: float = 0.0) -> None:
-        """Show one failure, after `waited_ms` without an answer."""
+        """Show one failure, after `waited_ms` without an answer; that of a PUBLISH is one publication more."""
+        self.publications += what == PUBLISH
+        self.failures += 1
         self._fire(what, waited_ms, 0, error, label)
 
     def adapt(self, deliveries_per_s: int) -> None:
@@ -86,6 +102,14 @@ class DeliveryEntry(stats.StatsEntry):
         return f"{self.method or '':<{kind}} {self.name:<{name}} {self.num_requests:8d} {values}"
 
 
+class DeliveryEntries(stats.EntriesDict):
+    """Locust's tables, with rows of ours."""
+
+    def __missing__(self, key: tuple[str, str]) -> stats.StatsEntry:
+        entry = self[key] = DeliveryEntry(self.request_stats, *key, use_response_times_cache=True)
+        return entry
+
+
 def bucket_two_digits(response_time_ms: float) -> float:
     """Round to two significant digits, above and below 1 ms alike."""
     return float(f"{response_time_ms:.2g}")
@@ -96,8 +120,9 @@ def install(environment: Environment, labels: list[str]) -> None:
     stats.bucket_response_time = bucket_two_digits  # type: ignore[assignment]  # annotated int, used as any number
     known = environment.stats
     known.total = DeliveryEntry(known, "Aggregated", "", use_response_times_cache=known.use_response_times_cache)
+    known.entries = DeliveryEntries(known)  # type: ignore[no-untyped-call]
     for label in labels:
-        known.entries[(NAME, label)] = DeliveryEntry(known, NAME, label, use_response_times_cache=True)
+        known.get(NAME, label)  # a row from the start
 
 
 def count_deliveries(environment: Environment) -> int:

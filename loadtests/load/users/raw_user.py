@@ -140,7 +140,7 @@ class RawUser(RoomUser):
     def _keep(self, connection: UserConnection) -> None:
         """Keep the counts of a connection that is about to go."""
         self._past = _add(self._past, connection.totals())
-        self.cell.told_gaps += connection.client.told_gaps
+        self.note_gaps(connection.client.told_gaps)
 
 
 class PostingUser(RawUser):

@@ -25,13 +25,14 @@ _Table = npt.NDArray[np.int64]
 class Publications:
     """One publisher's messages, in order: scheduled, sent, accepted, offset, refused."""
 
-    __slots__ = ("looked_at", "publisher", "room", "rows")
+    __slots__ = ("looked_at", "publisher", "room", "row", "rows")
 
     def __init__(self, publisher: int, room: int) -> None:
         self.publisher = publisher
         self.room = room
         self.rows = array("q")
-        self.looked_at = 0  # messages that `overdue` has looked at, or need not
+        self.row = ""  # in Locust's tables: the class of the user that publishes now
+        self.looked_at = 0  # messages that `settled` has looked at, or need not
 
     def add(self, scheduled_ns: int, sent_ns: int) -> None:
         """Record a message that was just sent."""
@@ -50,13 +51,19 @@ class Publications:
         """Record an error answer to the publisher's `message`; raises IndexError for one never sent."""
         self.rows[message * _WIDTH + 4] = refused_ns
 
-    def overdue(self, before_ns: int) -> Iterator[int]:
-        """Yield the due instants of messages that were due before `before_ns` and have no answer; each only once."""
-        while self.looked_at < len(self) and self.rows[self.looked_at * _WIDTH] < before_ns:
-            row = self.looked_at * _WIDTH
+    def settled(self, before_ns: int) -> Iterator[tuple[int, int]]:
+        """Yield when messages were due and when they were accepted, each message once, in their order.
+
+        Accepted is ABSENT_NS where a message due before `before_ns` has no answer. A younger one without an answer is
+        waited for; one that an error answered is passed over.
+        """
+        while self.looked_at < len(self):
+            due_ns, _, accepted_ns, _, refused_ns = self.rows[self.looked_at * _WIDTH : (self.looked_at + 1) * _WIDTH]
+            if accepted_ns == refused_ns == ABSENT_NS and due_ns >= before_ns:
+                return
             self.looked_at += 1
-            if self.rows[row + 2] == self.rows[row + 4] == ABSENT_NS:
-                yield self.rows[row]
+            if refused_ns == ABSENT_NS:
+                yield due_ns, accepted_ns
 
     def table(self) -> _Table:
         """Shape (messages, 5)."""

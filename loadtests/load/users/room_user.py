@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import ClassVar
 
 import gevent
@@ -16,12 +17,24 @@ from loadtests.load.clients.sockets import SocketTotals
 from loadtests.load.clients.stamp import OUR_CLOCK
 from loadtests.load.users.cable import Cable
 from loadtests.load.users.cell import cell_of
+from loadtests.load.users.locust_tables import PUBLISH
 from loadtests.load.users.publisher import Publisher
 from loadtests.records.schema import ABSENT_NS
 
 _BACKOFF_S = 0.1
 _BACKOFF_CAP_S = 5.0
 _PLUGGED_IN = Closed(0, "the cable is in again")
+
+
+@dataclass(slots=True)
+class Span:
+    """When a user was there, by CLOCK_MONOTONIC, and what befell it."""
+
+    from_ns: int = 0  # its first welcome; 0: it has had none
+    to_ns: int = 0  # it was stopped; 0: it was not
+    connect_ms: float | None = None
+    reconnects: int = 0
+    told_gaps: int = 0
 
 
 class RoomUser(User):
@@ -45,6 +58,12 @@ class RoomUser(User):
         self._spawned_ns = time.monotonic_ns()
         self.position = ""  # where to resume
         self.publisher: Publisher | None = None
+        self.span = Span()
+        own_tasks = [each for each in self.tasks if each is not RoomUser.live]
+        self._living: gevent.Greenlet | None = None
+        if own_tasks:  # of a class derived from ours: they are what Locust is to choose from
+            self.tasks = own_tasks
+        self._has_own_tasks = bool(own_tasks)
         self._joined = False
         self._news = AsyncResult()  # why the connection ended
         self._retry_ms = 0  # the server's hint for the next attempt
@@ -99,11 +118,20 @@ class RoomUser(User):
             if closed is not _PLUGGED_IN:
                 cell.note(f"{self.label} connection ended: {closed}")
                 cell.reconnects += 1
+                self.span.reconnects += 1
             self._enter_again(closed)
+
+    def on_start(self) -> None:
+        """Connect beside the tasks of a derived class, where it has some."""
+        if self._has_own_tasks:
+            self._living = gevent.spawn(self.live)
 
     def on_stop(self) -> None:
         """Close what is open."""
+        if self._living is not None:
+            self._living.kill(block=False)
         self.leave()
+        self.span.to_ns = time.monotonic_ns()
         self._note_left()
         self._hand_on_publishing()
         if self.publisher is not None:
@@ -117,10 +145,16 @@ class RoomUser(User):
         """Publish in place of a user that has stopped."""
         self.slot = self.slot._replace(publisher=publisher.publications.publisher)
         self.publisher = publisher
+        publisher.publications.row = self.row
         gevent.spawn(self._start_publishing, publisher)
 
     def prepare_to_publish(self, timeout_s: float) -> None:
         """Open what publishing needs beside the connection that events come over; raises ConnectFailed."""
+
+    def note_gaps(self, told: int) -> None:
+        """Count gaps that the server announced."""
+        self.cell.told_gaps += told
+        self.span.told_gaps += told
 
     def lost(self, closed: Closed, retry_ms: int) -> None:
         """Take note that an established connection ended; wakes the user's greenlet."""
@@ -184,7 +218,7 @@ class RoomUser(User):
         self.publisher.answered(event, read_ns)
         if event.type == "error":
             self.cell.note(f"{self.label} publication refused: {event.code}")
-            self.cell.reporter.failed("publish", NotPublished(f"refused: {event.code}"), self.row)
+            self.cell.reporter.failed(PUBLISH, NotPublished(f"refused: {event.code}"), self.row)
 
     def _enter_first(self) -> bool:
         cell = self.cell
@@ -207,11 +241,14 @@ class RoomUser(User):
                 self._hand_on_publishing()
                 return False
             break
+        self.span.from_ns = time.monotonic_ns()
         if self.slot.listens:
-            cell.connect_ms.append((time.monotonic_ns() - began_ns) / 1e6)
+            self.span.connect_ms = (self.span.from_ns - began_ns) / 1e6
+            cell.connect_ms.append(self.span.connect_ms)
         cell.ready += 1
         if self.slot.publisher >= 0:
             self.publisher = cell.add_publisher(self.slot, self.publish)
+            self.publisher.publications.row = self.row
         self._note_joined()
         return True
 

@@ -71,7 +71,7 @@ class StockUser(RoomUser):
 
     def leave(self) -> None:
         """End all greenlets, and their connections with them."""
-        self.cell.told_gaps += self.tracker.told_gaps
+        self.note_gaps(self.tracker.told_gaps)
         self.tracker.told_gaps = 0
         self.greenlets.kill(block=False)
 
@@ -91,7 +91,7 @@ class StockUser(RoomUser):
             closed = self.tracker.closed or Closed(0, f"{type(error).__name__}: {error}")
         self.position = self.tracker.position
         if welcome.ready():
-            self.cell.told_gaps += self.tracker.told_gaps
+            self.note_gaps(self.tracker.told_gaps)
             self.tracker.told_gaps = 0
             self.lost(closed, self.tracker.retry_ms)
         else:

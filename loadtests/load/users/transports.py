@@ -34,6 +34,7 @@ USER_CLASSES: Final = (*MEASURING, *(of.load.stock_user for of in _RECORDS.value
 
 FOREIGN_USER is none of them: it needs a cell with an adapter.
 """
+_STOCK_RECORDS: Final = {of.load.stock_user: of for of in _RECORDS.values() if of.load.stock_user}
 
 
 class WebSocketUser(RawUser):
@@ -126,6 +127,19 @@ class ShortPollUser(PostingUser):
         if not request:
             self.cell.note("SP poll skipped: the last one was not answered yet")
         self.connection.send(request)
+
+
+def transport_of(user_class: type[RoomUser]) -> tuple[str, bool]:
+    """Return the transport that a class, or what it is derived from, speaks, and whether by a stock library.
+
+    The transport is empty where a class has a client of its own.
+    """
+    for base in user_class.__mro__:
+        if record := _RECORDS.get(base.__name__):
+            return record.name, False
+        if record := _STOCK_RECORDS.get(base.__name__):
+            return record.name, True
+    return "", False
 
 
 @cache

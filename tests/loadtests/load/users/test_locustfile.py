@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -12,8 +13,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +28,9 @@ from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import fault_server
 from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.transports import USER_CLASSES, load_user_class
+from loadtests.records import store
 from loadtests.records.schema import ABSENT_NS
+from loadtests.records.shard import read
 
 ENVIRONMENT = {**os.environ, "RTLAB_SECRET": "0123456789abcdef0123456789abcdef"}
 LIMIT_S = 90
@@ -40,6 +44,7 @@ CANNOT_START = {
     "host": (("--host", "http://127.0.0.1:1"), "cannot start: connection refused at http://127.0.0.1:1; start the"),
 }
 """Arguments of runs that end before they begin, and what they say; the first has no secret."""
+REPORTED = "workers"  # the run of which a report is made: it takes some seconds
 
 
 SHAPE = """
@@ -82,9 +87,13 @@ class Run(NamedTuple):
     output: str
     out: Path
 
+    def shards(self) -> list[Path]:
+        """The shards, by worker."""
+        return sorted(self.out.glob("*.shards/*"))
+
     def shard(self) -> Path:
         """The only shard."""
-        (shard,) = self.out.iterdir()
+        (shard,) = self.shards()
         return shard
 
 
@@ -105,10 +114,14 @@ def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     master_port = str(_free_port())
     master = ("--master-bind-port", master_port, "--master-port", master_port)
     workers = ("-f", str(patient), "--host", f"http://127.0.0.1:{port}", "--processes", "2", *master)
+    tables = ("--csv", str(folder / "tables"))
+    own = folder / "own.py"
+    own.write_text(_own_user().replace("http://127.0.0.1:8001", f"http://127.0.0.1:{port}"))
     planned = {
         "shape": ("-f", str(shape)),
+        "own": ("-f", str(own), "Shopper", "-u", "2", "-r", "2", "-t", "3s"),
         "plain": ("WebSocketUser", "-u", "6", "-r", "6", "-t", "3s", "--rooms", "2"),
-        "workers": (*workers, "SseUser", "-u", "4", "-r", "4", "-t", "7s"),
+        "workers": (*workers, *tables, "SseUser", "LongPollUser", "-u", "4", "-r", "4", "-t", "7s"),
         "silent": ("LongPollUser", "-u", "2", "-r", "2", "-t", "1s", "--rate", "0"),
         **{name: ("WebSocketUser", "-t", "2s", *arguments) for name, (arguments, _) in CANNOT_START.items()},
     }
@@ -120,6 +133,14 @@ def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
         yield found
 
 
+def _own_user() -> str:
+    """Return the user that the documentation shows."""
+    page = (Path(__file__).parents[4] / "docs" / "locust.md").read_text(encoding="utf-8")
+    (found,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(found.splitlines()) <= 22
+    return str(found)
+
+
 def _locust(port: int, *arguments: str) -> list[str]:
     locustfile = str(Path(loadtests.locustfile.__file__))
     return [sys.executable, "-m", "locust", "-f", locustfile, "--host", f"http://127.0.0.1:{port}", *arguments]
@@ -127,9 +148,9 @@ def _locust(port: int, *arguments: str) -> list[str]:
 
 def _run(port: int, out: Path, *arguments: str) -> Run:
     """Run Locust to its end. A run with a file of its own has its hosts there; the one named `secret` has none."""
-    command = _locust(port, "--headless", *arguments, "--rtlab-out", str(out))
-    if "-f" in arguments:
-        command = [sys.executable, "-m", "locust", "--headless", *arguments, "--rtlab-out", str(out)]
+    reported = () if out.name == REPORTED else ("--no-report",)
+    arguments = ("--headless", *arguments, "--rtlab-out", str(out), *reported)
+    command = [sys.executable, "-m", "locust", *arguments] if "-f" in arguments else _locust(port, *arguments)
     environment = {name: value for name, value in ENVIRONMENT.items() if (out.name, name) != ("secret", "RTLAB_SECRET")}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
@@ -179,15 +200,47 @@ def test_a_plain_run_shows_fractions_and_leaves_its_samples(runs: dict[str, Futu
     assert re.search(r"WARNING.*\d+ deliveries have no latency: the clock", run.output)
 
 
+def test_a_user_of_one_s_own_has_its_tasks_and_is_a_row_of_its_own(runs: dict[str, Future[Run]]) -> None:
+    run = runs["own"].result()
+    assert run.code == 0, run.output
+    shard, _ = read(run.shard())
+    assert [(each.name, each.like) for each in shard.classes] == [("Shopper", "sse")]
+    assert len(shard.spans) == 2
+    assert all(span.from_ns for span in shard.spans)
+    asked = next(line for line in run.output.splitlines() if "GET /health" in line and "|" in line)
+    assert int(asked.split("/health")[1].split()[0]) > 1, "its task ran again and again, beside the stream"
+    assert pq.read_table(run.shard() / "samples.parquet").num_rows > 0
+
+
 def test_each_worker_leaves_a_shard_of_its_own(runs: dict[str, Future[Run]]) -> None:
     run = runs["workers"].result()
     assert run.code == 0, run.output
     subscribers = [
-        set(pq.read_table(shard / "samples.parquet").column("subscriber").to_pylist()) for shard in run.out.iterdir()
+        set(pq.read_table(shard / "samples.parquet").column("subscriber").to_pylist()) for shard in run.shards()
     ]
     assert len(subscribers) == 2
     assert sorted(map(len, subscribers)) == [2, 2]
     assert not subscribers[0] & subscribers[1]
+
+
+def test_the_report_counts_what_locust_s_tables_count(runs: dict[str, Future[Run]]) -> None:
+    run = runs[REPORTED].result()
+    (folder,) = store.listed(run.out)
+    reported = store.load(folder)
+    assert reported.complete, reported.note
+    assert {cell.transport: cell.subscribers for cell in reported.cells} == {"sse": 2, "longpoll": 2}
+    with (run.out.parent / "tables_stats.csv").open() as file:
+        tables = [row for row in csv.DictReader(file) if row["Name"] == "publish"]
+    counted = reported.manifest["locust"]
+    assert counted["users"] == 4
+    assert counted["publications"] == sum(int(row["Request Count"]) for row in tables) > 0
+    assert counted["failures"] == sum(int(row["Failure Count"]) for row in tables) == 0
+    for cell in reported.cells:
+        assert cell.counts is not None
+        assert (cell.counts.lost, cell.counts.duplicates) == (0, 0)
+        assert 0 < cell.counts.published <= counted["publications"]
+    assert (folder / "report.html").is_file()
+    assert f"report: {folder / 'report.html'}" in run.output
 
 
 def test_a_user_that_comes_after_the_publishing_one_publishes(runs: dict[str, Future[Run]]) -> None:
@@ -207,27 +260,56 @@ def test_the_web_ui_lives_and_does_not_round_to_zero(port: int, tmp_path: Path) 
     command = _locust(port, *arguments, "--web-port", str(web_port), "--rtlab-out", str(tmp_path))
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        row = _await_row(f"http://127.0.0.1:{web_port}/stats/requests")
+        page = f"http://127.0.0.1:{web_port}"
+        row = _await_row(f"{page}/stats/requests")
+        tab = _answer(f"{page}/stats/requests")["extended_stats"][0]["data"]
+        before = _status(f"{page}/rtlab/report")
+        _answer(f"{page}/stop")
+        _await(lambda: _status(f"{page}/rtlab/report") == 200)
     finally:
         process.terminate()
         process.wait(20)
     assert row["min_response_time"] % 1 != 0, "a fraction of a millisecond is shown"
     assert row["median_response_time"] > 0
+    assert [(each["users"], each["failed"]) for each in tab] == [("WebSocketUser", 0)]
+    assert tab[0]["p50"] > 0
+    assert before == 404
 
 
 def _await_row(url: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        with suppress(urllib.error.URLError, ConnectionError):
+            found.extend(
+                row
+                for row in _answer(url)["stats"]
+                if row["name"].startswith("delivery latency") and row["num_requests"] > 5
+            )
+        return bool(found)
+
+    _await(look)
+    return found[0]
+
+
+def _await(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + LIMIT_S
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                rows = json.loads(answer.read())["stats"]
-        except (urllib.error.URLError, ConnectionError):
-            rows = []
-        for row in rows:
-            if row["name"].startswith("delivery latency") and row["num_requests"] > 5:
-                return dict(row)
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {LIMIT_S} s"
         time.sleep(0.1)
-    raise AssertionError(f"no delivery was shown within {LIMIT_S} s")
+
+
+def _answer(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return dict(json.loads(answer.read()))
+
+
+def _status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_a_run_in_which_nothing_was_received_fails(runs: dict[str, Future[Run]]) -> None:

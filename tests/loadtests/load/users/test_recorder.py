@@ -79,14 +79,16 @@ def test_an_acknowledgement_of_a_message_never_sent_is_an_error() -> None:
         Publications(0, 0).accept(0, 1, 1)
 
 
-def test_a_publication_without_an_answer_is_overdue_once() -> None:
+def test_each_publication_is_settled_once_with_an_answer_or_when_it_is_overdue() -> None:
     publications = Publications(0, 0)
-    for due_ns in (100, 200, 300, 400):
+    for due_ns in (100, 200, 300, 400, 450):
         publications.add(due_ns, due_ns)
     publications.accept(0, 150, 7)
     publications.refuse(1, 250)
-    assert list(publications.overdue(100)) == []
-    assert list(publications.overdue(350)) == [300]
+    assert list(publications.settled(100)) == [(100, 150)]
+    assert list(publications.settled(350)) == [(300, ABSENT_NS)]
     publications.accept(2, 900, 8)  # late, and was overdue
-    assert list(publications.overdue(500)) == [400]
-    assert list(publications.overdue(500)) == []
+    publications.accept(4, 460, 9)
+    assert list(publications.settled(400)) == [], "the one before is still waited for"
+    assert list(publications.settled(500)) == [(400, ABSENT_NS), (450, 460)]
+    assert list(publications.settled(500)) == []
