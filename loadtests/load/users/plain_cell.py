@@ -58,11 +58,11 @@ def settings(options: Namespace) -> dict[str, Value]:
     }
 
 
-def show_publications(cell: Cell, patience_ns: int) -> None:
-    """Let Locust count each publication once: when it was accepted, or without an answer for `patience_ns`."""
+def show_publications(cell: Cell, before_ns: int) -> None:
+    """Let Locust count each publication once: when it was accepted, or as failed if it was due before `before_ns`."""
     now_ns = time.monotonic_ns()
     for publications in cell.recorder.publications:
-        for due_ns, accepted_ns in publications.settled(now_ns - patience_ns):
+        for due_ns, accepted_ns in publications.settled(before_ns):
             if accepted_ns != ABSENT_NS:
                 cell.reporter.published((accepted_ns - due_ns) / 1e6, publications.row)
             else:

@@ -91,7 +91,7 @@ class PlainRun:
         cell.succession.open = True
         attach(environment, cell)
         self._foreign_clock.begin(cell.recorder)
-        self._health = GeneratorHealth(cell, lambda: show_publications(cell, _PATIENCE_NS))
+        self._health = GeneratorHealth(cell, lambda: show_publications(cell, time.monotonic_ns() - _PATIENCE_NS))
         self._health.start()
         self._folder = self._gathering.folder(Path(options.rtlab_out))
         self._shard = shard.begun(self._gathering, worker, cell, manifest)
@@ -115,7 +115,7 @@ class PlainRun:
             # What was due in the last moments has had no time to be answered; and Locust, which looks up who stopped
             # it, has kept the hub from its work for a while.
             self._to_ns = time.monotonic_ns() - grace_ns
-            show_publications(cell, grace_ns)
+            show_publications(cell, self._to_ns)
 
     def _refused(self, environment: Environment, msg: Message, **_: object) -> None:
         """End the run: a worker cannot do its part, so the load would not be the one that was asked for."""
@@ -129,7 +129,7 @@ class PlainRun:
         if self._health is not None and self._shard is not None:
             cell = cell_of(environment)
             cell.close()
-            show_publications(cell, int(cell.spec.grace_s * NS_PER_S))
+            show_publications(cell, self._to_ns)
             # Afterwards: a worker sends its last counts first, and its master does not wait for them long.
             self._writing = gevent.spawn(self._write, cell, self._health, self._shard)
             self._health = None

@@ -264,7 +264,7 @@ def test_the_web_ui_lives_and_does_not_round_to_zero(port: int, tmp_path: Path) 
         row = _await_row(f"{page}/stats/requests")
         tab = _answer(f"{page}/stats/requests")["extended_stats"][0]["data"]
         before = _status(f"{page}/rtlab/report")
-        _answer(f"{page}/stop")
+        _answer(f"{page}/stop", posted=b"")
         _await(lambda: _status(f"{page}/rtlab/report") == 200)
     finally:
         process.terminate()
@@ -299,8 +299,8 @@ def _await(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _answer(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=30) as answer:
+def _answer(url: str, posted: bytes | None = None) -> dict[str, Any]:
+    with urllib.request.urlopen(url, posted, timeout=30) as answer:
         return dict(json.loads(answer.read()))
 
 
