@@ -20,8 +20,9 @@ from loadtests.load.clients.stamp import OUR_CLOCK
 from loadtests.load.users import setup
 from loadtests.records.shard import SHARD_FILE, SUFFIX
 
-_NAME, _PLACE = "rtlab_run", "rtlab_shard"
+_NAME, _PLACE, _FINISH, _FINISHED = "rtlab_run", "rtlab_shard", "rtlab_finish", "rtlab_finished"
 _LOOK_S = 0.1
+_FINISH_S = 10.0
 
 
 class Gathering:
@@ -33,11 +34,14 @@ class Gathering:
         self.name = ""
         self.workers = 1
         self._places: dict[int, tuple[str, Path]] = {}  # by worker: its clock, its folder
+        self._finished: set[str] = set()
         if isinstance(self._runner, MasterRunner):
             self._runner.register_message(_PLACE, self._take_place)
+            self._runner.register_message(_FINISHED, lambda msg, **_: self._finished.add(msg.node_id))
             environment.events.worker_connect.add_listener(self._greet)  # type: ignore[no-untyped-call]
         elif isinstance(self._runner, WorkerRunner):
             self._runner.register_message(_NAME, self._take_name)
+            self._runner.register_message(_FINISH, self._finish)
 
     def begin(self, commit: str) -> None:
         """Name the run that starts now, unless this is a worker, and forget the one before."""
@@ -58,6 +62,20 @@ class Gathering:
             place = {"worker": worker, "clock": OUR_CLOCK, "folder": str(folder)}
             self._runner.send_message(_PLACE, place)
         return folder
+
+    def finish(self) -> None:
+        """Of a master that quits: let the workers stop, and take their last counts.
+
+        Locust's own master gives them half a second from being told to having stopped and reported.
+        """
+        if not isinstance(self._runner, MasterRunner):
+            return
+        asked = {client.id for client in self._runner.clients.all}
+        self._finished.clear()
+        self._runner.send_message(_FINISH)
+        until_s = time.monotonic() + _FINISH_S
+        while not asked <= self._finished and time.monotonic() < until_s:
+            gevent.sleep(_LOOK_S)
 
     def gathered(self, patience_s: float) -> tuple[list[Path], int]:
         """Wait for the shards of this machine; return those that are here, and how many are elsewhere, or missing.
@@ -84,6 +102,12 @@ class Gathering:
 
     def _take_name(self, msg: Message, **_: object) -> None:
         self.name, self.workers = msg.data["run"], msg.data["workers"]
+
+    def _finish(self, **_: object) -> None:
+        assert isinstance(self._runner, WorkerRunner)
+        self._runner.stop()
+        self._runner._send_stats()
+        self._runner.send_message(_FINISHED)
 
     def _take_place(self, msg: Message, **_: object) -> None:
         self._places[msg.data["worker"]] = msg.data["clock"], Path(msg.data["folder"])

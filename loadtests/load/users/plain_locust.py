@@ -135,6 +135,8 @@ class PlainRun:
             self._health = None
         if environment.web_ui is not None:  # headless, Locust's own tables come first
             gevent.spawn(self._report.make)
+        else:
+            self._gathering.finish()
 
     def _write(self, cell: Cell, health: GeneratorHealth, begun: Shard) -> None:
         try:
