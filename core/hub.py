@@ -147,13 +147,7 @@ class Hub:
         except Unavailable:
             _log.info("a lease could not be given back; it will run out by itself")
 
-    async def post(
-        self,
-        principal: Principal,
-        room: RoomId,
-        raw: bytes,
-        reply: Callable[[Position, str | None], bytes] = wire.accepted,
-    ) -> bytes:
+    async def post(self, principal: Principal, room: RoomId, raw: bytes, reply: Reply = wire.accepted) -> bytes:
         """Publish a body that is no command: of a POST, or of a channel for chats only. Returns the reply's body.
 
         Raises RoomError.
@@ -198,7 +192,7 @@ class Hub:
     def drain(self) -> None:
         """Refuse what is new; end every stream and held poll after what waits for it."""
         self.draining = True
-        subscriptions = list(self._channels.subscriptions())
+        subscriptions = self._channels.subscriptions()
         self._retry_most_ms = max(_RETRY_MS[1], _RETRY_MS[0] + 1000 * len(subscriptions) // _JOINS_PER_S)
         for subscription in subscriptions:
             subscription.end(self._shutting_down())
