@@ -80,6 +80,7 @@ def test_a_finished_run_has_the_merged_tables_of_all_cells(tmp_path: Path) -> No
         assert merged.schema.names == schema.names
         assert merged["cell"].to_pylist() == ["0-a"] * 3 + ["0-b"] * 2
     assert sorted(path.name for path in writing.folder.iterdir()) == [
+        "outages.parquet",
         "publishes.parquet",
         "run.json",
         "samples.parquet",

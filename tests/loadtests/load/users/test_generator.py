@@ -83,6 +83,7 @@ def test_every_subscriber_receives_every_publication_of_its_room_once(user_class
         "connecting",
         "connected",
         "measuring",
+        "over",
         "done",
     ]
     assert len(trial.publishes["offset"]) == 2 * 20
