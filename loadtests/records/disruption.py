@@ -1,7 +1,7 @@
 """Planned cuts of subscribers' connections: what a scenario asks for, and what a cell found. Values only.
 
-A cut is the client's cable: from one instant on nothing arrives there or leaves, and nobody is told. `offline_s` later
-the client connects anew. Cuts are spread evenly over time from the first publication on, as they are on any day.
+A cut is the client's cable: from one instant on nothing arrives there or leaves, and no packet says so. `offline_s`
+later the client connects anew. Cuts are spread evenly over time from the first publication on, as on any day.
 """
 
 from __future__ import annotations

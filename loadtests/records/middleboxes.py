@@ -38,7 +38,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One transport behind one box: as it comes, or told `settings`."""
+    """One transport behind one box: as it comes, or with `settings`."""
 
     box: str
     version: str
@@ -72,7 +72,7 @@ class Middleboxes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def as_they_come(self) -> tuple[Row, ...]:
-        """The rows of boxes that nobody told anything."""
+        """The rows of boxes with their own defaults."""
         return tuple(row for row in self.rows if not row.settings)
 
     @property

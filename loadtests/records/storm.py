@@ -11,7 +11,7 @@ from loadtests.records.errors import RunError
 FILE = "storm.json"
 KILL, DRAIN, ROLLING = "kill", "drain", "rolling"
 KINDS = (KILL, DRAIN, ROLLING)
-"""What happens to instances: one is killed, one is told to drain, all restart one after the other."""
+"""What happens to instances: one is killed, one drains, all restart one after the other."""
 
 
 class Latency(msgspec.Struct, frozen=True):

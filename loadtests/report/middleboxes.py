@@ -57,7 +57,7 @@ def sentence(found: Middleboxes) -> str:
     passing = f"{listed([title(name) for name in free])} passed all {boxes} unconfigured boxes" if free else (
         f"no transport passed all {boxes} unconfigured boxes"
     )  # fmt: skip
-    rest = f"{cured} of the {count(len(bad), 'row')} that did not pass did so once the box was told the setting below"
+    rest = f"{cured} of the {count(len(bad), 'row')} that did not pass did so with the settings named below"
     return f"{passing[0].upper()}{passing[1:]}; {rest}." if bad else f"{passing[0].upper()}{passing[1:]}."
 
 
@@ -116,7 +116,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         "" if seen.parked_kib is None else f"{'' if seen.parked_bounded else '>= '}{seen.parked_kib / 1024:.1f} MiB"
     )
     return (
-        f"{row.box}{', told' if row.settings else ''}", title(row.transport), row.words, _ms(seen.apart_ms),
+        f"{row.box}{', with cure' if row.settings else ''}", title(row.transport), row.words, _ms(seen.apart_ms),
         _ms(seen.added_p50_ms), _ms(seen.added_p99_ms), silent, _seconds(seen.left_s),
         _seconds(seen.pulled_s) or seen.pulled, parked, seen.reload, seen.drain,
     )  # fmt: skip

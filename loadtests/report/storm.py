@@ -103,9 +103,9 @@ def joins_per_s(cut: Cut) -> float:
 
 
 def offences(storms: Storms) -> tuple[str, ...]:
-    """Return, in words, every storm that lost or doubled an event, told of a gap, or was not understood."""
+    """Return, in words, every storm that lost or doubled an event, announced a gap, or was not understood."""
     return tuple(
-        f"{s.transport} {s.kind}: {s.lost} lost, {s.doubled} doubled, {s.told_gaps} gaps told"
+        f"{s.transport} {s.kind}: {s.lost} lost, {s.doubled} doubled, {s.told_gaps} gaps announced"
         + (f"; {s.faults[0]}" if s.faults else "")
         for s in storms.storms
         if s.lost or s.doubled or s.told_gaps or s.faults
@@ -143,7 +143,7 @@ def render_text(storms: Storms) -> str:
                 f"({cut.server_busy:.0%} and {cut.lab_busy:.0%} of a core); CPU a join: instances "
                 f"{cut.server_us_per_join:.0f} us, Redis {cut.redis_us_per_join:.0f} us"
             )
-    lines.append(f"lost, doubled or told of a gap: {'; '.join(offences(storms)) or 'nothing'}")
+    lines.append(f"events lost or doubled, gaps announced: {'; '.join(offences(storms)) or 'none'}")
     return "\n".join(lines)
 
 

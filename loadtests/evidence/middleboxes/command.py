@@ -51,7 +51,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Plan:
-    """One box and what it is told, pass after pass."""
+    """One box and its settings, pass after pass."""
 
     program: Program
     variant: Variant
@@ -144,7 +144,7 @@ def _pass(
     """Carry one pass out and add its rows to the plans; return sentences on boxes that did not start."""
     timing = wanted.timing
     asked = tuple(record for record in ASKED if not wanted.transports or record.name in wanted.transports)
-    title = ("as they come", "told what cures them", "told the rest")[number]
+    title = ("as they come", "with cures", "with further cures")[number]
     began_s = time.monotonic()
 
     def say(words: str) -> None:
@@ -247,7 +247,7 @@ def _started(
 
 
 def _told(plan: Plan, timing: Timing, port: int) -> tuple[str, ...]:
-    """What the server behind a box is told, `NAME=value`."""
+    """What is set on the server behind a box, `NAME=value`."""
     origin = f"{'https' if plan.variant.tls else 'http'}://{HOST}:{port}"
     values = {"slow_s": f"{timing.slow_s:g}", "heartbeat_s": f"{timing.heartbeat_s:g}", "origin": origin}
     return tuple(boxes.filled(each, values) for each in box.variables(plan.settings, plan.variant))

@@ -37,8 +37,8 @@ HOPELESS = row("sse", "held: nothing came")
 def test_the_sentence_says_what_passes_and_how_many_of_the_rest_are_cured() -> None:
     found = run(REFUSED, HOPELESS, row("longpoll"))
     assert sentence(found) == (
-        "Long polling passed all 1 unconfigured boxes; 1 of the 2 rows that did not pass did so once the box was told "
-        "the setting below."
+        "Long polling passed all 1 unconfigured boxes; 1 of the 2 rows that did not pass did so with the settings "
+        "named below."
     )
     assert sentence(run(REFUSED)).startswith("No transport passed all")
 

@@ -70,7 +70,7 @@ def test_the_sentence_gives_the_window_and_what_half_of_it_costs_the_others() ->
 
 def test_a_lost_event_is_an_offence_and_is_printed() -> None:
     storms = _storms(_storm(1.0, 1.0, _cut(1.0), lost=1))
-    assert report.offences(storms) == ("websocket kill: 1 lost, 0 doubled, 0 gaps told",)
+    assert report.offences(storms) == ("websocket kill: 1 lost, 0 doubled, 0 gaps announced",)
     assert "1 lost" in report.render_text(storms)
     assert report.offences(_storms()) == ()
 

@@ -37,10 +37,10 @@ def test_clients_of_ended_instances_come_back_to_the_others_and_miss_nothing(
     assert found.storms[1].cuts[1].clients == 40
     printed = capsys.readouterr().out
     assert "2/2 sse, rolling, u: " in printed
-    assert "lost, doubled or told of a gap: nothing" in printed
+    assert "events lost or doubled, gaps announced: none" in printed
     assert psutil.Process().children(recursive=True) == []
     assert cli.main(["report", folder.name, "--runs", str(tmp_path)]) == OK
-    assert "lost, doubled or told of a gap: nothing" in capsys.readouterr().out
+    assert "events lost or doubled, gaps announced: none" in capsys.readouterr().out
 
 
 def test_without_a_redis_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
