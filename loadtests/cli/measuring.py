@@ -82,7 +82,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _middleboxes(options: argparse.Namespace) -> int:
     why = f"rtlab run {blocks.MIDDLEBOXES} takes --transports, --boxes, --full and --out"
-    blocks.refuse(options, why, "deflate", "link", "redis", "instances", "fail_if", "target", "adapter", "seed")
+    unused = ("deflate", "tls", "link", "redis", "instances", "fail_if", "target", "adapter", "seed", "wide")
+    blocks.refuse(options, why, *unused)
     from loadtests.evidence.middleboxes.command import Wanted, middleboxes
 
     boxes, transports = blocks.named(options.boxes), blocks.named(options.transports)
@@ -91,7 +92,7 @@ def _middleboxes(options: argparse.Namespace) -> int:
 
 def _storm(options: argparse.Namespace) -> int:
     why = f"rtlab run {blocks.STORM} takes --transports, --redis, --full, --tls, --seed and --out"
-    blocks.refuse(options, why, "deflate", "link", "instances", "fail_if", "target", "adapter")
+    blocks.refuse(options, why, "deflate", "link", "instances", "fail_if", "target", "adapter", "wide")
     from loadtests.evidence.storm.command import Request, storm
 
     return storm(
@@ -148,7 +149,7 @@ def _browser(options: argparse.Namespace) -> int:
 def add_replay(commands: Commands) -> None:
     """Describe `rtlab replay` to the parser."""
     parser = commands.add_parser("replay", help="measure what others published, and put both figures side by side")
-    parser.add_argument("name", metavar="NAME", help="a replay's name or TOML file, or all (see rtlab list)")
+    parser.add_argument("name", metavar="NAME", help="a replay's name (see rtlab list), a TOML file, or all")
     blocks.add_drawn(parser)
     parser.epilog = _REPLAY_EXIT_CODES
     parser.set_defaults(command=_replay)
@@ -185,8 +186,8 @@ def add_calibrate(commands: Commands) -> None:
         type=Path,
         const=Path(),
         metavar="FOLDER",
-        help="instead: study what moves when reads, publications or the hub are late, or another program takes the "
-        "processor (about 8 minutes); with the FOLDER of a study that was stopped: go on with it",
+        help="instead: study by how much latencies move when reads, publications or the hub are late, or when another "
+        "program takes the processor (about 8 minutes); with the FOLDER of a study that was stopped: go on with it",
     )
     parser.add_argument("--transports", metavar="A,B", help="only these (default: all; --gates: two pushes, two polls)")
     blocks.add_drawn(parser)

@@ -18,7 +18,9 @@ exit codes:
   1    it could not be done; standard error says why
   2    the command line is wrong
   3    done, but a threshold (--fail-if, or the scenario's slo) is broken
-  4    done, but at least one cell is invalid, also when measured again; the table says which and why
+  4    done, but at least one cell is invalid, also when measured again; the table says which and why.
+       run storm: an event was lost or doubled, a gap announced, or a storm failed;
+       run middleboxes: a cure did not work, or a transport did not pass with nothing in the way
   130  stopped by Ctrl-C; what was finished is kept and reported
 """
 
@@ -42,7 +44,7 @@ class _Once(argparse.Action):
 
 MIDDLEBOXES = "middleboxes"
 STORM = "storm"
-"""A run that no scenario file describes."""
+"""Runs that no scenario file describes."""
 
 
 def refuse(options: argparse.Namespace, why: str, *names: str) -> None:
@@ -150,7 +152,7 @@ def add_drawn(parser: argparse.ArgumentParser) -> None:
 
 def add_wide(parser: argparse.ArgumentParser) -> None:
     """Add `--wide`: the whole table."""
-    parser.add_argument("--wide", action="store_true", help="print every column of the table, not 100 characters of it")
+    parser.add_argument("--wide", action="store_true", help="print every column of the table, however wide it gets")
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:

@@ -41,7 +41,7 @@ def _report(options: argparse.Namespace) -> int:
     named: list[str] = options.run
     folders = [Path(name) for name in named if shard.within(Path(name))]
     if folders and len(folders) < len(named):
-        raise UsageError("give either a run, or the shards of one Locust run: these are both")
+        raise UsageError("give either one run, or the shards of one Locust run; here are both")
     if not folders and len(named) > 1:
         raise UsageError("give one run; only the shards of a Locust run are taken together")
     run = str(shards.assemble(folders, options.runs)) if folders else named[0]

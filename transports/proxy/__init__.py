@@ -39,20 +39,22 @@ class Knobs:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the proxy's command line."""
-    parser.add_argument("--upstream", type=_port, required=True, metavar="PORT", help="of this machine, plain HTTP")
+    parser.add_argument(
+        "--upstream", type=_port, required=True, metavar="PORT", help="the server's port on this machine, plain HTTP"
+    )
     parser.add_argument("--port", type=_port, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--until-stdin-ends", action="store_true", help=argparse.SUPPRESS)
     knobs = parser.add_argument_group("knobs")
     knobs.add_argument("--hold-bytes", type=int, default=0, metavar="N", help="hold answers until N bytes or the end")
-    knobs.add_argument("--gzip", action=_FLAG, default=False, help="compress streams without flushing")
+    knobs.add_argument("--gzip", action=_FLAG, default=False, help="compress streams, and flush at their end only")
     knobs.add_argument(
-        "--obey-no-transform", action=_FLAG, default=False, help="do not compress what says no-transform"
+        "--obey-no-transform", action=_FLAG, default=False, help="with --gzip: spare what says no-transform"
     )
-    knobs.add_argument("--idle-s", type=float, default=0.0, metavar="S", help="cut what was silent for S seconds")
+    knobs.add_argument("--idle-s", type=float, default=0.0, metavar="S", help="cut connections idle for S seconds")
     knobs.add_argument("--http10", action=_FLAG, default=False, help="speak HTTP/1.0 to the server")
-    knobs.add_argument("--drop-upgrade", action=_FLAG, default=False, help="pass on no Upgrade")
+    knobs.add_argument("--drop-upgrade", action=_FLAG, default=False, help="pass no Upgrade header on")
     knobs.add_argument("--rewrite-host", action=_FLAG, default=False, help="send the server's own address as Host")
-    knobs.add_argument("--tls", action=_FLAG, default=False, help="end TLS here")
+    knobs.add_argument("--tls", action=_FLAG, default=False, help="serve https; a certificate is made at start")
     knobs.add_argument("--forwarded", action=_FLAG, default=False, help="set X-Forwarded-Proto and X-Forwarded-For")
 
 
