@@ -1,8 +1,8 @@
 """What planned cuts did to a cell: which deliveries they cost, which were replayed, and how late. Pure.
 
-A delivery was replayed if it was due before its subscriber was welcome again and arrived after that. Without a resume
-the events between the last one that a subscriber had and the one after which its new connection begins are lost by
-plan. Everything else that is missing is the server's doing.
+A delivery was replayed if it was due before its subscriber was welcome again and arrived after its cable was back.
+Without a resume the events between the last one that a subscriber had and the one after which its new connection begins
+are lost by plan. Everything else that is missing is the server's doing.
 """
 
 from __future__ import annotations
