@@ -46,7 +46,7 @@ def verdict(found: Replayed) -> str:
             off = [f"{row.what} ({residual(row)})" for row in found.rows if row.ours is not None and not row.holds]
             return f"{found.ruling}: {listed(off)}"
         case Ruling.NOT_COMPARABLE:
-            return f"{found.ruling}: {found.missing or 'no believed figure here for ' + listed(unknown)}"
+            return f"{found.ruling}: {found.missing or 'no usable figure here for ' + listed(unknown)}"
 
 
 def residual(row: Row) -> str:

@@ -24,7 +24,7 @@ def test_the_sentence_counts_and_names_what_came_out_otherwise() -> None:
 def test_a_verdict_has_its_reason() -> None:
     assert replays.verdict(made(row(104.0))) == "reproduced"
     assert replays.verdict(made(row(104.0), row(80.0))) == "not reproduced: it (-20 %)"
-    assert replays.verdict(made(row(None))) == "not comparable: no believed figure here for it"
+    assert replays.verdict(made(row(None))) == "not comparable: no usable figure here for it"
     assert replays.verdict(made(missing="the rate")) == "not comparable: the rate"
     assert replays.residual(row(1.0, published=0.0)) == "not 0"
     assert replays.residual(row(100.2)) == "0 %"
