@@ -132,8 +132,8 @@ def show(runs_folder: Path) -> int:
     known = Table("scenario", "what it shows", box=None, title="scenarios", title_justify="left")
     for name, path in scenarios.FILES.named().items():
         known.add_row(name, scenarios.FILES.read(path).about)
-    known.add_row(blocks.MIDDLEBOXES, "what each transport goes through behind proxies, and the settings that cure it")
-    known.add_row(blocks.STORM, "instances are killed or restarted under 2,000 clients, which come back")
+    known.add_row(blocks.MIDDLEBOXES, "Whether each transport passes unconfigured proxies, and the settings it needs.")
+    known.add_row(blocks.STORM, "How long 2,000 clients take to be back after an instance is killed, or all restart.")
     console.print(known)
     published = Table("replay", "what others measured", box=None, title="replays", title_justify="left")
     for name in replays.FILES.named():

@@ -124,7 +124,7 @@ def pace(cut: Cut) -> str:
 def render_text(storms: Storms) -> str:
     """Return the storms as lines for a terminal."""
     lines = [
-        f"{'storm':34}{'W':>7}{'50 %':>8}{'99 %':>8}{'100 %':>8}{'model':>8}  {'residual':>8}"
+        f"{'storm (times in seconds)':34}{'W':>7}{'50 %':>8}{'99 %':>8}{'100 %':>8}{'model':>8}  {'residual':>8}"
         f"{'others p99':>12}{'refused':>9}{'replayed':>10}"
     ]
     for each in recoveries(storms):
