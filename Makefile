@@ -105,7 +105,7 @@ deployments: $(STAMP) ## every ASGI server, TLS, event loop and fan-out: about 4
 	@$(PYTHON_RUN) tests.deployments
 
 .PHONY: field
-field: $(STAMP) ## each transport behind nginx, HAProxy, Caddy, Apache, Varnish: under 4 minutes; writes docs/deployment.md's settings
+field: $(STAMP) ## each transport behind five proxies: under 4 minutes; writes a part of docs/deployment.md
 	@.ci/install-boxes
 	@$(BIN)/rtlab run middleboxes $(ARGS)
 	@$(PYTHON_RUN) loadtests.evidence.middleboxes
