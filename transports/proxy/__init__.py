@@ -19,7 +19,7 @@ from typing import Final
 HOST: Final = "127.0.0.1"
 
 _FLAG: Final = argparse.BooleanOptionalAction
-"""Each flag can be taken back later in the line, by `--no-`: what cures a proxy is added behind what ails it."""
+"""A later `--no-…` takes a flag back: so a cure is appended to the options that made the trouble."""
 
 
 @dataclass(frozen=True, slots=True)

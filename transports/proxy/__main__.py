@@ -7,6 +7,6 @@ import argparse
 from transports.proxy import add_options, run
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="rtlab proxy", description="Carry to a server, with the habits asked for.")
+    parser = argparse.ArgumentParser(prog="rtlab proxy", description="Pass requests on to a server, with bad habits.")
     add_options(parser)
     run(parser.parse_args())

@@ -134,7 +134,7 @@ def _plans(wanted: Wanted) -> tuple[list[Plan], list[str]]:
         raise UsageError(f"unknown box {unknown[0]!r}; there are: {', '.join(known)}")
     names = [record.name for record in ASKED]
     if unknown := sorted(set(wanted.transports) - set(names)):
-        raise UsageError(f"no box here carries {unknown[0]!r} to a server; these are asked: {', '.join(names)}")
+        raise UsageError(f"no box here carries {unknown[0]!r} to a server; these are tried: {', '.join(names)}")
     return plans, missing
 
 

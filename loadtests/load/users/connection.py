@@ -144,7 +144,7 @@ class UserConnection:
         return sockets.read_totals(self._sock) if self._sock is not None else None
 
     def pull(self) -> None:
-        """Pull the cable: nothing arrives or leaves any more, and nobody is told until `close`. Call it while open.
+        """Pull the cable: nothing arrives or leaves any more, and no packet says so until `close`. Call while open.
 
         What was read before is still passed on.
         """

@@ -227,7 +227,7 @@ def _capital(text: str) -> str:
 
 
 _CASES: tuple[tuple[str, str, str, Callable[[Evidence, Sequence[_Option]], _Answer]], ...] = (
-    ("one-way", "Server to browser", "the cheapest that nobody sees come later than the fastest", _one_way),
+    ("one-way", "Server to browser", "the cheapest that is not visibly slower than the fastest", _one_way),
     ("two-way", "Both ways, often", "the same, of those that send on the connection they receive on", _two_way),
     ("blocked", "A proxy blocks streams", "the fastest whose every message is a whole answer", _blocked),
     ("late", "A second's delay is fine", "the cheapest with a p99 within a second", _late),

@@ -132,7 +132,7 @@ class Box(AbstractContextManager["Box"]):
 
 
 def variables(settings: tuple[Setting, ...], variant: Variant) -> tuple[str, ...]:
-    """Return what the server behind a box is told, `NAME=value`; a setting replaces what the variant has."""
+    """Return the variables of the server behind a box, `NAME=value`; a setting replaces what the variant has."""
     told = tuple(each.text for each in settings if each.place == SERVER)
     names = {each.partition("=")[0] for each in told}
     return (*(each for each in variant.variables if each.partition("=")[0] not in names), *told)

@@ -121,7 +121,7 @@ def test_a_box_that_is_not_installed_is_a_loud_row(
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
-    [({"boxes": ("ngnix",)}, "there are: built-in"), ({"transports": ("h2push",)}, "these are asked")],
+    [({"boxes": ("ngnix",)}, "there are: built-in"), ({"transports": ("h2push",)}, "these are tried")],
 )
 def test_unknown_names_are_refused_with_what_there_is(
     tmp_path: Path, wanted: dict[str, tuple[str, ...]], said: str
