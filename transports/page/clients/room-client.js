@@ -1,6 +1,6 @@
 /** The base of all clients: connection, position, backoff, watchdog. See docs/clients.md. */
 
-const BACKOFF_MS = 1000; // doubles with each failure; a server admits some 1,000 clients meanwhile (rtlab run storm)
+const BACKOFF_MS = 1000; // doubles with each failure; see docs/clients.md
 const BACKOFF_CAP_MS = 10_000;
 const SETTLED_MS = 1_000; // a connection this old was no failure
 const SEND_TIMEOUT_MS = 10_000;
