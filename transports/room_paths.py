@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Final
 
@@ -21,7 +22,8 @@ class RoomPaths:
     """Stands before an app's router: `/rooms/{room}/WORD` is found by one look-up, not by a pattern for each route, and
     its endpoint is called where it is known, not through wrappers that look for exception handlers.
 
-    All else is for the router: other paths, methods that a path does not have, and an app that is mounted in another.
+    All else is for the router: other paths, methods that a path does not have, an app that is mounted in another, and a
+    route that does more than call its endpoint: one with middleware, or behind the race page's emulated link.
     """
 
     def __init__(self, app: ASGIApp, hub: Hub, routes: Iterable[BaseRoute]) -> None:
@@ -29,7 +31,7 @@ class RoomPaths:
         self._hub = hub
         self._routes: dict[tuple[str, str], Route] = {}
         for route in routes:
-            if isinstance(route, Route) and route.path.startswith(_PARENT):
+            if isinstance(route, Route) and _only_calls_its_endpoint(route):
                 word = route.path.removeprefix(_PARENT)
                 self._routes.update({(method, word): route for method in route.methods or ()})
 
@@ -52,3 +54,14 @@ class RoomPaths:
         except ClientDisconnect:
             response = Response(status_code=400)  # nobody is there to read it
         await response(scope, receive, send)
+
+
+def _only_calls_its_endpoint(route: Route) -> bool:
+    """Whether it is of `/rooms/{room}/WORD`, and as Starlette made it: what wraps a route is an object."""
+    word = route.path.removeprefix(_PARENT)
+    return (
+        word != route.path
+        and "{" not in word
+        and inspect.isfunction(route.app)
+        and inspect.iscoroutinefunction(route.endpoint)
+    )

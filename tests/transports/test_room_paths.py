@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.backplane.memory import MemoryBackplane
 from core.errors import Forbidden
@@ -27,10 +29,37 @@ async def endpoint(request: Request) -> Response:
     return PlainTextResponse(room)
 
 
+def plain(request: Request) -> Response:
+    """What Starlette calls in a thread."""
+    return PlainTextResponse(request.path_params["room"])
+
+
+class Wrapped:
+    """Like the race page's emulated link: it must see what is asked and answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def linked(route: Route) -> Route:
+    route.app = Wrapped(route.app)
+    return route
+
+
 async def asked(method: str, path: str, root_path: str = "") -> tuple[int, bytes, Hub]:
     """The status and the body of an answer; 299 is the router's."""
     hub = Hub(MemoryBackplane(Settings(secret=SECRET)), Settings(secret=SECRET), secret=SECRET)
-    routes = [Route("/rooms/{room}/poll", endpoint, methods=["POST"]), Route("/rooms/{room}", endpoint)]
+    routes = [
+        Route("/rooms/{room}/poll", endpoint, methods=["POST"]),
+        Route("/rooms/{room}", endpoint),
+        linked(Route("/rooms/{room}/linked", endpoint)),
+        Route("/rooms/{room}/within", endpoint, middleware=[Middleware(Wrapped)]),
+        Route("/rooms/{room}/plain", plain),
+        Route("/rooms/{room}/{word}", endpoint),
+    ]
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -58,6 +87,10 @@ async def test_endpoint_of_a_rooms_path_is_called() -> None:
         ("POST", "/x/rooms/lobby/poll", ""),
         ("POST", "rooms/lobby/poll", ""),
         ("GET", "/rooms/lobby", ""),
+        ("GET", "/rooms/lobby/linked", ""),
+        ("GET", "/rooms/lobby/within", ""),
+        ("GET", "/rooms/lobby/plain", ""),
+        ("GET", "/rooms/lobby/{word}", ""),
         ("POST", "/app/rooms/lobby/poll", "/app"),
     ],
 )
