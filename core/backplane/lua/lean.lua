@@ -17,11 +17,16 @@ if place < 2 or place % 64 == 0 then
   end
   return
 end
+local held, refused
 if TOKEN_US > 0 then
   local now = at - ARGV[4]
   local full = now + TOKEN_US
   -- Right for a user whose bucket was full, which is nearly always so.
-  local held = redis.call('SET', KEYS[2], string.format('%d', full), 'KEEPTTL', 'GET')
+  held = redis.pcall('SET', KEYS[2], string.format('%d', full), 'KEEPTTL', 'GET')
+  if type(held) == 'table' then
+    redis.call('HINCRBY', room, epoch, -1)
+    return
+  end
   local was = (held or 0) + 0
   if was > now then
     full = was + TOKEN_US
@@ -34,13 +39,16 @@ if TOKEN_US > 0 then
   end
   -- So seldom is often enough: a bucket is kept for this much longer than it takes to fill.
   if full - full % KEPT_US > was then
-    redis.call('PEXPIRE', KEYS[2], BUCKET_MS)
+    refused = type(redis.pcall('PEXPIRE', KEYS[2], BUCKET_MS)) == 'table'
   end
 end
 local id = string.format('%d-%d', place, at / 1000)
 local log = room .. ':log'
-if type(redis.pcall('XADD', log, 'NOMKSTREAM', id, 'p', payload)) ~= 'string' then
+if refused or type(redis.pcall('XADD', log, 'NOMKSTREAM', id, 'p', payload)) ~= 'string' then
   redis.call('HINCRBY', room, epoch, -1)
+  if held then
+    redis.call('SET', KEYS[2], held, 'KEEPTTL')
+  end
   return
 end
 -- Who hears it cannot ask before this script has ended.

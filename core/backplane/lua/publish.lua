@@ -6,7 +6,7 @@
 -- Each function that a script defines costs every call, so this one defines none on its usual way.
 local payload = ARGV[8]
 if epoch and retry == '' and ARGV[5] == '1' then
-  local own, since = string.match(payload, '^[^"]*"'), string.format('%d', math.max(1, offset - EVENTS + 1))
+  local own, since = string.match(payload, '^[^"]*"'), '-' -- the log may hold more than EVENTS
   repeat
     local entries = redis.call('XRANGE', log, since, '+', 'COUNT', 256)
     for _, entry in ipairs(entries) do

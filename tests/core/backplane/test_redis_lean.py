@@ -141,6 +141,30 @@ async def test_bucket_is_kept_until_it_is_full(redis: Redis, redis_url: str, mon
             assert int(redis.get(bucket) or 0) > time.time() * 1e6
 
 
+async def test_token_of_what_is_stored_by_the_longer_script_is_taken_once(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.01, burst=3))
+    async with listening(backplane, ROOM):
+        await backplane.publish(ROOM, chat("begins"))
+        redis.delete(f"{KEY}:log")  # `lean` makes none
+        for content in "12":
+            await backplane.publish(ROOM, chat(content))
+        with pytest.raises(RateLimited):
+            await backplane.publish(ROOM, chat("3"))
+
+
+async def test_own_key_is_found_in_all_that_the_log_holds(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.0, history_events=3))
+    async with listening(backplane, ROOM):
+        await backplane.publish(ROOM, chat("begins"))
+        call = [KEY], "unused00", b'own"hi"'
+        _, epoch, offset, *_ = await backplane._caller.room("publish", *call)
+        for number in range(5):
+            await backplane.publish(ROOM, chat(f"m{number}"))
+        assert redis.xlen(f"{KEY}:log") == 7
+        answer = await backplane._caller.room("publish", *call, repeats=True)
+        assert answer[:3] == [b"known", epoch, offset]
+
+
 async def test_room_that_is_gone_or_begun_anew_is_found_out(redis: Redis, redis_url: str) -> None:
     here, there = RedisBackplane(redis_url, FREE), RedisBackplane(redis_url, FREE)
     async with listening(here, ROOM), listening(there, ROOM):

@@ -10,16 +10,20 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from core.backplane import redis_scripts
 from core.backplane.base import Lease
 from core.backplane.redis import RedisBackplane
-from core.backplane.redis_scripts import SCRIPTS
 from core.errors import Unavailable
 from core.model import Position, RoomId, UserId
+from core.settings import Settings
 from tests.core.backplane.bench import Recorder, listening
 from tests.core.backplane.kit import ALICE, BOB, FREE, chat
 
-COMMANDS = sorted({name for text in SCRIPTS.values() for name in re.findall(r"(?:redis\.p?call|try)\('(\w+)'", text)})
+COMMANDS = sorted(
+    {name for text in redis_scripts.SCRIPTS.values() for name in re.findall(r"(?:redis\.p?call|try)\('(\w+)'", text)}
+)
 USER = "limited"
+RATED = Settings(rate_per_s=1000.0, burst=500)
 ALL = ("on", ">pw", "allkeys", "allchannels", "+@all")
 LONG_S, GONE_S = 60.0, 0.001
 
@@ -35,6 +39,10 @@ async def publish(backplane: RedisBackplane, room: RoomId) -> object:
 
 
 async def publish_without_ref(backplane: RedisBackplane, room: RoomId) -> object:
+    return await backplane.publish(room, chat("hi"))
+
+
+async def publish_at_a_rate(backplane: RedisBackplane, room: RoomId) -> object:
     return await backplane.publish(room, chat("hi"))
 
 
@@ -58,7 +66,8 @@ async def expiry(backplane: RedisBackplane, room: RoomId) -> None:
     await backplane._room("expire", room, int(LONG_S * 1000))
 
 
-OPERATIONS: tuple[Operation, ...] = (publish, publish_without_ref, join, second_tab, leave, close_one_of_two, expiry)
+WITHOUT_REF = (publish_without_ref, publish_at_a_rate)
+OPERATIONS: tuple[Operation, ...] = (publish, *WITHOUT_REF, join, second_tab, leave, close_one_of_two, expiry)
 
 
 @pytest.fixture
@@ -113,10 +122,12 @@ async def done_or_refused(operation: Operation, backplane: RedisBackplane, room:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
 async def test_what_is_refused_at_run_time_is_not_done_at_all(
-    admin: Redis, redis_url: str, operation: Operation
+    admin: Redis, redis_url: str, operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each command of the scripts is taken away for a moment, and the channels, between two operations."""
-    witness, backplane = RedisBackplane(redis_url, FREE), RedisBackplane(limited(redis_url), FREE)
+    monkeypatch.setattr(redis_scripts, "_KEPT_US", 1)  # each message renews its bucket
+    settings = RATED if operation is publish_at_a_rate else FREE
+    witness, backplane = RedisBackplane(redis_url, FREE), RedisBackplane(limited(redis_url), settings)
     refused = set()
     async with listening(witness) as recorder, listening(backplane):
         for number, withdrawn in enumerate([*(f"-{name.lower()}" for name in COMMANDS), "resetchannels"]):
@@ -138,5 +149,6 @@ async def test_what_is_refused_at_run_time_is_not_done_at_all(
                 await recorder.offsets(room, len(after[1]))
                 assert received(recorder, room) == after[1], withdrawn
     silent = operation in (second_tab, close_one_of_two)
-    first = "-hincrby" if operation is publish_without_ref else "-hset"
+    first = "-hincrby" if operation in WITHOUT_REF else "-hset"
+    assert ("-set" in refused) is (operation is publish_at_a_rate)
     assert {"-time", first} | (set() if silent else {"resetchannels", "-publish", "-xadd"}) <= refused
