@@ -193,7 +193,7 @@ class Hub:
         """Refuse what is new; end every stream and held poll after what waits for it."""
         self.draining = True
         subscriptions = self._channels.subscriptions()
-        self._retry_most_ms = max(_RETRY_MS[1], _RETRY_MS[0] + 1000 * len(subscriptions) // _JOINS_PER_S)
+        self._retry_most_ms = max(self._retry_most_ms, _RETRY_MS[0] + 1000 * len(subscriptions) // _JOINS_PER_S)
         for subscription in subscriptions:
             subscription.end(self._shutting_down())
 

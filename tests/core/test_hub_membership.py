@@ -194,6 +194,14 @@ async def test_retry_hints_of_a_drain_are_spread_over_the_time_that_the_others_n
             hints_ms.append(ending.value.retry_after_ms or 0)
         assert min(hints_ms) >= 500
         assert 10_000 < max(hints_ms) <= 15_500
+        for subscription in joined:
+            await one.hub.detach(subscription)
+        one.hub.drain()  # once more, by the end of the server
+        for _ in range(60):
+            with pytest.raises(ShuttingDown) as refusal:
+                await one.join()
+            hints_ms.append(refusal.value.retry_after_ms or 0)
+        assert max(hints_ms[30:]) > 10_000
 
 
 async def test_drain_that_begins_during_an_attach_ends_it_too() -> None:
