@@ -159,7 +159,7 @@ def _serve_by_uvicorn(app: Starlette, options: argparse.Namespace) -> None:
             listener = listeners.enter_context(_listen(options.host, options.port and options.port + 1))
             _link_to_each_other(app, plain, listener)
         first = plain or listener
-        if options.name == "race" and scheme == "http":
+        if options.name == "race" and scheme == "http" and first.family == socket.AF_INET:  # what the proxy asks
             _link_to_proxied(app, first, listeners)
         if not getattr(options, "no_browser", True):
             host, port = first.getsockname()[:2]

@@ -198,6 +198,22 @@ def test_race_stands_behind_a_proxy_too_which_ends_with_it() -> None:
     assert ends(place["port"])
 
 
+def test_race_on_ipv6_has_no_proxy_which_could_not_reach_it() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    command = [sys.executable, "-m", "transports", "race", "--no-browser", "--host", "::1", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip().rpartition(" ")[2]
+            assert httpx.get(f"{url}/page/elsewhere.json", trust_env=False, timeout=20).json() == []
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
 def ends(port: int, within_s: float = 20.0) -> bool:
     until_s = time.monotonic() + within_s
     while time.monotonic() < until_s:
