@@ -76,9 +76,9 @@ class RunStore:
         return self._run
 
     def scratch(self, cell: str) -> Path:
-        """Return a new folder for a cell that is running; it is no part of the run until `add`."""
+        """Return the folder of a cell that is running, made for who asks first; no part of the run until `add`."""
         folder = self.folder / _SCRATCH / cell
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # a stamping server starts before its cell, perhaps more than once
         return folder
 
     def log(self, kind: str, cell: str) -> Path:

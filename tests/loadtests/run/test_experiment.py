@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -273,6 +274,21 @@ def test_a_port_taken_meanwhile_is_drawn_again(tmp_path: Path) -> None:
         (cell,) = conduct(make(tmp_path, server=(sys.executable, "-c", once))).run.cells
     assert mark.exists()
     assert cell.counts is not None
+
+
+def test_a_stamped_cell_keeps_its_servers_stamps(tmp_path: Path) -> None:
+    stamping = (
+        "import os; from pathlib import Path; folder = Path(os.environ['RTLAB_STAMPS'])\n"
+        "rows = 'room,offset,accepted_ns,appended_ns,heard_ns,writing_ns,written_ns\\nroom-0,1,1,2,3,4,5\\n'\n"
+        "(folder / 'stamps-x.csv').write_text(rows)\n"
+        "from tests.loadtests.run.stand_in_server import main; main()"
+    )
+    stamped = msgspec.structs.replace(LATENCY, stamps=True)
+    # Of two cells: the second one's server is started ahead.
+    made = make(tmp_path, cells=(stamped,), transports=("sse", "websocket"), server=(sys.executable, "-c", stamping))
+    outcome = conduct(made)
+    assert [cell.counts is not None for cell in outcome.run.cells] == [True, True]
+    assert pq.read_table(outcome.folder / "stamps.parquet").num_rows == 2
 
 
 def test_ctrl_c_keeps_finished_cells_and_says_what_is_missing(tmp_path: Path) -> None:
