@@ -83,7 +83,7 @@ def judged(
         found = counts.count(samples, publishes, planned.load, result)
         live = samples
         if away is not None and planned.disrupt is not None:
-            lost = outages.lost_to_cuts(samples, publishes, away, planned.load)
+            lost = outages.lost_to_cuts(samples, publishes, away, planned.load, resume=planned.resume)
             found = msgspec.structs.replace(found, lost_to_cuts=min(lost, found.lost))
             cuts = outages.figures(samples, away, found, result, planned.disrupt, resume=planned.resume)
             # What is replayed comes many events to a read, by design.

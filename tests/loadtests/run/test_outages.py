@@ -41,20 +41,24 @@ def test_only_what_lies_between_leaving_and_joining_is_lost_by_plan() -> None:
     made = cell()
     samples = without(made.samples, 1, {5, 6, 7, 11})
     gone = away(1, 2, 5, left=4, joined=7)
-    assert outages.lost_to_cuts(samples, made.publishes, gone, spec(2).load) == 3
+    assert outages.lost_to_cuts(samples, made.publishes, gone, spec(2).load, resume=False) == 3
     assert counts.count(samples, made.publishes, spec(2).load, made.result).lost == 4, "the fourth is the server's"
 
 
 def test_on_a_resume_nothing_is_lost_by_plan() -> None:
     made = cell()
-    samples = without(made.samples, 1, {5})
-    assert outages.lost_to_cuts(samples, made.publishes, away(1, 2, 5, left=4, joined=4), spec(2).load) == 0
+    samples = without(made.samples, 1, {5, 6, 7})
+    ignored = away(1, 2, 5, left=4, joined=7)  # by a server that does not care where its subscriber left
+    assert outages.lost_to_cuts(samples, made.publishes, ignored, spec(2).load, resume=True) == 0
+    assert counts.count(samples, made.publishes, spec(2).load, made.result).lost == 3
 
 
 def test_what_another_subscriber_misses_is_not_excused() -> None:
     made = cell()
     samples = without(made.samples, 0, {5, 6})
-    assert outages.lost_to_cuts(samples, made.publishes, away(1, 2, 5, left=4, joined=7), spec(2).load) == 0
+    assert (
+        outages.lost_to_cuts(samples, made.publishes, away(1, 2, 5, left=4, joined=7), spec(2).load, resume=False) == 0
+    )
 
 
 def test_what_is_due_before_the_return_and_comes_after_it_was_replayed() -> None:
@@ -86,5 +90,5 @@ def test_who_never_came_back_is_counted_and_nothing_is_excused() -> None:
     samples = without(made.samples, 1, {5, 6, 7, 8, 9, 10, 11, 12})
     gone = away(1, 2, 5, left=4, joined=4, back=False)
     found = counts.count(samples, made.publishes, spec(2).load, made.result)
-    assert outages.lost_to_cuts(samples, made.publishes, gone, spec(2).load) == 0
+    assert outages.lost_to_cuts(samples, made.publishes, gone, spec(2).load, resume=False) == 0
     assert outages.figures(samples, gone, found, made.result, CUTS, resume=False).away == 1

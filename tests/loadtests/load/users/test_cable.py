@@ -106,7 +106,7 @@ def test_clients_lose_what_they_miss_only_without_a_resume(resume: bool, tmp_pat
         pq.read_table(tmp_path / f"{name}.parquet") for name in ("samples", "publishes", "outages")
     )
     found = counts.count(samples, publishes, load, trial.result)
-    planned = outages.lost_to_cuts(samples, publishes, away, load)
+    planned = outages.lost_to_cuts(samples, publishes, away, load, resume=resume)
     assert (found.lost, found.duplicates, found.out_of_order, found.reconnects) == (planned, 0, 0, 0)
     assert (planned == 0) is resume
     found = msgspec.structs.replace(found, lost_to_cuts=planned)
