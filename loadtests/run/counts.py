@@ -167,9 +167,17 @@ def memory_costs(
 
 
 def instrument(
-    samples: pa.Table, publishes: pa.Table, result: GeneratorResult, readings: Sequence[Reading]
+    samples: pa.Table,
+    publishes: pa.Table,
+    result: GeneratorResult,
+    readings: Sequence[Reading],
+    *,
+    poisson: bool = False,
 ) -> Instrument:
-    """Return how well the generator did in the measured phase; None where there is nothing to say it from."""
+    """Return how well the generator did in the measured phase; None where there is nothing to say it from.
+
+    Of `poisson` arrivals only deliveries that a late reader put together count as batched (`late_fraction`).
+    """
     delivered, sent = measured(samples), measured(publishes)
     measured_s = (result.measured_to_ns - result.measured_from_ns) / 1e9
     kernel_rx, user_rx = column(delivered, "kernel_rx_ns"), column(delivered, "user_rx_ns")
@@ -177,11 +185,12 @@ def instrument(
     stamped, ours = kernel_rx != ABSENT_NS, sent_ns != ABSENT_NS
     transit_ms = (np.where(stamped, kernel_rx, user_rx)[ours] - sent_ns[ours]) / 1e6
     gaps_ms = (user_rx[stamped] - kernel_rx[stamped]) / 1e6
-    batch_sizes = column(delivered, "batch_size")
+    together = column(delivered, "batch_size") > 1
+    batched = float(together.mean()) if len(together) else None
     return Instrument(
         clock=result.clock,
         rx_gap_ms_p99=_p99(gaps_ms),
-        batched_fraction=float((batch_sizes > 1).mean()) if len(batch_sizes) else None,
+        batched_fraction=late_fraction(delivered) if poisson else batched,
         publish_lateness_ms_p99=_p99((column(sent, "sent_ns") - column(sent, "scheduled_ns")) / 1e6),
         hub_lag_ms_p99=result.hub_lag_ms_p99,
         cpu_percent=100.0 * result.cpu_s / measured_s if measured_s > 0 else None,

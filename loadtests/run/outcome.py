@@ -88,10 +88,7 @@ def judged(
             cuts = outages.figures(samples, away, found, result, planned.disrupt, resume=planned.resume)
             # What is replayed comes many events to a read, by design.
             live = samples.filter(pa.array(~outages.replayed(samples, away)))
-        health = counts.instrument(live, publishes, result, readings)
-        if planned.load.arrivals == "poisson":
-            together = counts.late_fraction(counts.measured(live))
-            health = msgspec.structs.replace(health, batched_fraction=together)
+        health = counts.instrument(live, publishes, result, readings, poisson=planned.load.arrivals == "poisson")
         spent = counts.costs(samples, result, readings)
     verdict = validity.judge(
         found,

@@ -64,8 +64,11 @@ def row_of(parts: Sequence[Part], row: UserClass, order: int) -> tuple[Cell, dic
         late_ns=GRACE_NS + straggle_ns,
         other_clock=frozenset(span.number for worker in elsewhere for span in made.own[worker]),
     )
+    poisson = load.arrivals == "poisson"
     health = {
-        part.shard.worker: counts.instrument(samples[part.shard.worker], part.publishes, part.result, ())
+        part.shard.worker: counts.instrument(
+            samples[part.shard.worker], part.publishes, part.result, (), poisson=poisson
+        )
         for part in parts
         if made.own[part.shard.worker]
     }
@@ -167,7 +170,7 @@ def _worst(health: Sequence[Instrument]) -> Instrument | None:
 
 def _costs(parts: Sequence[Part], there: Sequence[UserSpan]) -> Costs:
     """Return what can be known: who runs the server is not asked, and the generators serve all classes at once."""
-    deliveries = sum(part.samples.num_rows for part in parts)
+    deliveries = sum(counts.measured(part.samples).num_rows for part in parts)
     connects = [span.connect_ms for span in there if span.connect_ms is not None]
     p50, p99 = np.percentile(connects, [50, 99]).tolist() if connects else (None, None)
     cpu_s = sum(part.result.cpu_s for part in parts)
@@ -179,11 +182,11 @@ def _costs(parts: Sequence[Part], there: Sequence[UserSpan]) -> Costs:
 
 
 def _errors(parts: Sequence[Part], row: UserClass) -> dict[str, int]:
-    """Return the errors that begin with the label of the class, or with none."""
+    """Return the errors that begin with the label of the class, or with none; one label may begin with another."""
     labels = {each.label for part in parts for each in part.shard.classes}
     found: dict[str, int] = {}
     for text, times in chain.from_iterable(part.result.errors.items() for part in parts):
-        label = next((label for label in labels if text.startswith(f"{label} ")), row.label)
+        label = max((label for label in labels if text.startswith(f"{label} ")), key=len, default=row.label)
         if label == row.label:
             found[text] = found.get(text, 0) + times
     return found

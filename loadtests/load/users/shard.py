@@ -14,7 +14,7 @@ from loadtests.load.users.gathering import Gathering
 from loadtests.load.users.health import GeneratorHealth
 from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.transports import transport_of
-from loadtests.records.schema import Manifest
+from loadtests.records.schema import Manifest, Phase
 from loadtests.records.shard import SHARD_FILE, Shard, UserClass, UserSpan
 from loadtests.records.store import write_atomically
 
@@ -28,7 +28,7 @@ def write(folder: Path, cell: Cell, health: GeneratorHealth, window_ns: tuple[in
     from_ns, to_ns = window_ns
     cell.recorder.write(folder, from_ns, to_ns)
     result = health.result(from_ns, to_ns, until_ns=time.monotonic_ns())
-    cpu_s = sum(second.cpu_percent for second in result.seconds) / 100
+    cpu_s = sum(second.cpu_percent for second in result.seconds if second.phase == Phase.MEASURED) / 100
     result = msgspec.structs.replace(result, cpu_s=cpu_s)
     write_atomically(folder / "generator.json", msgspec.json.encode(result))
     users = [user for user in cell.users if isinstance(user, RoomUser)]

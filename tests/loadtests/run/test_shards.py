@@ -153,6 +153,39 @@ def test_errors_stand_with_the_class_that_they_are_of(tmp_path: Path) -> None:
     }
 
 
+def test_an_error_is_of_the_longest_label_that_it_begins_with(tmp_path: Path) -> None:
+    stock = UserClass(name="Stock", like="websocket", stock=True, label="WS stock", straggle_s=0.0)
+    shard(tmp_path / "s", 0, {0: BUYER, 1: stock}, ended={"WS stock closed": 2}, changed={"workers": 1})
+    run = store.load(shards.assemble([tmp_path / "s"], tmp_path / "runs"))
+    assert {cell.transport: cell.errors for cell in run.cells} == {"Buyer": {}, "Stock": {"WS stock closed": 2}}
+
+
+@pytest.mark.parametrize(("arrivals", "batched"), [("poisson", 0.0), ("constant", 1.0)])
+def test_random_arrivals_that_came_together_by_chance_are_not_held_against_the_reader(
+    tmp_path: Path, arrivals: str, batched: float
+) -> None:
+    load = Load(name="locust", subscribers=1, rate_per_s=1.0, arrivals=arrivals)
+    place = shard(tmp_path / "s", 0, {0: SSE}, changed={"workers": 1, "load": load})
+    samples = pq.read_table(place / "samples.parquet")
+    pairs = pa.array([2] * samples.num_rows, SAMPLES.field("batch_size").type)
+    index = SAMPLES.get_field_index("batch_size")
+    pq.write_table(samples.set_column(index, SAMPLES.field(index), pairs), place / "samples.parquet")
+    (cell,) = store.load(shards.assemble([tmp_path / "s"], tmp_path / "runs")).cells
+    assert cell.instrument is not None
+    assert cell.instrument.batched_fraction == batched
+
+
+def test_only_the_measured_phase_costs(tmp_path: Path) -> None:
+    place = shard(tmp_path / "s", 0, {0: SSE}, changed={"workers": 1})
+    samples = pq.read_table(place / "samples.parquet")
+    phases = pa.array([Phase.WARM_UP] * 20 + [Phase.MEASURED] * 20, SAMPLES.field("phase").type)
+    index = SAMPLES.get_field_index("phase")
+    pq.write_table(samples.set_column(index, SAMPLES.field(index), phases), place / "samples.parquet")
+    (cell,) = store.load(shards.assemble([tmp_path / "s"], tmp_path / "runs")).cells
+    assert cell.costs is not None
+    assert cell.costs.generator_cpu_us_per_delivery == 1e6 / 20
+
+
 def test_a_missing_worker_makes_the_run_incomplete(tmp_path: Path) -> None:
     run = store.load(shards.assemble([shard(tmp_path / "s", 0, {0: SSE})], tmp_path / "runs"))
     assert (run.complete, run.note) == (False, "the shards of 1 of 2 workers are missing: 1")
