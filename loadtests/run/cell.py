@@ -130,7 +130,7 @@ class _Measurement:
             self._generator(server) as generator,
             Sampler(server.processes, lambda: (generator.pid, *route.pids), lambda: _metrics(server)) as sampler,
         ):
-            held = self._listen(server, generator)
+            held = self._listen(server, generator, sampler)
             result = generator.result()
         if held is None and self.planned.kind == "memory":
             raise GeneratorError("the load generator ended before its connections had settled")
@@ -145,7 +145,7 @@ class _Measurement:
             return replace(outcome, forwards=server.forwards, remarks=server.remarks())
         return outcome
 
-    def _listen(self, server: Server | ForeignServer, generator: Generator) -> Memory | None:
+    def _listen(self, server: Server | ForeignServer, generator: Generator, sampler: Sampler) -> Memory | None:
         """Follow the generator until it ends, watching the server; return the memory held, in a memory cell."""
         settled_s = math.inf
         held: Memory | None = None
@@ -159,6 +159,7 @@ class _Measurement:
                 if progress.event == "connected" and self.planned.kind == "memory":
                     settled_s = time.monotonic() + _SETTLED_SHARE * self.planned.hold_s
                 if progress.event in MEASURED and self.ahead is not None:
+                    sampler.mark()  # what the next server imports is nothing that disturbed this cell
                     self.ahead.start()
                 self.on_progress(progress)
             if held is None and time.monotonic() > settled_s:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import threading
 import time
@@ -51,7 +52,7 @@ class Sampler(AbstractContextManager["Sampler"]):
         self._server_pids = server_pids
         self._generator_pids = generator_pids
         self._metrics = metrics
-        self.readings: list[Reading] = []  # in order of time
+        self.readings: list[Reading] = []  # in order of time, once it is left
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
@@ -65,6 +66,11 @@ class Sampler(AbstractContextManager["Sampler"]):
         self._stop.set()
         self._thread.join(10.0)
         self.readings.append(self.read(whole=False))
+        self.readings.sort(key=lambda reading: reading.t_ns)  # two threads took them
+
+    def mark(self) -> None:
+        """Read here and now what the whole machine has used, before something foreign to the cell begins."""
+        self.readings.append(replace(self.read(whole=False), machine_busy_ns=procfs.machine_busy_ns()))
 
     def _run(self) -> None:
         _stand_back()
@@ -133,9 +139,9 @@ def timeline(cell: str, readings: Sequence[Reading], result: GeneratorResult) ->
 
 
 def _each_second(readings: Sequence[Reading]) -> list[Reading]:
-    """Keep the readings a second apart: those with a scrape, or as many if /metrics never answered."""
+    """Keep the readings a second apart: those with a scrape, or whole ones if /metrics never answered."""
     scraped = [reading for reading in readings if reading.server_connections >= 0]
-    return scraped if len(scraped) > 1 else list(readings[::TICKS_PER_SCRAPE])
+    return scraped if len(scraped) > 1 else [each for each in readings if not math.isnan(each.server_rss_kib)]
 
 
 def _percent(used_ns: int, of_ns: int) -> float:

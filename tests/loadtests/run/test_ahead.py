@@ -12,6 +12,7 @@ from loadtests.records.link_spec import parse
 from loadtests.records.store import RunStore
 from loadtests.run.ahead import ServerAhead
 from loadtests.run.cell import start_server
+from loadtests.run.sampler import Sampler
 from tests.loadtests.records.test_store import new_run
 from tests.loadtests.run.test_experiment import conduct, make
 
@@ -52,6 +53,14 @@ def test_a_cell_behind_a_link_starts_its_own(ahead: ServerAhead, tmp_path: Path)
     ahead.next = replace(cell, link=parse("rtt=10ms"))
     ahead.start()
     assert ahead.take(ahead.next) is None
+
+
+def test_the_machine_is_read_before_the_next_server_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(Sampler, "mark", lambda self: order.append("mark"))
+    monkeypatch.setattr(ServerAhead, "start", lambda self: order.append("start"))
+    conduct(make(tmp_path))
+    assert order == ["mark", "start"]
 
 
 def test_a_run_starts_each_server_once(tmp_path: Path) -> None:
