@@ -80,7 +80,7 @@ def middleboxes(wanted: Wanted) -> int:
     plans, missing = _plans(wanted)
     folder = _new_folder(wanted.runs_folder, f"{started_utc:%Y%m%dT%H%M%SZ}-middleboxes-{commit}")
     control: list[Row] = []
-    note = ""
+    note, code = "", OK
     with interruptible() as check:
         try:
             for number in range(_PASSES):
@@ -88,7 +88,9 @@ def middleboxes(wanted: Wanted) -> int:
                 if going:
                     missing += _pass(number, going, wanted, folder, check, control)
         except Interrupted as reason:
-            note = str(reason)
+            note, code = str(reason), INTERRUPTED
+        except (OSError, LabError) as error:  # what the passes before have found is kept
+            note, code = f"pass {number + 1} failed: {error}", SOME_INVALID
     found = Middleboxes(
         schema=SCHEMA, commit=commit, form="full" if wanted.full else "scaled",
         started_utc=started_utc.isoformat(timespec="seconds"), elapsed_s=time.monotonic() - started_s,
@@ -100,7 +102,7 @@ def middleboxes(wanted: Wanted) -> int:
     print(f"\n{len(found.rows)} rows in {found.elapsed_s:.0f} s: {folder / FILE}")
     if note:
         print(f"incomplete: {note}")
-        return INTERRUPTED
+        return code
     return SOME_INVALID if found.uncured or found.failed_controls or not control else OK
 
 
@@ -204,11 +206,11 @@ def _ttl_s(timing: Timing) -> float:
 def _started(
     plans: list[Plan], timing: Timing, folder: Path, number: int, check: Callable[[], None]
 ) -> Iterator[tuple[list[Site], list[Site], list[str]]]:
-    """Servers and boxes of one pass; all of them end with the block."""
+    """Servers and boxes of one pass; all of them end with the block, and then goes the folder that they wrote into."""
     servers: dict[tuple[str, ...], Server] = {}
     quiet: list[Site] = []
     failed: dict[str, str] = {}
-    with ExitStack() as stack, TemporaryDirectory(prefix="rtlab-boxes-") as scratch:
+    with TemporaryDirectory(prefix="rtlab-boxes-") as scratch, ExitStack() as stack:
         Path(scratch).chmod(0o755)
 
         def server(told: tuple[str, ...]) -> Server:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from loadtests.evidence.middleboxes import command, trial
 from loadtests.evidence.middleboxes.command import Wanted, middleboxes
-from loadtests.records.errors import Interrupted, UsageError
+from loadtests.records.errors import Interrupted, ServerError, UsageError
 from loadtests.records.middleboxes import FILE, Middleboxes, load
 from loadtests.report.conclude import INTERRUPTED, OK, SOME_INVALID
 from loadtests.report.middleboxes import render_text
@@ -107,6 +109,35 @@ def test_it_stops_between_two_questions_and_keeps_what_it_has(
     assert found.note == "stopped by Ctrl-C"
     assert "incomplete: stopped by Ctrl-C" in capsys.readouterr().out
     assert left_behind() == []
+
+
+def test_a_pass_that_fails_leaves_what_there_is_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*_: object) -> list[str]:
+        raise ServerError("the all server died")
+
+    monkeypatch.setattr(command, "_pass", failing)
+    code, found = run(tmp_path, "built-in: hold")
+    assert code == SOME_INVALID
+    assert found.note == "pass 1 failed: the all server died"
+    assert "incomplete: pass 1 failed" in capsys.readouterr().out
+
+
+def test_boxes_end_before_their_folder_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[bool] = []
+
+    @contextmanager
+    def fake(*given: object, **_: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(wait_ready=lambda *_: None)
+        there.extend(each.parent.exists() for each in given if isinstance(each, Path))
+
+    monkeypatch.setattr(command, "Server", fake)
+    monkeypatch.setattr(command, "_box", fake)
+    plans, _ = command._plans(Wanted(tmp_path, boxes=("built-in: hold",)))
+    with command._started(plans, command._SCALED, tmp_path, 0, lambda: None) as (sites, _, failed):
+        assert (len(sites), failed) == (2, [])
+    assert there == [True]
 
 
 def test_a_box_that_is_not_installed_is_a_loud_row(
