@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gevent.lock import BoundedSemaphore
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
@@ -27,12 +28,19 @@ class RunReport:
         self._gathering = gathering
         self.due = False
         self.path: Path | None = None
+        self._making = BoundedSemaphore()
 
     def make(self) -> None:
-        """Make the report, unless this is a worker or it was made. What is wrong is logged, in a sentence."""
-        if not self.due or isinstance(self._environment.runner, WorkerRunner):
-            return
-        self.due = False
+        """Make the report, unless this is a worker or it was made; first wait for one that is being made.
+
+        What is wrong is logged, in a sentence.
+        """
+        with self._making:
+            if self.due and not isinstance(self._environment.runner, WorkerRunner):
+                self.due = False
+                self._make()
+
+    def _make(self) -> None:
         assert self._environment.parsed_options is not None
         runs = Path(self._environment.parsed_options.rtlab_out)
         found, missing = self._gathering.gathered(_SHARDS_S)
@@ -45,7 +53,8 @@ class RunReport:
         if not found or missing:
             return
         command = (sys.executable, "-m", "loadtests.cli", "report", *map(str, found), "--runs", str(runs))
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603  # our own module
+        # In a group of its own: the Ctrl-C that ends the web UI is not for the report.
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, process_group=0)  # noqa: S603
         print(done.stdout, end="", flush=True)
         paths = [line.removeprefix(_LINE) for line in done.stdout.splitlines() if line.startswith(_LINE)]
         self.path = Path(paths[-1]) if paths else None
