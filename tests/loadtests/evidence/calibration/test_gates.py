@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from loadtests import cli
-from loadtests.evidence.calibration import gates
+from loadtests.evidence.calibration import gates, moves
 from loadtests.evidence.calibration.gates import Design
 from loadtests.records import calibration
 from loadtests.records.errors import UsageError
-from loadtests.records.gates import GATES, Move
+from loadtests.records.gates import GATES
 
 DESIGN = Design(transports=("websocket", "longpoll"), seed=3, commit="abc")
 
@@ -77,11 +77,21 @@ def test_each_disturbance_shows_in_the_figure_of_its_gate(tmp_path: Path, monkey
     monkeypatch.setattr(gates, "LEVELS_MS", (5.0,))
     monkeypatch.setattr(gates, "PIECE_S", 2.5)
     gates.measure(tmp_path, DESIGN, lambda _: None)
-    found: dict[tuple[str, str], Move] = {
-        (move.disturbance, move.transport): move for move in gates.analysed(tmp_path, DESIGN)
-    }
-    assert set(found) == {(disturbance, name) for disturbance in GATES for name in DESIGN.transports}
-    for disturbance in ("late reader", "late publisher", "hub lag"):
-        move = found[disturbance, "websocket"]
-        # A machine that does much else leaves no pair of windows to judge by, and says so.
-        assert move.left_out == move.pairs or move.planted > 2.5, move
+    assert {each.name for each in tmp_path.iterdir()} == {piece.folder for piece in gates.pieces(DESIGN.seed)}
+    unseen = [disturbance for disturbance in GATES if disturbance != "hog" and not shown(tmp_path, disturbance)]
+    assert not unseen
+    found = {(move.disturbance, move.transport) for move in gates.analysed(tmp_path, DESIGN)}
+    wanted = {(disturbance, name) for disturbance in GATES for name in DESIGN.transports}
+    assert found <= wanted
+    if found != wanted:
+        pytest.skip(f"this machine is too busy for a pair of undisturbed windows: {sorted(wanted - found)}")
+
+
+def shown(folder: Path, disturbance: str) -> bool:
+    """Whether what was planted is in the gate's own figure, over all disturbed windows.
+
+    No pair is left out, as a study would do: a busy machine makes nothing earlier.
+    """
+    piece = gates._read(folder / gates.Piece(disturbance, 5.0, 0).folder)
+    figures = [moves._gate(disturbance, [piece], room) for room in range(len(DESIGN.transports))]
+    return any(each is not None and each.percentile(99, on=True) > 2.5 for each in figures)
