@@ -46,8 +46,8 @@ class OneAddress:
         return server, self._waiting.submit(self._wait_for, server)
 
     def start_beside(self) -> Server:
-        """Start and await an instance on an address of its own that shares the rooms, to publish on by POST."""
-        server = self._started("sse", self._settings, free_port())
+        """Start and await an instance on an address of its own that shares the rooms, to publish on by plain HTTP."""
+        server = self._started("sse", replace(self._settings, tls=False), free_port())
         server.wait_ready(lambda: None)
         return server
 
