@@ -158,27 +158,37 @@ def sentence(storms: Storms) -> str:
     if not found:
         return ""
     clients, joins = round(median(each.cut.clients for each in found)), median(each.joins_per_s for each in found)
-    narrow, fit = (_p99(found, narrow=narrow) for narrow in (True, False))
-    others = ""
-    if narrow is not None and fit is not None and narrow > fit:
-        others = (
-            f": half of that brings nobody back sooner, and the others' p99 was {digits(narrow)} ms, not {digits(fit)}"
-        )
     names = ", ".join(dict.fromkeys(title(each.storm.transport) for each in found))
     return (
         f"Spread the return of N clients over N / u seconds, here {digits(clients / joins)} s for {clients:,} clients "
-        f"of one instance at u = {joins:,.0f} joins a second ({names}){others}."
+        f"of one instance at u = {joins:,.0f} joins a second ({names}){_halved(found)}."
     )
 
 
-def _p99(found: Sequence[Recovery], *, narrow: bool) -> float | None:
-    values = [
-        each.cut.bystanders.p99_ms
-        for each in found
-        if each.cut.bystanders.p99_ms is not None
-        and (each.storm.window_ratio < 1 if narrow else each.storm.window_ratio == 1)
-    ]
+def _halved(found: Sequence[Recovery]) -> str:
+    """Say what half of W* did to the others, and that it brought nobody back sooner if so it was; or nothing."""
+    halves, fits = ([each for each in found if each.storm.window_ratio == ratio] for ratio in (0.5, 1.0))
+    half_ms, fit_ms = _p99_ms(halves), _p99_ms(fits)
+    if half_ms is None or fit_ms is None or half_ms <= fit_ms:
+        return ""
+    no_sooner = all(
+        after >= (1 - TOLERANCE) * fit for after, fit in zip(_back_after(halves), _back_after(fits), strict=True)
+    )
+    within = "half of that brought nobody back sooner, and" if no_sooner else "within half of that"
+    return f": {within} the others' p99 was {digits(half_ms)} ms, not {digits(fit_ms)}"
+
+
+def _p99_ms(found: Sequence[Recovery]) -> float | None:
+    values = [each.cut.bystanders.p99_ms for each in found if each.cut.bystanders.p99_ms is not None]
     return median(values) if values else None
+
+
+def _back_after(found: Sequence[Recovery]) -> tuple[float, ...]:
+    """Return after how long 50, 99 and 100 % were back, in units of W*."""
+    return tuple(
+        median(getattr(each.cut, name) / each.least_s for each in found)
+        for name in ("back_50_s", "back_99_s", "back_100_s")
+    )
 
 
 def of_run(folder: Path, reference: Path) -> Storms | None:

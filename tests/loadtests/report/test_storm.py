@@ -8,8 +8,9 @@ import pytest
 
 from loadtests.records import storm as records
 from loadtests.records.storm import KILL, Cut, Latency, Storm, Storms
-from loadtests.report import page
+from loadtests.report import page, storm_part
 from loadtests.report import storm as report
+from loadtests.report.charts.drawing import WIDE
 from tests.loadtests.report import synthetic
 
 
@@ -62,10 +63,24 @@ def test_the_sentence_gives_the_window_and_what_half_of_it_costs_the_others() ->
     storms = _storms(_storm(0.5, 0.5, _cut(1.0, p99_ms=300.0)), _storm(1.0, 1.0, _cut(1.02, p99_ms=20.0)))
     said = report.sentence(storms)
     assert "here 1.00 s for 1,000 clients" in said
-    assert "300 ms, not 20.0" in said
+    assert "half of that brought nobody back sooner, and the others' p99 was 300 ms, not 20.0" in said
     assert report.sentence(_storms()) == ""
     disturbed = _storms(_storm(0.5, 0.5, _cut(1.0, p99_ms=20.0)), _storm(1.0, 1.0, _cut(9.0, p99_ms=300.0)))
     assert "p99" not in report.sentence(disturbed)
+
+
+def test_the_sentence_does_not_say_that_nobody_was_back_sooner_where_some_were() -> None:
+    storms = _storms(_storm(0.5, 0.5, _cut(1.0, p99_ms=300.0)), _storm(1.0, 1.0, _cut(1.2, p99_ms=20.0)))
+    said = report.sentence(storms)
+    assert "sooner" not in said
+    assert "within half of that the others' p99 was 300 ms, not 20.0" in said
+
+
+def test_the_chart_has_room_for_every_mark() -> None:
+    figure = storm_part.draw(_storms(_storm(4.0, 9.0, _cut(9.0))), WIDE)
+    assert figure is not None
+    low, high = figure.axes[0].get_xlim()
+    assert low < 9.0 < high
 
 
 def test_a_lost_event_is_an_offence_and_is_printed() -> None:
