@@ -6,6 +6,7 @@ import socket
 import time
 from _socket import socket as RawSocket  # noqa: N812
 from collections.abc import Sequence
+from contextlib import suppress
 
 from loadtests.load.clients import stamp
 from loadtests.load.clients.base import Access, Endpoint, offset_of
@@ -64,12 +65,18 @@ class Publisher:
             self._client.access = Access(self._endpoint, room, self._token)
             content = stamp.build(0, self.sent, self._next_ns, now_ns, _PAYLOAD_BYTES)
             self._pending += self._client.publish(content, stamp.build_ref(0, self.sent))
-            self._pending = self._pending[self._sock.send(self._pending) :]
+            self._send()
             self.late_ns.append(now_ns - self._next_ns)
             self.sent += 1
             self._next_ns += self._step_ns
         if self._next_ns:
             self._shared.loop.at(self._next_ns, self._publish)
+
+    def _send(self) -> None:
+        """Send what there is room for; the rest leaves with the next message, or once an answer has come."""
+        if self._pending and self._sock is not None:
+            with suppress(BlockingIOError):
+                self._pending = self._pending[self._sock.send(self._pending) :]
 
     def _ready(self, _mask: int) -> None:
         assert self._sock is not None
@@ -82,3 +89,4 @@ class Publisher:
             _, message = stamp.read_ref(event.ref) or (0, 0)
             room = self._rooms[message % len(self._rooms)]
             self._shared.heads[room] = max(self._shared.heads.get(room, -1), offset_of(event.id))
+        self._send()
