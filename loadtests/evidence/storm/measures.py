@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from loadtests.load.storm.member import Member
+from loadtests.load.storm.member import Member, Outage
 from loadtests.records.storm import Cut, Latency
 
 _BEYOND = 10  # samples that must lie beyond a percentile
@@ -76,9 +76,9 @@ def gaps_s(members: Iterable[Member]) -> list[float]:
     return sorted(gap for gap in found if gap > 0)
 
 
-def cut(members: Sequence[Member], others: Iterable[Delivery], signal_ns: int, spent: Spent) -> Cut:
-    """Return what came of a signal that cut `members`, whose last outage it was."""
-    outages = [member.outages[-1] for member in members]
+def cut(outages_of: Sequence[tuple[Member, Outage]], others: Iterable[Delivery], signal_ns: int, spent: Spent) -> Cut:
+    """Return what came of a signal that gave each of these members this outage."""
+    members, outages = [member for member, _ in outages_of], [outage for _, outage in outages_of]
     back_s = sorted((each.caught_up_ns - signal_ns) / 1e9 for each in outages)
     until_ns = max(each.caught_up_ns for each in outages)
     return Cut(

@@ -24,7 +24,7 @@ from loadtests.load.storm.comeback import Comeback, Gate, Window
 from loadtests.load.storm.loop import Loop
 from loadtests.load.storm.member import Member, Shared
 from loadtests.load.storm.publisher import Publisher
-from loadtests.records.errors import LabError, ServerError
+from loadtests.records.errors import ServerError
 from loadtests.records.storm import KILL, ROLLING, Cut, Storm
 from loadtests.run.one_address import OneAddress
 from loadtests.run.process import Cores
@@ -109,16 +109,16 @@ class Storming:
         calm_ns = time.monotonic_ns()
         self._run(lambda: time.monotonic_ns() > calm_ns + CALM_S * 1e9, 2 * CALM_S, "the calm ended")
         calm = measures.latency(self._live, calm_ns, time.monotonic_ns())
-        cuts = [self._cut(address, first, [second])]
+        ended = [self._cut(address, first, [second])]
         if asked.kind == ROLLING:
             third = self._ready(*address.start())
-            cuts.append(self._cut(address, second, [third]))
+            ended.append(self._cut(address, second, [third]))
         publisher.stop()
         self._settle(publisher)
         gaps = measures.gaps_s(self._members)
         return Storm(
             transport=asked.target.name, kind=asked.kind, repeat=asked.repeat, window_ratio=asked.window_ratio,
-            window_s=asked.window_s, cuts=tuple(cuts), calm=calm,
+            window_s=asked.window_s, cuts=tuple(cut() for cut in ended), calm=calm,
             gap_50_s=measures.share(gaps, 50), gap_99_s=measures.share(gaps, 99), gap_100_s=measures.share(gaps, 100),
             published=publisher.sent, late_p99_ms=measures.p99_ms(publisher.late_ns),
             lost=sum(each.lost for each in self._members) + self._missing(),
@@ -175,28 +175,31 @@ class Storming:
     def _delivered(self, member: Member, due_ns: int, received_ns: int) -> None:
         self._live.append((member, due_ns, received_ns))
 
-    def _cut(self, address: OneAddress, ending: Server, staying: Sequence[Server]) -> Cut:
-        """End an instance, and wait until its clients are back; at a rolling restart start another in its place."""
+    def _cut(self, address: OneAddress, ending: Server, staying: Sequence[Server]) -> Callable[[], Cut]:
+        """End an instance, and wait until its clients are back; what came of it is known once all has settled."""
         asked = self._asked
         before = [len(each.outages) for each in self._members]
+        for server in staying:
+            server.check_alive()
         busy = Busy([server.processes()[0] for server in staying], asked.redis_pid)
         signal_ns = time.monotonic_ns()
         ending.signal(signal.SIGKILL if asked.kind == KILL else signal.SIGTERM)
         spent: list[Spent] = []
 
+        def cut() -> list[Member]:
+            return [each for each, count in zip(self._members, before, strict=True) if len(each.outages) > count]
+
         def over() -> bool:
             if self._shared.behind:
                 spent.clear()
-            elif not spent:
+            elif not spent and cut():
                 spent.append(busy.spent())
             return bool(spent) and ending.has_ended()
 
         self._run(over, _JOIN_LIMIT_S + asked.window_s, "all clients were back and had what they missed")
         address.ended(ending)
-        cut = [each for each, count in zip(self._members, before, strict=True) if len(each.outages) > count]
-        if not cut:
-            raise LabError(f"{asked.name}: the instance that ended had no clients")
-        return measures.cut(cut, self._live, signal_ns, spent[0])
+        outages = [(each, each.outages[-1]) for each in cut()]
+        return partial(measures.cut, outages, self._live, signal_ns, spent[0])
 
     def _ready(self, server: Server, ready: Future[None]) -> Server:
         self._run(ready.done, _JOIN_LIMIT_S, "the instance was ready")

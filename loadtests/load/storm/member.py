@@ -48,8 +48,8 @@ class Member:
     """`latency(scheduled_ns, received_ns)` is called for each chat that comes live."""
 
     __slots__ = (
-        "_behind", "_client", "_new_client", "_new_tls", "_sock", "_target", "_tls", "_where",
-        "doubled", "latency", "lost", "offset", "outages", "room", "shared", "told_gaps", "up",
+        "_behind", "_client", "_new_client", "_new_tls", "_sock", "_target", "_tls", "_told_before", "_where",
+        "doubled", "latency", "lost", "offset", "outages", "room", "shared", "up",
     )  # fmt: skip
 
     def __init__(
@@ -62,7 +62,8 @@ class Member:
         """Make a client that joins by `start`; `new_client` takes the position to resume after."""
         self.shared = shared
         self.latency = latency
-        self.lost = self.doubled = self.told_gaps = 0
+        self.lost = self.doubled = 0
+        self._told_before = 0  # gaps, by connections that have ended
         self.offset = -1  # of the last event; -1: not known yet
         self.outages: list[Outage] = []
         self.up = False  # welcomed
@@ -76,6 +77,11 @@ class Member:
         self._tls: TlsPipe | None = None
         self._sock: RawSocket | None = None
         self._target = -1  # the offset at which it has caught up
+
+    @property
+    def told_gaps(self) -> int:
+        """Gaps that servers announced, on the connection that stands too."""
+        return self._told_before + self._client.told_gaps
 
     def start(self) -> None:
         """Begin an attempt to join."""
@@ -204,6 +210,6 @@ class Member:
         self.up = False
         self.shared.behind += not self._behind
         self._behind = True
-        self.told_gaps += client.told_gaps
+        self._told_before += client.told_gaps
         self._client = self._new_client(client.position)
         self.shared.comeback.ended(self.start, self.outages[-1].refused)

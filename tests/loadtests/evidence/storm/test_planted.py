@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import socket
 import time
 from functools import partial
 
@@ -15,6 +17,7 @@ from loadtests.evidence.storm import measures
 from loadtests.evidence.storm.measures import Spent
 from loadtests.load.clients.base import Access, Endpoint
 from loadtests.load.clients.sockets import RealtimeOffset
+from loadtests.load.clients.sse import SseClient
 from loadtests.load.storm.comeback import Window
 from loadtests.load.storm.loop import Loop
 from loadtests.load.storm.member import Member, Shared
@@ -51,7 +54,8 @@ def _storm(transport: str, faults: Faults) -> tuple[Cut, list[Member]]:
                 member.close()
             loop.close()
     cut_ns = min(member.outages[-1].cut_ns for member in members)
-    return measures.cut(members, live, cut_ns, Spent((0.0,), 0.0, 0.0, 1.0)), members
+    outages = [(member, member.outages[-1]) for member in members]
+    return measures.cut(outages, live, cut_ns, Spent((0.0,), 0.0, 0.0, 1.0)), members
 
 
 @pytest.mark.parametrize("transport", ["websocket", "sse"])
@@ -61,6 +65,40 @@ def test_a_replay_that_forgets_one_event_and_one_that_doubles_one_are_counted(tr
     assert (sum(each.lost for each in members), sum(each.doubled for each in members)) == (1, 1)
     assert cut.clients == CLIENTS
     assert cut.replayed >= CLIENTS
+
+
+def test_a_gap_that_is_announced_to_a_client_that_comes_back_counts_while_its_connection_stands() -> None:
+    loop = Loop()
+    shared = Shared(loop, RealtimeOffset(), {}, Window(loop, 0.0, random.Random(1)))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer(body: bytes) -> socket.socket:
+            accepted, _ = listener.accept()
+            accepted.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
+            accepted.sendall(b"%x\r\n%b\r\n" % (len(body), body))
+            return accepted
+
+        access = Access(Endpoint("127.0.0.1", listener.getsockname()[1]), "r", "token")
+        member = Member(shared, partial(SseClient, access), None, lambda *_: None)
+        member.start()
+        try:
+            with answer(_event("welcome", "e:5")):
+                assert loop.run(lambda: not shared.behind, 5, lambda: None)
+            assert loop.run(lambda: bool(member.outages), 5, lambda: None)
+            with answer(_event("welcome", "e:5") + _event("resync", "e:9")):
+                assert loop.run(lambda: not shared.behind and member.offset == 9, 5, lambda: None)
+                assert (member.told_gaps, member.lost) == (1, 0)
+            assert loop.run(lambda: not member.up, 5, lambda: None)
+            assert member.told_gaps == 1
+        finally:
+            member.close()
+            loop.close()
+
+
+def _event(kind: str, position: str) -> bytes:
+    return b"data: %b\n\n" % json.dumps({"type": kind, "room": "r", "position": position}).encode()
 
 
 @pytest.mark.parametrize("transport", ["websocket", "sse"])
