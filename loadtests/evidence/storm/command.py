@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from loadtests.evidence.storm.storming import RATE_PER_S, ROOM_MEMBERS, Asked, Storming
 from loadtests.load.clients import sockets
+from loadtests.load.clients.base import ClientError
 from loadtests.records import storm as records
-from loadtests.records.errors import Interrupted, LabError, ServerError, UsageError
+from loadtests.records.errors import Interrupted, LabError, UsageError
 from loadtests.records.schema import Value
 from loadtests.records.store import RunStore
 from loadtests.records.storm import DRAIN, KILL, ROLLING, Storm, Storms
@@ -95,7 +97,7 @@ def _all(asked: Sequence[Asked], check: Callable[[], None], storms: list[Storm])
             except Interrupted as reason:
                 print("stopped", flush=True)
                 return f"{reason} after {len(storms)} of {total} storms"
-            except ServerError as error:
+            except (LabError, ClientError, OSError, psutil.Error) as error:  # the others are not to suffer for it
                 print(error, flush=True)
                 failed.append(planned.name)
                 if not ratio:
