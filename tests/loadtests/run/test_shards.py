@@ -154,10 +154,15 @@ def test_errors_stand_with_the_class_that_they_are_of(tmp_path: Path) -> None:
 
 
 def test_an_error_is_of_the_longest_label_that_it_begins_with(tmp_path: Path) -> None:
-    stock = UserClass(name="Stock", like="websocket", stock=True, label="WS stock", straggle_s=0.0)
-    shard(tmp_path / "s", 0, {0: BUYER, 1: stock}, ended={"WS stock closed": 2}, changed={"workers": 1})
+    labels = ("WS", "WS stock", "WS stock TLS", "WS stock TLS far")  # `WS stock` is the lab's own
+    classes = {
+        number: UserClass(name=f"U{number}", like="websocket", stock=False, label=label, straggle_s=0.0)
+        for number, label in enumerate(labels)
+    }
+    shard(tmp_path / "s", 0, classes, ended={f"{label} closed": 2 for label in labels}, changed={"workers": 1})
     run = store.load(shards.assemble([tmp_path / "s"], tmp_path / "runs"))
-    assert {cell.transport: cell.errors for cell in run.cells} == {"Buyer": {}, "Stock": {"WS stock closed": 2}}
+    wanted = {f"U{number}": {f"{label} closed": 2} for number, label in enumerate(labels)}
+    assert {cell.transport: cell.errors for cell in run.cells} == wanted
 
 
 @pytest.mark.parametrize(("arrivals", "batched"), [("poisson", 0.0), ("constant", 1.0)])
