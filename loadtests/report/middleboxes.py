@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtests.records.middleboxes import FILE, Middleboxes, Row, load
+from loadtests.records.middleboxes import FILE, Middleboxes, Row, Seen, load
 from loadtests.report.claims import title
 from loadtests.report.field import Part
 from loadtests.report.quantity import count, digits, listed
@@ -75,15 +75,26 @@ def cell(row: Row) -> str:
 
 def heartbeat_words(found: Middleboxes) -> str:
     """Say what a heartbeat was worth behind boxes that cut what is silent; empty where that was not asked."""
-    silent = [row.seen for row in found.rows if row.seen.silent_asked]
+    silent, kept, beating = _heartbeats(found)
     cut = [seen.silent_cut_s for seen in silent if seen.silent_cut_s is not None]
-    kept = [row for row in found.rows if row.seen.silent_asked and row.seen.cut_s is None]
     if not cut:
         return ""
     return (
-        f"Without heartbeats {len(cut)} of {len(silent)} silent connections behind boxes were cut, the first after "
-        f"{digits(min(cut))} s; with one each {found.heartbeat_s:g} s {len(kept)} of {len(silent)} stayed open."
+        f"Without heartbeats {len(silent) - kept} of {len(silent)} silent connections behind boxes were cut, the first "
+        f"after {digits(min(cut))} s; with one each {found.heartbeat_s:g} s {beating} of {len(silent)} stayed open."
     )
+
+
+def heartbeats_keep_more(found: Middleboxes) -> bool:
+    """Whether more connections stayed open with heartbeats than silent ones did."""
+    _, kept, beating = _heartbeats(found)
+    return beating > kept
+
+
+def _heartbeats(found: Middleboxes) -> tuple[list[Seen], int, int]:
+    """Return what was tried silent too, how many of it stayed open silent, and how many with heartbeats."""
+    silent = [row.seen for row in found.rows if row.seen.silent_asked]
+    return silent, sum(seen.silent_cut_s is None for seen in silent), sum(seen.cut_s is None for seen in silent)
 
 
 def render_text(found: Middleboxes) -> str:

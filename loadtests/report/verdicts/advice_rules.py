@@ -8,7 +8,7 @@ from loadtests.records.schema import Validity
 from loadtests.report import variants
 from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result
-from loadtests.report.middleboxes import heartbeat_words
+from loadtests.report.middleboxes import heartbeat_words, heartbeats_keep_more
 from loadtests.report.quantity import count, digits, listed, share, span
 from loadtests.report.verdicts.evidence import (
     CORE_US,
@@ -66,15 +66,17 @@ _LEFT, _AFTER = "vanishing-", "_left_after_s"
 def heartbeat(evidence: Evidence) -> Finding:
     """Judge by peers whose packets were dropped: the room must be notified of each one's leaving within its bound.
 
-    Behind boxes that cut what is silent a heartbeat has a second use, which is said beside it.
+    Behind boxes that cut what is silent a heartbeat has a second use, which is said beside it. It decides where no
+    peer vanished: true if heartbeats kept more connections open than silence did.
     """
     rows = evidence.faults_of("half-open")
     found = {transport: (after_s, bound_s) for row in rows for transport, after_s, bound_s in _vanished(row)}
     behind = heartbeat_words(evidence.middleboxes) if evidence.middleboxes else ""
     if evidence.faults is None or not found:
-        if not behind:
+        if evidence.middleboxes is None or not behind:
             return not_tested("No fault run with vanished peers lies beside this run (make faults).")
-        return Finding(Ruling.TRUE, behind, source=_of_boxes(evidence))
+        kept = Ruling.TRUE if heartbeats_keep_more(evidence.middleboxes) else Ruling.FALSE
+        return Finding(kept, behind, source=_of_boxes(evidence))
     late = [in_prose(transport) for transport, (after_s, bound_s) in found.items() if not 0 <= after_s <= bound_s]
     ruling = Ruling.TRUE if not late else Ruling.FALSE if len(late) == len(found) else Ruling.TRUE_IF
     said = [f"{in_prose(transport)} after {digits(after_s)} s" for transport, (after_s, _) in found.items()]

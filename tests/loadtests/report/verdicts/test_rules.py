@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from loadtests.records.facts import Share
+from loadtests.records.middleboxes import SCHEMA, Middleboxes, Row, Seen
 from loadtests.records.schema import Validity
 from loadtests.report import claims
 from loadtests.report.condition import Result
@@ -48,6 +49,27 @@ def _fault(scenario: str, measured: Mapping[str, float], *, passed: bool = True)
 
 def _foil(fault: str, foil_faulty: bool, ours_faulty: bool) -> Change:
     return lambda e: made.with_foil(e, fault, foil_faulty=foil_faulty, ours_faulty=ours_faulty)
+
+
+def _silent(cut: int, beating_cut: int) -> Change:
+    """Without a fault run: of two connections behind boxes, so many were cut silent, and with heartbeats."""
+    seen = [
+        Seen(
+            joined=True,
+            silent_asked=True,
+            silent_cut_s=4.0 if n < cut else None,
+            cut_s=4.0 if n < beating_cut else None,
+        )
+        for n in range(2)
+    ]
+    rows = tuple(
+        Row(box="nginx", version="1", transport="sse", seen=each, verdict="passes", words="passes") for each in seen
+    )
+    boxes = Middleboxes(
+        schema=SCHEMA, commit="abc", form="scaled", started_utc="2026-01-01T00:00:00+00:00", elapsed_s=1.0,
+        heartbeat_s=1.0, timeout_s=4.0, rows=rows, missing=(),
+    )  # fmt: skip
+    return lambda e: replace(e, faults=None, middleboxes=boxes)
 
 
 def _browser(**found: str | float | bool | None) -> Change:
@@ -137,6 +159,9 @@ TURNS: list[tuple[str, Change, Ruling]] = [
     ("heartbeat", _fault("half-open", {"vanishing-websocket_left_after_s": 7.5}), FALSE),
     ("heartbeat", _fault("half-open", {"vanishing-sse_left_after_s": 9.0}), TRUE_IF),
     ("heartbeat", _fault("half-open", {"vanishing-websocket_left_after_s": -1.0}), FALSE),
+    ("heartbeat", _silent(cut=2, beating_cut=1), TRUE),
+    ("heartbeat", _silent(cut=1, beating_cut=1), FALSE),
+    ("heartbeat", _silent(cut=1, beating_cut=2), FALSE),
     *(
         (slug, _foil(fault, foil_faulty, ours_faulty), verdict)
         for slug, fault in (
