@@ -6,13 +6,14 @@ section 5.2; AES-GCM and ChaCha20-Poly1305 alike).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from loadtests.records.repeats import believed
-from loadtests.records.schema import TLS, Cell
+from loadtests.records.schema import TLS, Cell, Validity
 from loadtests.report.charts.tls import Bars, paired_bars
 from loadtests.report.condition import Cost, memory_kib, value_of
 from loadtests.report.field import Part
@@ -80,7 +81,7 @@ def _memory(study: Study) -> list[Held]:
     grouped: dict[tuple[str, str], list[Cell]] = {}
     for cell in study.run.cells:
         variant = cell.variant.split(",")
-        if cell.kind == "memory" and TLS in variant:
+        if cell.kind == "memory" and TLS in variant and cell.verdict.validity is not Validity.INVALID:
             loop = next((part.removeprefix(_LOOP) for part in variant if part.startswith(_LOOP)), _own_loop(study))
             grouped.setdefault((cell.transport, loop), []).append(cell)
     ordered = sorted(grouped, key=lambda key: (rank(key[0]), key[1] == "asyncio"))
@@ -96,8 +97,10 @@ def _own_loop(study: Study) -> str:
 def _sentence(added: Added) -> str:
     """Say what TLS adds, and what to size a server by."""
     said = [words for words in (_of_deliveries(added), _of_connections(added.memory)) if words]
+    if not said:
+        return "What TLS adds cannot be said: no cell over TLS can be compared with one without."
     by_loop = {loop: [h.tls.value for h in added.memory if h.loop == loop] for loop in ("uvloop", "asyncio")}
-    if by_loop["uvloop"] and by_loop["asyncio"]:
+    if min(by_loop["asyncio"], default=0.0) > max(by_loop["uvloop"], default=math.inf):
         advice = f": run it on uvloop, since asyncio's own loop keeps {_spread(by_loop['asyncio'])} KiB"
     else:
         advice = ": size the server's memory by its connections" if added.memory else ""

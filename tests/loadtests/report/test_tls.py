@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtests.records.schema import Cell, Run, Validity
+from loadtests.records.schema import Cell, Run, Validity, Verdict
 from loadtests.report import export, page, tls, variants
+from loadtests.report.condition import Cost
 from loadtests.report.field import Part
 from loadtests.report.study import Study, study
-from loadtests.report.tls import Added
+from loadtests.report.tls import Added, Held
 from tests.loadtests.report import synthetic
 from tests.loadtests.report.pages import draw_only
 from tests.loadtests.report.synthetic import TRUTHS
@@ -102,6 +103,40 @@ def test_the_sentence_says_what_it_costs_and_which_loop_to_take(part: Part) -> N
         "Over TLS a delivery takes 1.50 times the server's CPU and 23.5 bytes more, and an idle connection keeps "
         "30.0 KiB on uvloop in place of 10.0: run it on uvloop, since asyncio's own loop keeps 280 KiB."
     )
+
+
+def held(loop: str, kib: float) -> Held:
+    return Held("websocket", loop, None, Cost(kib, kib, kib, 1))
+
+
+def test_uvloop_is_advised_only_where_its_own_figure_is_the_less() -> None:
+    advised = tls._sentence(Added((), (held("uvloop", 30.0), held("asyncio", 280.0))))
+    assert "run it on uvloop, since asyncio's own loop keeps 280 KiB" in advised
+    assert tls._sentence(Added((), (held("uvloop", 30.0), held("asyncio", 29.0)))) == (
+        "Over TLS an idle connection keeps 30.0 KiB on uvloop: size the server's memory by its connections."
+    )
+
+
+def test_where_nothing_can_be_compared_the_sentence_says_so(part: Part) -> None:
+    assert isinstance(part.found, Added)
+    (pair,) = part.found.pairs
+    invalid = replace(pair, other=replace(pair.other, validity=Validity.INVALID))
+    assert tls._sentence(Added((invalid,), ())) == (
+        "What TLS adds cannot be said: no cell over TLS can be compared with one without."
+    )
+
+
+def test_memory_of_an_invalid_cell_is_not_stated(worked_out: Study, folder: Path) -> None:
+    invalid = Verdict(Validity.INVALID, ("nothing was received",))
+    cells = [
+        msgspec.structs.replace(cell, verdict=invalid) if cell.variant == "tls,loop=asyncio" else cell
+        for cell in worked_out.run.cells
+    ]
+    run = msgspec.structs.replace(worked_out.run, cells=tuple(cells))
+    found = tls.part(replace(worked_out, run=run), folder)
+    assert found is not None
+    assert isinstance(found.found, Added)
+    assert [each.loop for each in found.found.memory] == ["uvloop"]
 
 
 def test_cells_over_tls_are_no_part_of_the_plain_memory_nor_of_the_ablations(worked_out: Study) -> None:
