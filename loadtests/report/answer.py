@@ -13,7 +13,7 @@ from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result, value_of
 from loadtests.report.places import far, far_rtt_ms, near
 from loadtests.report.quantity import AtLeast, digits, greatest, listed
-from loadtests.report.study import TABLE_KINDS
+from loadtests.report.study import TABLE_KINDS, Study
 from loadtests.report.verdicts.catches import NO_BROWSER, browserless, duplex, in_browsers, to_write
 from loadtests.report.verdicts.evidence import ALIKE_RATIO, Evidence
 from loadtests.report.verdicts.table_rules import api_of, percent
@@ -87,9 +87,26 @@ def lead(evidence: Evidence) -> str:
     alike = _alike(claimed)
     rest = [r for r in claimed if r not in alike]
     sentences = [_together(evidence, alike), *(_alone(evidence, r) for r in rest)]
-    missing = [in_prose(name) for name in guide if name not in {r.condition.transport for r in claimed}]
-    sentences += [f"Not measured here: {listed(missing)}."] if missing else []
-    return " ".join(sentences)
+    return " ".join([*sentences, *_missing(study, claimed)])
+
+
+def _missing(study: Study, claimed: Sequence[Result]) -> list[str]:
+    """Say why the guide's others have no figure under the load that is shown."""
+    shown, here = {r.condition.transport for r in claimed}, claimed[0].condition
+    loads: dict[str, set[tuple[str, str]]] = {}
+    for each in (result.condition for result in study.of_kind(*TABLE_KINDS)):
+        loads.setdefault(each.transport, set()).add((each.load, each.link))
+    why: dict[str, list[str]] = {}
+    for name in study.guide:
+        if name not in shown:
+            spoilt = (here.load, here.link) in loads.get(name, ())
+            words = _NOT_USABLE if spoilt else _ELSEWHERE if name in loads else "Not measured here"
+            why.setdefault(words, []).append(in_prose(name))
+    return [f"{words}: {listed(names)}." for words, names in why.items()]
+
+
+_NOT_USABLE = "Measured, but not usable under this load"
+_ELSEWHERE = "Measured, but not under this load"
 
 
 def _where(result: Result) -> str:
@@ -104,7 +121,8 @@ def _ms(result: Result) -> float:
 def _alike(results: Sequence[Result]) -> list[Result]:
     """Keep those that take up to `ALIKE_RATIO` times as long as the fastest, in the fixed order."""
     fastest = min(map(_ms, results))
-    return [r for r in results if greatest(_ms(r)) <= ALIKE_RATIO * fastest]
+    # Of medians that are all known only from below, the least stands alone.
+    return [r for r in results if greatest(_ms(r)) <= ALIKE_RATIO * fastest] or [min(results, key=_ms)]
 
 
 def _together(evidence: Evidence, results: Sequence[Result]) -> str:

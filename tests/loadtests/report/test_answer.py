@@ -73,7 +73,23 @@ def test_what_is_invalid_is_not_said(worked_out: Study) -> None:
         replace(r, validity=Validity.INVALID) if r.condition.transport == "sse" else r for r in evidence.study.results
     )
     said = answer.lead(replace(evidence, study=replace(evidence.study, results=results)))
-    assert "Not measured here: Server-Sent Events and HTTP/2 push." in said
+    assert said.endswith(
+        "Measured, but not usable under this load: Server-Sent Events. Not measured here: HTTP/2 push."
+    )
+    lighter = tuple(
+        replace(r, condition=replace(r.condition, load="5x1", subscribers=5)) if r.condition.transport == "sse" else r
+        for r in evidence.study.results
+    )
+    said = answer.lead(replace(evidence, study=replace(evidence.study, results=lighter)))
+    assert "Measured, but not under this load: Server-Sent Events." in said
+
+
+def test_medians_that_are_all_bounds_are_said_as_bounds(worked_out: Study) -> None:
+    bound = Estimate(AtLeast(3000.0), AtLeast(3000.0), AtLeast(3000.0), 3)
+    results = tuple(replace(r, p50=bound) for r in worked_out.results)
+    said = answer.lead(made.evidence(replace(worked_out, results=results)))
+    assert said.startswith("On this machine WebSocket delivers in more than 3,000 ms; the guide says 0.")
+    assert "Long polling takes more than 3,000 ms" in said
 
 
 def test_the_guides_figure_for_another_is_pointed_out_only_where_it_fits(worked_out: Study) -> None:
