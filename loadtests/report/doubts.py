@@ -16,6 +16,7 @@ from loadtests.report.verdicts import choices, guide
 from loadtests.report.verdicts.evidence import Evidence
 
 _DISTURBED = "slightly disturbed by other programs"
+_HELD_UP = "slightly held up"  # by what is not known: other programs, the host, or the generator itself
 _ALONE = "close other programs, or use a machine with more cores, and run again"
 _SERVER_LOG = "look at server-<cell>.log in the run's folder"
 _FIGURE = r"([\d.]+(?:e[+-]?\d+)?)"
@@ -40,25 +41,25 @@ _KINDS = (
         rf"from kernel receive to read is {_FIGURE}",
         "the load generator read a hundredth of the messages up to {most} ms after they had come",
         _ALONE,
-        _DISTURBED,
+        _HELD_UP,
     ),
     _Kind(
         rf"read together with another of their socket is {_FIGURE}",
         "up to {most} % of the messages were read together with another one",
         _ALONE,
-        _DISTURBED,
+        _HELD_UP,
     ),
     _Kind(
         rf"publisher lateness p99 is {_FIGURE}",
         "a hundredth of the messages was published up to {most} ms late",
         _ALONE,
-        _DISTURBED,
+        _HELD_UP,
     ),
     _Kind(
         rf"generator hub lag p99 is {_FIGURE}",
         "the load generator was held up for up to {most} ms",
         _ALONE,
-        _DISTURBED,
+        _HELD_UP,
     ),
     _Kind(
         rf"generator CPU is {_FIGURE}",

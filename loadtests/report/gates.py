@@ -13,6 +13,7 @@ from typing import Final
 from loadtests.records.calibration import Calibration
 from loadtests.records.gates import GATES, Finding, Move, Shift, bound, rule
 from loadtests.report.calibration import beside, latest
+from loadtests.report.quantity import listed
 
 ROOT: Final = Path(__file__).parents[2]
 REFERENCE: Final = ROOT / "results" / "reference"
@@ -54,13 +55,17 @@ def decided(moves: Sequence[Move]) -> bool:
 
 
 def base(moves: Sequence[Move]) -> str:
-    """Say in a sentence whether the control windows were disturbed, and what differences can be told."""
+    """Say whether the control windows were disturbed, and of which disturbances nothing can be told."""
     pairs, left_out = sum(move.pairs for move in moves), sum(move.left_out for move in moves)
     share = 100 * left_out / pairs if pairs else 0.0
-    kept = f"{share:.0f} % of {pairs} pairs of windows were left out, since other programs took the processor"
-    if share > DISTURBED_PERCENT:
-        return f"The machine was disturbed: {kept}."
-    return f"The machine was left alone: {kept}."
+    how = "disturbed" if share > DISTURBED_PERCENT else "quiet enough"
+    reason = ", since other programs took the processor" if left_out else ""
+    said = f"The machine was {how}: {share:.0f} % of {pairs} pairs of windows were left out{reason}."
+    # A level of which no pair can be used has no move.
+    absent = [name for name in GATES if name not in {move.disturbance for move in moves}]
+    if not absent:
+        return said
+    return f"{said} No pair with a {listed(absent)} could be used: it has no row here, and its gate is not decided."
 
 
 def markdown(study: Calibration) -> str:

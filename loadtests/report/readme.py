@@ -35,7 +35,13 @@ CHARTS: Mapping[drawing.Theme, Path] = {"light": Path("docs/answer-light.svg"), 
 def block(evidence: Evidence) -> str:
     """Return what stands in the README: the sentence, the chart, a table of five columns."""
     rtt_ms = places.far_rtt_ms(evidence.study)
-    heads = ("transport", "guide", "measured here", f"line of {rtt_ms:g} ms" if rtt_ms else "longer line", "use it for")
+    heads = (
+        "transport",
+        "guide",
+        "measured here",
+        f"{rtt_ms:g} ms round trip" if rtt_ms else "longer line",
+        "use it for",
+    )
     chosen = choices.choices(evidence)
     rows = [
         (_name(evidence, line.transport), _ms(line.guide_ms), _median(line.near), _median(line.far), _for(chosen, line))
@@ -62,7 +68,17 @@ def page(evidence: Evidence) -> str:
         )
         for line in lines
     ]
-    heads = ("transport", "here", "longer line", "guide", "browsers", "two-way", "CPU a message", "memory", "you write")
+    heads = (
+        "transport",
+        "here",
+        "longer line",
+        "guide",
+        "browsers",
+        "two-way",
+        "CPU a delivery",
+        "memory",
+        "you write",
+    )
     parts = (
         "# The guide's table, measured",
         answer.lead(evidence),

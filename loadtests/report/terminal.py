@@ -16,7 +16,7 @@ from loadtests.report.verdicts.evidence import Evidence
 
 WIDTH = 100
 _HEADINGS = (
-    "", "transport", "guide", "p50 [95 %] ms", "p99 ms", "B/msg", "CPU us", "KiB/conn", "reach", "is",
+    "", "transport", "guide", "p50 [95 %] ms", "p99 ms", "B/deliv", "CPU us", "KiB/conn", "reach", "is",
 )  # fmt: skip
 _WORDS = [_HEADINGS.index(heading) for heading in ("", "transport", "is")]
 _LEAST_NAME = 9

@@ -86,4 +86,4 @@ def _panel_title(result: Result) -> str:
     load = f"{result.condition.subscribers:,} receivers, {result.condition.rate_per_s:g} messages/s"
     if not one_way_ms:
         return f"Here: {load}" if one_way_ms == 0 else f"{result.condition.link}: {load}"
-    return f"Line of {2 * one_way_ms:g} ms: {load}"
+    return f"{2 * one_way_ms:g} ms round trip: {load}"

@@ -1,8 +1,8 @@
 """Which transport for which case, by stated rules over what was measured, with the figures and the catch.
 
-Only transports that browsers have take part (`SUPPORT_PERCENT["excellent"]`), each as it was measured under the
-heaviest load on this machine itself. Cheapest: least server CPU per delivery; where that is alike, least memory per
-idle connection. No answer is typed: other data, another answer.
+Only transports that browsers have take part (`SUPPORT_PERCENT["excellent"]`), as they were measured under the
+heaviest load on this machine itself, the same for all. Cheapest: least server CPU per delivery; where that is alike,
+least memory per idle connection. No answer is typed: other data, another answer.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from core.catalogue import records
 from loadtests.report.claims import in_prose
-from loadtests.report.condition import Result, value_of
+from loadtests.report.condition import Result, bytes_known, value_of
 from loadtests.report.frontier import AS_CHEAP_SHARE
+from loadtests.report.places import near
 from loadtests.report.quantity import count, digits, greatest, listed
 from loadtests.report.verdicts.catches import catch_of, duplex, held_streams, in_browsers, proxied
-from loadtests.report.verdicts.columns import on_this_machine, transports
+from loadtests.report.verdicts.columns import transports
 from loadtests.report.verdicts.evidence import DISTRACTING_MS, UNSEEN_MS, Evidence
 from loadtests.report.verdicts.table_rules import usable
 
@@ -47,7 +48,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """A transport that takes part, with its figures under the heaviest load here."""
+    """A transport that takes part, with its figures under the one load."""
 
     transport: str
     result: Result
@@ -58,7 +59,7 @@ class _Option:
     @property
     def costs(self) -> str:
         memory = f", {digits(self.kib)} KiB a connection" if self.kib is not None else ""
-        return f"{digits(self.cpu_us)} µs of processor time a message{memory}"
+        return f"{digits(self.cpu_us)} µs of processor time a delivery{memory}"
 
 
 _Answer = tuple[str, str, str]  # transport, because, catch
@@ -68,8 +69,9 @@ _NOTHING: _Answer = ("", "what it needs was not measured.", "")
 def options(evidence: Evidence) -> tuple[_Option, ...]:
     """Return what takes part: in today's browsers, usable here, with the server's CPU known."""
     found = []
+    measured = {result.condition.transport: result for result in near(evidence.study)}
     for transport in transports(evidence):
-        here = on_this_machine(evidence, transport)
+        here = measured.get(transport)
         cpu_us = value_of(here.costs.server_cpu_us) if here else None
         if here and here.p50 and cpu_us is not None and in_browsers(evidence, transport):
             kib = value_of(evidence.study.memory.get(transport))
@@ -117,13 +119,19 @@ def _by_cost(among: Sequence[_Option]) -> list[_Option]:
     return [*alike, *ordered[len(alike) :]]
 
 
+def _as_cheap(best: _Option, among: Sequence[_Option]) -> str:
+    """Say by what the first of `_by_cost` won: by memory, where another takes a little less CPU."""
+    least = min(option.cpu_us for option in among)
+    return "the cheapest" if best.cpu_us <= least else "as cheap as any, with the least memory"
+
+
 def _cheapest(evidence: Evidence, among: Sequence[_Option], why: str) -> _Answer:
     ordered = _by_cost(_unseen(evidence, among))
     if not ordered:
         return _NOTHING
     best, *others = ordered
     next_best = f" Next: {in_prose(others[0].transport)}, {others[0].costs}." if others else ""
-    because = f"{why} in {digits(best.p50_ms)} ms, and the cheapest: {best.costs}.{next_best}"
+    because = f"{why} in {digits(best.p50_ms)} ms, and {_as_cheap(best, ordered)}: {best.costs}.{next_best}"
     return best.transport, because, catch_of(evidence, best.transport)
 
 
@@ -144,7 +152,7 @@ def _blocked(evidence: Evidence, among: Sequence[_Option]) -> _Answer:
     cheapest = min(among, key=lambda option: option.cpu_us)
     because = f"Each answer is whole, so nothing that buffers holds it up: {digits(best.p50_ms)} ms."
     times = f"{digits(best.cpu_us / cheapest.cpu_us, 2)} times the processor time of {in_prose(cheapest.transport)}"
-    price = f"{digits(best.cpu_us)} µs a message, {times}" if best is not cheapest else ""
+    price = f"{digits(best.cpu_us)} µs a delivery, {times}" if best is not cheapest else ""
     return best.transport, because, "; ".join(filter(None, (price, catch_of(evidence, best.transport))))
 
 
@@ -154,7 +162,8 @@ def _late(evidence: Evidence, among: Sequence[_Option]) -> _Answer:
         return _NOTHING
     best = _by_cost(in_time)[0]
     asking = [o for o in in_time if records()[o.transport].model == "short poll" and o is not best]
-    because = f"Of those that bring 99 of 100 messages within {DISTRACTING_MS / 1000:g} s, the cheapest: {best.costs}."
+    won = _as_cheap(best, in_time)
+    because = f"Of those that bring 99 of 100 messages within {DISTRACTING_MS / 1000:g} s, {won}: {best.costs}."
     if asking:
         because += (
             f" {_capital(in_prose(asking[0].transport))} takes {digits(asking[0].cpu_us / best.cpu_us, 2)} times "
@@ -208,18 +217,26 @@ _RADIO = (
 
 
 def _mobile(evidence: Evidence, among: Sequence[_Option]) -> _Answer:
-    """Least on the wire, of those that lost nothing while a browser was offline."""
+    """Least both ways, of those that lost nothing while a browser was offline."""
     lost = {o.transport: [b.found.get(f"{o.transport}.lost_in_outage") for b in evidence.browsers] for o in among}
     whole = [o for o in _unseen(evidence, among) if lost[o.transport] and set(lost[o.transport]) == {0}]
-    weighed = {o.transport: cost.value for o in whole if (cost := o.result.costs.bytes_down)}
+    what, weighed = _weighed(whole)
     if not weighed:
         return _NOTHING
     best, *others = sorted(weighed, key=weighed.__getitem__)
     rest = f" Next: {in_prose(others[0])}, {digits(weighed[others[0]])}." if others else ""
     names = listed([browser.name.capitalize() for browser in evidence.browsers])
-    least = f"it sends least: {digits(weighed[best])} bytes a message."
+    least = f"it takes least both ways together: {digits(weighed[best])} {what} a delivery."
     because = f"Nothing was lost while {names} were offline, and {least}{rest}"
     return best, because, "; ".join(filter(None, (catch_of(evidence, best), _RADIO)))
+
+
+def _weighed(among: Sequence[_Option]) -> tuple[str, dict[str, float]]:
+    """Return which bytes are known, and how many each takes a delivery, down and up together."""
+    words, down = bytes_known([option.result.costs for option in among])
+    up = down.replace("down", "up")
+    found = {o.transport: [getattr(o.result.costs, field) for field in (down, up)] for o in among}
+    return words, {name: sum(cost.value for cost in costs) for name, costs in found.items() if all(costs)}
 
 
 def _capital(text: str) -> str:
@@ -233,7 +250,7 @@ _CASES: tuple[tuple[str, str, str, Callable[[Evidence, Sequence[_Option]], _Answ
     ("late", "A second's delay is fine", "the cheapest with a p99 within a second", _late),
     ("ease", "Least to build", "the fewest branches of server and stock client together", _ease),
     ("tabs", "Many tabs at once", "what browsers hold open to one server", _tabs),
-    ("mobile", "Phones", "fewest bytes, of those that lose nothing while offline", _mobile),
+    ("mobile", "Phones", "fewest bytes both ways, of those that lose nothing while offline", _mobile),
 )
 _SHORT = {
     "one-way": "server to browser",

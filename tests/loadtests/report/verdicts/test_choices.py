@@ -64,6 +64,10 @@ def with_latency(evidence: Evidence, transport: str, p50_ms: float, p99_ms: floa
     return changed(evidence, transport, lambda r: replace(r, p50=p50, p99=p99))
 
 
+def without_wire(result: Result) -> Result:
+    return replace(result, costs=replace(result.costs, ip_bytes_down=None, ip_bytes_up=None))
+
+
 def answer(evidence: Evidence, slug: str) -> Choice:
     return next(choice for choice in choices(evidence) if choice.slug == slug)
 
@@ -76,10 +80,22 @@ def test_one_way_goes_to_the_cheapest_that_nobody_sees_come_late(evidence: Evide
     assert answer(with_latency(cheap, "sse", 40.0, 50.0), "one-way").transport != "sse"
 
 
+def test_figures_of_different_loads_are_not_held_against_each_other(evidence: Evidence) -> None:
+    """A transport that has only a lighter load left takes no part: its figures are of another kind."""
+    cheap = with_cost(evidence, "sse", "server_cpu_us", 1.0)
+    assert answer(cheap, "one-way").transport == "sse"
+    lighter = changed(
+        cheap, "sse", lambda r: replace(r, condition=replace(r.condition, load="1x1", subscribers=1, rate_per_s=1.0))
+    )
+    assert answer(lighter, "one-way").transport != "sse"
+
+
 def test_between_those_that_cost_alike_memory_decides(evidence: Evidence) -> None:
     alike = with_cost(with_cost(evidence, "sse", "server_cpu_us", 10.5), "websocket", "server_cpu_us", 10.0)
     alike = with_memory(with_memory(alike, "sse", 12.0), "websocket", 23.0)
     assert answer(alike, "one-way").transport == "sse"
+    assert "and as cheap as any, with the least memory: 10.5 µs" in answer(alike, "one-way").because
+    assert "and the cheapest: 10.0 µs" in answer(with_memory(alike, "sse", 30.0), "one-way").because
     assert answer(with_memory(alike, "sse", 30.0), "one-way").transport == "websocket"
 
 
@@ -132,11 +148,26 @@ def test_many_tabs_follow_what_browsers_held(evidence: Evidence, found: dict[str
 
 
 def test_phones_get_fewest_bytes_of_those_that_lost_nothing(evidence: Evidence) -> None:
-    light = with_cost(with_cost(evidence, "websocket", "bytes_down", 200.0), "sse", "bytes_down", 250.0)
+    light = evidence  # of an old run, which knows the payload alone
+    for transport in ("websocket", "sse", "longpoll", "shortpoll"):
+        light = changed(light, transport, without_wire)
+    for transport, down in (("websocket", 200.0), ("sse", 250.0), ("longpoll", 300.0)):
+        light = with_cost(with_cost(light, transport, "bytes_down", down), transport, "bytes_up", 10.0)
     assert answer(light, "mobile").transport == "websocket"
     assert answer(with_cost(light, "sse", "bytes_down", 150.0), "mobile").transport == "sse"
     assert answer(with_browser(light, **{"websocket.lost_in_outage": 3}), "mobile").transport == "sse"
     assert "10 s" in answer(light, "mobile").catch
+    assert "least both ways together: 210 bytes of payload a delivery" in answer(light, "mobile").because
+    assert answer(with_cost(light, "websocket", "bytes_up", 100.0), "mobile").transport == "sse"
+
+
+def test_phones_are_judged_by_what_is_on_the_wire_where_a_run_counted_it(evidence: Evidence) -> None:
+    found = evidence
+    for transport, payload, wire in (("websocket", 200.0, 400.0), ("sse", 250.0, 300.0), ("longpoll", 500.0, 600.0)):
+        for field, value in (("bytes_down", payload), ("bytes_up", 1.0), ("ip_bytes_down", wire), ("ip_bytes_up", 9.0)):
+            found = with_cost(found, transport, field, value)
+    assert answer(found, "mobile").transport == "sse"
+    assert "309 bytes on the wire a delivery. Next: WebSocket, 409." in answer(found, "mobile").because
 
 
 def test_a_catch_stands_only_where_it_was_found(evidence: Evidence) -> None:
