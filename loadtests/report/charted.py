@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from loadtests.report import frontier, sentences, subjects
-from loadtests.report.charts import drawing
+from loadtests.report.charts import svg
 from loadtests.report.charts.answer import answers
 from loadtests.report.charts.costs import costs, timeline
 from loadtests.report.charts.drawing import SCREEN, Layout, house_style
@@ -135,13 +135,13 @@ def draw_field(worked_out: Study, run_dir: Path) -> tuple[Chart, ...]:
     )
 
 
-def _drawn(slug: str, figure_of: Callable[[Layout], Figure | None]) -> drawing.Drawing | None:
+def _drawn(slug: str, figure_of: Callable[[Layout], Figure | None]) -> svg.Drawing | None:
     with house_style():
         figure = figure_of(SCREEN)
-        return drawing.drawn(figure, slug) if figure else None
+        return svg.drawn(figure, slug) if figure else None
 
 
-def _rendered(drawn: drawing.Drawing | None, heading: str, sentence: str) -> tuple[tuple[Markup, ...], str, bool]:
+def _rendered(drawn: svg.Drawing | None, heading: str, sentence: str) -> tuple[tuple[Markup, ...], str, bool]:
     if drawn is None:
         return (), "", False
     label = f"{heading}. {sentence}"

@@ -30,7 +30,7 @@ from loadtests.report import (
     variants,
 )
 from loadtests.report.charted import Chart
-from loadtests.report.charts import drawing
+from loadtests.report.charts import svg
 from loadtests.report.condition import value_of
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts import choices, guide
@@ -51,7 +51,7 @@ def write(run_dir: Path, worked_out: Study | None = None) -> Path:
     folder.mkdir(exist_ok=True)
     for chart in (*charts, *in_the_field):
         if chart.whole:
-            (folder / f"{chart.slug}.svg").write_text(drawing.standalone(chart.whole), encoding="utf-8")
+            (folder / f"{chart.slug}.svg").write_text(svg.standalone(chart.whole), encoding="utf-8")
     path = run_dir / _NAME
     page = render(worked_out, charts, gather(worked_out, run_dir), in_the_field, replays.beside(run_dir))
     path.write_text(page, encoding="utf-8")

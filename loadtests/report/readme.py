@@ -16,7 +16,7 @@ from pathlib import Path
 from loadtests.records.errors import RunError
 from loadtests.report import answer, doubts, places, sentences
 from loadtests.report.answer import Line
-from loadtests.report.charts import drawing
+from loadtests.report.charts import drawing, svg
 from loadtests.report.charts.answer import answers
 from loadtests.report.claims import title
 from loadtests.report.condition import Result
@@ -29,7 +29,7 @@ from loadtests.report.verdicts.evidence import Evidence, gather
 _ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- of a run, by `python -m loadtests.report.readme` -->", "<!-- end -->"
 README, PAGE = Path("README.md"), Path("docs/report.md")
-CHARTS: Mapping[drawing.Theme, Path] = {"light": Path("docs/answer-light.svg"), "dark": Path("docs/answer-dark.svg")}
+CHARTS: Mapping[svg.Theme, Path] = {"light": Path("docs/answer-light.svg"), "dark": Path("docs/answer-dark.svg")}
 
 
 def block(evidence: Evidence) -> str:
@@ -156,11 +156,11 @@ def files(root: Path, evidence: Evidence) -> dict[Path, str]:
     label = f"Measured, beside the guide. {sentences.answer(evidence.study)}"
     with drawing.house_style():
         figure = answers(evidence.study, drawing.WIDE)
-        drawn = drawing.drawn(figure, "answer").whole(label) if figure else ""
+        drawn = svg.drawn(figure, "answer").whole(label) if figure else ""
     return {
         root / README: f"{before}{BEGIN}\n\n{block(evidence)}\n\n{END}{after}",
         root / PAGE: page(evidence),
-        **{root / path: drawing.standalone(drawn, theme) for theme, path in CHARTS.items() if drawn},
+        **{root / path: svg.standalone(drawn, theme) for theme, path in CHARTS.items() if drawn},
     }
 
 

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from loadtests.report import page as report
 from loadtests.report import palette, replays
-from loadtests.report.charts import drawing
+from loadtests.report.charts import svg
 from loadtests.report.charts.costs import costs
 from loadtests.report.charts.drawing import WIDE, house_style, picture
 from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
@@ -253,7 +253,7 @@ def test_a_million_points_make_no_large_drawing(tmp_path: Path) -> None:
     with house_style():
         figure = latency_ecdf(study(tmp_path), WIDE)
         assert figure is not None
-        assert len(drawing.svg(figure, "x", "label")) < 100_000
+        assert len(svg.svg(figure, "x", "label")) < 100_000
 
 
 def _luminance(colour: str) -> float:
