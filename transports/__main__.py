@@ -7,7 +7,6 @@ import contextlib
 import os
 import secrets
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -138,6 +137,7 @@ def _serve(options: argparse.Namespace) -> None:
 def _serve_by_uvicorn(app: Starlette, options: argparse.Namespace) -> None:
     import uvicorn
 
+    from transports.elsewhere import link_to_each_other, link_to_proxied
     from transports.hosting import PunctualServer, several
 
     config = uvicorn.Config(
@@ -157,10 +157,10 @@ def _serve_by_uvicorn(app: Starlette, options: argparse.Namespace) -> None:
         if options.name == "race" and options.tls:
             plain, scheme = listener, "http"
             listener = listeners.enter_context(_listen(options.host, options.port and options.port + 1))
-            _link_to_each_other(app, plain, listener)
+            link_to_each_other(app, plain, listener)
         first = plain or listener
         if options.name == "race" and scheme == "http" and first.family == socket.AF_INET:  # what the proxy asks
-            _link_to_proxied(app, first, listeners)
+            link_to_proxied(app, first, listeners)
         if not getattr(options, "no_browser", True):
             host, port = first.getsockname()[:2]
             open_when_ready(host, port, scheme)
@@ -168,34 +168,6 @@ def _serve_by_uvicorn(app: Starlette, options: argparse.Namespace) -> None:
         announce = _announcement(options.name, (scheme, first), *((("https", listener),) if plain else ()))
         server = PunctualServer(config, heartbeat_s, announce, several(plain) if plain else ())
         server.run(sockets=several(listener))
-
-
-def _link_to_proxied(app: Starlette, listener: socket.socket, until: contextlib.ExitStack) -> None:
-    """Let the race page link to itself behind the built-in proxy, which ends with `until`."""
-    from transports.race import Place
-
-    plain_port = listener.getsockname()[1]
-    with _listen(proxy.HOST, 0) as probe:
-        port = probe.getsockname()[1]
-    knobs = proxy.Knobs(hold_bytes=65_536, drop_upgrade=True)
-    until.callback(_ended, proxy.start(plain_port, port, knobs))
-    others = getattr(app.state, "elsewhere", (Place("This page without the proxy", "http", plain_port),))
-    app.state.elsewhere = (*others, Place("This page behind a proxy that nobody configured", "http", port))
-
-
-def _ended(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait()
-
-
-def _link_to_each_other(app: Starlette, plain: socket.socket, secure: socket.socket) -> None:
-    """Let the race page link to itself at the other port."""
-    from transports.race import Place
-
-    app.state.elsewhere = (
-        Place("This page without TLS", "http", plain.getsockname()[1]),
-        Place("This page over TLS", "https", secure.getsockname()[1]),
-    )
 
 
 def _serve_http2(app: Starlette, options: argparse.Namespace) -> None:
