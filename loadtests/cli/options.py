@@ -100,21 +100,22 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
 
 
 def add_foreign(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a server which is not ours."""
+    """Add the options that name servers which are not ours."""
     parser.add_argument(
         "--target",
         action="append",
         default=[],
         metavar="URL",
-        help="measure the server that runs there, alone or beside --transports; one server a run; it needs --adapter",
+        help="measure the server that runs there, alone or beside --transports, by the one --adapter; several servers "
+        "are named in their adapters' files",
     )
     parser.add_argument(
         "--adapter",
         action="append",
         default=[],
         metavar="NAME",
-        help="how to speak to the target: nchan-websocket, nchan-sse, nchan-longpoll, nchan for all three, or a TOML "
-        "file; repeatable",
+        help="how to speak to a server that is not ours: nchan-websocket, nchan-sse, nchan-longpoll, nchan for all "
+        "three, or a TOML file, which also says where the server is or how to start it; repeatable",
     )
 
 

@@ -13,9 +13,10 @@ from loadtests.evidence.capacity import SearchRange
 from loadtests.records.cell_spec import Slo
 from loadtests.records.errors import LabError, UsageError
 from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
-from loadtests.run import experiment, foreign, instances, targets
+from loadtests.run import experiment, foreign, foreign_facts, instances, targets
 from loadtests.run import scenario as scenarios
 from loadtests.run.experiment import Experiment, RunOutcome
+from loadtests.run.foreign import Foreign
 from loadtests.run.instances import Scaling
 from loadtests.run.links import route as routes
 from loadtests.run.scenario import Scenario
@@ -36,7 +37,7 @@ class Request:
     instances: int | None = None
     link: str | None = None  # puts the scenario's cells behind this link, see `records.link_spec`
     fail_if: tuple[str, ...] = ()  # thresholds, see `report.thresholds`
-    target_urls: tuple[str, ...] = ()  # of a server that is not ours; more than one is refused
+    target_urls: tuple[str, ...] = ()  # of a server that is not ours, whose adapter does not say it; one at most
     adapters: tuple[str, ...] = ()  # names or files: how to speak to it
     wide: bool = False  # print every column of the table
 
@@ -75,7 +76,12 @@ def _experiment(
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         runs_folder=request.runs_folder,
         bench=experiment.bench_of(ServerSettings(deflate=request.deflate, tls=request.tls), scaled),
+        sections={"targets": described} if (described := foreign_facts.described(_foreign(selected))) else {},
     )
+
+
+def _foreign(selected: Sequence[Target]) -> list[Foreign]:
+    return [target.foreign for target in selected if target.foreign is not None]
 
 
 def _calibrated(made: Experiment) -> Experiment:
@@ -112,13 +118,14 @@ def capacity(scenario: str, request: Request, search_range: SearchRange, p99_ms:
 
 
 def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
-    """Return what is measured: a foreign server alone or beside `--transports`, else those, else the scenario's."""
+    """Return what is measured: foreign servers alone or beside `--transports`, else those, else the scenario's."""
     foreign_targets = foreign.selected(request.target_urls, request.adapters)
     targets.require_own_names([each.adapter.name for each in foreign_targets])
     if foreign_targets and request.tls:
         raise UsageError("--tls starts the lab's own servers with TLS; a foreign server is measured by plain HTTP only")
     if foreign_targets:
         foreign.require_measurable(scenario, foreign_targets)
+        foreign_facts.require_startable(foreign_targets)
     if foreign_targets and request.transports is None:
         return tuple(map(targets.of_foreign, foreign_targets))
     names = request.transports.split(",") if request.transports is not None else scenario.transports or targets.names()

@@ -17,16 +17,22 @@
 `{room}` and `{token}` are filled in wherever requests and messages are described, `{content}` in `publish.body`; any
 other `{word}` is refused, and `{{word}}` sends `{word}`. A message is found by the stamp that the lab put into its
 content, wherever it stands in a frame, an event's data or a poll's body: no parsing is described, and none is needed.
+
+Where the server is, and how the lab starts it: `loadtests.records.own_server`. With `like = "nchan-sse"` a file is that
+adapter of the lab, but for what it says itself.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import msgspec
 
+from loadtests.records import own_server
 from loadtests.records.errors import AdapterError
+from loadtests.records.own_server import TREE, Pids, ServerCommand, Version
 from loadtests.records.toml_file import TomlFiles
 
 WEBSOCKET, SSE, LONGPOLL = "websocket", "sse", "longpoll"
@@ -67,11 +73,20 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     protocol: str  # one of PROTOCOLS
     subscribe: Subscribe
     publish: Publish = Publish()
+    target: str = ""  # the server's base URL; empty: the command line says it, or `server` makes one
+    version: Version = ""
+    pids: Pids = TREE
+    server: ServerCommand | None = None  # None: it runs already
+
+    @property
+    def spoken(self) -> Adapter:
+        """The adapter as the generator gets it: how to speak, without the server's command and variables."""
+        return msgspec.structs.replace(self, server=None, version="", target="")
 
     @property
     def wants_token(self) -> bool:
         """Whether `{token}` stands anywhere."""
-        return "{token}" in msgspec.json.encode(self).decode()
+        return "{token}" in msgspec.json.encode(self.spoken).decode()
 
     @property
     def names_no_room(self) -> str:
@@ -99,6 +114,7 @@ def filled(template: str, *, room: str, token: str, content: str = "") -> str:
 def check(adapter: Adapter) -> Adapter:
     """Return the adapter; AdapterError unless requests can be built from every value."""
     subscribe, publish = adapter.subscribe, adapter.publish
+    own_server.check(adapter.server, adapter.target, adapter.pids, adapter.version)
     _need(_NAME.fullmatch(adapter.name), "name", adapter.name, "[A-Za-z0-9_-]{1,40}")
     _need(adapter.protocol in PROTOCOLS, "protocol", adapter.protocol, ", ".join(PROTOCOLS))
     _need(_PATH.fullmatch(subscribe.path), "subscribe.path", subscribe.path, "/ and visible ASCII characters")
@@ -126,7 +142,21 @@ def check(adapter: Adapter) -> Adapter:
     return adapter
 
 
-FILES = TomlFiles(Path(__file__).with_name("adapters"), Adapter, "adapter", AdapterError, check)
+_FOLDER = Path(__file__).with_name("adapters")
+
+
+def _completed(raw: dict[str, object], path: Path) -> dict[str, object]:
+    """Return what a file says, on top of the adapter of the lab that it is `like`; AdapterError for another name."""
+    if (like := raw.get("like")) is not None:
+        known = {each.stem: each for each in _FOLDER.glob("*.toml")}
+        if like not in known:
+            raise AdapterError(f"like is {like!r}; allowed: {', '.join(sorted(known))}")
+        own = {key: value for key, value in raw.items() if key != "like"}
+        raw = tomllib.loads(known[str(like)].read_text(encoding="utf-8")) | own
+    return own_server.in_folder(raw, path.parent)
+
+
+FILES = TomlFiles(_FOLDER, Adapter, "adapter", AdapterError, check, _completed)
 
 
 def find(name_or_path: str) -> tuple[Adapter, ...]:

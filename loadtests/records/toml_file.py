@@ -22,6 +22,7 @@ class TomlFiles(Generic[T]):
     noun: str  # what messages call it
     error: type[ValueError]
     checked: Callable[[T], T]  # returns the value ready for use; raises `error`
+    completed: Callable[[dict[str, object], Path], dict[str, object]] = lambda raw, _: raw  # by the file's path
 
     def named(self) -> dict[str, Path]:
         """Return the files that come with the lab, by name, in alphabetical order."""
@@ -44,7 +45,7 @@ class TomlFiles(Generic[T]):
         except tomllib.TOMLDecodeError as reason:
             raise self.error(f"{path} is not TOML: {reason}") from None
         try:
-            return self.checked(msgspec.convert(raw, self.kind, strict=True))
+            return self.checked(msgspec.convert(self.completed(raw, path), self.kind, strict=True))
         except msgspec.ValidationError as reason:
             raise self.error(f"{path} is not a {self.noun}: {reason}") from None
         except self.error as reason:

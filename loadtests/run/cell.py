@@ -15,7 +15,7 @@ from loadtests.records.cell_spec import MEASURED, CellSpec, Progress
 from loadtests.records.errors import GeneratorError, LinkError, ServerError
 from loadtests.records.schema import Cell, Validity, Verdict
 from loadtests.records.store import RunStore
-from loadtests.run import generators, instances, procfs
+from loadtests.run import generators, instances, procfs, started
 from loadtests.run.ahead import ServerAhead
 from loadtests.run.foreign import ForeignServer
 from loadtests.run.generators import Generator
@@ -90,7 +90,8 @@ class _Measurement:
         attempts_left = _PORT_ATTEMPTS
         while True:
             attempts_left -= 1
-            port = free_port()
+            foreign = self.planned.target.foreign
+            port = foreign.port if foreign is not None and foreign.port else free_port()
             # What carries packets runs on the generator's cores: on the server's it would count as the server's cost.
             cores, seed = self.bench.cores.generator, self.planned.seed
             with (
@@ -105,10 +106,11 @@ class _Measurement:
                         raise
 
     def _server(self, port: int, route: Route) -> Server | ForeignServer:
-        if self.planned.target.foreign is not None:
-            return ForeignServer(self.planned.target.foreign)
-        started = self.ahead.take(self.planned) if self.ahead is not None else None
-        return started or start_server(self.planned, self.bench, self.store, port, route)
+        if (foreign := self.planned.target.foreign) is not None:
+            log, cores = self.store.log("server", self.planned.id), self.bench.cores.server
+            return started.opened(foreign, port, route, log=log, folder=self.folder / "server", on_cores=cores)
+        waiting = self.ahead.take(self.planned) if self.ahead is not None else None
+        return waiting or start_server(self.planned, self.bench, self.store, port, route)
 
     def _generator(self, server: Server | ForeignServer) -> Generator:
         return Generator(
@@ -205,7 +207,7 @@ def spec_of(planned: PlannedCell, server: Server | ForeignServer, *, deflate: bo
         grace_s=planned.grace_s,
         seed=planned.seed,
         hold_s=planned.hold_s,
-        adapter=None if foreign is None else foreign.adapter,
+        adapter=None if foreign is None else foreign.adapter.spoken,
         deflate=deflate or planned.deflate,
         disrupt=planned.disrupt,
         resume=planned.resume,

@@ -156,7 +156,7 @@ def _foreign(targets: Sequence[Target]) -> dict[str, Value]:
     foreign = [target.foreign for target in targets if target.foreign is not None]
     if not foreign:
         return {}
-    places = {"this machine" if each.is_here else "another machine" for each in foreign}
+    places = sorted({each.place for each in foreign})
     return {"target": ", ".join(places), "adapters": ", ".join(each.adapter.name for each in foreign)}
 
 

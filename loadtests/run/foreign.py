@@ -1,4 +1,7 @@
-"""Foreign servers: they run already, are addressed through an adapter, and are never started, stopped or configured."""
+"""Foreign servers, which are addressed through an adapter; and those that run already and are left as they are.
+
+`loadtests.run.started` starts those whose adapter says how.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -17,8 +21,10 @@ from loadtests.records import adapter as adapters
 from loadtests.records.adapter import Adapter
 from loadtests.records.cell_spec import CHAT
 from loadtests.records.errors import AdapterError, ServerError, UsageError
+from loadtests.records.link_spec import LOOPBACK
+from loadtests.records.own_server import FILE, TREE
 from loadtests.run import procfs
-from loadtests.run.scenario import Scenario
+from loadtests.run.scenario import CellPlan, Scenario
 
 TOKEN_VARIABLE = "RTLAB_TARGET_TOKEN"  # noqa: S105  # the variable's name
 FORWARDS = (
@@ -27,6 +33,8 @@ FORWARDS = (
 )
 CHANGED = "processes of the server began or ended while it was measured: its CPU and memory are of those at the start"
 KINDS = ("latency", "fan-out", "memory", "capacity")
+LOOPBACK_HOST = "127.0.0.1"
+_ONE_TARGET = "give it once, with one --adapter; of several servers each adapter's file says `target` or [server]"
 
 _POLL_S = 0.1
 _TIMEOUT_S = 2.0
@@ -57,76 +65,149 @@ class Foreign:
         }
         return not own.isdisjoint(procfs.addresses(self.host, self.port))
 
+    @property
+    def place(self) -> str:
+        """Who runs it, without its address."""
+        if self.adapter.server is not None:
+            return "started by the lab"
+        return "this machine" if self.is_here else "another machine"
+
     def processes(self) -> tuple[int, ...]:
         """Return the pids of the server's processes, if it is on this machine and they can be seen.
 
-        They are all that hold its listening socket, the parent and the workers of a prefork server, and their children.
+        They are all that hold its listening socket, the parent and the workers of a prefork server, and their children;
+        or those that the adapter names, and theirs. Raises ServerError where it names none that lives.
         """
+        if self.adapter.pids != TREE:
+            return named(self.adapter)
         return procfs.processes(procfs.addresses(self.host, self.port), self.port) if self.is_here else ()
 
 
+def named(adapter: Adapter) -> tuple[int, ...]:
+    """Return the processes that an adapter names itself, and all that they started. Raises ServerError."""
+    pids = adapter.pids
+    if isinstance(pids, str):
+        try:
+            pids = tuple(int(word) for word in Path(pids.removeprefix(FILE)).read_text(encoding="ascii").split())
+        except (OSError, ValueError) as error:
+            raise ServerError(f"pids of the adapter {adapter.name}: {error}") from None
+    if not (found := procfs.trees(pids)):
+        words = " ".join(map(str, pids)) or "no pid"
+        raise ServerError(f"pids of the adapter {adapter.name} names {words}: no such process lives")
+    return found
+
+
 def selected(urls: Sequence[str], names: Sequence[str]) -> tuple[Foreign, ...]:
-    """Return what `--target URL --adapter NAME …` asks for; nothing without both. Raises UsageError."""
-    if not urls and not names:
-        return ()
-    if not urls:
-        raise UsageError(f"--adapter {names[0]} needs --target URL")
+    """Return what `--target URL --adapter NAME …` asks for; nothing without an adapter. Raises UsageError.
+
+    An adapter's file says where its server is, or how to start it; `--target` says where for one adapter that does not.
+    """
     if len(urls) > 1:
-        raise UsageError(f"--target is given {len(urls)} times: a run measures one foreign server; make a run for each")
-    (url,) = urls
-    if not names:
-        raise UsageError(f"--target {url} needs --adapter: a TOML file or one of {', '.join(adapters.FILES.named())}")
-    endpoint = _endpoint(url)
+        raise UsageError(f"--target is given {len(urls)} times: {_ONE_TARGET}")
+    if urls and not names:
+        raise UsageError(
+            f"--target {urls[0]} needs --adapter: a TOML file or one of {', '.join(adapters.FILES.named())}"
+        )
+    if urls and len(names) > 1:
+        raise UsageError(f"--target is given with {len(names)} adapters: {_ONE_TARGET}")
+    asked = _endpoint("--target", urls[0]) if urls else None
+    return tuple(_addressed(each, name, asked) for name in names for each in _found(name))
+
+
+def _found(name: str) -> tuple[Adapter, ...]:
     try:
-        found = [each for name in names for each in adapters.find(name)]
+        return adapters.find(name)
     except AdapterError as error:
         raise UsageError(f"--adapter: {error}") from None
-    token = os.environ.get(TOKEN_VARIABLE, "")
-    for each in found:
-        if each.wants_token and not token:
-            raise UsageError(f"the adapter {each.name} sends a token: give it in {TOKEN_VARIABLE}")
+
+
+def _addressed(adapter: Adapter, name: str, asked: Endpoint | None) -> Foreign:
+    """Return the server that an adapter speaks to: where it says itself, or where `--target` says."""
+    server = adapter.server
+    if asked is not None and (adapter.target or server is not None):
+        says = "where its server is" if adapter.target else "how its server is started"
+        raise UsageError(f"--target is given, and the adapter {adapter.name} says {says}: leave --target out")
+    if asked is None and not adapter.target and server is None:
+        raise UsageError(f"--adapter {name} needs --target URL, or `target` or [server] in its file")
+    at = _endpoint(f"the adapter {adapter.name}'s target", adapter.target) if adapter.target else asked
+    made = Foreign(at.host if at else LOOPBACK_HOST, at.port if at else 0, adapter, _token(adapter))
+    if server is not None and not made.is_here:
+        raise UsageError(
+            f"the adapter {adapter.name} has [server], which the lab starts on this machine, and its target is "
+            f"{adapter.target}: give an address of this machine, or leave [server] out"
+        )
+    return made
+
+
+def _token(adapter: Adapter) -> str:
+    """Return the token that an adapter sends: that of its own variable, else the one of all; empty if it sends none."""
+    if not adapter.wants_token:
+        return ""
+    own = f"{TOKEN_VARIABLE}_{adapter.name.upper().replace('-', '_')}"
+    token = os.environ.get(own) or os.environ.get(TOKEN_VARIABLE, "")
+    if not token:
+        raise UsageError(f"the adapter {adapter.name} sends a token: give it in {TOKEN_VARIABLE}, or in {own}")
     if not (token.isascii() and token.isprintable()):
         raise UsageError(f"{TOKEN_VARIABLE} holds other than printable ASCII")
-    return tuple(Foreign(endpoint.host, endpoint.port, each, token) for each in found)
+    return token
 
 
 def require_measurable(scenario: Scenario, servers: Sequence[Foreign]) -> None:
-    """Raise UsageError for a cell that no foreign server can be asked for."""
-    for cell in scenario.cells:
-        load = f"the load {cell.load.name}"
-        if cell.kind not in KINDS:
-            raise UsageError(f"{load} is of the kind {cell.kind}, which only our own servers have")
-        if cell.fanout:
-            raise UsageError(f"{load} has fanout {cell.fanout}, which only our own servers have")
-        if cell.link != "loopback":
-            raise UsageError(f"{load} has the link {cell.link}: the lab lays links only to servers it starts itself")
-        if cell.load.direction == CHAT or (cell.load.publishers > 1):
-            raise UsageError(
-                f"{load} has {cell.load.publishers} publishers in a room; a foreign server is measured with one, "
-                "since the order of several is not known"
-            )
-        for server in servers if cell.load.rooms > 1 else ():
-            if part := server.adapter.names_no_room:
-                raise UsageError(
-                    f"{load} has {cell.load.rooms} rooms, and the adapter {server.adapter.name} names none in its "
-                    f"[{part}]: put {{room}} there, or measure one room"
-                )
-        if cell.kind == "memory" and not all(server.processes() for server in servers):
-            raise UsageError(f"{load} measures memory, and no process of this machine is seen to listen on the target")
+    """Raise UsageError for a cell that no foreign server can be asked for, and for a server that no cell is for."""
+    for server in servers:
+        cells = [cell for cell in scenario.cells if not cell.transports or server.adapter.name in cell.transports]
+        if not cells:
+            raise UsageError(f"no cell of the scenario {scenario.name} is for the adapter {server.adapter.name}")
+        for cell in cells:
+            _require_measurable(cell, server)
+
+
+def _require_measurable(cell: CellPlan, server: Foreign) -> None:
+    load, name = f"the load {cell.load.name}", server.adapter.name
+    if cell.kind not in KINDS:
+        raise UsageError(f"{load} is of the kind {cell.kind}, which only our own servers have")
+    for setting in ("fanout", "loop", "coalesce_ms", "deflate", "tls"):
+        if value := getattr(cell, setting):
+            raise UsageError(f"{load} has {setting} {value}, which only our own servers have")
+    if cell.link != LOOPBACK and server.adapter.server is None:
+        raise UsageError(
+            f"{load} has the link {cell.link}: the lab lays links only to servers it starts itself; say how in "
+            f"[server] of the adapter {name}"
+        )
+    if cell.load.direction == CHAT or (cell.load.publishers > 1):
+        raise UsageError(
+            f"{load} has {cell.load.publishers} publishers in a room; a foreign server is measured with one, "
+            "since the order of several is not known"
+        )
+    if cell.load.rooms > 1 and (part := server.adapter.names_no_room):
+        raise UsageError(
+            f"{load} has {cell.load.rooms} rooms, and the adapter {name} names none in its "
+            f"[{part}]: put {{room}} there, or measure one room"
+        )
+    if cell.kind == "memory" and server.adapter.server is None and not server.processes():
+        raise UsageError(f"{load} measures memory, and no process of this machine is seen to listen on the target")
 
 
 class ForeignServer(AbstractContextManager["ForeignServer"]):
     """A server that runs already, with the surface of `servers.Server` that a cell needs."""
 
     def __init__(self, foreign: Foreign) -> None:
-        """Look up its processes; nothing is sent to it."""
+        """Look up its processes; nothing is sent to it. Raises ServerError where the adapter names none that lives."""
         self.foreign = foreign
         self.port = foreign.port
         self.url = self.near_url = foreign.url
         self.instances: frozenset[str] = frozenset()
-        self._pids = foreign.processes()
-        self._further = procfs.further_sockets(self._pids, self.port)
         self.forwards = False
+        self._watch()
+
+    def _watch(self) -> None:
+        """Note the processes that are measured from now on, and their sockets."""
+        self._pids = self._present()
+        self._further = procfs.further_sockets(self._pids, self.port)
+
+    def _present(self) -> tuple[int, ...]:
+        """Return the pids of the processes that are the server's now."""
+        return self.foreign.processes()
 
     def wait_ready(self, check: Callable[[], None], timeout_s: float = 5.0) -> None:
         """Wait until it takes a connection; ServerError when time is over."""
@@ -154,7 +235,7 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
         """Return the reasons against its figures, once the cell is over; each makes the cell doubtful."""
         if self.forwards:
             return (FORWARDS,)
-        if set(self.foreign.processes()) != set(self._pids):
+        if set(self._present()) != set(self._pids):
             return (CHANGED,)
         return ()
 
@@ -186,15 +267,18 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
         """Return the pids of its processes; empty where none can be seen."""
         return self._pids
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         """Leave it running."""
 
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
-def _endpoint(url: str) -> Endpoint:
+
+def _endpoint(said_by: str, url: str) -> Endpoint:
     try:
         endpoint = parse_endpoint(url)
     except AddressError:
         endpoint = None
     if endpoint is None or endpoint.secure:
-        raise UsageError(f"--target {url!r}: http://HOST[:PORT] is allowed; paths are the adapter's")
+        raise UsageError(f"{said_by} {url!r}: http://HOST[:PORT] is allowed; paths are the adapter's")
     return endpoint

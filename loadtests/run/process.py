@@ -200,14 +200,16 @@ class Child(Running):
         log: Path,
         environment: Mapping[str, str],
         on_cores: frozenset[int] = frozenset(),
+        folder: Path | None = None,
     ) -> None:
-        """Start `command`; its output goes to `log`."""
+        """Start `command` in `folder`, or here; its output goes to `log`. OSError where that can't be done."""
         super().__init__(log)
         # Where the kernel does not bind it, a server of ours ends when the leash closes.
         leashed = {} if _LIBC is not None else {VARIABLE: str(leash())}
         with log.open("wb") as sink, running_on(on_cores):
             self._process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
                 command,
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,

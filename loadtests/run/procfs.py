@@ -121,9 +121,14 @@ def processes(where: Sequence[str], port: int) -> tuple[int, ...]:
     """
     holders = _linux_holders(where, port) if _LINUX else _psutil_holders(port)
     holders = holders - {_INIT} or holders
-    found = set(holders)
-    for pid in holders - {_INIT}:
-        found.update(_descendants(pid))
+    return tuple(sorted({*trees(holders - {_INIT}), *holders}))
+
+
+def trees(pids: Iterable[int]) -> tuple[int, ...]:
+    """Return the processes that live, and all that they started, but for this one and what it started."""
+    found: set[int] = set()
+    for pid in filter(psutil.pid_exists, pids):
+        found.update((pid, *_descendants(pid)))
     return tuple(sorted(found))
 
 

@@ -145,3 +145,49 @@ def test_a_server_that_is_sent_everything_over_one_socket_is_measured_beside_our
     assert {cell.transport for cell in measured} == {"chat-server", "sse"}
     for cell in measured:
         check_delivered(cell)
+
+
+STARTED = """
+name = "{name}"
+about = "our own server, as if it were another's"
+protocol = "sse"
+version = "7"
+[server]
+command = ["{python}", "-m", "transports", "sse", "--port", "{port}", "--host", "{host}"]
+env = { RTLAB_SECRET = "{secret}", RTLAB_RATE = "0" }
+ready = "GET /health"
+cwd = "{folder}"
+[subscribe]
+path = "/rooms/{room}/events"
+headers = { Authorization = "Bearer {token}" }
+[publish]
+path = "/rooms/{room}/messages"
+headers = { Authorization = "Bearer {token}", Content-Type = "application/json" }
+body = '{"content":"{content}"}'
+"""
+
+
+def test_servers_that_the_lab_starts_share_one_run_with_ours(tmp_path: Path) -> None:
+    files = []
+    for name in ("first", "second"):
+        files.append(tmp_path / f"{name}.toml")
+        text = STARTED.replace("{name}", name).replace("{python}", sys.executable).replace("{secret}", SECRET)
+        files[-1].write_text(text.replace("{folder}", str(Path.cwd())))
+    token = sign(SECRET.encode(), "outside", ["*"], time.time() + 600)
+    run = measure(
+        tmp_path,
+        *("--transports", "sse", "--adapter", str(files[0]), "--adapter", str(files[1])),
+        environment=os.environ | {"RTLAB_TARGET_TOKEN": token},
+    )
+    measured = [cell for cell in run.cells if not cell.id.endswith("-again")]
+    assert {cell.transport for cell in measured} == {"first", "second", "sse"}
+    for cell in measured:
+        check_delivered(cell)
+        assert cell.costs is not None
+        assert cell.costs.server_cpu_us_per_delivery is not None
+        assert (tmp_path / "runs" / run.run_id / f"server-{cell.id}.log").exists()
+    assert run.manifest["settings"]["target"] == "started by the lab"
+    assert run.manifest["targets"]["first.version"] == "7"
+    text = (tmp_path / "runs" / run.run_id / "run.json").read_text()
+    assert token not in text
+    assert SECRET not in text

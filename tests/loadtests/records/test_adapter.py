@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.records import adapter
+from loadtests.records import adapter, own_server
 from loadtests.records.adapter import Adapter
 from loadtests.records.errors import AdapterError
 
@@ -131,3 +131,63 @@ def test_a_word_in_double_braces_is_sent_in_single_ones(tmp_path: Path) -> None:
     found = read(tmp_path, GOOD.replace('{"join":"{room}"}', "subscribe{{room}}{ x {{id}} } in {room}"))
     first = adapter.filled(found.subscribe.first_message, room="r1", token="")
     assert first == "subscribe{room}{ x {id} } in r1"
+
+
+STARTED = GOOD.replace(
+    "[subscribe]",
+    """pids = "tree"
+version = ["node", "--version"]
+[server]
+command = ["node", "server.js", "{port}"]
+cwd = "app"
+env = { HOST = "{host}" }
+ready = "GET /health"
+[subscribe]""",
+)
+
+
+def test_a_file_may_say_how_its_server_is_started(tmp_path: Path) -> None:
+    found = read(tmp_path, STARTED)
+    server = found.server
+    assert server is not None
+    assert (server.cwd, server.ready_path, found.version) == (
+        str(tmp_path.resolve() / "app"),
+        "/health",
+        ("node", "--version"),
+    )
+    words = [own_server.filled(each, host="h", port=7, folder=tmp_path) for each in ("{port}", "{host}", "${x}{y}")]
+    assert words == ["7", "h", "${x}{y}"]
+    assert found.spoken.server is None
+    assert found.spoken.subscribe == found.subscribe
+    assert not read(tmp_path, STARTED.replace("{token}", "none").replace("{host}", "{token}")).wants_token
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('["node", "server.js", "{port}"]', "[]", "server.command is empty; allowed: a program and its arguments"),
+        ('"{port}"]', '"80"]', r"server.command is without {port}: node server.js 80; allowed: {port} .*, or `target`"),
+        (
+            'pids = "tree"',
+            'target = "http://127.0.0.1:1"',
+            "target is http://127.0.0.1:1, and .server. says {port}; all",
+        ),
+        ("GET /health", "POST /health", "server.ready is 'POST /health'; allowed: \"GET /path\", or left out"),
+        ("HOST =", '"A B" =', "server.env is 'A B'; allowed: names of variables"),
+        ('"tree"', '"parent"', 'pids is .parent.; allowed: "tree", "file:/path", or a list of pids'),
+        ('"tree"', "[4711]", r"pids is \[4711\]; allowed: .* a list of pids of a server that runs already"),
+        ('["node", "--version"]', "[]", "version is empty; allowed: a text, or a command"),
+    ],
+)
+def test_a_server_that_could_not_be_started_or_found_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in STARTED
+    with pytest.raises(AdapterError, match=said):
+        read(tmp_path, STARTED.replace(old, new))
+
+
+def test_a_file_may_be_like_an_adapter_of_the_lab(tmp_path: Path) -> None:
+    found = read(tmp_path, 'like = "nchan-sse"\nname = "mine"\ntarget = "http://127.0.0.1:1"')
+    assert (found.name, found.target) == ("mine", "http://127.0.0.1:1")
+    assert found.subscribe == adapter.find("nchan-sse")[0].subscribe
+    with pytest.raises(AdapterError, match=r"like is 'nchan'; allowed: .*nchan-longpoll, nchan-sse"):
+        read(tmp_path, 'like = "nchan"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -10,9 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
@@ -54,12 +55,13 @@ def scenario(**cell: object) -> Scenario:
 @pytest.mark.parametrize(
     ("urls", "names", "said"),
     [
-        ([], ["nchan"], "--adapter nchan needs --target URL"),
+        ([], ["nchan"], r"--adapter nchan needs --target URL, or `target` or \[server\] in its file"),
         (
             ["http://h:1", "http://h:2"],
-            ["nchan-sse", "nchan-websocket"],
-            "--target is given 2 times: a run measures one foreign server; make a run for each",
+            ["nchan"],
+            "--target is given 2 times: give it once, with one --adapter; of sev",
         ),
+        (["http://h:1"], ["nchan-sse", "nchan-websocket"], "--target is given with 2 adapters: .* file says `target`"),
         (["http://h:1"], [], "--target http://h:1 needs --adapter: .*nchan-longpoll"),
         (["http://h:1"], ["nonsense"], "--adapter: no adapter 'nonsense'"),
         (["https://h"], ["nchan"], r"--target 'https://h': http://HOST\[:PORT\] is allowed"),
@@ -71,6 +73,73 @@ def scenario(**cell: object) -> Scenario:
 def test_what_can_not_be_selected_is_said(urls: list[str], names: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         foreign.selected(urls, names)
+
+
+def of_file(folder: Path, text: str) -> str:
+    """Write an adapter's file that is like nchan-sse but for `text`; return its path."""
+    path = folder / "mine.toml"
+    path.write_text(f'like = "nchan-sse"\nname = "mine"\n{text}')
+    return str(path)
+
+
+def test_each_file_names_its_own_server(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    mine = of_file(tmp_path, 'target = "http://127.0.0.1:9000"')
+    other = of_file(tmp_path / "other", '[server]\ncommand = ["serve", "{port}"]\ncwd = ".."')
+    found = foreign.selected([], [mine, other])
+    assert [(each.url, each.place) for each in found] == [
+        ("http://127.0.0.1:9000", "this machine"),
+        ("http://127.0.0.1:0", "started by the lab"),
+    ]
+    assert found[1].adapter.server is not None
+    assert found[1].adapter.server.cwd == str(tmp_path.resolve())
+
+
+@pytest.mark.parametrize(
+    ("text", "urls", "said"),
+    [
+        (
+            'target = "http://h"',
+            ["http://h:1"],
+            "--target is given, and the adapter mine says where its server is: leave --target out",
+        ),
+        (
+            '[server]\ncommand = ["serve", "{port}"]',
+            ["http://h:1"],
+            "--target is given, and the adapter mine says how its server is started: leave",
+        ),
+        ('target = "h:1"', [], r"the adapter mine's target 'h:1': http://HOST\[:PORT\] is allowed"),
+        (
+            'target = "http://192.0.2.1:9"\n[server]\ncommand = ["serve"]',
+            [],
+            r"mine has \[server\], .* its target is http://192.0.2.1:9: give an address of this machine, or leave",
+        ),
+    ],
+)
+def test_a_file_that_disagrees_about_its_server_is_refused(
+    tmp_path: Path, text: str, urls: list[str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        foreign.selected(urls, [of_file(tmp_path, text)])
+
+
+def test_a_token_of_its_own_goes_to_no_other_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(WANTS_TOKEN.replace('name = "mine"', 'name = "my-own"'))
+    monkeypatch.setenv(TOKEN_VARIABLE, "of all")
+    monkeypatch.setenv(f"{TOKEN_VARIABLE}_MY_OWN", "of mine")
+    (found,) = foreign.selected(["http://h"], [str(path)])
+    assert found.token == "of mine"
+    (nchan,) = foreign.selected(["http://h"], ["nchan-sse"])
+    assert nchan.token == "", "it sends none"
+
+
+def test_pids_may_be_named(listening: Foreign, tmp_path: Path) -> None:
+    named = msgspec.structs.replace(listening.adapter, pids=(os.getppid(),))
+    assert os.getppid() in ForeignServer(dataclasses.replace(listening, adapter=named)).processes()
+    gone = msgspec.structs.replace(listening.adapter, pids=f"file:{tmp_path / 'no.pid'}")
+    with pytest.raises(ServerError, match=r"pids of the adapter nchan-sse: .*No such file"):
+        ForeignServer(dataclasses.replace(listening, adapter=gone))
 
 
 def test_a_family_is_selected_at_once_and_nothing_without_a_target() -> None:
@@ -104,6 +173,9 @@ def test_a_token_comes_from_the_environment_and_stays_out_of_sight(
         ({"fanout": "portable"}, "has fanout portable"),
         ({"link": "rtt=50ms"}, "has the link rtt=50ms: the lab lays links only to servers it starts itself"),
         ({"load": Load(name="a", subscribers=2, rate_per_s=1.0, publishers=2)}, "has 2 publishers in a room"),
+        ({"deflate": True}, "the load a has deflate True, which only our own servers have"),
+        ({"coalesce_ms": 20.0}, "has coalesce_ms 20"),
+        ({"transports": ("sse",)}, "no cell of the scenario test is for the adapter nchan-sse"),
     ],
 )
 def test_cells_that_no_foreign_server_can_be_asked_for_are_refused(
@@ -112,6 +184,18 @@ def test_cells_that_no_foreign_server_can_be_asked_for_are_refused(
     foreign.require_measurable(scenario(), [listening])
     with pytest.raises(UsageError, match=said):
         foreign.require_measurable(scenario(**cell), [listening])
+
+
+def test_what_only_ours_are_asked_for_may_stand_beside(listening: Foreign) -> None:
+    asked = scenario()
+    ours = CellPlan(load=Load(name="b", subscribers=2, rate_per_s=1.0), kind="stack", transports=("sse",))
+    foreign.require_measurable(msgspec.structs.replace(asked, cells=(*asked.cells, ours)), [listening])
+
+
+def test_a_link_and_memory_are_for_servers_that_the_lab_starts(listening: Foreign, tmp_path: Path) -> None:
+    (started,) = foreign.selected([], [of_file(tmp_path, '[server]\ncommand = ["serve", "{port}"]')])
+    foreign.require_measurable(scenario(link="rtt=50ms"), [started])
+    foreign.require_measurable(scenario(kind="memory", hold_s=1.0), [started])
 
 
 @pytest.mark.parametrize(
@@ -192,7 +276,7 @@ def test_localhost_is_the_address_that_clients_come_to_first() -> None:
     found = procfs.addresses("localhost", 80)
     assert set(found) <= {"::1", "127.0.0.1"}
     with prefork(found[-1], "server") as (here, pids):
-        local = replace(here, host="localhost")
+        local = dataclasses.replace(here, host="localhost")
         assert local.is_here
         assert set(local.processes()) >= set(pids[:1])
 
@@ -229,7 +313,7 @@ def test_what_a_proxy_costs_is_not_given_for_the_servers(tmp_path: Path) -> None
     pq.write_table(made.publishes, tmp_path / "publishes.parquet")
     readings = tuple(Reading(second * 10**9, second * 10**8, 0) for second in range(3))
     direct = CellOutcome(made.result, readings, {}, Memory(0, 0), None, None)
-    through = replace(direct, forwards=True, remarks=(foreign.FORWARDS,))
+    through = dataclasses.replace(direct, forwards=True, remarks=(foreign.FORWARDS,))
     cells = [judged(planned, outcome, tmp_path, "")[0] for outcome in (direct, through)]
     assert [cell.costs and cell.costs.server_cpu_us_per_delivery for cell in cells] == [pytest.approx(5000), None]
     assert foreign.FORWARDS not in cells[0].verdict.reasons

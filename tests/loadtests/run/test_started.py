@@ -1,0 +1,184 @@
+"""Servers that the lab starts as an adapter says: ready, watched, ended with all that they started; what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from loadtests.load.clients.base import parse_endpoint
+from loadtests.records.adapter import Adapter, find
+from loadtests.records.errors import ServerError, UsageError
+from loadtests.records.own_server import FILE, ServerCommand
+from loadtests.run import foreign_facts, started
+from loadtests.run.foreign import Foreign, ForeignServer
+from loadtests.run.links.route import LOOPBACK_ROUTE
+from loadtests.run.process import available_cores
+from loadtests.run.servers import free_port
+
+STAND_IN = str(Path(__file__).with_name("started_stand_in.py"))
+Open = Callable[..., ForeignServer]
+
+
+def adapter(*words: str, **changed: object) -> Adapter:
+    """Return an adapter whose server is the stand-in with these words."""
+    fields = {"ready": "GET /health", "cwd": str(Path.cwd()), "command": (sys.executable, STAND_IN, "{port}", *words)}
+    kept = {name: changed.pop(name) for name in tuple(changed) if name in ServerCommand.__struct_fields__}
+    server = ServerCommand(**(fields | kept))  # type: ignore[arg-type]
+    return msgspec.structs.replace(find("nchan-sse")[0], name="mine", server=server, **changed)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Open:
+    def made(by: Adapter, port: int = 0, cores: frozenset[int] = frozenset()) -> ForeignServer:
+        at = Foreign("127.0.0.1", parse_endpoint(by.target).port if by.target else 0, by)
+        log, folder = tmp_path / "server-mine.log", tmp_path / "folder"
+        return started.opened(
+            at, at.port or port or free_port(), LOOPBACK_ROUTE, log=log, folder=folder, on_cores=cores
+        )
+
+    return made
+
+
+def nothing() -> None:
+    pass
+
+
+def watch(server: ForeignServer, timeout_s: float) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        server.check_alive()
+
+
+def test_it_is_ready_once_it_answers_watched_and_ended_with_its_children(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RTLAB_MINE", "kept from it")
+    cores = frozenset(sorted(available_cores())[:1])
+    with opened(adapter("leave", env={"MINE": "{port}"}), cores=cores) as server:
+        server.wait_ready(nothing)
+        said = (tmp_path / "server-mine.log").read_text().split()
+        child = int(said[1])
+        assert said[2:6] == ["mine", str(server.port), "lab", "None"]
+        assert child in server.processes()
+        assert len(server.processes()) == 2
+        assert (server.url, server.remarks()) == (f"http://127.0.0.1:{server.port}", ())
+        if cores:
+            assert set(psutil.Process(child).cpu_affinity()) == cores
+    assert not any(psutil.pid_exists(pid) for pid in server.processes())
+
+
+def test_without_a_path_it_is_ready_once_it_listens(opened: Open) -> None:
+    with opened(adapter(ready="")) as server:
+        server.wait_ready(nothing)
+        assert len(server.processes()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("crash",), r"the server of mine ended before it was ready, exit code 1: ValueError: no such flag \(server-"),
+        (("busy",), "the server of mine was not ready within 0.5 s: GET /health is answered 503"),
+        (("silent",), r"was not ready within 0.5 s: GET /health at http://127\.0\.0\.1:\d+: .*; it printed nothing"),
+    ],
+)
+def test_one_that_does_not_get_ready_is_said_with_the_end_of_its_output(
+    opened: Open, words: tuple[str, ...], said: str
+) -> None:
+    with opened(adapter(*words)) as server, pytest.raises(ServerError, match=said):
+        server.wait_ready(nothing, timeout_s=0.5)
+
+
+def test_one_that_leaves_the_foreground_is_said(opened: Open) -> None:
+    leaving = adapter(command=(sys.executable, "-c", "'{port}'"))
+    with (
+        opened(leaving) as server,
+        pytest.raises(ServerError, match=r"exit code 0 \(it has to stay in the foreground\)"),
+    ):
+        server.wait_ready(nothing)
+
+
+def test_one_that_ends_while_it_is_measured_is_said(opened: Open) -> None:
+    with opened(adapter()) as server:
+        server.wait_ready(nothing)
+        os.kill(server.processes()[0], signal.SIGKILL)
+        with pytest.raises(ServerError, match="the server of mine ended while it was measured, exit code -9"):
+            watch(server, 5.0)
+
+
+def test_a_port_of_its_own_must_be_free(opened: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        target = f"http://127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ServerError, match=re.escape(f"something listens at {target} already: end it")):
+            opened(adapter(target=target, command=(sys.executable, STAND_IN, target.rpartition(":")[2])))
+
+
+def test_a_free_port_that_somebody_took_is_known(opened: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, opened(adapter(), other.getsockname()[1]) as server:
+        with pytest.raises(ServerError, match="Address already in use"):
+            server.wait_ready(other.close)
+        assert server.port_was_taken()
+
+
+def test_its_processes_may_be_those_of_a_pid_file(opened: Open, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with opened(adapter(pids=f"{FILE}{pid_file}")) as server:
+        pid_file.write_text(f"{os.getppid()}\n")
+        server.wait_ready(nothing)
+        assert os.getppid() in server.processes()
+        pid_file.write_text("soon")
+        with pytest.raises(ServerError, match="pids of the adapter mine: invalid literal"):
+            server.remarks()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"command": ("nodee", "{port}")}, "adapter mine: server.command begins with nodee, which is not on PATH"),
+        ({"command": ("bin/server", "{port}")}, "server.command begins with .*/bin/server, and no program is there"),
+        ({"cwd": "/nowhere"}, "adapter mine: server.cwd is no folder: /nowhere"),
+    ],
+)
+def test_a_command_that_is_not_there_is_said(changed: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        foreign_facts.require_startable([Foreign("127.0.0.1", 0, adapter(**changed))])
+
+
+def test_the_manifest_names_protocol_program_and_version() -> None:
+    foreign_facts.require_startable([Foreign("127.0.0.1", 0, adapter())])
+    version = (sys.executable, "-c", "print('v1.2', end='')")
+    assert foreign_facts.described([Foreign("127.0.0.1", 0, adapter(version=version))]) == {
+        "mine.protocol": "sse",
+        "mine.runs": "started by the lab",
+        "mine.program": Path(sys.executable).name,
+        "mine.version": "v1.2",
+    }
+    said = foreign_facts.described([Foreign("127.0.0.1", 0, adapter(version="3.4"))])
+    assert said["mine.version"] == "3.4"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("print('who?'); exit(2)", "ended with exit code 2 and said who?"), ("pass", "exit code 0 and said nothing")],
+)
+def test_a_version_that_can_not_be_had_is_said(script: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"the adapter mine: version .* {re.escape(said)}"):
+        foreign_facts.described([Foreign("127.0.0.1", 0, adapter(version=(sys.executable, "-c", script)))])
+
+
+def test_a_running_server_is_known_by_its_program() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as here:
+        running = Foreign("127.0.0.1", here.getsockname()[1], find("nchan-sse")[0])
+        said = foreign_facts.described([running])
+    assert said["nchan-sse.runs"] == "this machine"
+    if sys.platform == "linux":
+        assert str(said["nchan-sse.program"]).startswith("python")
