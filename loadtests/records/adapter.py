@@ -11,12 +11,11 @@
 
     [publish]
     path = "/publish/{room}"                # left out: over the WebSocket on which the publisher listens
-    headers = { Content-Type = "application/json" }
     body = '{"text":"{content}"}'
 
-`{room}` and `{token}` are filled in wherever requests and messages are described, `{content}` in `publish.body`; any
-other `{word}` is refused, and `{{word}}` sends `{word}`. A message is found by the stamp that the lab put into its
-content, wherever it stands in a frame, an event's data or a poll's body: no parsing is described, and none is needed.
+`adapter_parts` has every key, docs/adapters.md describes them, `placeholders` says what `{word}` may be. A message is
+found by the stamp that the lab put into its content, wherever it stands in a frame, an event's data or a poll's body:
+no parsing is described, and none is needed.
 
 Where the server is, and how the lab starts it: `loadtests.records.own_server`. With `like = "nchan-sse"` a file is that
 adapter of the lab, but for what it says itself.
@@ -30,39 +29,28 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records import own_server
+from loadtests.records import adapter_check, own_server, placeholders
+from loadtests.records.adapter_parts import LONGPOLL, PROTOCOLS, SSE, WEBSOCKET, Heartbeat, Publish, Step, Subscribe
 from loadtests.records.errors import AdapterError
 from loadtests.records.own_server import TREE, Pids, ServerCommand, Version
 from loadtests.records.toml_file import TomlFiles
 
-WEBSOCKET, SSE, LONGPOLL = "websocket", "sse", "longpoll"
-PROTOCOLS = (WEBSOCKET, SSE, LONGPOLL)
+__all__ = (
+    "FILES",
+    "LONGPOLL",
+    "PROTOCOLS",
+    "SSE",
+    "WEBSOCKET",
+    "Adapter",
+    "Heartbeat",
+    "Publish",
+    "Step",
+    "Subscribe",
+    "check",
+    "find",
+)
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-_PATH = re.compile(r"/[!-~]*")
-_PLACEHOLDER = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{(room|token|content)\}")  # {{word}}: no placeholder, but {word}
-_PLACEHOLDER_LIKE = re.compile(r"\{\{[A-Za-z_]\w*\}\}|\{([A-Za-z_]\w*)\}")
-_RESUME = "subscribe.resume_headers"
-_WHO = frozenset({"room", "token"})
-
-
-class Subscribe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one listens."""
-
-    path: str
-    headers: dict[str, str] = {}
-    first_message: str = ""
-    probe_path: str = ""  # long polls: asked first, since a poll is not answered before there is news
-    resume_headers: dict[str, str] = {}  # long polls: header of the next request -> header of the last answer
-
-
-class Publish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one publishes: by POST, any 2xx is an acknowledgement; without a path over one's own WebSocket."""
-
-    path: str = ""
-    headers: dict[str, str] = {}
-    body: str = "{content}"
 
 
 class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +61,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     protocol: str  # one of PROTOCOLS
     subscribe: Subscribe
     publish: Publish = Publish()
+    tls_verify: bool | str = True  # of https: False trusts any certificate; a text is the file of the CA to trust
     target: str = ""  # the server's base URL; empty: the command line says it, or `server` makes one
     version: Version = ""
     pids: Pids = TREE
@@ -95,7 +84,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         parts = {"subscribe": asked} if self.publishes_over_socket else {"subscribe": asked, "publish": self.publish}
         for name, part in parts.items():
             text = msgspec.json.encode(part).decode()
-            if filled(text, room="a", token="") == filled(text, room="b", token=""):
+            if placeholders.filled(text, {"room": "a"}) == placeholders.filled(text, {"room": "b"}):
                 return name
         return ""
 
@@ -104,41 +93,18 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Whether messages go the way that events come."""
         return not self.publish.path
 
-
-def filled(template: str, *, room: str, token: str, content: str = "") -> str:
-    """Return the template with its placeholders replaced, in one pass: what is filled in is never read again."""
-    values = {"room": room, "token": token, "content": content}
-    return _PLACEHOLDER.sub(lambda found: f"{{{found[1]}}}" if found[1] else values[found[2]], template)
+    @property
+    def publisher_subscribes(self) -> bool:
+        """Whether a publisher needs a subscription of its own."""
+        return self.publishes_over_socket or self.publish.session
 
 
 def check(adapter: Adapter) -> Adapter:
     """Return the adapter; AdapterError unless requests can be built from every value."""
-    subscribe, publish = adapter.subscribe, adapter.publish
     own_server.check(adapter.server, adapter.target, adapter.pids, adapter.version)
-    _need(_NAME.fullmatch(adapter.name), "name", adapter.name, "[A-Za-z0-9_-]{1,40}")
-    _need(adapter.protocol in PROTOCOLS, "protocol", adapter.protocol, ", ".join(PROTOCOLS))
-    _need(_PATH.fullmatch(subscribe.path), "subscribe.path", subscribe.path, "/ and visible ASCII characters")
-    _headers("subscribe.headers", subscribe.headers)
-    _headers("publish.headers", publish.headers)
-    _need("{content}" in publish.body, "publish.body", publish.body, "a text that holds {content}")
-    if publish.path:
-        _need(_PATH.fullmatch(publish.path), "publish.path", publish.path, "/ and visible ASCII characters")
-    else:
-        _need(adapter.protocol == WEBSOCKET, "publish.path", "left out", f"only over {WEBSOCKET}")
-    first = subscribe.first_message
-    _need(not first or adapter.protocol == WEBSOCKET, "subscribe.first_message", first, f"only over {WEBSOCKET}")
-    if adapter.protocol == LONGPOLL:
-        probe = subscribe.probe_path
-        _need(_PATH.fullmatch(probe), "subscribe.probe_path", probe or "left out", "a path that is answered at once")
-        _headers(_RESUME, subscribe.resume_headers)
-    else:
-        asked = subscribe.probe_path or ", ".join(subscribe.resume_headers)
-        _need(not asked, "subscribe.probe_path or resume_headers", asked, f"only over {LONGPOLL}")
-    for field, template in (("subscribe.path", subscribe.path), ("subscribe.probe_path", subscribe.probe_path)):
-        _placeholders(field, template, _WHO)
-    _placeholders("subscribe.first_message", first, _WHO)
-    _placeholders("publish.path", publish.path, _WHO)
-    _placeholders("publish.body", publish.body, _WHO | {"content"})
+    adapter_check.need(_NAME.fullmatch(adapter.name), "name", adapter.name, "[A-Za-z0-9_-]{1,40}")
+    adapter_check.check_subscribe(adapter.protocol, adapter.subscribe)
+    adapter_check.check_publish(adapter.protocol, adapter.publish, adapter.subscribe)
     return adapter
 
 
@@ -166,27 +132,3 @@ def find(name_or_path: str) -> tuple[Adapter, ...]:
     if family and name_or_path not in known:
         return tuple(map(FILES.read, family))
     return (FILES.find(name_or_path),)
-
-
-def _headers(field: str, headers: dict[str, str]) -> None:
-    for name, value in headers.items():
-        _need(_HEADER.fullmatch(name), field, repr(name), "header names")
-        _need(value.isascii() and value.isprintable(), f"{field}.{name}", repr(value), "printable ASCII")
-        _placeholders(f"{field}.{name}", value, _WHO if field != _RESUME else frozenset())
-
-
-def _placeholders(field: str, template: str, known: frozenset[str]) -> None:
-    """Refuse a placeholder that nothing is filled in for: the server would get it as it stands, or empty."""
-    for found in _PLACEHOLDER_LIKE.finditer(template):
-        allowed = ", ".join(f"{{{name}}}" for name in sorted(known)) or "no placeholder"
-        _need(
-            found[1] is None or found[1] in known,
-            f"{field}'s placeholder",
-            found[0],
-            f"{allowed}; {{{found[0]}}} where the server is to get {found[0]}",
-        )
-
-
-def _need(condition: object, field: str, value: str, allowed: str) -> None:
-    if not condition:
-        raise AdapterError(f"{field} is {value}; allowed: {allowed}")

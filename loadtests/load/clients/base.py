@@ -218,10 +218,16 @@ class Client:
         """Take received bytes; return the events completed by them. Raises ProtocolError."""
         raise NotImplementedError
 
-    def finish(self) -> None:
-        """Take note that the peer ended the connection."""
+    @property
+    def lacks(self) -> str:
+        """Say what it waits for before it is welcome, where it can."""
+        return ""
+
+    def finish(self) -> list[Arrival]:
+        """Take note that the peer ended the connection; return the events that its end completed."""
         if self.closed is None:
             self.closed = Closed(0, "connection ended by the server")
+        return []
 
     def take_outgoing(self) -> bytes:
         """Take what the client itself has to say (pong, next poll, close)."""

@@ -38,6 +38,7 @@ class Head(NamedTuple):
     headers: dict[bytes, bytes]
     size: int
     http10: bool = False
+    raw: bytes = b""  # as it came, without the blank line
 
     @property
     def closes(self) -> bool:
@@ -79,7 +80,8 @@ def split_head(data: bytes | bytearray) -> Head | None:
         if len(data) > MAX_HEAD_BYTES:
             raise ProtocolError(f"no end of the HTTP head within {MAX_HEAD_BYTES} bytes")
         return None
-    status_line, *lines = bytes(data[:end]).split(b"\r\n")
+    raw = bytes(data[:end])
+    status_line, *lines = raw.split(b"\r\n")
     if not status_line.startswith(b"HTTP/1.") or not status_line[9:12].isdigit():
         raise ProtocolError(f"not an HTTP/1.1 status line: {status_line[:100]!r}")
     headers = {}
@@ -88,7 +90,7 @@ def split_head(data: bytes | bytearray) -> Head | None:
         if not colon:
             raise ProtocolError(f"not an HTTP header line: {line[:100]!r}")
         headers[name.lower()] = value.strip()
-    return Head(int(status_line[9:12]), headers, end + 4, status_line.startswith(b"HTTP/1.0"))
+    return Head(int(status_line[9:12]), headers, end + 4, status_line.startswith(b"HTTP/1.0"), raw)
 
 
 class ChunkDecoder:
@@ -169,13 +171,14 @@ class AnswerParser:
     """A connection's answers, one after the other; 1xx answers are passed over.
 
     `bodies` is False where they are not read: an answer whose body ends with its connection is then given out at its
-    head, with an empty body. Otherwise such an answer is a ProtocolError.
+    head, with an empty body. With `to_end` such an answer is given out by `finish`. Otherwise it is a ProtocolError.
     """
 
-    __slots__ = ("_bodies", "_body", "_buffer", "_chunks", "_head")
+    __slots__ = ("_bodies", "_body", "_buffer", "_chunks", "_head", "_to_end")
 
-    def __init__(self, *, bodies: bool = True) -> None:
+    def __init__(self, *, bodies: bool = True, to_end: bool = False) -> None:
         self._bodies = bodies
+        self._to_end = to_end
         self._buffer = bytearray()
         self._body = bytearray()
         self._head: Head | None = None
@@ -191,6 +194,12 @@ class AnswerParser:
                 break
             answers.append(answer)
         return answers
+
+    def finish(self) -> list[Answer]:
+        """Take note that the connection ended; return the answer whose body ended with it, if there is one."""
+        if self._head is None or not self._to_end or not self._head.unframed:
+            return []
+        return [self._finish(bytes(self._buffer), self._head.size + len(self._buffer))]
 
     def _take_head(self) -> bool:
         head = split_head(self._buffer)
@@ -209,6 +218,8 @@ class AnswerParser:
         if self._chunks is not None:
             return self._take_chunks(self._head, self._chunks)
         length = 0 if self._head.status in (204, 304) else self._head.content_length
+        if length is None and self._to_end:
+            return None
         if length is None and self._bodies:
             raise ProtocolError("an answer with neither Content-Length nor chunked coding")
         if length is None:

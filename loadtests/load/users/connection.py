@@ -191,7 +191,7 @@ class UserConnection:
         client = self.client
         if not read.data:
             if not read.failure:
-                client.finish()
+                self._finish(client, read)
             self._end(client.closed or Closed(0, read.failure or "connection ended by the server"))
             return
         try:
@@ -206,6 +206,16 @@ class UserConnection:
         self._arrived(arrivals, stamp_ns - self._clock.offset_ns if stamp_ns else ABSENT_NS, read.user_ns)
         if client.closed is not None:
             self._end(client.closed)
+
+    def _finish(self, client: Client, read: Read) -> None:
+        """Let the client end; what its end completed has no kernel stamp, since no data came."""
+        try:
+            arrivals = client.finish()
+        except ProtocolError as error:
+            client.closed = Closed(1002, str(error))
+            return
+        if arrivals:
+            self._arrived(arrivals, ABSENT_NS, read.user_ns)
 
     def _decrypt(self, tls: TlsPipe, data: bytes) -> bytes:
         plain = tls.receive(data)

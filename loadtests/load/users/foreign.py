@@ -9,8 +9,8 @@ import gevent
 from locust.env import Environment
 
 from loadtests.load.clients import foreign, stamp
-from loadtests.load.clients.base import Client, Closed, ConnectFailed, offset_of
-from loadtests.load.clients.foreign import ForeignPollClient, ForeignPublishClient, ForeignWebSocketClient
+from loadtests.load.clients.base import Client, Closed, ConnectFailed, Event, offset_of, parse_endpoint
+from loadtests.load.clients.foreign import AdaptedClient, ForeignPublishClient, ForeignWebSocketClient, Script, Session
 from loadtests.load.clients.publish import PublishClient
 from loadtests.load.users.connection import UserConnection
 from loadtests.load.users.raw_user import REOPEN_S, PostingUser, RawUser
@@ -37,21 +37,38 @@ class ForeignUser(PostingUser):
         self._to_post: deque[tuple[str, str]] = deque()  # content and ref, for want of a connection that takes them
         self._one_post_each = False  # the server ends each connection after one answer
         self._left = False
+        self._session = self._new_session()  # of the subscription
+        self._script: Script | None = None  # the publisher's steps, taken once
+        self._beats = False
+        where = adapter.publish.target
+        self._post_access = self.access._replace(endpoint=parse_endpoint(where)) if where else self.access
 
     def new_client(self) -> Client:
-        """Make the client of the next connection."""
-        return foreign.client(self._adapter, self.access, self.position)
+        """Make the client of the next subscription; what a publisher learned from the last one is forgotten."""
+        self._session = self._new_session()
+        if self._adapter.publish.session:
+            self._script = None
+            while self._posts:
+                self._posts.pop().close()
+        return foreign.client(self._adapter, self.access, self.position, self._session)
 
     def new_post_client(self) -> PublishClient:
         """Make the client of the connection to publish on."""
-        return ForeignPublishClient(self._adapter, self.access)
+        if self._script is None:
+            session = self._session if self._adapter.publish.session else self._new_session()
+            self._script = Script(self._adapter.publish.steps, session)
+        return foreign.publish_client(self._adapter, self._post_access, self._script.session, self._script)
 
     def enter(self, timeout_s: float) -> None:
         """Connect to listen, and to publish where that goes over the same socket; else to POST."""
-        if self._adapter.publishes_over_socket:
+        adapter = self._adapter
+        if adapter.publishes_over_socket or (adapter.publish.session and not self.slot.listens):
             RawUser.enter(self, timeout_s)
-        else:
+        if not adapter.publishes_over_socket:
             super().enter(timeout_s)
+        if adapter.subscribe.heartbeat is not None and not self._beats:
+            self._beats = True
+            self._beat(adapter.subscribe.heartbeat.every_s)
 
     def leave(self) -> None:
         """Close every connection, and open none any more."""
@@ -65,9 +82,27 @@ class ForeignUser(PostingUser):
             self._post()
         elif self.connection is not None and isinstance(self.connection.client, ForeignWebSocketClient):
             self.connection.send(self.connection.client.publish(content, ref))
-            self._take_as_accepted(ref)
+            if not self.connection.client.acknowledges:
+                self._take_as_accepted(ref)
         else:
             self.cell.note(f"{self.label} publication not sent: not connected")
+
+    def answered(self, event: Event, read_ns: int) -> None:
+        """Take the answer to a publication, and send what waited to see one."""
+        super().answered(event, read_ns)
+        if self._to_post:
+            self._post()
+
+    def _new_session(self) -> Session:
+        return Session(self._adapter, self.access, self.slot.number)
+
+    def _beat(self, every_s: float) -> None:
+        """Say what the server wants to hear from time to time, until the user leaves."""
+        client = self.connection.client if self.connection is not None else None
+        if self.connection is not None and isinstance(client, ForeignWebSocketClient) and client.welcomed:
+            self.connection.send(client.heartbeat())
+        if not self._left:
+            self.cell.alarms.at(time.monotonic_ns() + int(every_s * 1e9), lambda: self._beat(every_s))
 
     def _take_as_accepted(self, ref: str) -> None:
         # Nothing acknowledges it: what the server lost on the way in is counted with what it lost on the way out.
@@ -82,7 +117,7 @@ class ForeignUser(PostingUser):
             connection = self._posts[0]
             client = _client(connection)
             # Behind an answer that ends the connection nothing is taken: the first one shows whether it does.
-            if client.unanswered and (self._one_post_each or not client.answered):
+            if client.closed or (client.unanswered and (self._one_post_each or not client.answered)):
                 break
             if self._one_post_each and client.answered:
                 self._posts.pop(0)
@@ -100,6 +135,8 @@ class ForeignUser(PostingUser):
         client = _client(connection)
         self._to_post.extendleft(reversed(client.take_back()))
         self._one_post_each = self._one_post_each or client.answered == 1
+        if not client.welcomed and client.successor is None:
+            self.cell.note(f"{self.label} publisher refused: {closed}")
         super()._post_ended(connection, closed)
         if client.answered:
             self._post()
@@ -115,7 +152,7 @@ class ForeignUser(PostingUser):
 
     def _ended(self, closed: Closed) -> None:
         client = self.connection.client if self.connection is not None else None
-        successor = client.successor if isinstance(client, ForeignPollClient) else None
+        successor = client.successor if isinstance(client, AdaptedClient) else None
         if self.connection is None or successor is None:
             super()._ended(closed)
             return
@@ -125,15 +162,16 @@ class ForeignUser(PostingUser):
         gevent.spawn(self._follow, successor)
 
     def _follow(self, client: Client) -> None:
-        """Go on with a client that is welcome already."""
+        """Go on with the client of the next connection."""
         connection = self.new_connection(client, self._arrived, self._ended)
         self.connection = connection
         try:
             self.connect(connection, self.cell.spec.connect_timeout_s)
         except (ConnectFailed, OSError) as error:
             self.connection = None
-            self.lost(Closed(0, str(error)), 0)
-        if self._left:
+            if self._welcome is None:
+                self.lost(Closed(0, str(error)), 0)
+        if self._left or self.connection is not connection:
             connection.close()
 
 

@@ -40,7 +40,7 @@ class RawUser(RoomUser):
         self, client: Client, arrived: Callable[[list[Arrival], int, int], None], ended: Callable[[Closed], None]
     ) -> UserConnection:
         """Make the connection of a client, over TLS where the server's address says so."""
-        endpoint = self.access.endpoint
+        endpoint = client.access.endpoint
         tls = TlsPipe(self.cell.tls(endpoint, client.alpn), endpoint.host, client.alpn) if endpoint.secure else None
         return UserConnection(client, self.cell.clock, self.cell.readers, self.cell.inbox, arrived, ended, tls)
 
@@ -49,7 +49,7 @@ class RawUser(RoomUser):
 
         Raises ConnectFailed with what each address said, and OSError where the host has none.
         """
-        endpoint = self.access.endpoint
+        endpoint = connection.client.access.endpoint
         addresses = self.cell.addresses(endpoint)
         failures: list[str] = []
         for place, address in enumerate(addresses):
@@ -70,14 +70,17 @@ class RawUser(RoomUser):
         limit.start()
         try:
             self.connect(connection, timeout_s)
-            closed = welcome.get()
+            # Who needs no sign of the server is welcome before anything comes.
+            closed = None if connection.client.welcomed else welcome.get()
         except OSError as error:
             raise ConnectFailed(f"{self.access.endpoint.host}: {error}", retryable=True) from error
         except gevent.Timeout as timeout:
+            connection, self.connection = self.connection or connection, None
             connection.close()
             if timeout is not limit:
                 raise
-            raise ConnectFailed(f"no welcome within {timeout_s:.1f} s", retryable=True) from None
+            lacks = f": {connection.client.lacks}" if connection.client.lacks else ""
+            raise ConnectFailed(f"no welcome within {timeout_s:.1f} s{lacks}", retryable=True) from None
         finally:
             limit.close()
             self._welcome = None

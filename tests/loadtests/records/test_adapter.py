@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.records import adapter, own_server
+from loadtests.records import adapter, own_server, placeholders
 from loadtests.records.adapter import Adapter
 from loadtests.records.errors import AdapterError
 
@@ -42,6 +42,43 @@ def read(folder: Path, text: str) -> Adapter:
     return found
 
 
+STEPS = """
+name = "mine"
+about = "my own"
+protocol = "websocket"
+[subscribe]
+path = "/ws?sid={sid}"
+steps = [
+  { request = "POST /open", headers = { X-Api-Key = "{token}" }, body = "{}", capture = { sid = '"sid":"([^"]+)"' } },
+  { send = "join {room} {user} {random} {seq}", expect = "^joined" },
+]
+values = { place = "0" }
+capture = { place = "at=([0-9]+)" }
+answer = { "^2$" = "3 {place}" }
+heartbeat = { every_s = 20, send = "beat {sid}" }
+[publish]
+body = "{sid} {seq} {content}"
+ack = "^ack ([0-9]+)"
+"""
+
+POLL = """
+name = "mine"
+about = "my own"
+protocol = "longpoll"
+[subscribe]
+path = "/lp"
+method = "POST"
+body = "at={place}"
+steps = [{ request = "GET /", capture = { place = "at=([0-9]+)" } }]
+values = { place = "" }
+capture = { place = "at=([0-9]+)" }
+answer = { "^2$" = { request = "POST /pong", body = "3" } }
+[publish]
+path = "/pub/{place}"
+session = true
+"""
+
+
 @pytest.mark.parametrize("name", adapter.FILES.named())
 def test_a_named_adapter_is_sound_and_named_like_its_file(name: str) -> None:
     (found,) = adapter.find(name)
@@ -65,6 +102,8 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
     over_socket = read(tmp_path, GOOD.replace('path = "/pub"\n', "").replace("{token}", "none"))
     assert (over_socket.wants_token, over_socket.publishes_over_socket) == (False, True)
     assert read(tmp_path, LONGPOLL).subscribe.probe_path == "/now"
+    assert [step.send[:4] for step in read(tmp_path, STEPS).subscribe.script] == ["", "join"]
+    assert read(tmp_path, POLL).subscribe.captured == {"place"}
 
 
 @pytest.mark.parametrize(
@@ -88,12 +127,12 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
             GOOD,
             "/ws/{room}",
             "/ws/{rom}",
-            r"subscribe.path's placeholder is {rom}; allowed: {room}, {token}; {{rom}} where",
+            r"subscribe.path's placeholder is {rom}; allowed: {random}, {room}, {seq}, {token}, {user}; {{rom}} where",
         ),
-        (GOOD, '"{token}"', '"{tok}"', "subscribe.headers.X-Api-Key's placeholder is {tok}; allowed: {room}, {token}"),
+        (GOOD, '"{token}"', '"{tok}"', "subscribe.headers.X-Api-Key's placeholder is {tok}; allowed: {random}, {room}"),
         (GOOD, '{"join":"{room}"}', '{"join":"{Room}"}', "subscribe.first_message's placeholder is {Room}"),
-        (GOOD, '"/pub"', '"/pub/{content}"', "publish.path's placeholder is {content}; allowed: {room}, {token}"),
-        (GOOD, '"text":', '"{kind}":', "publish.body's placeholder is {kind}; allowed: {content}, {room}, {token}"),
+        (GOOD, '"/pub"', '"/pub/{content}"', "publish.path's placeholder is {content}; allowed: {random}, {room}"),
+        (GOOD, '"text":', '"{kind}":', "publish.body's placeholder is {kind}; allowed: {content}, {random}, {room}"),
         (LONGPOLL, '"/now"', '"/now/{channel}"', "subscribe.probe_path's placeholder is {channel}"),
         (
             LONGPOLL,
@@ -101,12 +140,179 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
             'probe_path = "/now"\nresume_headers = { If-None-Match = "{token}" }',
             "subscribe.resume_headers.If-None-Match's placeholder is {token}; allowed: no placeholder",
         ),
+        (
+            STEPS,
+            "{sid} {seq}",
+            "{cid} {seq}",
+            "publish.body's placeholder is {cid}; allowed: {content}, {place}, {random}",
+        ),
+        (STEPS, "sid={sid}", "sid={place2}", "subscribe.path's placeholder is {place2}; allowed: {place}, {random}"),
+        (
+            STEPS,
+            "join {room}",
+            "join {roam}",
+            r"subscribe.steps\[2\].send's placeholder is {roam}; allowed: {place}, {ra",
+        ),
+        (
+            STEPS,
+            '"{token}"',
+            '"{sid}"',
+            r"subscribe.steps\[1\].headers.X-Api-Key's placeholder is {sid}; allowed: {place}",
+        ),
+        (
+            STEPS,
+            '"POST /open"',
+            '"POST open"',
+            r'subscribe.steps\[1\].request is POST open; allowed: such as "POST /path"',
+        ),
+        (STEPS, '"POST /open"', '"GET /open"', r"subscribe.steps\[1\].body is {}; allowed: only with method"),
+        (
+            STEPS,
+            "{ send = ",
+            '{ request = "GET /", send = ',
+            r"steps\[2\] is both request and send; allowed: one of them",
+        ),
+        (
+            STEPS,
+            'send = "join {room} {user} {random} {seq}", expect = "^joined"',
+            "",
+            r"steps\[2\] is empty; allowed: req",
+        ),
+        (
+            STEPS,
+            'send = "join {room} {user} {random} {seq}"',
+            'body = "x"',
+            r"steps\[2\].body or headers is x; allowed: on",
+        ),
+        (
+            STEPS,
+            '"^joined" },',
+            '"^joined" }, { request = "GET /x" },',
+            r"steps\[3\] is GET /x; allowed: requests before the",
+        ),
+        (STEPS, 'expect = "^joined"', 'expect = "("', r"steps\[2\].expect is '\('; allowed: a regular expression \("),
+        (
+            STEPS,
+            '{ place = "at=([0-9]+)" }',
+            '{ place = "at" }',
+            "capture.place is 'at' with 0 groups; allowed: .* one g",
+        ),
+        (STEPS, "capture = { place", "capture = { room", "subscribe.capture is 'room'; allowed: names of letters"),
+        (STEPS, '{ place = "0" }', '{ place = "0\\n" }', "subscribe.values.place is '0.n'; allowed: printable"),
+        (
+            STEPS,
+            'expect = "^joined"',
+            "capture = { a = '(.)' }",
+            r"\[2\].capture is without expect; allowed: a message to ex",
+        ),
+        (STEPS, '"3 {place}"', '"3 {plaze}"', r"subscribe.answer.'\^2\$''s placeholder is {plaze}; allowed: {place}"),
+        (
+            STEPS,
+            '"3 {place}"',
+            '{ request = "POST /x" }',
+            "subscribe.answer.* is a request; allowed: a text, which goes",
+        ),
+        (STEPS, "every_s = 20", "every_s = 0", "subscribe.heartbeat.every_s is 0; allowed: 0.1 to 3600 s"),
+        (STEPS, "^ack ([0-9]+)", "^(a)(b)", "publish.ack is .* with 2 groups; allowed: .* no group or one group"),
+        (
+            STEPS,
+            "[publish]",
+            '[publish]\ntarget = "http://h:1"',
+            "publish.target is given; allowed: only with a publish.p",
+        ),
+        (
+            STEPS,
+            "values = ",
+            'encoding = "rot13"\nvalues = ',
+            "subscribe.encoding is rot13; allowed: base64, escaped, or",
+        ),
+        (
+            STEPS,
+            "values = ",
+            'client = "Mine"\nvalues = ',
+            "subscribe.client is Mine; allowed: file.py:Class or module",
+        ),
+        (STEPS, "values = ", "late_head = true\nvalues = ", "subscribe.late_head is True; allowed: only over sse"),
+        (STEPS, "join {room}", "€", None),
+        (
+            STEPS.replace("values = ", "binary = true\nvalues = "),
+            "join {room}",
+            "€",
+            "binary's message is '€ .*U\\+0000 to",
+        ),
+        (
+            POLL,
+            '{ request = "POST /pong", body = "3" }',
+            '"3"',
+            "answer.* is '3'; allowed: a request beside polls: { requ",
+        ),
+        (POLL, 'body = "3" }', 'body = "3", expect = "x" }', "answer.* is not a plain request; allowed: { request = "),
+        (
+            POLL,
+            '{ request = "GET /", capture = ',
+            '{ expect = "x", capture = ',
+            "probe_path is left out; .* or none beside steps",
+        ),
+        (
+            POLL,
+            '"at=([0-9]+)" } }]',
+            '"at=([0-9]+)" } }, { expect = "x" }]',
+            r"steps\[2\] is without a request; allowed: only steps with a request over longpoll",
+        ),
+        (POLL, 'method = "POST"', 'method = "BREW"', "subscribe.method is BREW; allowed: GET, POST, PUT, PATCH, DEL"),
+        (POLL, 'method = "POST"', "", "subscribe.body is at={place}; allowed: only with method = "),
+        (POLL, "session = true", "", "publish.path's placeholder is {place}"),
+        (
+            POLL,
+            "session = true",
+            'session = true\ntarget = "h:1"',
+            "publish.target is h:1; allowed: http://HOST:PORT or htt",
+        ),
+        (
+            POLL,
+            "session = true",
+            'session = true\nmethod = "GET"',
+            "publish.method is GET; allowed: POST, PUT, PATCH, DEL",
+        ),
+        (
+            POLL,
+            "session = true",
+            'session = true\nack = "(x)"',
+            "publish.ack is .* with 1 groups; allowed: .* no group",
+        ),
+        (
+            POLL,
+            "session = true",
+            'session = true\nencoding = "escaped"',
+            "publish.encoding is escaped; allowed: base64, or",
+        ),
+        (
+            POLL,
+            "session = true",
+            'session = true\nsteps = [{ send = "x" }]',
+            r"publish.steps\[1\] is without a request",
+        ),
+        (
+            POLL,
+            'values = { place = "" }\n',
+            "",
+            None,  # the step captures it
+        ),
+        (
+            POLL,
+            'steps = [{ request = "GET /", capture = { place = "at=([0-9]+)" } }]\nvalues = { place = "" }',
+            'probe_path = "/now"',
+            "subscribe.body's placeholder is {place}; allowed: {random}, {room}",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_the_value_and_what_is_allowed(
-    text: str, old: str, new: str, said: str, tmp_path: Path
+    text: str, old: str, new: str, said: str | None, tmp_path: Path
 ) -> None:
     assert old in text
+    if said is None:
+        read(tmp_path, text.replace(old, new, 1))
+        return
     with pytest.raises(AdapterError, match=said):
         read(tmp_path, text.replace(old, new, 1))
 
@@ -121,15 +327,14 @@ def test_what_is_not_there_is_said(name: str, said: str) -> None:
 
 
 def test_what_is_filled_in_is_not_read_again() -> None:
-    assert adapter.filled("{room}/{token}/{content}", room="{token}", token="{content}", content="c{room}") == (
-        "{token}/{content}/c{room}"
-    )
-    assert adapter.filled('{"a":{"b":"{other}"}}', room="r", token="") == '{"a":{"b":"{other}"}}'
+    values = {"room": "{token}", "token": "{content}", "content": "c{room}"}
+    assert placeholders.filled("{room}/{token}/{content}", values) == "{token}/{content}/c{room}"
+    assert placeholders.filled('{"a":{"b":"{other}"}}', values) == '{"a":{"b":"{other}"}}'
 
 
 def test_a_word_in_double_braces_is_sent_in_single_ones(tmp_path: Path) -> None:
     found = read(tmp_path, GOOD.replace('{"join":"{room}"}', "subscribe{{room}}{ x {{id}} } in {room}"))
-    first = adapter.filled(found.subscribe.first_message, room="r1", token="")
+    first = placeholders.filled(found.subscribe.first_message, {"room": "r1"})
     assert first == "subscribe{room}{ x {id} } in r1"
 
 
