@@ -1,0 +1,1 @@
+"""Real servers that are not ours, beside ours in one run: `make targets`."""

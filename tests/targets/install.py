@@ -1,0 +1,75 @@
+"""Bring the servers of `make targets`: npm's packages and a venv, with exactly what the lock files here pin.
+
+They are installed once into a folder of ~/.cache/rtlab, beside the programs and the adapters that start them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from loadtests.records import adapter
+
+HERE = Path(__file__).parent
+PROGRAMS, ADAPTERS = HERE / "programs", HERE / "adapters"
+NCHAN = Path(adapter.__file__).with_name("adapters") / "nchan.conf"
+NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+SBIN = ":/usr/sbin"  # where Debian has nginx, and not everybody's PATH leads
+_INSTALL_S = 300.0
+_DONE = ".complete"
+
+
+class Missing(Exception):
+    """A program is not there, or a package can't be had; the message says which."""
+
+
+def folder() -> Path:
+    """Return the folder that holds everything, installed if it was not. Raises Missing."""
+    sources = sorted(path for path in (*PROGRAMS.iterdir(), *ADAPTERS.glob("*.toml"), NCHAN) if path.is_file())
+    digest = hashlib.sha256(sys.version.encode() + b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    made = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rtlab" / f"targets-{digest}"
+    _require_programs()
+    if not (made / _DONE).exists():
+        shutil.rmtree(made, ignore_errors=True)
+        (made / "adapters").mkdir(parents=True)
+        for path in sources:
+            shutil.copy(path, made / "adapters" if path.parent == ADAPTERS else made)
+        _install(made)
+        (made / _DONE).touch()
+    return made
+
+
+def _require_programs() -> None:
+    found = {name: shutil.which(name, path=os.environ["PATH"] + SBIN) for name in ("node", "npm", "nginx")}
+    if absent := [name for name, path in found.items() if path is None]:
+        raise Missing(f"{', '.join(absent)} not found")
+    if not NCHAN_MODULE.exists():
+        raise Missing("nginx has no nchan: install libnginx-mod-nchan")
+
+
+def _install(made: Path) -> None:
+    _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=made)
+    _run(sys.executable, "-m", "venv", "venv", folder=made)
+    pip = ("venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check")
+    _run(*pip, "install", "--no-deps", "--requirement", "requirements.lock", folder=made)
+
+
+def _run(*command: str, folder: Path) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise Missing(f"{' '.join(command[:3])} did not end in {_INSTALL_S:g} s") from None
+    if done.returncode:
+        raise Missing(f"{' '.join(command[:3])} failed: {done.stderr.strip()[-300:]}")
