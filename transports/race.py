@@ -96,8 +96,8 @@ def _lane_routes() -> list[BaseRoute]:
     known = [msgspec.structs.asdict(lane) for lane, _ in lanes().values()]
     fields = ("id", "title", "note", "module", "client", "options")
     clients = msgspec.json.encode([{name: lane[name] for name in fields} for lane in known])
-    rules = [f'.lane[data-lane="{name}"] {{ --lane: {look.light}; }}' for name, (_, look) in lanes().items()]
-    dark = [f'.lane[data-lane="{name}"] {{ --lane: {look.dark}; }}' for name, (_, look) in lanes().items()]
+    rules = [f'[data-lane="{name}"] {{ --lane: {look.light}; }}' for name, (_, look) in lanes().items()]
+    dark = [f'[data-lane="{name}"] {{ --lane: {look.dark}; }}' for name, (_, look) in lanes().items()]
     colours = "\n".join([*rules, "@media (prefers-color-scheme: dark) {", *dark, "}", ""])
     return [
         _static("/page/lanes.json", clients, "application/json"),

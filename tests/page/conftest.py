@@ -65,11 +65,22 @@ class Watched:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
+    async def unfold(self) -> None:
+        """Show the lanes' figures; folded ones are not drawn."""
+        await self.page.locator("#figures").evaluate("figures => { figures.open = true; }")
+
+    async def switch(self, lane: str) -> None:
+        """Stop a lane, or start it again."""
+        await self.unfold()
+        await self.page.click(f'[data-lane="{lane}"] .toggle')
+
     async def figure(self, lane: str, name: str) -> str:
-        return await self.page.locator(f'[data-lane="{lane}"] [data-figure="{name}"] dd').inner_text()
+        await self.unfold()
+        return await self.page.locator(f'[data-lane="{lane}"] [data-figure="{name}"]').inner_text()
 
     async def expect_figure(self, lane: str, name: str, value: str) -> None:
-        figure = self.page.locator(f'.lane[data-lane="{lane}"] [data-figure="{name}"] dd')
+        await self.unfold()
+        figure = self.page.locator(f'[data-lane="{lane}"] [data-figure="{name}"]')
         await expect(figure).to_have_text(value, timeout=PATIENCE_MS)
 
     async def expect_open(self, lanes: tuple[str, ...] = LANES) -> None:

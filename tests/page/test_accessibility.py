@@ -1,4 +1,4 @@
-"""axe-core over the page: no serious violation, in either theme, at either width."""
+"""axe-core over the page: no violation, in either theme, at either width; the lanes are in sight of who races."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.page.conftest import visit
 from tests.page.npm import installed
 
 AXE_VERSION = "4.14.1"
-SERIOUS = ("serious", "critical")
+HEIGHT = 480  # of a phone on its side: whoever presses the button there has scrolled past the lanes
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-async def test_axe_finds_no_serious_violation(
+async def test_axe_finds_no_violation(
     browser: Browser, demo_server: ServerProcess, room: str, scheme: str, width: int
 ) -> None:
     axe = installed("axe-core", AXE_VERSION) / "axe.min.js"
@@ -23,13 +23,18 @@ async def test_axe_finds_no_serious_violation(
     context = await browser.new_context(
         bypass_csp=True,
         color_scheme="dark" if scheme == "dark" else "light",
-        viewport={"width": width, "height": 800},
+        viewport={"width": width, "height": HEIGHT},
     )
     try:
         watched = await visit(context, f"{demo_server.base_url}/?room={room}")
         await watched.expect_open()
         await watched.page.click("#race-form button")
+        first = await watched.page.locator(".lane").first.bounding_box()
+        assert first is not None
+        assert first["y"] >= 0, "the first lane is not in sight after the click"
+        assert first["y"] + first["height"] <= HEIGHT
         await expect(watched.page.locator("#chat .said")).to_have_count(1)
+        await watched.unfold()
         await watched.page.select_option("#outage", "0")
         await watched.page.click("#cut")
         await expect(watched.page.locator("#cuts")).to_be_visible()
@@ -39,7 +44,6 @@ async def test_axe_finds_no_serious_violation(
         found = [
             f"{violation['id']}: {node['target']} {node['failureSummary']}"
             for violation in result["violations"]
-            if violation["impact"] in SERIOUS
             for node in violation["nodes"]
         ]
         assert found == []

@@ -53,7 +53,7 @@ async def test_all_lanes_bring_the_same_sequence(
     watched = await visit(visitor, f"{demo_server.base_url}/page/icon.svg")
     await watched.page.goto(f"{demo_server.base_url}/?room=elsewhere-{room}")
     for lane in LANES:  # the page's own lanes would hold the browser's connections
-        await watched.page.click(f'[data-lane="{lane}"] .toggle')
+        await watched.switch(lane)
     seen = await watched.page.evaluate(SAME_SEQUENCE, {"room": room, "messages": 50})
     assert set(seen) == set(LANES)
     assert [text.partition("message ")[2] for text in seen["websocket"]] == [str(i) for i in range(50)]
@@ -84,7 +84,10 @@ async def test_enter_races_one_message_down_every_lane(race: Watched) -> None:
     assert "1st" in [place for _, place in places]
     for tied, place in places:  # two lanes share a place exactly when they say so
         assert (len([other for _, other in places if other == place]) > 1) == (tied is not None)
-    await expect(race.page.locator("#announcer")).to_contain_text("Short poll")
+    verdict = await race.page.locator("#verdict").inner_text()
+    assert ("tie for first" in verdict) is (("tied ", "1st") in places)
+    assert "Short poll" in verdict
+    await expect(race.page.locator("#announcer")).to_have_text(verdict)
 
 
 @pytest.mark.parametrize("outage", ["0", "1"])
@@ -109,15 +112,16 @@ async def test_a_lane_counts_what_a_restarted_server_forgot(
     server = servers.own("all", DEMO)
     race = await visit(visitor, f"{server.base_url}/?room={room}")
     await race.expect_open()
-    await race.page.click('[data-lane="shortpoll"] .toggle')
+    await race.switch("shortpoll")
     await race.stream(rate=100, messages=60)
     await expect(race.page.locator("#sent")).to_have_text("60 sent")
     await race.expect_figure("sse", "messages", "60")
     server.process.kill()
     server.wait()
     server.start()
-    await race.page.click('[data-lane="shortpoll"] .toggle')
+    await race.switch("shortpoll")
     await race.expect_figure("shortpoll", "lost", "≥ 60")
+    await expect(race.page.locator('.lane[data-lane="shortpoll"] .harm')).to_have_text("≥ 60 lost")
     await race.expect_figure("sse", "lost", "≥ 0")
 
 

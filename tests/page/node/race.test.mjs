@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import { Heat } from "../../../transports/page/race/heat.js";
+import { clockStepMs, tieMs } from "../../../transports/page/race/limits.js";
 import { Ledger } from "../../../transports/page/race/ledger.js";
 import { podium } from "../../../transports/page/race/photo-finish.js";
 import { Samples } from "../../../transports/page/race/samples.js";
 import { Sender } from "../../../transports/page/race/sender.js";
 import { bytes, losses, milliseconds, typed } from "../../../transports/page/race/text.js";
+import { verdict } from "../../../transports/page/race/verdict.js";
 import { at, chat, turn } from "./fakes.mjs";
 
 test("a ledger counts what is lost and what comes twice", () => {
@@ -44,16 +46,40 @@ test("an acknowledged message that arrives is not lost, whichever is first", () 
   assert.deepEqual([ledger.lost, losses(ledger)], [0, "≥ 0"]);
 });
 
-test("lanes within two milliseconds of a place's first share it", () => {
+test("lanes share a place within two milliseconds of its first, or within two steps of a coarser clock", () => {
+  assert.deepEqual([0, 0.1, 1, 16].map(tieMs), [2, 2, 2, 32]);
+  let ms = 0;
+  assert.equal(clockStepMs(() => Math.floor((ms += 3) / 16) * 16), 16);
+  assert.equal(clockStepMs(() => 7), 0);
+
   const results = new Map([["a", 3.9], ["b", 2.0], ["c", 4.1], ["d", undefined], ["e", 9], ["f", 5.9]]);
-  const said = podium(results).map(({ lane, place, tied }) => [lane, place, tied]);
+  const said = podium(results, 2).map(({ lane, place, tied }) => [lane, place, tied]);
   assert.deepEqual(said, [
-    ["b", 1, true],
     ["a", 1, true],
+    ["b", 1, true],
     ["c", 3, true],
     ["f", 3, true],
     ["e", 5, false],
   ]);
+});
+
+test("the verdict names who is first, who ties, who comes later and who is missing", () => {
+  const lane = (title) => ({ title });
+  const [web, sse, long, short] = ["WebSocket", "SSE", "Long poll", "Short poll"].map(lane);
+  const say = (times, missing) => verdict(podium(new Map(times), 2), missing);
+  const short431 = [short, 431];
+  assert.equal(
+    say([[web, 2.1], [sse, 3.9], [long, 2.4], short431]),
+    "WebSocket, SSE and Long poll tie for first: 2.1 to 3.9 ms. Then Short poll after 431 ms.",
+  );
+  assert.equal(
+    say([[web, 9], [sse, 2.1], [long, 9.5], short431]),
+    "SSE is first: 2.1 ms. Then WebSocket and Long poll after 9.0 to 9.5 ms (a tie) and Short poll after 431 ms.",
+  );
+  assert.equal(say([[web, 2.1], [sse, 2.1]]), "WebSocket and SSE tie for first: 2.1 ms.");
+  assert.equal(say([[web, 2.1]]), "WebSocket ran alone: 2.1 ms.");
+  assert.equal(say([[web, 2.1]], [short]), "WebSocket is first: 2.1 ms. Not here after 6 s: Short poll.");
+  assert.equal(say([], [web, short]), "No lane brought the message within 6 s.");
 });
 
 test("what arrives after the race corrects its lane, once", () => {

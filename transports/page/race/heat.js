@@ -1,6 +1,7 @@
 /** Which message is being raced, and when every lane has brought it. */
 
-const PATIENCE_MS = 6000;
+import { PATIENCE_MS } from "./limits.js";
+
 const PAUSE_MS = 2200; // the replay, and a moment to read it
 const KEPT_REFS = 5000;
 

@@ -1,10 +1,10 @@
-/** One lane: a client, the ledger that checks it, and its card on the page. */
+/** One lane: a client, the ledger that checks it, its line on the page, and its row of figures. */
 
+import { FiguresRow } from "./figures.js";
 import { Ledger } from "./ledger.js";
 import { inWords } from "./refusals.js";
 import { Samples } from "./samples.js";
-import { Sparkline } from "./sparkline.js";
-import { bytes, count, losses, milliseconds } from "./text.js";
+import { count, losses, milliseconds } from "./text.js";
 
 const STATES = {
   open: "● open",
@@ -14,17 +14,6 @@ const STATES = {
   closed: "■ off",
 };
 const ORDINALS = ["1st", "2nd", "3rd"]; // the others end in "th"
-const FIGURES = [
-  ["Last", (lane) => milliseconds(lane.lastMs)],
-  ["p50", (lane, summary) => milliseconds(summary.p50)],
-  ["p99", (lane, summary) => milliseconds(summary.p99)],
-  ["Worst", (lane, summary) => milliseconds(summary.max)],
-  ["Messages", (lane) => count(lane.ledger.messages)],
-  ["Lost", (lane) => losses(lane.ledger)],
-  ["Doubled", (lane) => count(lane.ledger.doubled)],
-  ["Received", (lane) => bytes(lane.client?.bytes ?? 0)],
-  ["Reconnects", (lane) => count(lane.client?.reconnects ?? 0)],
-];
 
 export class Lane {
   client = null;
@@ -32,28 +21,21 @@ export class Lane {
   samples = new Samples();
   lastMs = Number.NaN;
   resumes = []; // ms, one for each cut that this lane felt
-  ownDelay = ""; // "" follows the page's
   #backAt = null; // when the line was whole again after a cut
   #felt = false;
 
   constructor({ id, title, note, make }, listeners) {
-    Object.assign(this, { id, title, make, listeners });
-    this.card = document.getElementById("lane-template").content.firstElementChild.cloneNode(true);
-    this.card.dataset.lane = id;
-    const part = (selector) => this.card.querySelector(selector);
+    Object.assign(this, { id, title, note, make, listeners });
+    this.line = document.getElementById("lane-template").content.firstElementChild.cloneNode(true);
+    this.line.dataset.lane = id;
+    const part = (selector) => this.line.querySelector(selector);
     part("h3").textContent = title;
-    part(".note").textContent = note;
     this.stateMark = part(".state");
     this.reason = part(".reason");
+    this.harm = part(".harm");
     this.result = part(".result");
     this.runner = part(".runner");
-    this.spark = new Sparkline(part(".sparkline"));
-    this.figures = FIGURES.map(([name]) => figure(part("dl"), name));
-    this.toggle = part(".toggle");
-    this.toggle.addEventListener("click", () => (this.on ? this.stop() : this.start()));
-    this.delay = part(".lane-delay");
-    this.delay.setAttribute("aria-label", `Link of ${title}`);
-    this.delay.addEventListener("change", () => listeners.ondelay(this));
+    this.row = new FiguresRow(this, () => listeners.ondelay(this));
     this.#show("closed");
   }
 
@@ -111,26 +93,38 @@ export class Lane {
     this.samples.push(ms);
   }
 
-  draw() {
-    const summary = this.samples.summary();
-    FIGURES.forEach(([, say], i) => (this.figures[i].textContent = say(this, summary)));
-    this.card.classList.toggle("harmed", this.ledger.lost + this.ledger.doubled > 0);
-    this.spark.draw(this.samples.recent(160));
+  get delay() {
+    return this.row.delay;
+  }
+
+  /** Say what was lost or doubled; the other figures only where they are `shown`. */
+  draw({ shown }) {
+    const { lost, doubled } = this.ledger;
+    this.harm.textContent = [
+      lost ? `${losses(this.ledger)} lost` : "",
+      doubled ? `${count(doubled)} doubled` : "",
+    ]
+      .filter(Boolean)
+      .join(", ");
+    this.row.element.classList.toggle("harmed", lost + doubled > 0);
+    if (shown) this.row.draw();
   }
 
   finish({ place, tied }, ms, share) {
     this.result.textContent = `${tied ? "tied " : ""}${ORDINALS[place - 1] ?? `${place}th`}: ${milliseconds(ms)}`;
+    this.result.dataset.ms = ms;
     this.runner.hidden = false;
     this.runner.style.left = `${(share * 100).toFixed(2)}%`;
   }
 
   missed() {
-    this.result.textContent = this.on ? "not here yet: the race is over" : "";
+    this.result.textContent = this.on ? "not here in time" : "";
+    delete this.result.dataset.ms;
     this.runner.hidden = true;
   }
 
   late(ms) {
-    this.result.textContent = `arrived after the race: ${milliseconds(ms)}`;
+    this.result.textContent = `too late: ${milliseconds(ms)}`;
   }
 
   run(durationMs) {
@@ -150,21 +144,9 @@ export class Lane {
   }
 
   #show(state, error) {
-    this.card.dataset.state = state;
+    this.line.dataset.state = state;
     this.stateMark.textContent = STATES[state];
     if (state === "open" || error) this.reason.textContent = inWords(error);
-    this.toggle.textContent = this.on ? "Stop" : "Start";
-    this.toggle.setAttribute("aria-label", `${this.toggle.textContent} ${this.title}`);
+    this.row.showSwitch();
   }
-}
-
-function figure(list, name) {
-  const group = document.createElement("div");
-  const term = document.createElement("dt");
-  const value = document.createElement("dd");
-  term.textContent = name;
-  group.dataset.figure = name.toLowerCase();
-  group.append(term, value);
-  list.append(group);
-  return value;
 }

@@ -4,15 +4,18 @@ import { newRef } from "../clients/room-client.js";
 import { ShortPollClient } from "../clients/polls.js";
 import { Cuts } from "./cuts.js";
 import { places, showElsewhere } from "./elsewhere.js";
+import { nameFigures } from "./figures.js";
 import { Heat } from "./heat.js";
 import { base, demo, rememberName, rememberedName, tab, tokenSource } from "./identity.js";
 import { Lane } from "./lane.js";
 import { LANES } from "./lanes.js";
+import { clockStepMs, tieMs } from "./limits.js";
 import { podium, replay } from "./photo-finish.js";
 import { inWords } from "./refusals.js";
 import { RoomView } from "./room-view.js";
 import { Sender } from "./sender.js";
 import { count, milliseconds } from "./text.js";
+import { verdict } from "./verdict.js";
 
 const HISTORY_EVENTS = 50;
 const DRAW_MS = 250;
@@ -22,6 +25,8 @@ const FREEZE_MS = 3000;
 // three (two streams by fetch, a held poll): a second such tab would leave none until a held poll is answered.
 const LIGHT_LANES = ["websocket"];
 const asked = new URLSearchParams(location.search);
+
+const tie = tieMs(clockStepMs());
 
 const by = (id) => document.getElementById(id);
 
@@ -114,15 +119,23 @@ function refreshMembers() {
 }
 
 function showFinish(results) {
-  replay(results);
-  if (sender.streaming) return;
-  const order = podium(results).map(({ lane, ms, tied }) => `${lane.title} ${milliseconds(ms)}${tied ? " (tied)" : ""}`);
-  announce(order.join(", "));
+  const placed = podium(results, tie);
+  const missing = [...results.keys()].filter((lane) => results.get(lane) === undefined);
+  replay(placed, missing);
+  const said = verdict(placed, missing.filter(({ on }) => on));
+  by("verdict").textContent = said;
+  if (!sender.streaming) announce(said);
+}
+
+/** Race the message, with the lanes in sight. */
+function race() {
+  sender.send(by("message").value);
+  lanes[0].line.scrollIntoView({ block: "nearest" });
 }
 
 function draw() {
   if (document.hidden) return;
-  for (const lane of lanes) lane.draw();
+  for (const lane of lanes) lane.draw({ shown: by("figures").open });
   cuts.draw();
   if (sender.accepted + sender.waiting + sender.refused) {
     const waiting = sender.waiting ? `, ${count(sender.waiting)} on the way` : "";
@@ -167,7 +180,8 @@ function onSubmit(id, action) {
 
 function listen() {
   onSubmit("join-form", join);
-  onSubmit("race-form", () => sender.send(by("message").value));
+  onSubmit("race-form", race);
+  by("figures").addEventListener("toggle", draw);
   onSubmit("stream-form", () => (sender.streaming ? sender.stop() : startStream()));
   onSubmit("link-form", () => {});
   by("delay").addEventListener("change", () => {
@@ -184,10 +198,13 @@ function listen() {
 
 function prepare() {
   places().then((found) => showElsewhere(by("elsewhere"), found, location));
-  by("lanes").append(...lanes.map((lane) => lane.card));
+  by("lanes").append(...lanes.map((lane) => lane.line));
+  by("tie").textContent = `Lanes at most ${milliseconds(tie)} behind a place's first share it`;
+  nameFigures(by("figures-head"));
+  by("figures-body").append(...lanes.map((lane) => lane.row.element));
   for (const lane of lanes) {
     lane.delay.append(...[...by("delay").options].map((option) => option.cloneNode(true)));
-    lane.delay.prepend(new Option("as above", ""));
+    lane.delay.prepend(new Option("as for all", ""));
     lane.delay.value = "";
   }
   by("name").value = rememberedName();

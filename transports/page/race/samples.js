@@ -1,6 +1,6 @@
 /** The last latencies of a lane: a ring of fixed size, so that a long race needs no more memory than a short one. */
 
-const TAIL = 10; // samples beyond a percentile that make it worth saying
+import { TAIL } from "./limits.js";
 
 export class Samples {
   #ring;

@@ -17,6 +17,10 @@ export function bytes(count) {
   return `${(count / 1e6).toFixed(1)} MB`;
 }
 
+/** `a`, `a and b`, `a, b and c`. */
+export const listed = (words) =>
+  words.length < 3 ? words.join(" and ") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+
 export const count = (n) => n.toLocaleString("en");
 
 /** What a ledger counts as lost; "≥" where more may be gone than it can know of. */
