@@ -15,15 +15,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from loadtests.run import process
+from loadtests.run import process, quota
 
 SAID = "held back by "
 """How the line begins that says by what means; the means, in words, follow."""
 
 _PERIOD_US = 100_000
-_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_CONTROL_GROUPS = quota.CONTROL_GROUPS
 _NAME = "rtlab-weak-"
 # Ends with its parent, however that ends.
 _HOG = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
@@ -36,53 +35,23 @@ class ThrottleError(RuntimeError):
 @contextmanager
 def throttled(percent: int) -> Iterator[str]:
     """Give this process about `percent` of a core while entered; yields how, in words. Raises ThrottleError."""
-    for controller in _controllers(_CONTROL_GROUPS):
+    for controller in quota.controllers(_CONTROL_GROUPS, _NAME):
         group = controller / f"{_NAME}{os.getpid()}"
         try:
             group.mkdir()
-            _limit(group, percent)
+            quota.limit(group, percent, _PERIOD_US)
+            (group / "cgroup.procs").write_text(str(os.getpid()))
         except OSError:
-            _remove(group)
+            quota.remove(group)
             continue
         try:
             yield f"a quota of {percent} % of a core (control group)"
         finally:
             (controller / "cgroup.procs").write_text(str(os.getpid()))
-            _remove(group)
+            quota.remove(group)
         return
     with _hogged():
         yield "the idle scheduling class beside a program that uses its core wholly"
-
-
-def _controllers(root: Path) -> Iterator[Path]:
-    """Yield the groups under which one with a quota may be made: of version 2, then of version 1."""
-    for controller in (root, root / "unified", root / "cpu", root / "cpu,cpuacct"):
-        if (controller / "cgroup.procs").is_file():
-            for left in controller.glob(f"{_NAME}*"):
-                if not Path(f"/proc/{left.name.removeprefix(_NAME)}").exists():
-                    _remove(left)
-            yield controller
-
-
-def _limit(group: Path, percent: int) -> None:
-    """Set a new group's quota and enter it; raises OSError where that is not allowed."""
-    quota_us = _PERIOD_US * percent // 100
-    # Control files appear with the group; opening one that did not must not make a file.
-    if (group / "cpu.max").is_file():
-        (group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
-    elif (group / "cpu.cfs_quota_us").is_file():
-        (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
-        (group / "cpu.cfs_quota_us").write_text(str(quota_us))
-    else:
-        raise OSError(f"{group} has no processor quota")
-    (group / "cgroup.procs").write_text(str(os.getpid()))
-
-
-def _remove(group: Path) -> None:
-    try:
-        group.rmdir()
-    except OSError:
-        return  # not ours to remove, or not there
 
 
 @contextmanager

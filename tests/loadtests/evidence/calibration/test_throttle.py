@@ -12,21 +12,6 @@ from loadtests.evidence.calibration import selftest, throttle
 linux_only = pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="control groups and SCHED_IDLE are Linux's")
 
 
-@pytest.mark.parametrize(
-    "quota", [{"cpu.max": "5000 100000"}, {"cpu.cfs_quota_us": "5000", "cpu.cfs_period_us": "100000"}]
-)
-def test_a_group_gets_the_quota_of_its_version(tmp_path: Path, quota: dict[str, str]) -> None:
-    for name in (*quota, "cgroup.procs"):
-        (tmp_path / name).touch()
-    throttle._limit(tmp_path, 5)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == quota | {"cgroup.procs": str(os.getpid())}
-
-
-def test_a_folder_without_quotas_is_no_group(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="has no processor quota"):
-        throttle._limit(tmp_path, 5)
-
-
 @linux_only
 def test_without_control_groups_the_idle_class_and_a_hog_do_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "_CONTROL_GROUPS", tmp_path)
