@@ -82,7 +82,19 @@ def _run(options: argparse.Namespace) -> int:
 
 def _middleboxes(options: argparse.Namespace) -> int:
     why = f"rtlab run {blocks.MIDDLEBOXES} takes --transports, --boxes, --full and --out"
-    unused = ("deflate", "tls", "link", "redis", "instances", "fail_if", "target", "adapter", "seed", "wide")
+    unused = (
+        "deflate",
+        "tls",
+        "link",
+        "redis",
+        "instances",
+        "fail_if",
+        "target",
+        "adapter",
+        "seed",
+        "wide",
+        "generators",
+    )
     blocks.refuse(options, why, *unused)
     from loadtests.evidence.middleboxes.command import Wanted, middleboxes
 
@@ -92,7 +104,9 @@ def _middleboxes(options: argparse.Namespace) -> int:
 
 def _storm(options: argparse.Namespace) -> int:
     why = f"rtlab run {blocks.STORM} takes --transports, --redis, --full, --tls, --seed and --out"
-    blocks.refuse(options, why, "deflate", "link", "instances", "fail_if", "target", "adapter", "wide")
+    blocks.refuse(
+        options, why, "deflate", "link", "instances", "fail_if", "target", "adapter", "wide", *blocks.GENERATORS
+    )
     from loadtests.evidence.storm.command import Request, storm
 
     return storm(

@@ -46,6 +46,9 @@ MIDDLEBOXES = "middleboxes"
 STORM = "storm"
 """Runs that no scenario file describes."""
 
+GENERATORS = ("generators", "master_bind_host", "master_bind_port")
+"""Options of runs whose generator may be several Locust workers."""
+
 
 def refuse(options: argparse.Namespace, why: str, *names: str) -> None:
     """Raise UsageError if one of these options was given."""
@@ -75,6 +78,19 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
         help="put every cell behind this link: rtt=50ms,jitter=5ms,loss=1%%,rate=10mbit, or a profile: lan, wifi, 4g, "
         "3g, transcontinental, satellite",
     )
+    parser.add_argument(
+        "--generators",
+        action=_Once,
+        metavar="N[+M]",
+        help="N Locust workers of this machine under one master, and M that come by locust --worker (default: 1)",
+    )
+    parser.add_argument(
+        "--master-bind-host",
+        action=_Once,
+        metavar="HOST",
+        help="with +M: this machine's address, by which they reach the master and the servers (default: 127.0.0.1)",
+    )
+    parser.add_argument("--master-bind-port", action=_Once, type=int, metavar="PORT", help="with +M (default: 5557)")
     parser.set_defaults(redis=None, instances=None, fail_if=[], target=[], adapter=[])
     add_wide(parser)
     add_drawn(parser)
@@ -122,6 +138,7 @@ def add_foreign(parser: argparse.ArgumentParser) -> None:
 def request(options: argparse.Namespace) -> Request:
     """Return what the options of `add_servers` or `add_measuring` ask for."""
     from loadtests.evidence.compare import Request
+    from loadtests.run import workers
 
     return Request(
         transports=options.transports,
@@ -135,6 +152,7 @@ def request(options: argparse.Namespace) -> Request:
         fail_if=tuple(options.fail_if),
         target_urls=tuple(options.target),
         adapters=tuple(options.adapter),
+        workers=workers.asked(options.generators, options.master_bind_host, options.master_bind_port),
         wide=options.wide,
     )
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from loadtests.evidence import capacity as searched
 from loadtests.evidence.capacity import SearchRange
-from loadtests.records.cell_spec import Slo
+from loadtests.records.cell_spec import Slo, Workers
 from loadtests.records.errors import LabError, UsageError
 from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
-from loadtests.run import experiment, foreign, foreign_facts, instances, targets
+from loadtests.run import experiment, foreign, foreign_facts, instances, targets, workers
 from loadtests.run import scenario as scenarios
 from loadtests.run.experiment import Experiment, RunOutcome
 from loadtests.run.foreign import Foreign
@@ -39,6 +39,7 @@ class Request:
     fail_if: tuple[str, ...] = ()  # thresholds, see `report.thresholds`
     target_urls: tuple[str, ...] = ()  # of a server that is not ours, whose adapter does not say it; one at most
     adapters: tuple[str, ...] = ()  # names or files: how to speak to it
+    workers: Workers | None = None  # Locust workers instead of one generator
     wide: bool = False  # print every column of the table
 
 
@@ -48,6 +49,10 @@ def compare(scenario: str, request: Request) -> int:
     With a Redis, its busiest load is measured a second time, on servers of several instances.
     """
     scaled = instances.asked(request.redis_url, request.instances)
+    if scaled is not None and request.workers is not None and request.workers.elsewhere:
+        raise UsageError(
+            "--redis measures servers of several processes on this machine: without workers from elsewhere"
+        )
     chosen = scenarios.find(scenario)
     if request.tls:
         chosen = scenarios.over_tls(chosen)
@@ -70,12 +75,16 @@ def compare(scenario: str, request: Request) -> int:
 def _experiment(
     request: Request, scenario: Scenario, selected: Sequence[Target], scaled: Scaling | None = None
 ) -> Experiment:
+    bench = experiment.bench_of(ServerSettings(deflate=request.deflate, tls=request.tls), scaled, request.workers)
+    if request.workers is not None:
+        workers.require_measurable(request.workers, scenario)
+        print(*workers.announcement(request.workers, len(bench.cores.generator)), sep="\n", flush=True)
     return Experiment(
         scenario=scenario,
         targets=selected,
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         runs_folder=request.runs_folder,
-        bench=experiment.bench_of(ServerSettings(deflate=request.deflate, tls=request.tls), scaled),
+        bench=bench,
         sections={"targets": described} if (described := foreign_facts.described(_foreign(selected))) else {},
     )
 

@@ -96,6 +96,31 @@ class CellSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     resume: bool = True  # a client that comes back says where it was
 
 
+class Share(msgspec.Struct, frozen=True):
+    """Which of a cell's users one of several Locust workers has: those whose number is `worker` modulo `workers`."""
+
+    worker: int  # from 0
+    workers: int
+
+
+ALONE = Share(0, 1)
+
+
+class Workers(msgspec.Struct, frozen=True, kw_only=True):
+    """The Locust workers of a cell under one master: those of this machine, and those that come from elsewhere."""
+
+    here: int
+    elsewhere: int = 0  # `locust --worker --master-host BIND_HOST --master-port PORT`
+    bind_host: str = "127.0.0.1"
+    port: int = 0  # 0: any that is free
+    patience_s: float = 0.0  # how long those from elsewhere are awaited, beside what a start takes
+
+    @property
+    def near_host(self) -> str:
+        """The master's host for the workers of this machine."""
+        return "127.0.0.1" if self.bind_host in ("0.0.0.0", "*") else self.bind_host  # noqa: S104  # compared only
+
+
 ORDER_DESCRIPTORS = 3  # that go with an order: standard output, standard error, the socket for pid and exit code
 ORDER_MOST_BYTES = 65_536
 
@@ -122,6 +147,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     connected: int = 0
     delivered: int = 0
     at_ns: int = 0  # CLOCK_MONOTONIC
+    pids: tuple[int, ...] = ()  # of workers on this machine, where there are several; with "connecting"
 
 
 class SocketTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,3 +194,5 @@ class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
     until_ns: int | None = None  # when the grace ended, or whatever ended the cell before; None: it never began
     clock_steps: int = 0  # of the wall clock, measured phase
     strangers: int = 0  # deliveries whose publication another clock stamped, warm-up included
+    worker: str = ""  # of several, which one it is: "worker 1", "worker 2 (host)"
+    workers: tuple[GeneratorResult, ...] = ()  # of what several workers found together, their own; empty: one process

@@ -208,6 +208,16 @@ class Instrument(msgspec.Struct, frozen=True):
     strangers: int = 0  # deliveries of the measured phase without latency: another clock stamped their publication
 
 
+class Pressure(msgspec.Struct, frozen=True):
+    """What server and generator got of the processor in the measured phase, in per cent of it; None: not known here."""
+
+    server_cpu_percent: float | None = None  # of one core
+    server_waiting_percent: float | None = None  # in the run queue: ready, and no core was free
+    server_held_percent: float | None = None  # what of a core the server was held to; None: it was not
+    server_throttled_percent: float | None = None  # kept from running because it had used that
+    generator_waiting_percent: float | None = None  # in the run queue, all its processes
+
+
 class LinkCheck(msgspec.Struct, frozen=True):
     """An emulated link as it was asked for and as probes just before the cell found it."""
 
@@ -259,6 +269,7 @@ class Cell(msgspec.Struct, frozen=True):
     poll_wait_s: float | None = None  # likewise
     errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often
     cuts: Cuts | None = None  # None: no subscriber was to be cut
+    pressure: Pressure | None = None  # None: in runs of before it was looked at
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.auth import sign
-from loadtests.records.cell_spec import MEASURED, CellSpec, Progress
+from loadtests.records.cell_spec import MEASURED, CellSpec, Progress, Workers
 from loadtests.records.errors import GeneratorError, LinkError, ServerError
 from loadtests.records.schema import Cell, Validity, Verdict
 from loadtests.records.store import RunStore
@@ -22,13 +22,14 @@ from loadtests.run.generators import Generator
 from loadtests.run.instances import Scaling
 from loadtests.run.links import probe
 from loadtests.run.links import route as routes
-from loadtests.run.links.route import LOOPBACK_ROUTE, Route
+from loadtests.run.links.route import Route
 from loadtests.run.outcome import CellOutcome, Memory, cell_of, judged
 from loadtests.run.plan import PlannedCell
 from loadtests.run.process import Cores
 from loadtests.run.sampler import Sampler
 from loadtests.run.scenario import SCALED
 from loadtests.run.servers import HOST, Server, ServerSettings, free_port
+from loadtests.run.workers import module_of, route_for
 
 _PORT_ATTEMPTS = 3
 _SETTLED_SHARE = 0.6  # of a memory cell's hold: joins are delivered by then, and every connection is still open
@@ -45,6 +46,7 @@ class Bench:
     cores: Cores = field(default_factory=Cores)
     scaling: Scaling | None = None  # how the servers of cells of the kind SCALED are started
     generator_module: tuple[str, ...] = generators.MODULE
+    workers: Workers | None = None  # instead of one generator
 
 
 def run(
@@ -106,6 +108,8 @@ class _Measurement:
                         raise
 
     def _server(self, port: int, route: Route) -> Server | ForeignServer:
+        if self.planned.link is None:
+            route = route_for(self.bench.workers)
         if (foreign := self.planned.target.foreign) is not None:
             log, cores = self.store.log("server", self.planned.id), self.bench.cores.server
             return started.opened(foreign, port, route, log=log, folder=self.folder / "server", on_cores=cores)
@@ -118,8 +122,12 @@ class _Measurement:
             self.folder,
             log=self.store.log("generator", self.planned.id),
             on_cores=self.bench.cores.generator,
-            module=self.bench.generator_module,
+            module=self.bench.generator_module if self.bench.workers is None else module_of(self.bench.workers),
         )
+
+    @property
+    def _patience_s(self) -> float:
+        return self.bench.workers.patience_s if self.bench.workers is not None else 0.0
 
     def _measure(self, server: Server | ForeignServer, route: Route) -> CellOutcome:
         link = self.planned.link
@@ -130,7 +138,12 @@ class _Measurement:
         before = _memory(server)
         with (
             self._generator(server) as generator,
-            Sampler(server.processes, lambda: (generator.pid, *route.pids), lambda: _metrics(server)) as sampler,
+            Sampler(
+                server.processes,
+                lambda: (*generator.pids, *route.pids),
+                lambda: _metrics(server),
+                server.throttled_ns,
+            ) as sampler,
         ):
             held = self._listen(server, generator, sampler)
             result = generator.result()
@@ -143,6 +156,11 @@ class _Measurement:
                 f"deliveries_instance_{rank}": count for rank, count in enumerate(delivered.values(), start=1)
             }
         outcome = CellOutcome(result, tuple(sampler.readings), description, before, held, found)
+        outcome = replace(
+            outcome,
+            generator_cores=max(1, len(self.bench.cores.generator)),
+            held_percent=self.bench.settings.cpu_percent if isinstance(server, Server) else None,
+        )
         if isinstance(server, ForeignServer):
             return replace(outcome, forwards=server.forwards, remarks=server.remarks())
         return outcome
@@ -151,7 +169,7 @@ class _Measurement:
         """Follow the generator until it ends, watching the server; return the memory held, in a memory cell."""
         settled_s = math.inf
         held: Memory | None = None
-        for reported in generator.progress(_limit_s(self.planned)):
+        for reported in generator.progress(_limit_s(self.planned) + self._patience_s):
             self.check()
             for progress in reported:
                 if progress.event == "failed":
@@ -171,9 +189,12 @@ class _Measurement:
 
 
 def start_server(
-    planned: PlannedCell, bench: Bench, store: RunStore, port: int | None = None, route: Route = LOOPBACK_ROUTE
+    planned: PlannedCell, bench: Bench, store: RunStore, port: int | None = None, route: Route | None = None
 ) -> Server:
-    """Start one of the lab's own servers for a cell, without waiting for it; without a port on a free one."""
+    """Start one of the lab's own servers for a cell, without waiting for it; without a port on a free one.
+
+    Without a link's `route`, where all generators find it.
+    """
     settings = bench.settings.of_target(planned.target).of_cell(planned)
     if planned.stamps:
         settings = settings.stamping(store.scratch(planned.id))
@@ -183,7 +204,7 @@ def start_server(
         log=store.log("server", planned.id),
         on_cores=bench.cores.server,
         port=port,
-        route=route,
+        route=route_for(bench.workers) if route is None else route,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loadtests.load.clients import sockets
 from loadtests.records.calibration import Check
+from loadtests.records.cell_spec import Workers
 from loadtests.records.errors import Interrupted, LabError
 from loadtests.records.schema import SCHEMA_VERSION, Manifest, Run, Value
 from loadtests.records.store import RunStore
@@ -138,6 +139,7 @@ def _settings(experiment: Experiment) -> dict[str, Value]:
     return settings | {
         "deflate": bench.settings.deflate,
         **({"tls": True} if bench.settings.tls else {}),  # left out, as in the runs of before there was TLS
+        **({} if bench.settings.cpu_percent is None else {"server_cpu_percent": bench.settings.cpu_percent}),
         "server_arguments": " ".join(bench.settings.arguments),
         "server_cores": _listed(bench.cores.server),
         "generator_cores": _listed(bench.cores.generator),
@@ -146,9 +148,17 @@ def _settings(experiment: Experiment) -> dict[str, Value]:
         "grace_s": experiment.scenario.grace_s,
         "poll_interval_s": _one(load.poll_interval_s for load in loads),
         "poll_wait_s": _one(load.poll_wait_s for load in loads),
+        **_generators(bench.workers),
         **_foreign(experiment.targets),
         "link": "; ".join(dict.fromkeys(cell.link for cell in experiment.scenario.cells)),
     }
+
+
+def _generators(workers: Workers | None) -> dict[str, Value]:
+    """Return how many generators there were, where it was not one."""
+    if workers is None:
+        return {}
+    return {"generators": workers.here + workers.elsewhere, "generators_elsewhere": workers.elsewhere}
 
 
 def _foreign(targets: Sequence[Target]) -> dict[str, Value]:
@@ -176,7 +186,7 @@ def _servers(run: Run) -> dict[str, Value]:
     return {f"{cell.transport}.{key}": value for cell in alone for key, value in cell.server.items()}
 
 
-def bench_of(settings: ServerSettings, scaling: Scaling | None = None) -> Bench:
+def bench_of(settings: ServerSettings, scaling: Scaling | None = None, workers: Workers | None = None) -> Bench:
     """Return the bench of this machine: the server on the first core, the generator and the lab on the others.
 
     Several instances get a core each while there are enough; every cell of the run is then measured on those cores.
@@ -186,4 +196,5 @@ def bench_of(settings: ServerSettings, scaling: Scaling | None = None) -> Bench:
         settings=settings,
         cores=divide_cores(available_cores(), server_cores=server_cores),
         scaling=scaling,
+        workers=workers,
     )

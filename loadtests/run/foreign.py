@@ -267,6 +267,10 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
         """Return the pids of its processes; empty where none can be seen."""
         return self._pids
 
+    def throttled_ns(self) -> int:
+        """Return 0: it is held to nothing."""
+        return 0
+
     def stop(self) -> None:
         """Leave it running."""
 

@@ -179,6 +179,7 @@ class Generator(AbstractContextManager["Generator"]):
         name, *arguments = module
         self._child = FORK_SERVER.fork(name, [*arguments, str(spec_file), str(folder)], log=log, on_cores=on_cores)
         self.pid = self._child.pid
+        self.pids: tuple[int, ...] = (self.pid,)  # with its workers, once it has named them
 
     def progress(self, limit_s: float) -> Iterator[list[Progress]]:
         """Yield what the generator reports, every 0.1 s at least, until it closes its output.
@@ -194,7 +195,9 @@ class Generator(AbstractContextManager["Generator"]):
                 if not chunk:
                     return
                 *lines, rest = (rest + chunk).split(b"\n")
-            yield [progress for line in lines if (progress := _progress(line)) is not None]
+            said = [progress for line in lines if (progress := _progress(line)) is not None]
+            self.pids += tuple(pid for progress in said for pid in progress.pids)
+            yield said
             if time.monotonic() > until_s:
                 raise GeneratorError(f"the load generator did not end within {limit_s:.0f} s")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from loadtests.records.cell_spec import CellSpec, GeneratorResult
+from loadtests.records.cell_spec import CellSpec, GeneratorResult, Load
 from loadtests.records.disruption import Cuts
 from loadtests.records.errors import GeneratorError, ServerError
 from loadtests.records.link_spec import LOOPBACK
@@ -27,9 +28,10 @@ from loadtests.records.schema import (
     Counts,
     Instrument,
     LinkCheck,
+    Pressure,
     Verdict,
 )
-from loadtests.run import counts, outages, procfs, validity
+from loadtests.run import counts, outages, pressure, procfs, validity, workers
 from loadtests.run.plan import PlannedCell
 from loadtests.run.sampler import Reading, timeline
 
@@ -58,6 +60,8 @@ class CellOutcome:
     link_check: LinkCheck | None  # cells over a link only
     forwards: bool = False  # what was watched is not the server: what it cost says nothing
     remarks: tuple[str, ...] = ()  # each makes the cell doubtful
+    held_percent: float | None = None  # of a core, what the server was held to
+    generator_cores: int = 1  # that the workers share, where there are several
 
 
 def judged(
@@ -71,8 +75,9 @@ def judged(
     publishes = _table(folder / "publishes.parquet", PUBLISHES)
     away = _table(folder / "outages.parquet", OUTAGES) if planned.disrupt is not None else None
     cuts: Cuts | None = None
+    health: dict[str, Instrument] = {}
     if outcome.held is not None:
-        found, health = None, None
+        found = None
         spent = counts.memory_costs(
             result,
             server_kib=(outcome.before.server_kib, outcome.held.server_kib),
@@ -88,13 +93,13 @@ def judged(
             cuts = outages.figures(samples, away, found, result, planned.disrupt, resume=planned.resume)
             # What is replayed comes many events to a read, by design.
             live = samples.filter(pa.array(~outages.replayed(samples, away)))
-        health = counts.instrument(live, publishes, result, readings, poisson=planned.load.arrivals == "poisson")
+        health = _health(planned.load, outcome, live, publishes)
         spent = counts.costs(samples, result, readings)
-    verdict = validity.judge(
+    judge = partial(
+        validity.judge,
         found,
-        health,
-        # TCP hands over what followed a lost packet in one read; so does a server that coalesces.
-        pushes=planned.target.pushes and not lossy and not planned.coalesce_ms,
+        # TCP hands over what followed a lost packet in one read; so does a server that coalesces, or may go on again.
+        pushes=planned.target.pushes and not lossy and not planned.coalesce_ms and outcome.held_percent is None,
         connected=result.subscribers_connected,
         subscribers=planned.load.subscribers,
         idle=outcome.held is not None,
@@ -102,6 +107,7 @@ def judged(
         link=outcome.link_check,
         cuts=cuts,
     )
+    verdict = workers.judge_each(lambda each: judge(instrument=each), health)
     if outcome.forwards:
         spent = msgspec.structs.replace(spent, **dict.fromkeys(_OF_THE_SERVER))
     cell = cell_of(
@@ -110,11 +116,12 @@ def judged(
         started_utc,
         counts=found,
         costs=spent,
-        instrument=health,
+        instrument=workers.worst(list(health.values())),
         server=outcome.server | ({"forwards": True} if outcome.forwards else {}),
         link_check=outcome.link_check,
         errors=result.errors,
         cuts=cuts,
+        pressure=pressure.pressure(readings, result.measured_from_ns, result.measured_to_ns, outcome.held_percent),
     )
     tables = {
         "samples": samples,
@@ -126,6 +133,30 @@ def judged(
     if planned.stamps:
         tables["stamps"] = stamp_table(planned.id, folder)
     return cell, tables
+
+
+def _health(load: Load, outcome: CellOutcome, samples: pa.Table, publishes: pa.Table) -> dict[str, Instrument]:
+    """Return how well each worker did, by its name; of one process under no name."""
+    result, readings, poisson = outcome.result, outcome.readings, load.arrivals == "poisson"
+    several = result.workers
+    if not several:
+        return {"": counts.instrument(samples, publishes, result, readings, poisson=poisson)}
+    found = {
+        own.worker: counts.instrument(
+            workers.part_of(samples, load, number, len(several)),
+            workers.part_of(publishes, load, number, len(several)),
+            own,
+            readings,
+            poisson=poisson,
+        )
+        for number, own in enumerate(several)
+    }
+    # What shares a core is late when the core is full, however little of it each one takes.
+    shared = sum(each.cpu_percent or 0.0 for each in found.values()) / outcome.generator_cores
+    return {
+        name: msgspec.structs.replace(each, cpu_percent=max(each.cpu_percent or 0.0, shared))
+        for name, each in found.items()
+    }
 
 
 def _table(path: Path, schema: pa.Schema) -> pa.Table:
@@ -147,6 +178,7 @@ def cell_of(
     link_check: LinkCheck | None = None,
     errors: Mapping[str, int] | None = None,
     cuts: Cuts | None = None,
+    pressure: Pressure | None = None,
 ) -> Cell:
     """Return the run's row of a planned cell."""
     load = planned.load
@@ -180,6 +212,7 @@ def cell_of(
         poll_wait_s=load.poll_wait_s,
         errors=dict(errors or {}),
         cuts=cuts,
+        pressure=pressure,
     )
 
 

@@ -37,6 +37,9 @@ class Reading:
     machine_busy_ns: int = -1  # likewise
     server_connections: int = -1  # likewise, or /metrics not readable
     server_outbox_bytes: int = -1  # likewise
+    server_waited_ns: int = -1  # likewise, as are the following: in the run queue, or throttled
+    server_throttled_ns: int = -1
+    generator_waited_ns: int = -1
 
 
 class Sampler(AbstractContextManager["Sampler"]):
@@ -47,11 +50,16 @@ class Sampler(AbstractContextManager["Sampler"]):
         server_pids: Callable[[], tuple[int, ...]],
         generator_pids: Callable[[], tuple[int, ...]],
         metrics: Callable[[], str | None],
+        throttled_ns: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Prepare; `metrics` returns the server's Prometheus text or None when it can't be had."""
+        """Prepare; `metrics` returns the server's Prometheus text or None when it can't be had.
+
+        `throttled_ns` returns how long a quota kept the server from running so far.
+        """
         self._server_pids = server_pids
         self._generator_pids = generator_pids
         self._metrics = metrics
+        self._throttled_ns = throttled_ns
         self.readings: list[Reading] = []  # in order of time, once it is left
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -99,6 +107,9 @@ class Sampler(AbstractContextManager["Sampler"]):
             machine_busy_ns=busy_ns,
             server_connections=connections,
             server_outbox_bytes=outbox_bytes,
+            server_waited_ns=procfs.waited_ns(server),
+            server_throttled_ns=self._throttled_ns(),
+            generator_waited_ns=procfs.waited_ns(generator),
         )
 
 
@@ -174,6 +185,12 @@ def foreign_cpu_percent(readings: Sequence[Reading], from_ns: int, to_ns: int) -
     foreign = [float(reading.machine_busy_ns - reading.server_cpu_ns - reading.generator_cpu_ns) for reading in whole]
     used = _between(whole, from_ns, to_ns, foreign)
     return None if used is None else max(0.0, 100.0 * used / (to_ns - from_ns))
+
+
+def between_whole(readings: Sequence[Reading], from_ns: int, to_ns: int, name: str) -> float | None:
+    """Return by how much a cumulative figure of whole readings grew between two instants; None without readings."""
+    whole = [reading for reading in readings if getattr(reading, name) >= 0]
+    return _between(whole, from_ns, to_ns, [float(getattr(reading, name)) for reading in whole])
 
 
 def _between(readings: Sequence[Reading], from_ns: int, to_ns: int, cumulative: Sequence[float]) -> float | None:

@@ -23,6 +23,7 @@ from loadtests.run.instances import Scaling
 from loadtests.run.links.route import LOOPBACK_ROUTE, Route
 from loadtests.run.plan import PlannedCell
 from loadtests.run.process import Child
+from loadtests.run.quota import Quota, QuotaError
 from loadtests.run.targets import Target
 
 HOST = "127.0.0.1"
@@ -43,6 +44,7 @@ class ServerSettings:
     arguments: tuple[str, ...] = ()  # further arguments of the command
     scaling: Scaling | None = None  # None: one process with rooms in its own memory
     tls: bool = False
+    cpu_percent: float | None = None  # of a core, what the server is held to once it is ready; None: it is not
 
     def environment(self, secret: str) -> dict[str, str]:
         """Return the server's whole environment.
@@ -126,6 +128,7 @@ class Server(AbstractContextManager["Server"]):
         self.instances: frozenset[str] = frozenset()  # ids; known once the server is ready
         self._settings = settings
         self._route = route
+        self._quota: Quota | None = None
         self._child = Child(self._command(), log=log, environment=settings.environment(self.secret), on_cores=on_cores)
 
     def _command(self) -> list[str]:
@@ -177,11 +180,26 @@ class Server(AbstractContextManager["Server"]):
                 met.add(instances.name(body))
             if len(met) == wanted:
                 self.instances = frozenset(met)
+                self._hold()
                 return
             if time.monotonic() > deadline:
                 some = f" ({len(met)} of {wanted} instances were)" if wanted > 1 else ""
                 raise ServerError(f"the {self.transport} server was not ready within {timeout_s:g} s{some}")
             time.sleep(_POLL_S)
+
+    def _hold(self) -> None:
+        """Hold the ready server to its share: to import at a fifth of the speed would help nobody."""
+        if self._settings.cpu_percent is None or self._quota is not None:
+            return
+        try:
+            self._quota = Quota(self._settings.cpu_percent)
+        except QuotaError as error:
+            raise ServerError(f"the server can't be held to {self._settings.cpu_percent:g} %: {error}") from None
+        self._quota.hold(self.processes())
+
+    def throttled_ns(self) -> int:
+        """Return how long its share kept it from running so far."""
+        return 0 if self._quota is None else self._quota.throttled_ns()
 
     def check_alive(self) -> None:
         """Raise ServerError if the process has ended, with its last words."""
@@ -233,6 +251,9 @@ class Server(AbstractContextManager["Server"]):
 
     def stop(self) -> int:
         """End the server, bounded by its drain time and a little more; return its exit code."""
+        if self._quota is not None:
+            self._quota.close()
+            self._quota = None
         return self._child.stop(self._settings.drain_s + 2.0)
 
     def __exit__(self, *_: object) -> None:

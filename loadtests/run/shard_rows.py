@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +15,6 @@ from loadtests.records.cell_spec import GeneratorResult
 from loadtests.records.link_spec import LOOPBACK
 from loadtests.records.schema import (
     ABSENT_NS,
-    FROM_THE_BEST,
     SAMPLES,
     TIMELINE,
     Cell,
@@ -27,7 +25,7 @@ from loadtests.records.schema import (
     Verdict,
 )
 from loadtests.records.shard import Shard, UserClass, UserSpan
-from loadtests.run import counts, spans, validity
+from loadtests.run import counts, spans, validity, workers
 
 GRACE_NS = 1_000_000_000
 """How long before a user's stop a message must be sent to be owed to it, beside its transport's own delay."""
@@ -90,7 +88,7 @@ def row_of(parts: Sequence[Part], row: UserClass, order: int) -> tuple[Cell, dic
         verdict=_judged(counted, health, made.there, pushes=record is None or record.pushes),
         counts=counted,
         costs=_costs(parts, made.there),
-        instrument=_worst(list(health.values())),
+        instrument=workers.worst(list(health.values())),
         started_utc=first.shard.started_utc,
         arrivals=load.arrivals,
         poll_interval_s=load.poll_interval_s,
@@ -134,38 +132,12 @@ class _Made:
 
 
 def _judged(counted: Counts, health: dict[int, Instrument], there: Sequence[UserSpan], *, pushes: bool) -> Verdict:
-    """Judge the counts once and each worker's instrument; the worst counts, and each worker's reasons name it."""
+    """Judge the counts once and each worker's instrument."""
     connected = sum(span.from_ns > 0 for span in there)
-
-    def judge(instrument: Instrument | None) -> Verdict:
-        return validity.judge(counted, instrument, pushes=pushes, connected=connected, subscribers=len(there))
-
-    def said(worker: int, words: Sequence[str], of_all: Sequence[str]) -> list[str]:
-        own = [each for each in words if each not in of_all]
-        return own if len(health) == 1 else [f"worker {worker}: {each}" for each in own]
-
-    common = judge(None)
-    verdicts = {worker: judge(instrument) for worker, instrument in health.items()}
-    reasons, noted = list(common.reasons), list(common.noted)
-    for worker, verdict in verdicts.items():
-        reasons += said(worker, verdict.reasons, common.reasons)
-        noted += said(worker, verdict.noted, common.noted)
-    worst = max((common, *verdicts.values()), key=lambda verdict: FROM_THE_BEST.index(verdict.validity))
-    return Verdict(worst.validity, tuple(reasons), tuple(noted))
-
-
-def _worst(health: Sequence[Instrument]) -> Instrument | None:
-    """Return of each figure the value of the worker that it speaks most against."""
-    if not health:
-        return None
-    worst: dict[str, object] = {}
-    for field in msgspec.structs.fields(Instrument):
-        known = [value for each in health if (value := getattr(each, field.name)) is not None]
-        if field.name == "clock":
-            worst[field.name] = max(known)  # "user" after "kernel"
-        elif known:
-            worst[field.name] = min(known) if field.name.endswith("_min") else max(known)
-    return msgspec.structs.replace(health[0], **worst)
+    return workers.judge_each(
+        lambda each: validity.judge(counted, each, pushes=pushes, connected=connected, subscribers=len(there)),
+        {f"worker {worker}": each for worker, each in health.items()},
+    )
 
 
 def _costs(parts: Sequence[Part], there: Sequence[UserSpan]) -> Costs:

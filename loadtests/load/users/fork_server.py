@@ -21,7 +21,7 @@ import msgspec
 from gevent.monkey import get_original
 from gevent.os import fork_gevent
 
-from loadtests.load.users import generator  # noqa: F401  # for the forks, which need no import then
+from loadtests.load.users import cell_master  # noqa: F401  # for the forks, which need no import then
 from loadtests.load.users.transports import MEASURING, load_user_class
 from loadtests.records.cell_spec import ORDER_DESCRIPTORS, ORDER_MOST_BYTES, ForkOrder
 

@@ -19,6 +19,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.load.users import locust_tables, setup, shard, web_tab
 from loadtests.load.users.cell import FOREVER_NS, Cell, attach, cell_of
+from loadtests.load.users.cell_worker import CellWorker
 from loadtests.load.users.gathering import Gathering
 from loadtests.load.users.health import GeneratorHealth
 from loadtests.load.users.locust_tables import ForeignClockCount
@@ -53,6 +54,8 @@ class PlainRun:
         self._from_ns = self._to_ns = 0
         self._writing: gevent.Greenlet | None = None
         self._shard: Shard | None = None
+        # A master of the lab may want it for a cell: the worker is the lab's then, and no plain run is on.
+        self._of_the_lab = CellWorker(environment) if isinstance(environment.runner, WorkerRunner) else None
         self._gathering = Gathering(environment)
         self._report = RunReport(environment, self._gathering)
         web_tab.add(environment, self._report)
@@ -71,6 +74,8 @@ class PlainRun:
             environment.runner.register_message(REFUSED, self._refused)
 
     def _start(self, environment: Environment, **_: object) -> None:
+        if self._of_the_lab is not None and self._of_the_lab.busy:
+            return
         locust_tables.install(environment, [user_class.__name__ for user_class in room_users(environment)])
         runner = environment.runner
         self._foreign_clock.begin(None)

@@ -20,7 +20,7 @@ from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import RAW_USERS, Trial, describe_cell, fault_server, run_generator, run_trial
 from loadtests.load.clients.sockets import HAS_KERNEL_STAMPS
 from loadtests.load.users import generator, setup
-from loadtests.load.users.generator import Measurement
+from loadtests.load.users.measurement import Measurement
 from loadtests.load.users.transports import USER_CLASSES
 from loadtests.records.cell_spec import Load, Progress
 from loadtests.records.schema import ABSENT_NS

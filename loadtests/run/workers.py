@@ -1,0 +1,130 @@
+"""Several Locust workers instead of one generator: what may be asked for, and how a cell is judged worker by worker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loadtests.records.cell_spec import DOWNSTREAM, Load, Workers
+from loadtests.records.errors import UsageError
+from loadtests.records.link_spec import LOOPBACK
+from loadtests.records.schema import FROM_THE_BEST, Instrument, Verdict
+from loadtests.run.links.route import LOOPBACK_HOST, LOOPBACK_ROUTE, Route
+from loadtests.run.scenario import Scenario
+
+MODULE = "loadtests.load.users.cell_master"
+MOST = 64
+DEFAULT_PORT = 5557  # Locust's own
+_PATIENCE_S = 120.0  # for somebody to start workers on other machines
+_ANYWHERE = ("0.0.0.0", "*", "::")  # noqa: S104  # named to be refused
+_OPEN = (
+    "Locust does not authenticate workers: whoever reaches {host}:{port} can take part in this run, and get its tokens"
+)
+
+
+def asked(generators: str | None, bind_host: str | None, port: int | None) -> Workers | None:
+    """Return what `--generators N[+M]` asks for: N workers here, M that come from elsewhere; None for one process.
+
+    Raises UsageError.
+    """
+    parts = re.fullmatch(r"(\d{1,4})(?:\+(\d{1,4}))?", generators or "1", re.ASCII)
+    here, elsewhere = (int(parts[1]), int(parts[2] or 0)) if parts else (0, 0)
+    if not 1 <= here + elsewhere <= MOST:
+        raise UsageError(f"--generators {generators}: N or N+M is allowed, 1 to {MOST} in all (M come from elsewhere)")
+    if not elsewhere:
+        if bind_host is not None or port is not None:
+            raise UsageError(
+                "--master-bind-host and --master-bind-port are for workers from elsewhere: --generators N+M"
+            )
+        return Workers(here=here) if here > 1 else None
+    if bind_host in _ANYWHERE:
+        raise UsageError(f"--master-bind-host {bind_host}: give the address by which workers reach this machine")
+    if port is not None and not 1 <= port <= 65535:
+        raise UsageError(f"--master-bind-port {port}: 1 to 65535 is allowed")
+    return Workers(
+        here=here,
+        elsewhere=elsewhere,
+        bind_host=bind_host or LOOPBACK_HOST,
+        port=port or DEFAULT_PORT,
+        patience_s=_PATIENCE_S,
+    )
+
+
+def require_measurable(workers: Workers, scenario: Scenario) -> None:
+    """Raise UsageError for a cell that these workers can't measure."""
+    total = workers.here + workers.elsewhere
+    for cell in scenario.cells:
+        if cell.load.subscribers < total:
+            raise UsageError(f"{total} generators for the {cell.load.subscribers} subscribers of {cell.load.name}")
+        if workers.elsewhere and cell.link != LOOPBACK:
+            raise UsageError(f"the load {cell.load.name} has the link {cell.link}, which leads to no other machine")
+
+
+def announcement(workers: Workers, cores: int) -> tuple[str, ...]:
+    """Return what a person should know before the first cell."""
+    said: list[str] = []
+    if workers.here > max(1, cores):
+        place = "one core" if cores <= 1 else f"{cores} cores"
+        said.append(f"{workers.here} generators share {place}: together they do no more than that")
+    if workers.elsewhere:
+        command = f"locust -f loadtests/locustfile.py --worker --master-host {workers.bind_host}"
+        said.append(f"waiting for {workers.elsewhere} from elsewhere: {command} --master-port {workers.port}")
+        if not workers.bind_host.startswith("127."):
+            said.append(f"warning: {_OPEN.format(host=workers.bind_host, port=workers.port)}")
+    return tuple(said)
+
+
+def route_for(workers: Workers | None) -> Route:
+    """Return how the lab's own servers are started, so that workers from elsewhere find them."""
+    if workers is None or not workers.elsewhere:
+        return LOOPBACK_ROUTE
+    return Route(bind=workers.bind_host, near=workers.bind_host)
+
+
+def module_of(workers: Workers) -> tuple[str, str]:
+    """Return the module that measures a cell with these workers, and its first argument."""
+    return MODULE, msgspec.json.encode(workers).decode()
+
+
+def part_of(table: pa.Table, load: Load, worker: int, workers: int) -> pa.Table:
+    """Return the rows of SAMPLES or PUBLISHES that one of the workers recorded: its users' (`cell_spec.Share`)."""
+    if "subscriber" in table.schema.names:
+        numbers = table["subscriber"]
+    else:
+        numbers = pc.add(table["publisher"], load.subscribers if load.direction == DOWNSTREAM else 0)
+    users = numbers.to_numpy()
+    return table.filter(pa.array(users % workers == worker))
+
+
+def judge_each(judge: Callable[[Instrument | None], Verdict], health: Mapping[str, Instrument]) -> Verdict:
+    """Return the worst verdict over the workers, by name; a reason that is not everybody's names its worker."""
+    common = judge(None)
+    verdicts = {worker: judge(instrument) for worker, instrument in health.items()}
+
+    def said(words: Callable[[Verdict], Sequence[str]]) -> tuple[str, ...]:
+        of_all = [*words(common)]
+        first = next(iter(verdicts.values()), common)
+        of_all += [each for each in words(first) if all(each in words(v) for v in verdicts.values())]
+        own = [f"{worker}: {e}" for worker, verdict in verdicts.items() for e in words(verdict) if e not in of_all]
+        return (*dict.fromkeys(of_all), *own)
+
+    worst = max((common, *verdicts.values()), key=lambda verdict: FROM_THE_BEST.index(verdict.validity))
+    return Verdict(worst.validity, said(lambda verdict: verdict.reasons), said(lambda verdict: verdict.noted))
+
+
+def worst(health: Sequence[Instrument]) -> Instrument | None:
+    """Return of each figure the value of the worker that it speaks most against."""
+    if not health:
+        return None
+    worst: dict[str, object] = {}
+    for field in msgspec.structs.fields(Instrument):
+        known = [value for each in health if (value := getattr(each, field.name)) is not None]
+        if field.name == "clock":
+            worst[field.name] = max(known)  # "user" after "kernel"
+        elif known:
+            worst[field.name] = min(known) if field.name.endswith("_min") else max(known)
+    return msgspec.structs.replace(health[0], **worst)

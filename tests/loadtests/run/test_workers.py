@@ -1,0 +1,149 @@
+"""Several Locust workers for one cell: what may be asked for, exact counts, a late worker, and one that dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loadtests.evidence.calibration.faults import Faults
+from loadtests.evidence.calibration.trial import describe_cell, fault_server, run_generator
+from loadtests.records import store
+from loadtests.records.cell_spec import Load, Workers
+from loadtests.records.errors import UsageError
+from loadtests.records.schema import Instrument, Validity, Verdict
+from loadtests.run import workers
+from loadtests.run.scenario import CellPlan, Scenario
+
+HEALTHY = Instrument("kernel", 0.1, 0.0, 0.1, 0.1, 5.0, None)
+SCENARIO = """
+name = "two"
+about = "two cells, the first of which loses a worker"
+transports = ["websocket", "sse"]
+blocks = 1
+warm_up_s = 0.2
+measured_s = 2.0
+[[cells]]
+load = { name = "4x5", subscribers = 4, rate_per_s = 5.0 }
+"""
+
+
+def test_two_workers_receive_what_one_generator_would(tmp_path: Path) -> None:
+    load = Load(name="7x20", subscribers=7, rate_per_s=20.0, rooms=2, publishers=2)
+    with fault_server(Faults()) as port:
+        spec = describe_cell("WebSocketUser", port, load, warm_up_s=0.2, measured_s=1.0)
+        trial = run_generator(spec, tmp_path, module=workers.module_of(Workers(here=2)))
+    assert trial.exit_code == 0
+    heard = [line.event for line in trial.progress if line.event != "second"]
+    assert heard == ["connecting", "connected", "measuring", "over", "done"]
+    assert len(trial.publishes["message"]) == 2 * 20
+    assert len(trial.samples["message"]) == 20 * 4 + 20 * 3, "the rooms have four and three subscribers"
+    assert np.unique(trial.samples["subscriber"]).tolist() == list(range(7))
+    first, second = trial.result.workers
+    assert (first.worker, second.worker) == ("worker 0", "worker 1")
+    assert first.measured_from_ns == second.measured_from_ns == trial.result.measured_from_ns, "one schedule"
+    assert (first.subscribers_connected, second.subscribers_connected) == (4, 3)
+    assert trial.result.subscribers_connected == len(trial.result.connect_ms) == 7
+    assert trial.result.cpu_s == first.cpu_s + second.cpu_s
+    # User 7 is publisher 0: of eleven users, the second worker has 1, 3, 5, 7 and 9.
+    publisher = trial.publishes["publisher"]
+    own = [workers.part_of(_read(tmp_path, "publishes"), load, number, 2)["publisher"].to_pylist() for number in (0, 1)]
+    assert [sorted(set(each)) for each in own] == [[1, 3], [0, 2]]
+    assert sorted(set(publisher.tolist())) == [0, 1, 2, 3]
+
+
+def _read(folder: Path, table: str) -> pa.Table:
+    return pq.read_table(folder / f"{table}.parquet")
+
+
+def test_a_worker_that_dies_makes_the_cell_invalid_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "two.toml").write_text(SCENARIO)
+    command = (sys.executable, "-m", "loadtests.cli", "run", str(tmp_path / "two.toml"), "--generators", "2")
+    lab = subprocess.Popen(
+        (*command, "--out", str(tmp_path)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    pids: list[int] = []
+    try:
+        ours = _when_measuring(lab.pid)
+        pids = [each.pid for each in ours]
+        os.kill(ours[-1].pid, signal.SIGKILL)  # its youngest: a worker
+        said, _ = lab.communicate(timeout=30)
+    finally:
+        lab.kill()
+    assert lab.returncode == 4, said
+    assert "was ended by SIGKILL" in said
+    (run,) = (store.load(folder) for folder in tmp_path.glob("*-two-*"))
+    hit, left_alone, *_ = run.cells  # the rest repeats what other programs disturbed
+    assert hit.verdict.validity is Validity.INVALID
+    assert re.search(r"worker [01] was ended by SIGKILL", hit.verdict.reasons[0])
+    assert left_alone.counts is not None
+    assert left_alone.counts.received == 4 * left_alone.counts.published == 4 * 10
+    assert not [pid for pid in pids if psutil.pid_exists(pid)], "nothing is left behind"
+
+
+def _when_measuring(lab: int) -> list[psutil.Process]:
+    """Wait until the lab's generator has both workers and they have opened connections; return all its processes."""
+    until_s = time.monotonic() + 30
+    while time.monotonic() < until_s:
+        everybody = psutil.Process(lab).children(recursive=True)
+        for process in everybody:
+            with suppress(psutil.NoSuchProcess):
+                workers_of = process.children()
+                if len(workers_of) == 2 and all(len(each.net_connections()) > 2 for each in workers_of):
+                    return [*everybody, *workers_of]
+        time.sleep(0.05)
+    raise AssertionError("the workers did not connect")
+
+
+def test_a_late_worker_is_named_and_what_all_share_is_said_once() -> None:
+    late = msgspec.structs.replace(HEALTHY, hub_lag_ms_p99=3.0)
+
+    def judge(each: Instrument | None) -> Verdict:
+        reasons = ["1 lost", *(["other programs"] if each else []), *(["late"] if each == late else [])]
+        return Verdict(Validity.INVALID if each == late else Validity.DOUBTFUL, tuple(reasons))
+
+    found = workers.judge_each(judge, {"worker 0": HEALTHY, "worker 1": late})
+    assert found == Verdict(Validity.INVALID, ("1 lost", "other programs", "worker 1: late"))
+    assert workers.judge_each(judge, {"": late}).reasons == ("1 lost", "other programs", "late"), "one has no name"
+    assert workers.worst([HEALTHY, late]) == late
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("0", None, None), "--generators 0: N or N"),
+        (("two", None, None), "--generators two: N or N"),
+        (("65", None, None), "1 to 64 in all"),
+        (("2", "10.0.0.1", None), "for workers from elsewhere"),
+        (("1+1", "0.0.0.0", None), "give the address by which workers reach this machine"),
+        (("1+1", None, 70000), "--master-bind-port 70000"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(asked: tuple[str, str | None, int | None], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        workers.asked(*asked)
+
+
+def test_workers_from_elsewhere_are_announced_with_a_warning() -> None:
+    assert workers.asked(None, None, None) is workers.asked("1", None, None) is None
+    opened = workers.asked("2+1", "10.0.0.1", None)
+    assert opened is not None
+    shared, waiting, warning = workers.announcement(opened, cores=1)
+    assert "2 generators share one core" in shared
+    assert waiting.endswith("--worker --master-host 10.0.0.1 --master-port 5557")
+    assert "does not authenticate workers: whoever reaches 10.0.0.1:5557" in warning
+    few = Scenario(name="few", about="", cells=(CellPlan(load=Load(name="2", subscribers=2, rate_per_s=1.0)),))
+    with pytest.raises(UsageError, match="3 generators for the 2 subscribers of 2"):
+        workers.require_measurable(opened, few)
