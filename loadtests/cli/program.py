@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from core import catalogue
-from loadtests.cli import measuring, reading
+from loadtests.cli import advising, measuring, reading
 from loadtests.cli.options import EXIT_CODES
 
 _COMMANDS: Final = (
@@ -29,6 +29,7 @@ _COMMANDS: Final = (
     reading.add_diff,
     reading.add_export,
     reading.add_list,
+    advising.add_advise,
 )
 # These belong to the servers' own command line: everything is passed through, their --help included.
 _PASSED_ON = {
@@ -60,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _in_one_sentence(command: Callable[[], int]) -> int:
     """Run `command`; turn the errors a person can do something about into one sentence on standard error."""
-    from loadtests.records.errors import LabError, RunError, ScenarioError, UsageError
+    from loadtests.records.errors import LabError, PriceError, RunError, ScenarioError, UsageError
 
     try:
         return command()
-    except (UsageError, ScenarioError) as error:
+    except (UsageError, ScenarioError, PriceError) as error:
         return _fail(error, 2)
     except (LabError, RunError, OSError) as error:
         return _fail(error, 1)

@@ -43,5 +43,9 @@ class AdapterError(ValueError):
     """An adapter that can't be found, read or used; the message names the field and what is allowed."""
 
 
+class PriceError(ValueError):
+    """A price file that can't be found, read or used; the message names the field and what is allowed."""
+
+
 class SupportError(Exception):
     """The facts, or the packages they are made from, cannot be had or read. The message says what and why."""

@@ -23,6 +23,7 @@ class TomlFiles(Generic[T]):
     error: type[ValueError]
     checked: Callable[[T], T]  # returns the value ready for use; raises `error`
     completed: Callable[[dict[str, object], Path], dict[str, object]] = lambda raw, _: raw  # by the file's path
+    shape: str = ""  # what a file may hold, said where one holds something else
 
     def named(self) -> dict[str, Path]:
         """Return the files that come with the lab, by name, in alphabetical order."""
@@ -47,6 +48,7 @@ class TomlFiles(Generic[T]):
         try:
             return self.checked(msgspec.convert(self.completed(raw, path), self.kind, strict=True))
         except msgspec.ValidationError as reason:
-            raise self.error(f"{path} is not a {self.noun}: {reason}") from None
+            shape = f"; {self.shape}" if self.shape else ""
+            raise self.error(f"{path} is not a {self.noun}: {reason}{shape}") from None
         except self.error as reason:
             raise self.error(f"{path}: {reason}") from None

@@ -16,9 +16,11 @@ import msgspec
 from loadtests.records import notes, store
 from loadtests.records.repeats import believed
 from loadtests.records.schema import Cell, Validity
+from loadtests.report import scatter
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.condition import Cost, Result, memory_kib, validity_of, value_of
 from loadtests.report.quantity import AtLeast
+from loadtests.report.scatter import Scatter
 from loadtests.report.study import Study, ordinary
 
 FORMAT, VERSION = "rtlab-results", 1
@@ -54,7 +56,8 @@ def write(run_dir: Path, study: Study) -> tuple[Path, Path]:
 
 def records(study: Study) -> list[Record]:
     """Return the run's records, as the table orders them; memory last."""
-    return [*map(_record, study.results), *_memory(study)]
+    spread = scatter.of((result.used for result in study.results), scatter.server_cpu)
+    return [*(_record(result, spread) for result in study.results), *_memory(study)]
 
 
 def as_json(study: Study) -> str:
@@ -121,10 +124,13 @@ def _escaped(label: str) -> str:
     return label.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def _record(result: Result) -> Record:
+def _record(result: Result, spread: Scatter) -> Record:
     p, costs = result.percentiles, result.costs
+    cpu = costs.server_cpu_us
+    cpu_low, cpu_high = (spread.interval(cpu.value, cpu.cells) if cpu else None) or (None, None)
     return {
         **_identity(result.cells[0]),
+        "poll_interval_s": result.poll_interval_ms / 1e3,
         "validity": str(result.validity),
         "reasons": "; ".join(result.reasons),
         "noted": "; ".join(result.noted),
@@ -146,7 +152,9 @@ def _record(result: Result) -> Record:
         "out_of_order": result.total("out_of_order"),
         "refused": result.total("refused"),
         "unanswered": result.total("unanswered"),
-        "server_cpu_us": value_of(costs.server_cpu_us),
+        "server_cpu_us": value_of(cpu),
+        "server_cpu_us_low": cpu_low,
+        "server_cpu_us_high": cpu_high,
         "generator_cpu_us": value_of(costs.generator_cpu_us),
         "bytes_down": value_of(costs.bytes_down),
         "bytes_up": value_of(costs.bytes_up),
@@ -206,6 +214,7 @@ def _identity(cell: Cell) -> Record:
         "payload_bytes": cell.payload_bytes,
         "arrivals": cell.arrivals,
         "direction": cell.direction,
+        "variant": cell.variant,
     }
 
 

@@ -165,6 +165,12 @@ def link_one_way_ms(link: str) -> float | None:
     return float(found[1]) * (1000 if found[2] == "s" else 1) / 2
 
 
+def loss_percent(link: str) -> float:
+    """Return the loss of a cell's link in each direction, `loss=1%`; 0 where the text says none."""
+    found = re.search(r"\bloss=([0-9]+(?:\.[0-9]+)?)%", link)
+    return float(found[1]) if found else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class FiveHundred:
     """Under which conditions a transport's mean would be the guide's long-polling figure."""

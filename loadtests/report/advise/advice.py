@@ -1,0 +1,171 @@
+"""One case, answered: every transport that was measured, in order, with figures, price and risks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from core.catalogue import records
+from loadtests.records.errors import UsageError
+from loadtests.records.prices import Machine, Prices, stale
+from loadtests.records.storm import Storms
+from loadtests.report import storm
+from loadtests.report.advise import bill as bills
+from loadtests.report.advise import points, risks
+from loadtests.report.advise.bill import Bill
+from loadtests.report.advise.case import Case
+from loadtests.report.advise.costing import Costing, costings
+from loadtests.report.advise.figure import MODELLED, Figure
+from loadtests.report.advise.option import Option
+from loadtests.report.advise.ranking import Ranked, ranked
+from loadtests.report.advise.risks import Heartbeat, Risk
+from loadtests.report.advise.sizing import BUSY_SHARE, Size, size
+from loadtests.report.claims import in_prose
+from loadtests.report.palette import rank
+from loadtests.report.quantity import listed
+from loadtests.report.study import Study, study
+from loadtests.report.verdicts.catches import duplex
+from loadtests.report.verdicts.evidence import REFERENCE, Evidence, gather
+
+MOST_PAYLOAD_BYTES = 4096
+"""A message has at most so many characters (docs/protocol.md); no larger one was ever measured."""
+
+MOST_LOSS_PERCENT = 5.0
+"""Beyond this share of packets TCP's own rate falls, and no formula here has that."""
+
+_NOMINAL = Machine(vcpus=1, memory_gib=4.0, per_month=0.0)
+"""Stands for a managed service's machines, so that latencies can be said: they are of the lab's servers."""
+
+_US = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What advice is made from."""
+
+    run_id: str
+    costings: Mapping[str, Costing]
+    evidence: Evidence
+    storms: Storms | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The answer. `ranked`: those that fit, the best first; `out`: the others, with the reason."""
+
+    case: Case
+    prices: Prices
+    run_id: str
+    heartbeat: Heartbeat
+    ranked: tuple[Ranked, ...]
+    out: tuple[Option, ...]
+    notes: tuple[str, ...]
+
+
+def basis(run_dir: Path) -> Basis:
+    """Read a run and what lies beside it. Raises RunError."""
+    worked_out = study(run_dir)
+    return basis_of(worked_out, gather(worked_out, run_dir), run_dir)
+
+
+def basis_of(worked_out: Study, evidence: Evidence, run_dir: Path) -> Basis:
+    """Return what advice is made from, of a run that is worked out already. Raises RunError."""
+    fitted = costings(points.of_run(worked_out, run_dir))
+    return Basis(worked_out.run.run_id, fitted, evidence, storm.of_run(run_dir, REFERENCE))
+
+
+def advise(case: Case, prices: Prices, found: Basis, today: date, *, extrapolate: bool = False) -> Advice:
+    """Answer a case. Raises UsageError where no model holds, unless it is to be extrapolated."""
+    beyond = _beyond(case)
+    if beyond and not extrapolate:
+        raise UsageError(f"{'; '.join(beyond)}. --extrapolate goes on all the same, and marks each figure")
+    if not any(costing.cpu for costing in found.costings.values()):
+        raise UsageError(f"run {found.run_id} measured no load that could be carried over to another")
+    beat = risks.heartbeat(case)
+    options = [
+        _option(case, prices, found, costing, beat.every_s, extrapolated=bool(beyond))
+        for _, costing in sorted(found.costings.items(), key=lambda item: rank(item[0]))
+        if costing.transport in records()
+    ]
+    fitting, out = ranked(case, options)
+    notes = (*(f"extrapolated: {words}" for words in beyond), _without_tls(case, found), stale(prices, today))
+    return Advice(case, prices, found.run_id, beat, fitting, out, tuple(filter(None, notes)))
+
+
+def _without_tls(case: Case, found: Basis) -> str:
+    """Name the transports whose CPU and memory over TLS were not measured: then those without it are shown."""
+    lacking = [name for name, costing in found.costings.items() if not (costing.tls_cpu and costing.tls_memory)]
+    return (
+        f"Without what TLS costs the server: {listed([in_prose(n) for n in lacking])}." if case.tls and lacking else ""
+    )
+
+
+def _beyond(case: Case) -> tuple[str, ...]:
+    """Say where no model holds. Raises UsageError where the case cannot be at all."""
+    link = case.line
+    found = []
+    if case.payload_bytes > MOST_PAYLOAD_BYTES:
+        found.append(f"no model holds for a payload of {case.payload_bytes} B: at most {MOST_PAYLOAD_BYTES} B")
+    if case.loss_percent > MOST_LOSS_PERCENT:
+        found.append(f"no model holds for a loss of {case.loss_percent:g} %: at most {MOST_LOSS_PERCENT:g} %")
+    if link is not None and link.rate_mbit:
+        needed = case.payload_bytes * case.rate_per_s * 8 / 1e6
+        if needed >= link.rate_mbit:
+            raise UsageError(f"each link carries {link.rate_mbit:g} Mbit/s, and its subscriber needs {needed:.3g}")
+        found.append(f"no model holds for the queue of a link of {link.rate_mbit:g} Mbit/s: leave rate out")
+    return tuple(found)
+
+
+def _option(case: Case, prices: Prices, found: Basis, costing: Costing, beat_s: float, *, extrapolated: bool) -> Option:
+    def marked(figure: Figure | None) -> Figure | None:
+        return replace(figure, extrapolated=True) if figure is not None and extrapolated else figure
+
+    needed = size(costing, case, prices.machine or _NOMINAL)
+    each = needed.each if needed else None
+    wire = marked(costing.wire_bytes(each, tls=case.tls)) if each else None
+    jitter_ms = case.line.jitter_ms if case.line else 0.0
+    ours = needed if prices.machine else None
+    known = risks.risks(case, found.evidence, found.storms, costing.transport, ours, beat_s)
+    return Option(
+        transport=costing.transport,
+        p50_ms=marked(costing.latency_ms(each, 50.0)) if each else None,
+        p99_ms=marked(costing.latency_ms(each, 99.0, jitter_ms)) if each else None,
+        wire_bytes=wire,
+        cpu_us=marked(needed.busy_us.times(1 / case.deliveries_per_s)) if needed else None,
+        memory_kib=costing.memory_kib(tls=case.tls) or costing.memory_kib(tls=False),
+        capacity_per_s=marked(_capacity(costing, needed)) if needed else None,
+        size=ours,
+        bill=_bill(case, prices, needed, wire, beat_s),
+        risks=known,
+        window_s=risks.window_s(case, found.storms, costing.transport, ours),
+        two_way=duplex(found.evidence, costing.transport),
+        out=_out(case, found, costing, needed, known),
+    )
+
+
+def _out(case: Case, found: Basis, costing: Costing, needed: Size | None, known: Sequence[Risk]) -> str:
+    if needed is None:
+        missing = "its processor time" if costing.cpu is None else "its memory" if costing.memory is None else ""
+        return f"{missing} was not measured" if missing else "one room alone is more than a process carries"
+    return risks.misfit(case, found.evidence, costing.transport) or risks.rule_out(known)
+
+
+def _bill(case: Case, prices: Prices, needed: Size | None, wire: Figure | None, beat_s: float) -> Bill | None:
+    if needed is None or wire is None:
+        return None
+    if prices.service is not None:
+        return bills.on_service(case, wire, beat_s, prices)
+    return bills.on_machines(case, needed, wire, beat_s, prices)
+
+
+def _capacity(costing: Costing, needed: Size) -> Figure:
+    """Return what one core carries of such rooms: what is left of it after itself, by what a room's message costs."""
+    assert costing.cpu is not None
+    per_room = costing.cpu.coefficients[1] + needed.each.members * costing.each_us(needed.each)
+    value = max(0.0, BUSY_SHARE * _US - costing.cpu.coefficients[0]) / per_room * needed.each.members
+    busy = needed.busy_us
+    low = None if busy.high is None else value * busy.value / busy.high
+    high = None if not busy.low else value * busy.value / busy.low
+    return Figure(value, low, high, MODELLED, busy.source)

@@ -1,0 +1,118 @@
+"""What a case costs a month, and a million of its deliveries, at a price file. Pure.
+
+On machines: processors and memory by the share of a machine that is used (`sizing.BUSY_SHARE` of a processor and
+`sizing.MEMORY_SHARE` of the memory count as all of it), egress by the GB beyond what is included, and the rest of the
+machines that are rented whole. On a managed service: its fees. Idle connections: what is paid while nothing is said,
+heartbeats by the GB or a service's connection minutes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from loadtests.records.prices import Prices
+from loadtests.report.advise.case import BOTH, Case
+from loadtests.report.advise.figure import Figure, worst
+from loadtests.report.advise.points import HEADER_BYTES
+from loadtests.report.advise.sizing import BUSY_SHARE, MEMORY_SHARE, Size
+
+HOURS = 730.0
+_MONTH_S = HOURS * 3600
+_GB = 1e9
+_US = 1e6
+HEARTBEAT_BYTES = HEADER_BYTES + 16
+"""A ping, or an SSE comment, in a packet of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """A month, in the price file's currency, by what it is paid for."""
+
+    currency: str
+    cpu: float
+    memory: float
+    egress: float
+    idle_connections: float
+    messages: float  # a managed service's fees for messages, and its base
+    unused: float  # of machines that are rented whole
+    deliveries: float  # a month
+    low: float  # total at the ends of the figures' intervals
+    high: float
+    how: str  # how the least known of its figures is known
+
+    @property
+    def total(self) -> float:
+        """The whole month."""
+        return self.cpu + self.memory + self.egress + self.idle_connections + self.messages + self.unused
+
+    @property
+    def per_million(self) -> float:
+        """Of a million deliveries."""
+        return self.total / self.deliveries * 1e6
+
+    @property
+    def egress_over_cpu(self) -> float:
+        """How many times the processor's cost egress is; infinite where the processor costs nothing."""
+        return self.egress / self.cpu if self.cpu else math.inf
+
+
+def on_machines(case: Case, size: Size, wire: Figure, heartbeat_s: float, prices: Prices) -> Bill:
+    """Return the bill of machines of one's own."""
+    machine = prices.machine
+    assert machine is not None
+    cpu = size.busy_us.value / _US / BUSY_SHARE * machine.per_month * machine.processor_share / machine.vcpus
+    share = 1 - machine.processor_share
+    memory = size.memory_gib / MEMORY_SHARE * machine.per_month * share / machine.memory_gib
+    sent_gb = _sent_gb(case, wire.value)
+    idle_gb = case.subscribers * _MONTH_S / heartbeat_s * HEARTBEAT_BYTES / _GB
+    price = _beyond(sent_gb + idle_gb, prices.egress.included_gb * size.machines) * prices.egress.per_gb
+    egress = price * sent_gb / (sent_gb + idle_gb)
+    rest = max(0.0, size.machines * machine.per_month - cpu - memory)
+    ends = []
+    for end, machines in ((wire.low, size.least_machines), (wire.high, size.most_machines)):
+        gb = _sent_gb(case, wire.value if end is None else end) + idle_gb
+        paid = _beyond(gb, prices.egress.included_gb * machines) * prices.egress.per_gb
+        ends.append(machines * machine.per_month + paid)
+    deliveries = case.deliveries_per_s * _MONTH_S
+    how = worst(size.busy_us, wire)
+    return Bill(prices.currency, cpu, memory, egress, price - egress, 0.0, rest, deliveries, ends[0], ends[1], how)
+
+
+def on_service(case: Case, wire: Figure, heartbeat_s: float, prices: Prices) -> Bill:
+    """Return the bill of a managed service; the bytes are those that were measured here."""
+    service = prices.service
+    assert service is not None
+    deliveries = case.deliveries_per_s * _MONTH_S
+    publications = case.rooms * case.rate_per_s * _MONTH_S
+    each = math.ceil(case.payload_bytes / (service.message_kib * 1024))
+    messages = service.per_month + (deliveries + publications) * each / 1e6 * service.per_million_messages
+    minutes = case.subscribers * HOURS * 60 / 1e6 * service.per_million_connection_minutes
+    sent_gb = _sent_gb(case, wire.value)
+    egress = _beyond(sent_gb, prices.egress.included_gb) * prices.egress.per_gb
+    ends = [
+        messages
+        + minutes
+        + _beyond(_sent_gb(case, wire.value if end is None else end), prices.egress.included_gb) * prices.egress.per_gb
+        for end in (wire.low, wire.high)
+    ]
+    return Bill(prices.currency, 0, 0, egress, minutes, messages, 0, deliveries, ends[0], ends[1], wire.how)
+
+
+def marginal(cpu_us: float, wire_bytes: float, prices: Prices) -> float | None:
+    """Return what a million deliveries more cost: processor and egress. None at a managed service."""
+    if prices.machine is None:
+        return None
+    machine = prices.machine
+    core_month = machine.per_month * machine.processor_share / machine.vcpus
+    return cpu_us / BUSY_SHARE / _MONTH_S * core_month + wire_bytes * 1e6 / _GB * prices.egress.per_gb
+
+
+def _sent_gb(case: Case, wire_bytes: float) -> float:
+    """Return what leaves in a month: deliveries, and where subscribers publish, the answers to them."""
+    answered = case.rooms * case.rate_per_s * HEADER_BYTES if case.direction == BOTH else 0.0
+    return (case.deliveries_per_s * wire_bytes + answered) * _MONTH_S / _GB
+
+
+def _beyond(gb: float, included_gb: float) -> float:
+    return max(0.0, gb - included_gb)

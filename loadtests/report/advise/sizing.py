@@ -1,0 +1,94 @@
+"""How many processes and machines a case needs, and what each of them carries. Pure.
+
+A process has one core, of which `BUSY_SHARE` is planned for: the rest is for peaks, joins and restarts. Rooms are
+spread over processes. Where there are more processes than rooms, each room is on several, and each of these has every
+publication of it; what Redis costs between them is not in any figure here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from loadtests.records.prices import Machine
+from loadtests.report.advise.case import Case
+from loadtests.report.advise.costing import Costing, Load, load_of
+from loadtests.report.advise.figure import Figure
+
+BUSY_SHARE = 0.6
+MEMORY_SHARE = 0.8
+"""Of a machine's memory, that is planned for; of the rest lives the system."""
+
+PROCESS_MIB = 80.0
+"""A server process without connections: `faults.json`, the soak's resident memory at its start."""
+
+_US = 1e6
+_MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a case needs. `busy_us`: CPU of all processes together, in microseconds a second."""
+
+    processes: int
+    machines: int
+    least_machines: int  # at the ends of the CPU's interval
+    most_machines: int
+    busy_us: Figure
+    memory_gib: float
+    each: Load  # what one process carries
+
+    @property
+    def limited_by_memory(self) -> bool:
+        """Whether memory, not the processor, asks for so many machines."""
+        return self.machines > self.least_machines and self.machines == self.most_machines
+
+
+def share_of(case: Case, processes: int) -> Load:
+    """Return what one of so many processes carries of a case."""
+    rooms = case.rooms / processes
+    return load_of(case, max(rooms, 1.0), case.members * min(1.0, rooms))
+
+
+def size(costing: Costing, case: Case, machine: Machine) -> Size | None:
+    """Return what a case needs; None where the CPU or the memory is not known, or no number of processes suffices."""
+    memory = costing.memory_kib(tls=case.tls) or costing.memory_kib(tls=False)
+    processes = _processes(costing, case, 1.0)
+    if processes is None or memory is None:
+        return None
+    each = share_of(case, processes)
+    busy = _busy(costing, case, each)
+    assert busy is not None
+    gib = case.subscribers * memory.value / 1024**2 + processes * PROCESS_MIB / 1024
+    by_memory = math.ceil(gib / (machine.memory_gib * MEMORY_SHARE))
+    counts = [by_memory]
+    for end in (busy.low, busy.value, busy.high):
+        needed = _processes(costing, case, 1.0 if end is None else end / busy.value)
+        counts.append(max(by_memory, math.ceil((needed or processes) / machine.vcpus)))
+    return Size(processes, counts[2], counts[1], counts[3], busy.times(processes), gib, each)
+
+
+def _busy(costing: Costing, case: Case, each: Load) -> Figure | None:
+    found = costing.busy_us(each)
+    if found is not None and case.tls and costing.tls_cpu is not None:
+        found = found.plus(costing.tls_cpu.value * each.deliveries_per_s)
+    return found
+
+
+def _processes(costing: Costing, case: Case, factor: float) -> int | None:
+    """Return the least number of processes none of which is too busy, at `factor` times the CPU; None: none is."""
+
+    def fits(processes: int) -> bool:
+        busy = _busy(costing, case, share_of(case, processes))
+        return busy is not None and busy.value * factor <= BUSY_SHARE * _US
+
+    most = 1
+    while not fits(most):
+        most *= 2
+        if most > _MOST:
+            return None
+    least = most // 2  # does not fit, or 0
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if fits(middle) else (middle, most)
+    return most
