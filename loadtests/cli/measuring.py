@@ -116,7 +116,9 @@ def _storm(options: argparse.Namespace) -> int:
 
 def add_capacity(commands: Commands) -> None:
     """Describe `rtlab capacity` to the parser."""
-    parser = commands.add_parser("capacity", help="search the highest message rate that still meets an objective")
+    parser = commands.add_parser(
+        "capacity", help="search the highest message rate (or subscribers, or rooms) that still meets an objective"
+    )
     parser.add_argument(
         "scenario",
         metavar="SCENARIO",
@@ -125,8 +127,14 @@ def add_capacity(commands: Commands) -> None:
         help="a name or a TOML file with one latency cell and a slo (default: %(default)s)",
     )
     parser.add_argument("--p99", type=float, metavar="MS", help="the objective's p99 (default: the scenario's)")
-    parser.add_argument("--from", dest="lowest", type=float, default=10.0, metavar="RATE", help="default: %(default)g")
-    parser.add_argument("--to", dest="highest", type=float, default=5000.0, metavar="RATE", help="default: %(default)g")
+    parser.add_argument(
+        "--over",
+        choices=("rate", "subscribers", "rooms"),
+        default="rate",
+        help="what is raised: messages a second in each room, subscribers, or rooms with as many subscribers each",
+    )
+    parser.add_argument("--from", dest="lowest", type=float, metavar="N", help="default: 10; 50 subscribers; 1 room")
+    parser.add_argument("--to", dest="highest", type=float, metavar="N", help="default: 5000; 20000; 1000")
     parser.add_argument(
         "--within", type=float, default=10.0, metavar="PERCENT", help="how narrow the bracket gets (%(default)g)"
     )
@@ -138,10 +146,18 @@ def add_capacity(commands: Commands) -> None:
 
 
 def _capacity(options: argparse.Namespace) -> int:
-    from loadtests.evidence.capacity import SearchRange
+    from loadtests.evidence.capacity import USUAL, SearchRange
     from loadtests.evidence.compare import capacity
 
-    searched = SearchRange(options.lowest, options.highest, options.within, options.steps, options.minutes)
+    lowest, highest = USUAL[options.over]
+    searched = SearchRange(
+        lowest if options.lowest is None else options.lowest,
+        highest if options.highest is None else options.highest,
+        options.within,
+        options.steps,
+        options.minutes,
+        options.over,
+    )
     return capacity(options.scenario, blocks.request(options), searched, options.p99)
 
 

@@ -46,8 +46,8 @@ MIDDLEBOXES = "middleboxes"
 STORM = "storm"
 """Runs that no scenario file describes."""
 
-GENERATORS = ("generators", "master_bind_host", "master_bind_port")
-"""Options of runs whose generator may be several Locust workers."""
+GENERATORS = ("server_cpu", "generators", "master_bind_host", "master_bind_port")
+"""Options of runs whose servers may be held, and whose generator may be several Locust workers."""
 
 
 def refuse(options: argparse.Namespace, why: str, *names: str) -> None:
@@ -77,6 +77,12 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
         metavar="LINK",
         help="put every cell behind this link: rtt=50ms,jitter=5ms,loss=1%%,rate=10mbit, or a profile: lan, wifi, 4g, "
         "3g, transcontinental, satellite",
+    )
+    parser.add_argument(
+        "--server-cpu",
+        action=_Once,
+        metavar="PERCENT",
+        help="hold the lab's own servers to this share of a core (20%%), so that the limit is theirs",
     )
     parser.add_argument(
         "--generators",
@@ -138,7 +144,7 @@ def add_foreign(parser: argparse.ArgumentParser) -> None:
 def request(options: argparse.Namespace) -> Request:
     """Return what the options of `add_servers` or `add_measuring` ask for."""
     from loadtests.evidence.compare import Request
-    from loadtests.run import workers
+    from loadtests.run import quota, workers
 
     return Request(
         transports=options.transports,
@@ -152,6 +158,7 @@ def request(options: argparse.Namespace) -> Request:
         fail_if=tuple(options.fail_if),
         target_urls=tuple(options.target),
         adapters=tuple(options.adapter),
+        server_cpu_percent=None if options.server_cpu is None else quota.percent_of(options.server_cpu),
         workers=workers.asked(options.generators, options.master_bind_host, options.master_bind_port),
         wide=options.wide,
     )

@@ -1,7 +1,7 @@
-"""`rtlab capacity`: the highest message rate at which a load still meets its objective, by bisection.
+"""`rtlab capacity`: the highest rate, or number of subscribers or rooms, at which a load still meets its objective.
 
-Every pass measures each transport that is still searched once, in an order drawn anew, each at its own next rate. What
-was found stands in run.json's manifest, section `capacity`; `report.capacity` reads it.
+By bisection: every pass measures each transport that is still searched once, in an order drawn anew, each at its own
+next step. What was found stands in run.json's manifest, section `capacity`; `report.capacity` reads it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
-from loadtests.records.cell_spec import Slo
+from loadtests.records.cell_spec import DOWNSTREAM, Load, Slo
 from loadtests.records.errors import UsageError
 from loadtests.records.repeats import SEARCHED
 from loadtests.records.schema import Cell, Run, Validity, Value
 from loadtests.records.store import RunStore
+from loadtests.report.capacity import ALONG
 from loadtests.report.quantity import AtLeast, greatest
-from loadtests.run import plan
+from loadtests.run import plan, pressure
 from loadtests.run.plan import PlannedCell
 from loadtests.run.scenario import Scenario
 
@@ -31,7 +32,7 @@ from loadtests.run.scenario import Scenario
 class Search:
     """The search for the highest rate that is still carried: doubling, then halving on a log scale. Pure.
 
-    `next_rate` says what to try, `note` takes how it went; rates are messages a second and room.
+    `next_rate` says what to try, `note` takes how it went; rates are messages a second and room, or whole numbers.
     One miss may be a neighbour's fault: a rate counts as missed when it was missed twice.
     """
 
@@ -39,6 +40,7 @@ class Search:
     highest: float
     within: float  # the search ends when missed / met is at most this, e.g. 1.1
     max_steps: int
+    whole: bool = False  # what is searched is a number of something
     met: float | None = None  # the highest rate that was carried
     missed: float | None = None  # the lowest one that was not
     steps: int = 0
@@ -63,6 +65,7 @@ class Search:
         if self.missed / self.met <= self.within:
             return None
         middle = _rounded(math.sqrt(self.met * self.missed))
+        middle = round(middle) if self.whole else middle
         return middle if self.met < middle < self.missed else None
 
     def note(self, rate: float, *, met: bool) -> None:
@@ -80,57 +83,103 @@ def _rounded(rate: float, significant: int = 3) -> float:
     return round(rate, significant - 1 - math.floor(math.log10(rate)))
 
 
+RATE, SUBSCRIBERS, ROOMS = ALONG
+USUAL = {RATE: (10.0, 5000.0), SUBSCRIBERS: (50.0, 20_000.0), ROOMS: (1.0, 1000.0)}
+"""Where a search begins and ends unless it is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchRange:
-    """Where the search looks and when it ends."""
+    """What is raised, where the search looks and when it ends."""
 
-    lowest_per_s: float
-    highest_per_s: float
+    lowest: float
+    highest: float
     within_percent: float
     max_steps: int  # of each transport
     max_minutes: float
+    along: str = RATE  # one of `report.capacity.ALONG`
 
     def check(self) -> None:
         """Raise UsageError unless there is something to search."""
         rules = (
             (
-                0 < self.lowest_per_s < self.highest_per_s <= 100_000,
+                0 < self.lowest < self.highest <= 100_000,
                 "--from must be above 0 and below --to (<= 100000)",
             ),
             (0.1 <= self.within_percent <= 100, "--within 0.1 to 100 (per cent) is allowed"),
             (1 <= self.max_steps <= 100, "--steps 1 to 100 is allowed"),
             (0 < self.max_minutes <= 1440, "--minutes above 0, at most 1440, is allowed"),
+            (
+                self.along == RATE or (self.lowest == int(self.lowest) and self.highest == int(self.highest)),
+                f"--from and --to are whole numbers of {self.along}",
+            ),
         )
         for holds, allowed in rules:
             if not holds:
                 raise UsageError(f"{self}: {allowed}")
 
 
-def with_the_load(scenario: Scenario) -> Scenario:
+def raised(load: Load, along: str, to: float) -> Load:
+    """Return the load with so high a rate, or so many subscribers, or rooms with as many subscribers each as before."""
+    named = msgspec.structs.replace(load, name=f"{load.name}-{along}{to:g}")
+    if along == RATE:
+        return msgspec.structs.replace(named, rate_per_s=to)
+    if along == SUBSCRIBERS:
+        return msgspec.structs.replace(named, subscribers=int(to))
+    return msgspec.structs.replace(named, rooms=int(to), subscribers=int(to) * math.ceil(load.subscribers / load.rooms))
+
+
+def _reached(cell: Cell, along: str) -> float:
+    return {RATE: cell.rate_per_s, SUBSCRIBERS: cell.subscribers, ROOMS: cell.rooms}[along]
+
+
+def with_the_load(scenario: Scenario, along: str = RATE) -> Scenario:
     """Return the scenario with the one cell whose rate is searched; UsageError where that is not clear."""
     tabled = [cell for cell in scenario.cells if cell.kind == "latency"]
     if len(tabled) != 1:
         raise UsageError(
             f"the scenario {scenario.name} has {len(tabled)} cells of the kind latency; capacity is searched for one"
         )
-    return msgspec.structs.replace(scenario, cells=(msgspec.structs.replace(tabled[0], kind=SEARCHED),), blocks=1)
+    (cell,) = tabled
+    if along != RATE and cell.load.direction != DOWNSTREAM:
+        raise UsageError(f"--over {along} needs a load in the direction {DOWNSTREAM}, not {cell.load.direction}")
+    return msgspec.structs.replace(scenario, cells=(msgspec.structs.replace(cell, kind=SEARCHED),), blocks=1)
 
 
 class SearchPasses:
     """The passes of one search over several transports: what to measure next, and what was found."""
 
-    def __init__(self, planned: Sequence[PlannedCell], slo: Slo, search_range: SearchRange, seed: int) -> None:
-        """Search for each of `planned`, one cell per transport, whose rate is replaced."""
+    def __init__(
+        self,
+        planned: Sequence[PlannedCell],
+        slo: Slo,
+        search_range: SearchRange,
+        seed: int,
+        *,
+        proven_only: bool = False,
+    ) -> None:
+        """Search for each of `planned`, one cell per transport, whose load is raised.
+
+        `proven_only`: a miss is the server's only where it alone was at its limit.
+        """
+        self._proven_only = proven_only
         self._cells = {cell.target.name: cell for cell in planned}
         self._slo = slo
         self._range = search_range
         self._random = random.Random(seed)
         within = 1 + search_range.within_percent / 100
         self._searches = {
-            name: Search(search_range.lowest_per_s, search_range.highest_per_s, within, search_range.max_steps)
+            name: Search(
+                search_range.lowest,
+                search_range.highest,
+                within,
+                search_range.max_steps,
+                whole=search_range.along != RATE,
+            )
             for name in self._cells
         }
         self._reasons = dict.fromkeys(self._cells, "")
+        self._who = dict.fromkeys(self._cells, ("", ""))  # who gave up at the last miss, and by which figures
         self._server_missed = dict.fromkeys(self._cells, True)  # whether the last miss was the server's
         self._noted: set[str] = set()
         self._order = 0
@@ -159,7 +208,7 @@ class SearchPasses:
 
     def _at(self, name: str, rate: float) -> PlannedCell:
         cell, search = self._cells[name], self._searches[name]
-        load = msgspec.structs.replace(cell.load, name=f"{cell.load.name}-rate{rate:g}", rate_per_s=rate)
+        load = raised(cell.load, self._range.along, rate)
         self._order += 1
         return replace(
             cell, id=f"{search.steps}-{name}-{load.name}", load=load, block=search.steps, order=self._order - 1
@@ -167,24 +216,29 @@ class SearchPasses:
 
     def _note(self, cell: Cell, folder: Path) -> None:
         reason = against(cell, p99_ms(cell, folder / "cells" / cell.id), self._slo)
-        self._searches[cell.transport].note(cell.rate_per_s, met=not reason)
+        self._searches[cell.transport].note(_reached(cell, self._range.along), met=not reason)
         if reason:
-            self._reasons[cell.transport], self._server_missed[cell.transport] = (
-                reason,
-                not plan.spoilt_by_environment(cell),
-            )
+            who = pressure.who_gave_up(cell)
+            self._reasons[cell.transport] = reason
+            self._who[cell.transport] = who, pressure.evidence(cell)
+            seems = not self._proven_only and not plan.spoilt_by_environment(cell)
+            self._server_missed[cell.transport] = who == pressure.SERVER if who else seems
 
     def _found(self) -> Iterator[tuple[str, Value]]:
+        end = ALONG[self._range.along]
         yield "slo_p99_ms", self._slo.p99_ms
         yield "slo_reach_percent", self._slo.reach_percent
         yield "within_percent", self._range.within_percent
-        yield "highest_per_s", self._range.highest_per_s
+        yield "along", self._range.along
+        yield f"highest_{end}", self._range.highest
         for name, search in self._searches.items():
-            yield f"{name}.met_per_s", search.met
-            yield f"{name}.missed_per_s", search.missed
+            yield f"{name}.met_{end}", search.met
+            yield f"{name}.missed_{end}", search.missed
             yield f"{name}.steps", search.steps
             yield f"{name}.over", search.over
             yield f"{name}.against", self._reasons[name] if search.missed is not None else ""
+            yield f"{name}.gave_up", self._who[name][0]
+            yield f"{name}.evidence", self._who[name][1]
             yield f"{name}.told", search.missed is None or self._server_missed[name]
 
 

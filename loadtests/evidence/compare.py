@@ -13,7 +13,7 @@ from loadtests.evidence.capacity import SearchRange
 from loadtests.records.cell_spec import Slo, Workers
 from loadtests.records.errors import LabError, UsageError
 from loadtests.report.thresholds import Threshold, ThresholdError, of_slo, parse, require_known
-from loadtests.run import experiment, foreign, foreign_facts, instances, targets, workers
+from loadtests.run import experiment, foreign, foreign_facts, instances, quota, targets, workers
 from loadtests.run import scenario as scenarios
 from loadtests.run.experiment import Experiment, RunOutcome
 from loadtests.run.foreign import Foreign
@@ -39,6 +39,7 @@ class Request:
     fail_if: tuple[str, ...] = ()  # thresholds, see `report.thresholds`
     target_urls: tuple[str, ...] = ()  # of a server that is not ours, whose adapter does not say it; one at most
     adapters: tuple[str, ...] = ()  # names or files: how to speak to it
+    server_cpu_percent: float | None = None  # of a core, what the lab's own servers are held to
     workers: Workers | None = None  # Locust workers instead of one generator
     wide: bool = False  # print every column of the table
 
@@ -75,7 +76,8 @@ def compare(scenario: str, request: Request) -> int:
 def _experiment(
     request: Request, scenario: Scenario, selected: Sequence[Target], scaled: Scaling | None = None
 ) -> Experiment:
-    bench = experiment.bench_of(ServerSettings(deflate=request.deflate, tls=request.tls), scaled, request.workers)
+    settings = ServerSettings(deflate=request.deflate, tls=request.tls, cpu_percent=_held(request.server_cpu_percent))
+    bench = experiment.bench_of(settings, scaled, request.workers)
     if request.workers is not None:
         workers.require_measurable(request.workers, scenario)
         print(*workers.announcement(request.workers, len(bench.cores.generator)), sep="\n", flush=True)
@@ -91,6 +93,17 @@ def _experiment(
 
 def _foreign(selected: Sequence[Target]) -> list[Foreign]:
     return [target.foreign for target in selected if target.foreign is not None]
+
+
+def _held(percent: float | None) -> float | None:
+    """Return what of a core servers are to be held to; None, with a word on it, where that can't be done here."""
+    if percent is None or not (why := quota.why_not()):
+        return percent
+    print(
+        f"no control group with a processor quota can be made here ({why}): servers are not held to {percent:g} %, and "
+        "what the generator could not offer says at least"
+    )
+    return None
 
 
 def _calibrated(made: Experiment) -> Experiment:
@@ -116,13 +129,16 @@ def capacity(scenario: str, request: Request, search_range: SearchRange, p99_ms:
     if slo is None:
         raise UsageError(f"the scenario {chosen.name} has no slo: give it one, or --p99 MS")
     slo.check()
-    chosen = searched.with_the_load(chosen)
+    chosen = searched.with_the_load(chosen, search_range.along)
     if request.link is not None:
         chosen = scenarios.over_link(chosen, request.link)
     selected = _selected(request, chosen)
     made = _experiment(request, chosen, selected)
     routes.require({cell.link for cell in chosen.cells})
-    passes = searched.SearchPasses(made.cells(), slo, search_range, made.seed)
+    if search_range.along == searched.SUBSCRIBERS and (complaint := experiment.too_many(int(search_range.highest))):
+        raise LabError(complaint)
+    unheld = request.server_cpu_percent is not None and made.bench.settings.cpu_percent is None
+    passes = searched.SearchPasses(made.cells(), slo, search_range, made.seed, proven_only=unheld)
     return _concluded(experiment.conduct(made, passes=passes), wide=request.wide)
 
 

@@ -10,12 +10,20 @@ from loadtests.report.palette import rank
 from loadtests.report.quantity import digits
 
 SECTION = "capacity"
-_MET = ".met_per_s"
+ALONG = {"rate": "per_s", "subscribers": "subscribers", "rooms": "rooms"}
+"""What may be raised, and how the keys of what was found end: `websocket.met_per_s`."""
+
+_UNITS = {"rate": " a second", "subscribers": " subscribers", "rooms": " rooms"}
+_WORDS = {
+    "rate": "messages a second and room",
+    "subscribers": "subscribers in all rooms together",
+    "rooms": "rooms, each with its own subscribers",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """One transport's capacity in messages a second and room lies in [met, missed); None where that end is open."""
+    """One transport's capacity, in what was raised, lies in [met, missed); None where that end is open."""
 
     transport: str
     met_per_s: float | None
@@ -24,37 +32,51 @@ class Bracket:
     server_missed: bool  # False: not the server but this machine's instrument failed at the missed rate
     over: bool  # the search had ended; otherwise steps or time ran out, or it was stopped
     steps: int
+    along: str = "rate"  # one of ALONG
+    gave_up: str = ""  # "the server" or "the generator", whichever was at its limit; empty where that is not clear
+    evidence: str = ""  # by which figures
 
     @property
     def words(self) -> str:
         """The finding as a clause."""
-        if self.met_per_s is None and self.missed_per_s is None:
+        unit, raised = _UNITS[self.along], "rate" if self.along == "rate" else "number"
+        shown = digits if self.along == "rate" else "{:g}".format
+        met, missed = (shown(each) if each else "" for each in (self.met_per_s, self.missed_per_s))
+        if not met and not missed:
             found = "not known"
         elif not self.server_missed:
-            least = f"at least {digits(self.met_per_s)} a second; " if self.met_per_s else ""
-            found = f"{least}this machine can't tell what {digits(self.missed_per_s)} would give: {self.against}"
-        elif self.met_per_s is None:
-            found = f"not even {digits(self.missed_per_s)} a second: {self.against}"
-        elif self.missed_per_s is None:
-            found = f"at least {digits(self.met_per_s)} a second; no higher rate was tried"
+            least = f"at least {met}{unit}; " if met else ""
+            found = f"{least}this machine can't tell what {missed} would give: {self.against}"
+        elif not met:
+            found = f"not even {missed}{unit}: {self.against}"
+        elif not missed:
+            found = f"at least {met}{unit}; no higher {raised} was tried"
         else:
-            found = f"{digits(self.met_per_s)} a second; at {digits(self.missed_per_s)}: {self.against}"
+            found = f"{met}{unit}; at {missed}: {self.against}"
+        if self.evidence and missed:
+            who = f"{self.gave_up} gave up" if self.gave_up else "who gave up is not clear"
+            found = f"{found} ({who}: {self.evidence})"
         return found if self.over else f"{found}; the search was not over"
 
 
 def brackets(run: Run) -> tuple[Bracket, ...]:
     """Return what the run found, in the transports' fixed order; nothing when it was no capacity search."""
     found = run.manifest.get(SECTION, {})
-    names = sorted((key.removesuffix(_MET) for key in found if key.endswith(_MET)), key=rank)
+    along = _along(run)
+    met, missed = (f".{end}_{ALONG[along]}" for end in ("met", "missed"))
+    names = sorted((key.removesuffix(met) for key in found if key.endswith(met)), key=rank)
     return tuple(
         Bracket(
             transport=name,
-            met_per_s=_number(found.get(f"{name}.met_per_s")),
-            missed_per_s=_number(found.get(f"{name}.missed_per_s")),
+            met_per_s=_number(found.get(name + met)),
+            missed_per_s=_number(found.get(name + missed)),
             against=str(found.get(f"{name}.against", "")),
             server_missed=bool(found.get(f"{name}.told")),
             over=bool(found.get(f"{name}.over")),
             steps=int(_number(found.get(f"{name}.steps")) or 0),
+            along=along,
+            gave_up=str(found.get(f"{name}.gave_up") or ""),
+            evidence=str(found.get(f"{name}.evidence") or ""),
         )
         for name in names
     )
@@ -72,7 +94,12 @@ def render_text(run: Run) -> str:
     if not found:
         return ""
     lines = [f"{title(bracket.transport)}: {bracket.words}" for bracket in found]
-    return "\n".join((f"capacity ({objective(run)}), messages a second and room:", *lines))
+    return "\n".join((f"capacity ({objective(run)}), {_WORDS[_along(run)]}:", *lines))
+
+
+def _along(run: Run) -> str:
+    along = run.manifest.get(SECTION, {}).get("along")
+    return along if isinstance(along, str) and along in ALONG else "rate"
 
 
 def _number(value: object) -> float | None:

@@ -69,7 +69,7 @@ def conduct(
     passes = RepeatPasses(experiment.cells(), experiment.passes) if passes is None else passes
     planned = passes.first
     connections = max(cell.load.subscribers for cell in planned)
-    if complaint := sockets.too_few_files(connections, _SPARE_FILES):  # it raises the limit of open files if it can
+    if complaint := too_many(connections):
         raise LabError(complaint)
     started = time.monotonic()
     environment = manifest.collect(_settings(experiment), experiment.seed)
@@ -90,6 +90,11 @@ def conduct(
             store.describe("servers", _servers(store.run))
             run = store.finish()
     return RunOutcome(store.folder, run, interrupted)
+
+
+def too_many(subscribers: int) -> str:
+    """Return why so many subscribers can't connect; empty where they can. It raises the limit of open files."""
+    return sockets.too_few_files(subscribers, _SPARE_FILES)
 
 
 def _measure(

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from loadtests.records.errors import UsageError
+
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 PERIOD_US = 5_000
 LEAST_QUOTA_US = 1_000  # the kernel's
@@ -61,6 +63,17 @@ class Quota:
             with suppress(OSError):
                 (self._controller / "cgroup.procs").write_text(pid)
         remove(self._group)
+
+
+def percent_of(text: str) -> float:
+    """Return the share of a core that `20%` or `20` names; UsageError unless it is from 1 to 100."""
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = 0.0
+    if not 1 <= percent <= 100:
+        raise UsageError(f"--server-cpu {text}: a share of one core is allowed, from 1% to 100%")
+    return percent
 
 
 def why_not() -> str:

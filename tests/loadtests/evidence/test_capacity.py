@@ -15,7 +15,18 @@ from loadtests.evidence import capacity
 from loadtests.evidence.capacity import Search, SearchPasses, SearchRange, against
 from loadtests.records.cell_spec import Load, Slo
 from loadtests.records.errors import UsageError
-from loadtests.records.schema import PUBLISHES, SAMPLES, TIMELINE, Cell, Counts, Phase, Validity, Verdict
+from loadtests.records.schema import (
+    PUBLISHES,
+    SAMPLES,
+    TIMELINE,
+    Cell,
+    Counts,
+    Instrument,
+    Phase,
+    Pressure,
+    Validity,
+    Verdict,
+)
 from loadtests.records.store import RunStore
 from loadtests.report import capacity as brackets
 from loadtests.report.quantity import AtLeast
@@ -65,7 +76,7 @@ def test_it_never_takes_more_steps_than_allowed(truth: float, max_steps: int) ->
 
 
 SLO = Slo(p99_ms=50.0)
-RANGE = SearchRange(lowest_per_s=10, highest_per_s=1000, within_percent=10, max_steps=30, max_minutes=5)
+RANGE = SearchRange(lowest=10, highest=1000, within_percent=10, max_steps=30, max_minutes=5)
 ALL_ARRIVED = Counts(100, 0, 2000, 2000, 0, 0, 0, 0, 0)
 LIMIT_PER_S = 77
 
@@ -146,6 +157,47 @@ def test_the_search_finds_each_servers_limit_and_writes_it_down(tmp_path: Path) 
     )
 
 
+FULL = Pressure(server_cpu_percent=19.5, server_held_percent=20.0, server_throttled_percent=60.0)
+IDLE = Pressure(server_cpu_percent=9.0, server_held_percent=20.0, server_throttled_percent=0.0)
+BUSY = Instrument("kernel", 0.1, 0.0, 3.0, 3.0, 95.0, None)
+CALM = Instrument("kernel", 0.1, 0.0, 0.1, 0.1, 20.0, None)
+
+
+@pytest.mark.parametrize(
+    ("of", "health", "who", "told"),
+    [
+        (FULL, CALM, "the server", True),
+        (IDLE, BUSY, "the generator", False),
+        (FULL, BUSY, "", False),
+        (IDLE, CALM, "", False),
+        (None, CALM, "", False),
+    ],
+)
+@pytest.mark.parametrize("along", ["subscribers", "rooms"])
+def test_who_gave_up_is_found_by_evidence(
+    of: Pressure | None, health: Instrument, who: str, told: bool, along: str, tmp_path: Path
+) -> None:
+    (first,) = planned("sse")
+    limits = replace(RANGE, along=along, max_steps=4)
+    passes = SearchPasses([first], SLO, limits, seed=1, proven_only=True)
+    store = RunStore.create(tmp_path, new_run(1))
+    while todo := passes.next(store):
+        for each in todo:
+            made = measured(each)
+            load = {"subscribers": each.load.subscribers, "rooms": each.load.rooms, "pressure": of}
+            slow = getattr(each.load, along) > 10
+            store.add(msgspec.structs.replace(made, instrument=health, **load), tables(each.id, 80.0 if slow else 5.0))
+    run = store.finish()
+    (bracket,) = brackets.brackets(run)
+    assert (bracket.along, bracket.met_per_s, bracket.missed_per_s) == (along, 10, 20)
+    assert (bracket.gave_up, bracket.server_missed) == (who, told)
+    assert bool(bracket.evidence) is (of is not None)
+    assert bracket.evidence.startswith("server CPU" if of else "")
+    assert (f"10 {along}; at 20: p99 is 80 ms" in bracket.words) is told
+    last = run.cells[-1]
+    assert last.subscribers == (last.rooms * 50 if along == "rooms" else 20)
+
+
 def test_a_search_that_runs_out_of_steps_says_so(tmp_path: Path) -> None:
     passes = SearchPasses(planned("sse"), SLO, replace(RANGE, max_steps=2), seed=1)
     store = RunStore.create(tmp_path, new_run(1))
@@ -161,8 +213,8 @@ def test_a_search_that_runs_out_of_steps_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"lowest_per_s": 0}, "--from must be above 0"),
-        ({"highest_per_s": 10}, "--from must be above 0 and below --to"),
+        ({"lowest": 0}, "--from must be above 0"),
+        ({"highest": 10}, "--from must be above 0 and below --to"),
         ({"within_percent": 0}, "--within 0.1 to 100"),
         ({"max_steps": 0}, "--steps 1 to 100"),
         ({"max_minutes": float("nan")}, "--minutes above 0"),

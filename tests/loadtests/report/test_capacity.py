@@ -54,6 +54,14 @@ def test_each_kind_of_bracket_is_said(
     assert Bracket("sse", met, missed, "too slow", server_missed, over, 3).words == words
 
 
+def test_who_gave_up_is_said_with_the_figures_that_show_it() -> None:
+    found = Bracket("sse", 400, 420, "p99 is 90 ms", True, True, 9, "subscribers", "the server", "throttled 60 %")
+    assert found.words == "400 subscribers; at 420: p99 is 90 ms (the server gave up: throttled 60 %)"
+    found = Bracket("sse", 400, 420, "late", False, True, 9, "rooms", "", "throttled 0 %")
+    assert found.words.startswith("at least 400 rooms; this machine can't tell what 420 would give: late")
+    assert found.words.endswith("(who gave up is not clear: throttled 0 %)")
+
+
 def test_a_run_without_a_search_has_no_brackets(tmp_path: Path) -> None:
     run: Run = synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
     assert capacity.brackets(run) == ()
