@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from loadtests.records import notes, store
+from loadtests.records import prices as files
 from loadtests.records.repeats import believed
 from loadtests.records.schema import Cell, Validity
-from loadtests.report import scatter
+from loadtests.report import priced, scatter
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.condition import Cost, Result, memory_kib, validity_of, value_of
 from loadtests.report.quantity import AtLeast
@@ -156,6 +157,8 @@ def _record(result: Result, spread: Scatter) -> Record:
         "server_cpu_us_low": cpu_low,
         "server_cpu_us_high": cpu_high,
         "generator_cpu_us": value_of(costs.generator_cpu_us),
+        "cost_per_million": priced.per_million(costs),
+        "cost_prices": files.DEFAULT,
         "bytes_down": value_of(costs.bytes_down),
         "bytes_up": value_of(costs.bytes_up),
         "packets": value_of(costs.packets),

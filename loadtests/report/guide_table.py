@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from loadtests.records import notes
 from loadtests.records.schema import Validity
+from loadtests.report import priced
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.condition import Result, value_of
 from loadtests.report.places import load_words
@@ -27,6 +28,11 @@ class Row:
     kib_per_connection: float | None
 
     @property
+    def per_million(self) -> float | None:
+        """What a million of its deliveries cost, see `priced.caption`."""
+        return priced.per_million(self.result.costs)
+
+    @property
     def left_out(self) -> int:
         """How many of its cells are not used: invalid, or doubtful and measured again."""
         return len(self.result.cells) - len(self.result.used)
@@ -36,7 +42,7 @@ SHOWN_ERRORS = 3
 
 HEADINGS = (
     "", "transport", "load", "claimed", "p50 [95 %] ms", "p99 [95 %] ms", "payload B", "wire B", "CPU us", "KiB/conn",
-    "reach", "is",
+    f"{priced.default().currency}/million", "reach", "is",
 )  # fmt: skip
 _WORDS = [HEADINGS.index(heading) for heading in ("", "transport", "load", "is")]
 
@@ -130,6 +136,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         digits(value_of(costs.ip_bytes_down)),
         digits(value_of(costs.server_cpu_us)),
         digits(row.kib_per_connection),
+        digits(row.per_million),
         share(result.total("received"), result.total("expected")),
         result.claim.short,
     )

@@ -24,6 +24,7 @@ from loadtests.report import (
     links,
     palette,
     places,
+    priced,
     quantity,
     replays,
     sentences,
@@ -77,6 +78,7 @@ def render(
             capacity=capacity,
             replayed=replayed,
             replays=replays,
+            priced=priced,
             light=Markup(palette.css_variables(dark=False)),  # noqa: S704  # our own constants
             dark=Markup(palette.css_variables(dark=True)),  # noqa: S704
             **_worked_out(worked_out),

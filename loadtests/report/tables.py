@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from loadtests.records.calibration import Calibration, Comparison
-from loadtests.report import frontier, guide_table
+from loadtests.report import frontier, guide_table, priced
 from loadtests.report.claims import title
 from loadtests.report.condition import value_of
 from loadtests.report.links import link_qualities, residuals
@@ -34,6 +34,7 @@ def guide(study: Study) -> pd.DataFrame:
             "on the wire": digits(value_of(row.result.costs.ip_bytes_down)),
             "CPU us": digits(value_of(row.result.costs.server_cpu_us)),
             "KiB": digits(row.kib_per_connection),
+            f"{priced.default().currency} a million": digits(row.per_million),
             "reach": share(row.result.total("received"), row.result.total("expected")),
             "validity": str(row.result.validity),
             "verdict": row.result.claim.words,

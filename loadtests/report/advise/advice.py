@@ -21,9 +21,10 @@ from loadtests.report.advise.figure import MODELLED, Figure
 from loadtests.report.advise.option import Option
 from loadtests.report.advise.ranking import Ranked, ranked
 from loadtests.report.advise.risks import Heartbeat, Risk
-from loadtests.report.advise.sizing import BUSY_SHARE, Size, size
+from loadtests.report.advise.sizing import Size, size
 from loadtests.report.claims import in_prose
 from loadtests.report.palette import rank
+from loadtests.report.priced import BUSY_SHARE
 from loadtests.report.quantity import listed
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts.catches import duplex

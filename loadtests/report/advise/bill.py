@@ -1,6 +1,6 @@
 """What a case costs a month, and a million of its deliveries, at a price file. Pure.
 
-On machines: processors and memory by the share of a machine that is used (`sizing.BUSY_SHARE` of a processor and
+On machines: processors and memory by the share of a machine that is used (`priced.BUSY_SHARE` of a processor and
 `sizing.MEMORY_SHARE` of the memory count as all of it), egress by the GB beyond what is included, and the rest of the
 machines that are rented whole. On a managed service: its fees. Idle connections: what is paid while nothing is said,
 heartbeats by the GB or a service's connection minutes.
@@ -14,12 +14,9 @@ from dataclasses import dataclass
 from loadtests.records.prices import Prices
 from loadtests.report.advise.case import BOTH, Case
 from loadtests.report.advise.figure import Figure, worst
-from loadtests.report.advise.points import HEADER_BYTES
-from loadtests.report.advise.sizing import BUSY_SHARE, MEMORY_SHARE, Size
+from loadtests.report.advise.sizing import MEMORY_SHARE, Size
+from loadtests.report.priced import BUSY_SHARE, GB, HEADER_BYTES, HOURS, MONTH_S
 
-HOURS = 730.0
-_MONTH_S = HOURS * 3600
-_GB = 1e9
 _US = 1e6
 HEARTBEAT_BYTES = HEADER_BYTES + 16
 """A ping, or an SSE comment, in a packet of its own."""
@@ -65,7 +62,7 @@ def on_machines(case: Case, size: Size, wire: Figure, heartbeat_s: float, prices
     share = 1 - machine.processor_share
     memory = size.memory_gib / MEMORY_SHARE * machine.per_month * share / machine.memory_gib
     sent_gb = _sent_gb(case, wire.value)
-    idle_gb = case.subscribers * _MONTH_S / heartbeat_s * HEARTBEAT_BYTES / _GB
+    idle_gb = case.subscribers * MONTH_S / heartbeat_s * HEARTBEAT_BYTES / GB
     price = _beyond(sent_gb + idle_gb, prices.egress.included_gb * size.machines) * prices.egress.per_gb
     egress = price * sent_gb / (sent_gb + idle_gb)
     rest = max(0.0, size.machines * machine.per_month - cpu - memory)
@@ -74,7 +71,7 @@ def on_machines(case: Case, size: Size, wire: Figure, heartbeat_s: float, prices
         gb = _sent_gb(case, wire.value if end is None else end) + idle_gb
         paid = _beyond(gb, prices.egress.included_gb * machines) * prices.egress.per_gb
         ends.append(machines * machine.per_month + paid)
-    deliveries = case.deliveries_per_s * _MONTH_S
+    deliveries = case.deliveries_per_s * MONTH_S
     how = worst(size.busy_us, wire)
     return Bill(prices.currency, cpu, memory, egress, price - egress, 0.0, rest, deliveries, ends[0], ends[1], how)
 
@@ -83,8 +80,8 @@ def on_service(case: Case, wire: Figure, heartbeat_s: float, prices: Prices) -> 
     """Return the bill of a managed service; the bytes are those that were measured here."""
     service = prices.service
     assert service is not None
-    deliveries = case.deliveries_per_s * _MONTH_S
-    publications = case.rooms * case.rate_per_s * _MONTH_S
+    deliveries = case.deliveries_per_s * MONTH_S
+    publications = case.rooms * case.rate_per_s * MONTH_S
     each = math.ceil(case.payload_bytes / (service.message_kib * 1024))
     messages = service.per_month + (deliveries + publications) * each / 1e6 * service.per_million_messages
     minutes = case.subscribers * HOURS * 60 / 1e6 * service.per_million_connection_minutes
@@ -99,19 +96,10 @@ def on_service(case: Case, wire: Figure, heartbeat_s: float, prices: Prices) -> 
     return Bill(prices.currency, 0, 0, egress, minutes, messages, 0, deliveries, ends[0], ends[1], wire.how)
 
 
-def marginal(cpu_us: float, wire_bytes: float, prices: Prices) -> float | None:
-    """Return what a million deliveries more cost: processor and egress. None at a managed service."""
-    if prices.machine is None:
-        return None
-    machine = prices.machine
-    core_month = machine.per_month * machine.processor_share / machine.vcpus
-    return cpu_us / BUSY_SHARE / _MONTH_S * core_month + wire_bytes * 1e6 / _GB * prices.egress.per_gb
-
-
 def _sent_gb(case: Case, wire_bytes: float) -> float:
     """Return what leaves in a month: deliveries, and where subscribers publish, the answers to them."""
     answered = case.rooms * case.rate_per_s * HEADER_BYTES if case.direction == BOTH else 0.0
-    return (case.deliveries_per_s * wire_bytes + answered) * _MONTH_S / _GB
+    return (case.deliveries_per_s * wire_bytes + answered) * MONTH_S / GB
 
 
 def _beyond(gb: float, included_gb: float) -> float:

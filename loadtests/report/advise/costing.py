@@ -20,8 +20,9 @@ from loadtests.report import model
 from loadtests.report.advise import points as measured
 from loadtests.report.advise.case import BOTH, Case
 from loadtests.report.advise.figure import MEASURED, MODELLED, Figure
-from loadtests.report.advise.points import HEADER_BYTES, Point, answers
+from loadtests.report.advise.points import Point, answers
 from loadtests.report.advise.surface import Place, Seen, Surface, fit, place
+from loadtests.report.priced import HEADER_BYTES
 from loadtests.report.tls import RECORD_BYTES
 
 POLL_INTERVAL_MS = 1000.0

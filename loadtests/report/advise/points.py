@@ -12,13 +12,11 @@ from loadtests.records.errors import RunError
 from loadtests.records.schema import TLS, Validity
 from loadtests.report import export
 from loadtests.report.model import kind, link_one_way_ms
+from loadtests.report.priced import wire_bytes
 from loadtests.report.study import Study
 
 FILE = "advise.json"
 """Beside a run: records of further runs, each with its `run_id`."""
-
-HEADER_BYTES = 52
-"""Of a packet of TCP over IPv4 with time stamps: 20 + 20 + 12."""
 
 _USED_KINDS = ("latency", "fan-out", "link", "sweep", "memory", "ablation")
 _VARIANTS = ("", TLS)
@@ -80,9 +78,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wire_bytes(self) -> float | None:
         """Bytes down on the wire per delivery; of runs that did not count them, payload and headers of packets."""
-        if self.ip_bytes_down is not None or self.bytes_down is None:
-            return self.ip_bytes_down
-        return self.bytes_down + HEADER_BYTES * (self.packets or 2.0) / 2
+        return wire_bytes(self.bytes_down, self.packets, self.ip_bytes_down)
 
     @property
     def answers(self) -> float:

@@ -9,8 +9,8 @@ import msgspec
 from loadtests.report.advise.advice import Advice
 from loadtests.report.advise.figure import Figure
 from loadtests.report.advise.option import Option
-from loadtests.report.advise.sizing import BUSY_SHARE
 from loadtests.report.claims import in_prose, title
+from loadtests.report.priced import BUSY_SHARE
 from loadtests.report.quantity import UNKNOWN, digits, laid_out, span
 
 WIDTH = 100

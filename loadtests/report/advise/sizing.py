@@ -14,8 +14,8 @@ from loadtests.records.prices import Machine
 from loadtests.report.advise.case import Case
 from loadtests.report.advise.costing import Costing, Load, load_of
 from loadtests.report.advise.figure import Figure
+from loadtests.report.priced import BUSY_SHARE
 
-BUSY_SHARE = 0.6
 MEMORY_SHARE = 0.8
 """Of a machine's memory, that is planned for; of the rest lives the system."""
 

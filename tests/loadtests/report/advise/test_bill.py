@@ -8,10 +8,11 @@ import pytest
 from loadtests.records import prices
 from loadtests.records.prices import Prices
 from loadtests.report.advise.advice import Basis
-from loadtests.report.advise.bill import Bill, marginal, on_machines, on_service
+from loadtests.report.advise.bill import Bill, on_machines, on_service
 from loadtests.report.advise.case import BOTH, Case
 from loadtests.report.advise.figure import MODELLED, Figure
 from loadtests.report.advise.sizing import Size, size
+from loadtests.report.priced import marginal
 
 CASE = Case(rate_per_s=5.0, payload_bytes=300, subscribers=20_000, rooms=400)
 US, EU = prices.find("us-large"), prices.find("eu-small")

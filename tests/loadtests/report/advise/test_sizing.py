@@ -9,7 +9,8 @@ import msgspec
 from loadtests.records.prices import Machine
 from loadtests.report.advise.advice import Basis
 from loadtests.report.advise.case import Case
-from loadtests.report.advise.sizing import BUSY_SHARE, share_of, size
+from loadtests.report.advise.sizing import share_of, size
+from loadtests.report.priced import BUSY_SHARE
 
 MACHINE = Machine(vcpus=2, memory_gib=8, per_month=20)
 CASE = Case(rate_per_s=5.0, payload_bytes=300, subscribers=20_000, rooms=400)
