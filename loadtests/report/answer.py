@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from loadtests.report import claims, model
+from loadtests.report import claims, model, theirs
 from loadtests.report.claims import in_prose
 from loadtests.report.condition import Result, value_of
 from loadtests.report.places import far, far_rtt_ms, near
@@ -41,7 +41,7 @@ class Line:
 
 def lines(evidence: Evidence) -> tuple[Line, ...]:
     """Return a line for each transport that the table shows, in its order."""
-    study = evidence.study
+    study = evidence.shown
     here, there = ({r.condition.transport: r for r in found} for found in (near(study), far(study)))
     names = dict.fromkeys(r.condition.transport for r in study.of_kind(*TABLE_KINDS))
     return tuple(_line(evidence, name, here.get(name), there.get(name)) for name in names)
@@ -51,15 +51,21 @@ def _line(evidence: Evidence, transport: str, here: Result | None, there: Result
     shown = here or there
     return Line(
         transport=transport,
-        guide_ms=evidence.study.guide.get(transport),
+        guide_ms=evidence.shown.guide.get(transport),
         near=here,
         far=there,
         browsers=_browsers(evidence, transport),
-        two_way="yes" if duplex(evidence, transport) else "no",
+        two_way=_two_way(evidence, transport),
         cpu_us=value_of(shown.costs.server_cpu_us) if shown else None,
-        kib=value_of(evidence.study.memory.get(transport)),
+        kib=value_of(evidence.shown.memory.get(transport)),
         to_write=to_write(evidence, transport),
     )
+
+
+def _two_way(evidence: Evidence, transport: str) -> str:
+    server = theirs.servers(evidence.study.run).get(transport)
+    both = duplex(evidence, server.protocol if server is not None else transport)
+    return "" if server is not None and not server.protocol else "yes" if both else "no"
 
 
 def _browsers(evidence: Evidence, transport: str) -> str:
@@ -161,6 +167,10 @@ def beyond(evidence: Evidence) -> str:
     others = [r for r in near(study) if r.condition.transport not in guide]
     said = [f"{in_prose(r.condition.transport)} {about(_ms(r))} ms{_fits(r, guide)}" for r in others]
     parts = [f"Not in the guide: {listed(said)}."] if said and near(study) else []
+    foreign = theirs.servers(study.run)
+    not_ours = [r for r in near(evidence.shown) if r.condition.transport in foreign] if near(study) else []
+    said = [f"{r.condition.transport} {about(_ms(r))} ms" for r in not_ours]
+    parts += [f"Servers that are not ours: {listed(said)}."] if said and evidence.shown is not study else []
     there = far(study) if near(study) else ()
     if there:
         alike = _alike(there)

@@ -12,7 +12,7 @@ from loadtests.records import storm as storm_records
 from loadtests.records.errors import LabError, RunError
 from loadtests.records.schema import Run, Validity
 from loadtests.report import capacity as brackets
-from loadtests.report import cuts, export, guide_table, page, storm, terminal
+from loadtests.report import cuts, export, guide_table, page, storm, terminal, theirs
 from loadtests.report.study import Study, study
 from loadtests.report.thresholds import Threshold, judge
 from loadtests.report.verdicts.evidence import gather
@@ -72,7 +72,7 @@ def _print_table(folder: Path, worked_out: Study, *, wide: bool) -> None:
         # Evidence that can't be read takes the sentences, not the table; `_write` says what is wrong with it.
         with suppress(RunError):
             print(terminal.sentences(gather(worked_out, folder)), end="\n\n")
-        shown = guide_table.render_text(rows) if wide else terminal.table(rows)
+        shown = guide_table.render_text(rows) if wide else terminal.table(rows, theirs.servers(worked_out.run))
     print(shown, end="\n\n")
 
 

@@ -17,7 +17,7 @@ from loadtests.records import notes, store
 from loadtests.records import prices as files
 from loadtests.records.repeats import believed
 from loadtests.records.schema import Cell, Validity
-from loadtests.report import priced, scatter
+from loadtests.report import priced, scatter, theirs
 from loadtests.report.bootstrap import Estimate
 from loadtests.report.condition import Cost, Result, memory_kib, validity_of, value_of
 from loadtests.report.quantity import AtLeast
@@ -58,7 +58,17 @@ def write(run_dir: Path, study: Study) -> tuple[Path, Path]:
 def records(study: Study) -> list[Record]:
     """Return the run's records, as the table orders them; memory last."""
     spread = scatter.of((result.used for result in study.results), scatter.server_cpu)
-    return [*(_record(result, spread) for result in study.results), *_memory(study)]
+    found = (*(_record(result, spread) for result in study.results), *_memory(study))
+    return [record | _who(study, record) for record in found]
+
+
+def _who(study: Study, record: Record) -> Record:
+    """Return whose row a record is of, and what is known of a server that is not ours."""
+    server = theirs.servers(study.run).get(str(record["transport"]))
+    if server is None:
+        return {"whose": theirs.OURS}
+    known = {"protocol": server.protocol, "runs": server.runs, "program": server.program, "version": server.version}
+    return {"whose": theirs.THEIRS, **{f"server_{name}": said or None for name, said in known.items()}}
 
 
 def as_json(study: Study) -> str:

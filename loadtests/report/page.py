@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import jinja2
@@ -28,6 +28,7 @@ from loadtests.report import (
     quantity,
     replays,
     sentences,
+    theirs,
     variants,
 )
 from loadtests.report.charted import Chart
@@ -67,7 +68,7 @@ def render(
     replayed: Replays | None = None,
 ) -> str:
     """Return the page. Every value from the run is escaped; only our own drawings are not."""
-    page = _environment(evidence.support).get_template("page.html.j2")
+    page = _environment(evidence.support, theirs.servers(worked_out.run)).get_template("page.html.j2")
     return _linked(
         page.render(
             run=worked_out.run,
@@ -89,7 +90,7 @@ def render(
     )
 
 
-def _environment(facts: Facts | None) -> jinja2.Environment:
+def _environment(facts: Facts | None, foreign: Collection[str]) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -98,12 +99,16 @@ def _environment(facts: Facts | None) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     tag = Markup(' <em class="tag">{}</em>').format(NO_BROWSER)
+    not_ours = Markup(' <em class="tag">{}</em>').format(theirs.THEIRS)
     environment.filters |= {
         "digits": quantity.digits,
         "about": answer.about,
         "value": value_of,
         "plain": claims.title,
-        "title": lambda transport: escape(claims.title(transport)) + (tag if browserless(facts, transport) else ""),
+        "title": lambda transport: (
+            escape(claims.title(transport))
+            + (tag if browserless(facts, transport) else not_ours if transport in foreign else "")
+        ),
         "browserless": lambda slug: tag if browserless(facts, slug.partition("-")[2]) else "",
         "look": lambda transport: palette.look(transport).name,
         "interval": lambda estimate: quantity.span(estimate.low_ms, estimate.high_ms),
@@ -120,6 +125,7 @@ def _worked_out(worked_out: Study) -> Mapping[str, object]:
     """Return what the run itself gives."""
     cells = worked_out.run.cells
     stacks, scaled = variants.stacks(worked_out), variants.scaled(worked_out)
+    peers = theirs.peers(worked_out)
     return {
         "study": worked_out,
         "groups": guide_table.by_load(guide_table.of(worked_out)),
@@ -133,7 +139,9 @@ def _worked_out(worked_out: Study) -> Mapping[str, object]:
         "five_hundred": sentences.five_hundred(worked_out),
         "stacks": stacks,
         "writes_note": variants.writes_note(stacks),
-        "stack_sentence": variants.stack_sentence(stacks),
+        "stack_sentence": " ".join(filter(None, (variants.stack_sentence(stacks), theirs.peers_sentence(peers)))),
+        "peers": peers,
+        "theirs": theirs.sentence(worked_out.run),
         "scaled": scaled,
         "scaled_sentence": variants.scaled_sentence(scaled),
         "quoted": [(name, claims.GUIDE_LATENCY_MS[name], *words) for name, words in claims.GUIDE_COLUMNS.items()],
@@ -154,7 +162,7 @@ def _first_screen(evidence: Evidence) -> Mapping[str, object]:
         "lead": answer.lead(evidence),
         "beyond": answer.beyond(evidence),
         "lines": answer.lines(evidence),
-        "line_rtt_ms": places.far_rtt_ms(evidence.study),
+        "line_rtt_ms": places.far_rtt_ms(evidence.shown),
         "trust": doubts.trust(evidence),
         "choices": choices.choices(evidence),
         "choices_summary": choices.summary(choices.choices(evidence)),

@@ -7,6 +7,7 @@ background by at least 3:1 (WCAG 1.4.11). Marks differ too: colour is never the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 from core import catalogue
 
@@ -41,17 +42,20 @@ INKS: dict[str, tuple[str, str]] = {
 
 
 _CLIENT_MARKS = {"chromium": "*", "firefox": "p"}
+_OTHER_MARKS = f"{OTHER.marker}d>8"
 
 
 def look(transport: str) -> Look:
     """Return a transport's look; `<client>-<transport>` has the transport's colour and the client's mark.
 
-    Names that say neither share the look of other targets.
+    Names that say no transport share the colour of other targets.
     """
     if transport in LOOKS:
         return LOOKS[transport]
     client, _, name = transport.partition("-")
-    return replace(LOOKS.get(name, OTHER), marker=_CLIENT_MARKS.get(client, OTHER.marker))
+    # By the name: a server that is not ours has the same mark in every run, which another may have too.
+    theirs = _OTHER_MARKS[crc32(transport.encode()) % len(_OTHER_MARKS)]
+    return replace(LOOKS.get(name, OTHER), marker=_CLIENT_MARKS.get(client, theirs))
 
 
 def rank(transport: str) -> tuple[int, str]:

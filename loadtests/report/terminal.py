@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from loadtests.records import facts
-from loadtests.report import answer, doubts, guide_table, places
+from loadtests.report import answer, doubts, guide_table, places, theirs
 from loadtests.report.condition import value_of
 from loadtests.report.guide_table import MARKS, Row
 from loadtests.report.quantity import digits, laid_out, printable, share
@@ -25,16 +25,24 @@ _MARK = "*"
 
 def sentences(evidence: Evidence) -> str:
     """Say what was measured, which transport is for what, and how far to believe it; ends without a newline."""
-    said = (answer.lead(evidence), choices.summary(choices.choices(evidence)), doubts.trust(evidence))
+    said = (
+        answer.lead(evidence),
+        choices.summary(choices.choices(evidence)),
+        theirs.sentence(evidence.study.run),
+        doubts.trust(evidence),
+    )
     return "\n".join(textwrap.fill(printable(sentence), WIDTH) for sentence in said if sentence)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Lay the rows out, a heading above each load; below, what is in doubt and what to do. Ends without a newline."""
-    return "\n".join([*_table(rows), *_doubts(rows)])
+def table(rows: Sequence[Row], foreign: Collection[str] = ()) -> str:
+    """Lay the rows out, a heading above each load; below, what is in doubt and what to do. Ends without a newline.
+
+    Rows of `foreign` transports stand below a line that says so.
+    """
+    return "\n".join([*_table(rows, foreign), *_doubts(rows)])
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[Row], foreign: Collection[str]) -> list[str]:
     cells = [_cells(row, interval=True) for row in rows]
     if (over := _width(cells) - WIDTH) > 0:
         longest = max(len(line[1]) for line in cells)
@@ -45,7 +53,11 @@ def _table(rows: Sequence[Row]) -> list[str]:
     found = dict(zip(map(id, rows), lines, strict=True))
     out = [heading]
     for words, group in guide_table.by_load(rows):
-        out += ["", textwrap.shorten(printable(words), WIDTH), *(found[id(row)] for row in group)]
+        ours = [found[id(row)] for row in group if row.result.condition.transport not in foreign]
+        not_ours = [found[id(row)] for row in group if row.result.condition.transport in foreign]
+        if ours and not_ours:
+            not_ours = [f"   {theirs.THEIRS}", *not_ours]
+        out += ["", textwrap.shorten(printable(words), WIDTH), *ours, *not_ours]
     return out
 
 

@@ -24,7 +24,7 @@ from loadtests.records.middleboxes import FILE as MIDDLEBOXES
 from loadtests.records.middleboxes import Middleboxes
 from loadtests.records.schema import Run, Validity
 from loadtests.records.store import with_names_of_today
-from loadtests.report import export
+from loadtests.report import export, theirs
 from loadtests.report.study import Study
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class Browser:
 class Evidence:
     """Everything that a rule may look at; None: not there."""
 
-    study: Study
+    study: Study  # of our rows alone, where the run has any
     faults: Faults | None = None
     foil: Foil | None = None
     complexity: Complexity | None = None
@@ -138,6 +138,12 @@ class Evidence:
     cuts: CutRun | None = None
     support: support.Facts | None = None
     middleboxes: Middleboxes | None = None
+    whole: Study | None = None  # with the rows of servers that are not ours; None: as `study`
+
+    @property
+    def shown(self) -> Study:
+        """Every row: no rule looks at it."""
+        return self.whole or self.study
 
     @property
     def run(self) -> str:
@@ -170,7 +176,8 @@ def gather(study: Study, run_dir: Path, reference: Path = REFERENCE) -> Evidence
         raise RunError(str(error)) from error
     browser_run = _read("browser.json", folders, Run)
     return Evidence(
-        study=study,
+        study=theirs.ours(study),
+        whole=study,
         faults=_read("faults.json", folders, Faults),
         foil=_read("foil.json", folders, Foil),
         complexity=_read("complexity.json", folders, Complexity),
