@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtests.cli import options as blocks
@@ -48,6 +49,9 @@ def add_advise(commands: Commands) -> None:
     parser.add_argument("--run", metavar="RUN", help="a run folder, a run id, or latest (default: results/reference)")
     parser.add_argument("--extrapolate", action="store_true", help="go on where no model holds, and say so")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--html", metavar="FILE", type=Path, help="write a page that answers any case, and nothing else"
+    )
     parser.add_argument("--check", action="store_true", help="measure three cases of docs/advise.md, and compare")
     blocks.add_runs(parser)
     parser.epilog = _EPILOG
@@ -69,6 +73,12 @@ def _advise(options: argparse.Namespace) -> int:
     paid = prices.find(options.price or str(price or prices.DEFAULT))
     folder = store.find(options.runs, options.run) if options.run else REFERENCE
     found = advice.basis(folder)
+    if options.html:
+        from loadtests.report.advise import webpage
+
+        store.write_atomically(options.html, webpage.render(found).encode())
+        print(f"written: {options.html}")
+        return 0
     if options.check:
         from loadtests.evidence.advice import check
 

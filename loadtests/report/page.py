@@ -1,4 +1,4 @@
-"""Write a run's report: one HTML file that needs nothing else, and the charts as SVG files beside it."""
+"""Write a run's report: one HTML file that needs nothing else; the charts as SVG files, and advice, beside it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from loadtests.report import (
     theirs,
     variants,
 )
+from loadtests.report.advise import advice, webpage
 from loadtests.report.charted import Chart
 from loadtests.report.charts import svg
 from loadtests.report.condition import value_of
@@ -43,9 +44,9 @@ _NAME = "report.html"
 
 
 def write(run_dir: Path, worked_out: Study | None = None) -> Path:
-    """Write `report.html` and `charts/*.svg` into the run folder and return the report's path. Raises `RunError`.
+    """Write `report.html`, `advise.html` and `charts/*.svg` into the run folder; return the report's path.
 
-    The run is worked out here unless `worked_out` is at hand. `charted.CHARTS` says what is drawn.
+    Raises `RunError`. The run is worked out here unless `worked_out` is at hand. `charted.CHARTS` says what is drawn.
     """
     worked_out = worked_out or study(run_dir)
     charts, in_the_field = charted.draw(worked_out), charted.draw_field(worked_out, run_dir)
@@ -54,9 +55,11 @@ def write(run_dir: Path, worked_out: Study | None = None) -> Path:
     for chart in (*charts, *in_the_field):
         if chart.whole:
             (folder / f"{chart.slug}.svg").write_text(svg.standalone(chart.whole), encoding="utf-8")
-    path = run_dir / _NAME
-    page = render(worked_out, charts, gather(worked_out, run_dir), in_the_field, replays.beside(run_dir))
+    path, evidence = run_dir / _NAME, gather(worked_out, run_dir)
+    page = render(worked_out, charts, evidence, in_the_field, replays.beside(run_dir))
     path.write_text(page, encoding="utf-8")
+    advised = webpage.render(advice.basis_of(worked_out, evidence, run_dir))
+    (run_dir / webpage.NAME).write_text(advised, encoding="utf-8")
     return path
 
 

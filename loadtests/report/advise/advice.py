@@ -36,7 +36,7 @@ MOST_PAYLOAD_BYTES = 4096
 MOST_LOSS_PERCENT = 5.0
 """Beyond this share of packets TCP's own rate falls, and no formula here has that."""
 
-_NOMINAL = Machine(vcpus=1, memory_gib=4.0, per_month=0.0)
+NOMINAL = Machine(vcpus=1, memory_gib=4.0, per_month=0.0)
 """Stands for a managed service's machines, so that latencies can be said: they are of the lab's servers."""
 
 _US = 1e6
@@ -123,7 +123,7 @@ def _option(case: Case, prices: Prices, found: Basis, costing: Costing, beat_s: 
     def marked(figure: Figure | None) -> Figure | None:
         return replace(figure, extrapolated=True) if figure is not None and extrapolated else figure
 
-    needed = size(costing, case, prices.machine or _NOMINAL)
+    needed = size(costing, case, prices.machine or NOMINAL)
     each = needed.each if needed else None
     wire = marked(costing.wire_bytes(each, tls=case.tls)) if each else None
     jitter_ms = case.line.jitter_ms if case.line else 0.0

@@ -6,8 +6,8 @@ A server process's CPU a second is
 
 B: what it takes by itself; m, d, a: publications, deliveries and polls answered a second; b: KiB of payload delivered
 a second. A delivery's bytes are its payload, a frame, and its share of a poll's answer. Its latency is the closed form
-of link and polling (`report.model`), the wait while the server is busy, and the stack's own time, which grows with the
-room: the median receiver waits for half of it, the last for all.
+of link and polling (`report.model`), a chat's sender's own way, the wait while the server is busy, and the stack's own
+time, which grows with the room: the median receiver waits for half of it, the last for all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from loadtests.report.priced import HEADER_BYTES
 from loadtests.report.tls import RECORD_BYTES
 
 POLL_INTERVAL_MS = 1000.0
-_SEGMENT_BYTES = 1448
+SEGMENT_BYTES = 1448
 """Payload of a packet on Ethernet, with time stamps."""
 
 _CHAT = "chat"
@@ -84,7 +84,7 @@ class Costing:
         share = answers(self.transport, load.rate_per_s, load.one_way_ms, load.interval_ms)
         found = surface.at(_at(load, rooms=1.0), (1.0, share), load.payload_bytes)
         if found.how != MEASURED:
-            packets = max(0, math.ceil(load.payload_bytes / _SEGMENT_BYTES) - 1)
+            packets = max(0, math.ceil(load.payload_bytes / SEGMENT_BYTES) - 1)
             found = found.plus(HEADER_BYTES * packets)
         records = share if model.kind(self.transport) != "push" else 1.0
         return replace(found.plus(RECORD_BYTES * records), how=MODELLED) if tls else found
@@ -180,6 +180,12 @@ def _load_of(point: Point) -> Load:
     )
 
 
+def key_of(point: Point) -> tuple[float, ...]:
+    """Return a point's load as numbers, in the order of `Load`'s fields."""
+    load = _load_of(point)
+    return tuple(float(getattr(load, name)) for name in Load.__dataclass_fields__)
+
+
 def _at(load: Load, rooms: float | None = None) -> Place:
     rooms = load.rooms if rooms is None else rooms
     return place(
@@ -209,7 +215,9 @@ def _latency_terms(transport: str, cpu: Surface | None, load: Load, percent: flo
 
 def _offset_ms(transport: str, cpu: Surface | None, load: Load, percent: float) -> float:
     closed = model.percentile_ms(transport, load.one_way_ms, load.rate_per_s, load.interval_ms, percent)
-    return (0.0 if math.isnan(closed) else closed) + queue_ms(transport, cpu, load, percent)
+    # Whoever publishes from among the subscribers is as far away as they are.
+    sent = load.one_way_ms if load.both else 0.0
+    return (0.0 if math.isnan(closed) else closed) + sent + queue_ms(transport, cpu, load, percent)
 
 
 def queue_ms(transport: str, cpu: Surface | None, load: Load, percent: float) -> float:

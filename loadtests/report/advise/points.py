@@ -16,7 +16,7 @@ from loadtests.report.priced import wire_bytes
 from loadtests.report.study import Study
 
 FILE = "advise.json"
-"""Beside a run: records of further runs, each with its `run_id`."""
+"""Beside a run: records of runs of the scenario `advise`, each with its `run_id`."""
 
 _USED_KINDS = ("latency", "fan-out", "link", "sweep", "memory", "ablation")
 _VARIANTS = ("", TLS)
@@ -119,12 +119,18 @@ def _known(record: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def of_run(study: Study, folder: Path) -> tuple[Point, ...]:
-    """Return the points of a run, and of the file beside it. Raises RunError."""
-    own = of_records(export.records(study), study.run.run_id)
-    return (*own, *_further(folder / FILE))
+    """Return the points of a run, and of the file beside it. Raises RunError.
+
+    Where the file holds loads of a transport, those alone are taken: runs are not mixed, since a machine differs from
+    hour to hour. Memory is the file's too, where it has any.
+    """
+    own, others = of_records(export.records(study), study.run.run_id), tuple(further(folder / FILE))
+    better = {(point.transport, point.memory_kib is None, point.tls) for point in others}
+    return (*(p for p in own if (p.transport, p.memory_kib is None, p.tls) not in better), *others)
 
 
-def _further(path: Path) -> Iterator[Point]:
+def further(path: Path) -> Iterator[Point]:
+    """Yield the points of the file beside a run; none where there is none. Raises RunError."""
     try:
         content = msgspec.json.decode(path.read_bytes())
         yield from of_records(content["results"], "")

@@ -23,7 +23,7 @@ PROCESS_MIB = 80.0
 """A server process without connections: `faults.json`, the soak's resident memory at its start."""
 
 _US = 1e6
-_MOST = 100_000
+MOST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _processes(costing: Costing, case: Case, factor: float) -> int | None:
     most = 1
     while not fits(most):
         most *= 2
-        if most > _MOST:
+        if most > MOST:
             return None
     least = most // 2  # does not fit, or 0
     while most - least > 1:

@@ -3,8 +3,9 @@
 The model is a sum of terms with coefficients that are never negative, fitted by least squares to all measured points.
 Inside the hull (the box of rate, payload, room size and delay that was measured) it is corrected by the residuals of
 the measured points, weighted by 1 / distance^2; distances are of logarithms. So it meets every point. Outside it stands
-alone. How wrong it is has been tried: each point is left out in turn and predicted from the others. The interval is
-twice the root mean square of these errors.
+alone. How wrong it is has been tried: each point is left out in turn and predicted from the others. Half the interval
+is three times the median of these errors: twice their standard deviation, were they normal, and no single point
+decides.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,7 @@ from loadtests.report.advise.figure import BETWEEN, MEASURED, MODELLED, Figure
 _SPARE = 2
 """Points beyond the number of coefficients without which nothing is said about the model's residual."""
 
-_SAME = 1e-9
+SAME = 1e-9
 _HULL = 4  # coordinates of a place that the hull has sides for
 
 
@@ -77,7 +79,7 @@ class Surface:
 
     def at(self, where: Place, terms: Sequence[float], offset: float = 0.0) -> Figure:
         """Return the figure at a place."""
-        same = next((s for s in self.seen if s.at.group == where.group and s.at.distance2(where) < _SAME), None)
+        same = next((s for s in self.seen if s.at.group == where.group and s.at.distance2(where) < SAME), None)
         if same is not None:
             return Figure(same.value, same.low, same.high, MEASURED, same.run_id)
         covered = _covered(self.seen, where)
@@ -100,15 +102,15 @@ def fit(seen: Sequence[Seen], *, ratio: bool) -> Surface | None:
     plain = _fitted(usable, ratio)
     errors = list(_left_out(usable, ratio))
     enough = len(usable) >= sum(c > 0 for c in plain.coefficients) + _SPARE
-    spreads = (_twice_rms([e for at, e in errors if at is kind]) for kind in (True, False))
+    spreads = (_spread([e for at, e in errors if at is kind]) for kind in (True, False))
     inside, outside = spreads if enough else (None, None)
-    alone = _twice_rms([e for _, e in errors]) if enough else None
+    alone = _spread([e for _, e in errors]) if enough else None
     return Surface(plain.seen, plain.coefficients, ratio, inside or alone, outside or alone)
 
 
 def _fitted(seen: Sequence[Seen], ratio: bool) -> Surface:
     """Fit by relative least squares, so that no large load outweighs a small one."""
-    weights = np.array([1 / max(s.value, _SAME) for s in seen])
+    weights = np.array([1 / max(s.value, SAME) for s in seen])
     terms = np.array([s.terms for s in seen]) * weights[:, None]
     wanted = np.array([s.value - s.offset for s in seen]) * weights
     return Surface(tuple(seen), tuple(float(c) for c in _never_negative(terms, wanted)), ratio, None, None)
@@ -125,7 +127,7 @@ def _never_negative(terms: npt.NDArray[np.float64], wanted: npt.NDArray[np.float
         for chosen in map(list, itertools.combinations(columns, size)):
             part, *_ = np.linalg.lstsq(terms[:, chosen], wanted, rcond=None)
             error = float(((terms[:, chosen] @ part - wanted) ** 2).sum())
-            if (part >= 0).all() and error < best * (1 - _SAME):
+            if (part >= 0).all() and error < best * (1 - SAME):
                 best, found = error, np.zeros(terms.shape[1])
                 found[chosen] = part
     return found
@@ -135,13 +137,13 @@ def _covered(seen: Sequence[Seen], where: Place) -> bool:
     """Whether the place lies in the hull of measurements of its group."""
     alike = [s.at.scale for s in seen if s.at.group == where.group]
     return bool(alike) and all(
-        min(column) - _SAME <= value <= max(column) + _SAME
+        min(column) - SAME <= value <= max(column) + SAME
         for column, value in list(zip(zip(*alike, strict=True), where.scale, strict=True))[:_HULL]
     )
 
 
 def _corrected(surface: Surface, where: Place, value: float) -> float:
-    near = [(1 / max(s.at.distance2(where), _SAME), s) for s in surface.seen if s.at.group == where.group]
+    near = [(1 / max(s.at.distance2(where), SAME), s) for s in surface.seen if s.at.group == where.group]
     total = sum(weight for weight, _ in near)
     if surface.ratio:
         logs = sum(w * math.log(s.value / surface.model(s.terms, s.offset)) for w, s in near) / total
@@ -165,5 +167,5 @@ def _left_out(seen: Sequence[Seen], ratio: bool) -> list[tuple[bool, float]]:
     return found
 
 
-def _twice_rms(errors: Sequence[float]) -> float | None:
-    return 2 * math.sqrt(sum(e * e for e in errors) / len(errors)) if errors else None
+def _spread(errors: Sequence[float]) -> float | None:
+    return 3 * median(map(abs, errors)) if errors else None

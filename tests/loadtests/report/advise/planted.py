@@ -70,8 +70,9 @@ def _point(
     deliveries = rooms * members * rate
     each_us = truth.delivery_us + truth.answer_us * share
     cpu = (truth.own_us + truth.publication_us * rooms * rate) / deliveries + each_us
-    p50 = model.percentile_ms(transport, one_way_ms, rate, 1000.0, 50.0) + truth.stack_ms
-    p99 = model.percentile_ms(transport, one_way_ms, rate, 1000.0, 99.0) + 2 * truth.stack_ms
+    sent = one_way_ms if direction == "chat" else 0.0
+    p50 = sent + model.percentile_ms(transport, one_way_ms, rate, 1000.0, 50.0) + truth.stack_ms
+    p99 = sent + model.percentile_ms(transport, one_way_ms, rate, 1000.0, 99.0) + 2 * truth.stack_ms
     return Point(
         run_id=RUN, transport=transport, load=f"{rooms}x{members}", link=link, kind="latency",
         subscribers=rooms * members, rooms=rooms, rate_per_s=rate, payload_bytes=payload, direction=direction,

@@ -121,3 +121,11 @@ def test_tls_costs_what_pairs_of_measurements_differ_by() -> None:
     assert costing.tls_cpu is not None
     assert costing.tls_cpu.value == pytest.approx(7)
     assert costings(plain)["websocket"].tls_cpu is None
+
+
+def test_a_chats_sender_is_as_far_away_as_its_receivers(found: Basis) -> None:
+    costing, at = found.costings["websocket"], replace(LOAD, one_way_ms=35.0)
+    down, both = (costing.latency_ms(replace(at, both=way), 50.0) for way in (False, True))
+    assert down is not None
+    assert both is not None
+    assert both.value == pytest.approx(down.value + 35, rel=0.02)
