@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 from loadtests.records import adapter
@@ -21,6 +22,8 @@ NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 SBIN = ":/usr/sbin"  # where Debian has nginx, and not everybody's PATH leads
 _INSTALL_S = 300.0
 _DONE = ".complete"
+_DEMO = "tornado==6.1"
+"""The last release whose sources hold Tornado's demos; the demo runs on the Tornado that requirements.lock pins."""
 
 
 class Missing(Exception):
@@ -56,6 +59,13 @@ def _install(made: Path) -> None:
     _run(sys.executable, "-m", "venv", "venv", folder=made)
     pip = ("venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check")
     _run(*pip, "install", "--no-deps", "--requirement", "requirements.lock", folder=made)
+    _run(*pip, "download", "--no-deps", "--no-binary", "tornado", _DEMO, folder=made)
+    (sources,) = made.glob("tornado-*.tar.gz")
+    with tarfile.open(sources) as archive:
+        demo = [each for each in archive.getmembers() if "/demos/chat/" in each.name and each.isfile()]
+        for each in demo:
+            each.name = each.name.partition("/demos/")[2]
+        archive.extractall(made, demo, filter="data")
 
 
 def _run(*command: str, folder: Path) -> None:

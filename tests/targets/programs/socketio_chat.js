@@ -8,7 +8,6 @@ const http = createServer();
 const io = new Server(http);
 
 io.on("connection", (socket) => {
-  if (socket.handshake.auth.room) socket.join(socket.handshake.auth.room);
   socket.on("join", (room) => socket.join(room));
   socket.on("chat", (room, content) => io.to(room).emit("chat", content));
 });
