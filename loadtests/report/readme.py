@@ -1,4 +1,4 @@
-"""Write what the README and docs/report.md say of a run: sentence, chart in both themes, tables.
+"""Write what the README and docs/report.md say of a run: sentence, chart in both themes, tables, and a race.
 
     python -m loadtests.report.readme                  # of results/reference
     python -m loadtests.report.readme --run RUN_DIR --check
@@ -9,18 +9,22 @@
 from __future__ import annotations
 
 import argparse
+import html
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from loadtests.records import race as races
 from loadtests.records.errors import RunError
+from loadtests.records.race import Race
 from loadtests.report import answer, doubts, places, sentences
 from loadtests.report.answer import Line
 from loadtests.report.charts import drawing, svg
 from loadtests.report.charts.answer import answers
+from loadtests.report.charts.race import animation, heading, slowed
 from loadtests.report.claims import title
 from loadtests.report.condition import Result
-from loadtests.report.quantity import UNKNOWN, digits, listed, with_unit
+from loadtests.report.quantity import UNKNOWN, count, digits, listed, with_unit
 from loadtests.report.study import study
 from loadtests.report.verdicts import choices, guide
 from loadtests.report.verdicts.catches import NO_BROWSER, browserless
@@ -28,8 +32,12 @@ from loadtests.report.verdicts.evidence import Evidence, gather
 
 _ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- of a run, by `python -m loadtests.report.readme` -->", "<!-- end -->"
+BEGIN_RACE = (
+    "<!-- of a race, by `python -m loadtests.evidence.browser.race` and `python -m loadtests.report.readme` -->"
+)
 README, PAGE = Path("README.md"), Path("docs/report.md")
 CHARTS: Mapping[svg.Theme, Path] = {"light": Path("docs/answer-light.svg"), "dark": Path("docs/answer-dark.svg")}
+ANIMATIONS: Mapping[svg.Theme, Path] = {"light": Path("docs/race-light.svg"), "dark": Path("docs/race-dark.svg")}
 
 
 def block(evidence: Evidence) -> str:
@@ -128,11 +136,28 @@ def _for(chosen: Iterable[choices.Choice], line: Line) -> str:
     return listed([choice.short for choice in chosen if choice.transport == line.transport]) or UNKNOWN
 
 
+def race_block(race: Race) -> str:
+    """Return what stands in the README of a race: the animation, and where and when it was raced."""
+    raced = (
+        f"Raced in {race.browser} on {count(race.cores, 'core')} on {race.started_utc[:10]}, commit {race.commit}; "
+        f"slowed down {digits(slowed(race), 2)} times. `rtlab race` races in your browser."
+    )
+    return f"{_image('docs/', ANIMATIONS, _race_in_words(race))}\n\n{raced}"
+
+
+def _race_in_words(race: Race) -> str:
+    return f"{heading(race)}. {race.verdict}"
+
+
 def _picture(folder: str) -> str:
-    light, dark = (f"{folder}{path.name}" for path in CHARTS.values())
+    return _image(folder, CHARTS, "What the guide says beside what was measured, for each transport")
+
+
+def _image(folder: str, by_theme: Mapping[svg.Theme, Path], words: str) -> str:
+    light, dark = (f"{folder}{path.name}" for path in by_theme.values())
     return (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="What the guide says beside what was measured, for each transport"></picture>'
+        f'<img src="{light}" alt="{html.escape(words)}"></picture>'
     )
 
 
@@ -146,22 +171,36 @@ def _cell(text: str) -> str:
     return " ".join(escaped.split())
 
 
-def files(root: Path, evidence: Evidence) -> dict[Path, str]:
+def files(root: Path, evidence: Evidence, race: Race | None = None) -> dict[Path, str]:
     """Return the content of every file that depends on the run, by its path. RunError where the README has no place."""
-    text = (root / README).read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise RunError(f"{README} must hold the lines {BEGIN} and {END}: between them stands what was measured")
+    text = _filled((root / README).read_text(encoding="utf-8"), BEGIN, block(evidence))
+    if race is not None:
+        text = _filled(text, BEGIN_RACE, race_block(race))
     label = f"Measured, beside the guide. {sentences.answer(evidence.study)}"
     with drawing.house_style():
         figure = answers(evidence.study, drawing.WIDE)
         drawn = svg.drawn(figure, "answer").whole(label) if figure else ""
+    moving = animation(race, _race_in_words(race)) if race else ""
+    pictures = [(drawn, CHARTS), (moving, ANIMATIONS)]
     return {
-        root / README: f"{before}{BEGIN}\n\n{block(evidence)}\n\n{END}{after}",
+        root / README: text,
         root / PAGE: page(evidence),
-        **{root / path: svg.standalone(drawn, theme) for theme, path in CHARTS.items() if drawn},
+        **{
+            root / path: svg.standalone(element, theme)
+            for element, by_theme in pictures
+            if element
+            for theme, path in by_theme.items()
+        },
     }
+
+
+def _filled(text: str, begin: str, content: str) -> str:
+    """Put content between the line `begin` and the next `END`."""
+    before, found, rest = text.partition(begin)
+    _, end, after = rest.partition(END)
+    if not found or not end:
+        raise RunError(f"{README} must hold the lines {begin} and {END}: between them stands what was measured")
+    return f"{before}{begin}\n\n{content}\n\n{END}{after}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -172,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args(arguments)
     try:
-        made = files(options.root, gather(study(options.run), options.run))
+        made = files(options.root, gather(study(options.run), options.run), races.load(options.run))
     except RunError as error:
         sys.stderr.write(f"{error}\n")
         return 1

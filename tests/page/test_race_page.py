@@ -6,13 +6,17 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import convert
 from playwright.async_api import Browser, BrowserContext, expect
 
+from loadtests.evidence.browser import page
+from loadtests.records.race import Finish
 from tests.contracts.kit.pool import ServerPool
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import sign
 from tests.page.conftest import DEMO, LANES, PATIENCE_MS, Watched, visit
 
+PROBES = page._PROBES
 XSS = (
     "<script>document.title = 'owned'</script>",
     "<img src=x onerror=\"document.title='owned'\">",
@@ -186,6 +190,12 @@ async def test_an_emulated_link_delays_every_lane_both_ways(race: Watched) -> No
         assert last.endswith("ms"), last
         assert float(last.removesuffix(" ms")) >= 200
         await race.expect_figure(lane, "reconnects", "0")
+    recorded = await race.page.evaluate(f"({PROBES.read_text()}).race({{oneWayMs: 25, restMs: 0}})")
+    assert recorded["verdict"] == await race.page.locator("#verdict").inner_text()
+    finishes = convert(recorded["finishes"], list[Finish])
+    assert [finish.lane for finish in finishes] == list(LANES)
+    assert all(finish.ms is not None and finish.ms >= 50 for finish in finishes)
+    assert any(finish.said.startswith(("1st: ", "tied 1st: ")) for finish in finishes)
 
 
 async def test_reduced_motion_places_the_runners_without_moving_them(

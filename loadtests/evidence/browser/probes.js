@@ -212,6 +212,31 @@
     return { sent: total, refused, received, sentPerS: total / sentIn, receivedPerS: received / receivedIn };
   },
 
+  /** Race a message over an emulated line on the page's own lanes, twice; return what the page shows of the second. */
+  async race({ oneWayMs, restMs }) {
+    const { settled } = await this.kit();
+    const shown = document.getElementById("verdict");
+    const lines = [...document.querySelectorAll(".lane")];
+    const open = () => settled(() => lines.every(({ dataset }) => dataset.state === "open"), 15_000);
+    await open();
+    const delay = document.getElementById("delay");
+    delay.value = String(oneWayMs);
+    delay.dispatchEvent(new Event("change"));
+    for (let races = 0; races < 2; races++) {
+      await open();
+      await settled(() => false, restMs);
+      shown.textContent = "";
+      document.querySelector("#race-form button").click();
+      await settled(() => shown.textContent !== "", 10_000);
+    }
+    const finishes = lines.map((line) => {
+      const { dataset, textContent } = line.querySelector(".result");
+      const ms = dataset.ms === undefined ? null : Number(dataset.ms);
+      return { lane: line.dataset.lane, title: line.querySelector("h3").textContent, ms, said: ms === null ? "" : textContent };
+    });
+    return { verdict: shown.textContent, finishes };
+  },
+
   /** What the probes share, from the page's own modules. */
   async kit() {
     const { LANES } = await import("/page/race/lanes.js");

@@ -6,9 +6,12 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from loadtests.records.race import Finish, Race, load
 from loadtests.report import palette, readme
+from loadtests.report.charts.race import animation
 from loadtests.report.condition import Cost
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts.evidence import REFERENCE, Evidence, gather
@@ -26,7 +29,7 @@ def worked_out(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def test_readme_and_page_are_what_the_committed_run_gives() -> None:
-    made_of_run = readme.files(ROOT, gather(study(REFERENCE), REFERENCE))
+    made_of_run = readme.files(ROOT, gather(study(REFERENCE), REFERENCE), load(REFERENCE))
     assert [path.name for path, text in made_of_run.items() if path.read_text(encoding="utf-8") != text] == []
 
 
@@ -67,9 +70,56 @@ def test_a_table_has_one_width_and_no_markup_of_the_run(worked_out: Study) -> No
         assert len({line.replace("\\|", "").count("|") for line in table.splitlines()}) == 1
 
 
+RACE = Race(
+    version=1,
+    commit="abc1234",
+    started_utc="2026-11-29T08:00:00+00:00",
+    browser="Chromium 1",
+    cores=2,
+    one_way_ms=25,
+    verdict="WebSocket is first: 52 ms. Then Short poll after 430 ms. Not here after 6 s: SSE & <co>.",
+    finishes=(
+        Finish("websocket", "WebSocket", 52.0, "1st: 52 ms"),
+        Finish("shortpoll", "Short poll", 430.0, "2nd: 430 ms"),
+        Finish("sse", "SSE & <co>", None, ""),
+    ),
+)
+
+
+def test_an_animated_race_takes_each_lane_its_own_time_and_stands_still_on_request() -> None:
+    text = animation(RACE, "a <label>")
+    root = ET.fromstring(text)
+    assert root.get("aria-label") == "a <label>"
+    said = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"WebSocket", "1st: 52 ms", "2nd: 430 ms", "SSE & <co>", "not here in time"} <= set(said)
+    bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if e.get("class")]
+    first, slowest, missing = (float(bar.attrib["width"]) for bar in bars)
+    assert first / slowest == pytest.approx(52 / 430, rel=0.01)
+    assert missing == slowest
+    assert "prefers-reduced-motion:reduce){[class]{animation:none}}" in text
+    assert len(text) < 20_000
+
+
+def test_the_caption_of_a_race_turns_round_with_it() -> None:
+    said = readme.race_block(RACE)
+    assert "WebSocket is first: 52 ms." in said
+    assert "Raced in Chromium 1 on 2 cores on 2026-11-29, commit abc1234" in said
+    assert "3 ways, over a line of 50 ms there and back" in said
+    assert "slowed down 9.3 times" in said
+    faster = replace_race(finishes=RACE.finishes[:1], verdict="WebSocket ran alone: 52 ms.", one_way_ms=0)
+    said = readme.race_block(faster)
+    assert "1 way, on one machine" in said
+    assert "slowed down 77 times" in said
+
+
+def replace_race(**changes: object) -> Race:
+    return msgspec.structs.replace(RACE, **changes)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_chart_is_there_in_each_theme_alone(theme: str) -> None:
-    text = (ROOT / f"docs/answer-{theme}.svg").read_text(encoding="utf-8")
+@pytest.mark.parametrize("chart", ["answer", "race"])
+def test_the_chart_is_there_in_each_theme_alone(chart: str, theme: str) -> None:
+    text = (ROOT / f"docs/{chart}-{theme}.svg").read_text(encoding="utf-8")
     ET.fromstring(text)
     assert "prefers-color-scheme" not in text
     style = text[text.index("<style>") : text.index("</style>")]
