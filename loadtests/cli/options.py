@@ -46,7 +46,7 @@ MIDDLEBOXES = "middleboxes"
 STORM = "storm"
 """Runs that no scenario file describes."""
 
-GENERATORS = ("server_cpu", "generators", "master_bind_host", "master_bind_port")
+GENERATORS = ("server_cpu", "generators", "master_bind_host", "master_bind_port", "sync_clocks")
 """Options of runs whose servers may be held, and whose generator may be several Locust workers."""
 
 
@@ -97,6 +97,11 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
         help="with +M: this machine's address, by which they reach the master and the servers (default: 127.0.0.1)",
     )
     parser.add_argument("--master-bind-port", action=_Once, type=int, metavar="PORT", help="with +M (default: 5557)")
+    parser.add_argument(
+        "--sync-clocks",
+        action="store_true",
+        help="with +M: measure the offsets of their clocks, and so latencies from one machine to another",
+    )
     parser.set_defaults(redis=None, instances=None, fail_if=[], target=[], adapter=[])
     add_wide(parser)
     add_drawn(parser)
@@ -159,7 +164,12 @@ def request(options: argparse.Namespace) -> Request:
         target_urls=tuple(options.target),
         adapters=tuple(options.adapter),
         server_cpu_percent=None if options.server_cpu is None else quota.percent_of(options.server_cpu),
-        workers=workers.asked(options.generators, options.master_bind_host, options.master_bind_port),
+        workers=workers.asked(
+            options.generators,
+            options.master_bind_host,
+            options.master_bind_port,
+            sync_clocks=options.sync_clocks,
+        ),
         wide=options.wide,
     )
 

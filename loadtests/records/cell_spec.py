@@ -19,6 +19,7 @@ import msgspec
 from loadtests.records.adapter import Adapter
 from loadtests.records.disruption import Disruption
 from loadtests.records.errors import ScenarioError
+from loadtests.records.schema import WorkerClock
 
 DOWNSTREAM, CHAT, ECHO = "downstream", "chat", "echo"
 DIRECTIONS = (DOWNSTREAM, CHAT, ECHO)
@@ -113,6 +114,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: int = 0  # `locust --worker --master-host BIND_HOST --master-port PORT`
     bind_host: str = "127.0.0.1"
     port: int = 0  # 0: any that is free
+    sync_clocks: bool = False  # find the offset of each worker's clock to the master's
     patience_s: float = 0.0  # how long those from elsewhere are awaited, beside what a start takes
 
     @property
@@ -195,4 +197,6 @@ class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
     clock_steps: int = 0  # of the wall clock, measured phase
     strangers: int = 0  # deliveries whose publication another clock stamped, warm-up included
     worker: str = ""  # of several, which one it is: "worker 1", "worker 2 (host)"
+    clocks: tuple[WorkerClock, ...] = ()  # of workers whose clock is not the master's
+    clock_uncertainty_ms: float | None = None  # the worst of deliveries between two clocks; None: there are none
     workers: tuple[GeneratorResult, ...] = ()  # of what several workers found together, their own; empty: one process

@@ -206,6 +206,17 @@ class Instrument(msgspec.Struct, frozen=True):
     transit_ms_min: float | None = None  # the least kernel_rx (else user_rx) - sent, likewise
     clock_steps: int = 0  # how often the wall clock, which kernel stamps are of, was stepped in the measured phase
     strangers: int = 0  # deliveries of the measured phase without latency: another clock stamped their publication
+    clock_uncertainty_ms: float | None = None  # of one-way latencies between synchronised clocks; None: one clock
+
+
+class WorkerClock(msgspec.Struct, frozen=True):
+    """What an exchange over the run showed of a worker's monotonic clock; None where no offset could be stated."""
+
+    worker: str
+    offset_ms: float | None = None  # of the master's clock to it, in the middle of the run
+    drift_ppm: float | None = None  # how much faster the master's goes
+    drift_uncertainty_ppm: float | None = None
+    uncertainty_ms: float | None = None  # of the offset, at worst in the run
 
 
 class Pressure(msgspec.Struct, frozen=True):
@@ -269,6 +280,7 @@ class Cell(msgspec.Struct, frozen=True):
     poll_wait_s: float | None = None  # likewise
     errors: dict[str, int] = {}  # why connections were cut or refused and publications not taken: text -> how often
     cuts: Cuts | None = None  # None: no subscriber was to be cut
+    clocks: tuple[WorkerClock, ...] = ()  # of workers whose clock is not the master's
     pressure: Pressure | None = None  # None: in runs of before it was looked at
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from loadtests.records.schema import Cell, Costs, Run, Validity
 from loadtests.report import bootstrap, claims, latency, model
 from loadtests.report.latency import FloatArray
 from loadtests.report.palette import rank
+from loadtests.report.quantity import plus
 
 _DEFAULT_POLL_INTERVAL_S = Load(name="", subscribers=0, rate_per_s=0.0).poll_interval_s
 
@@ -214,7 +215,8 @@ def work_out(condition: Condition, cells: Sequence[Cell], rows: Rows) -> Result:
     validity = validity_of(cells)
     pooled = _pool(used, rows)
     ascending = pooled.ascending
-    p50, p99 = (_estimate(pooled.blocks, len(ascending.ms), percent) for percent in (50.0, 99.0))
+    unsure_ms = max((cell.instrument.clock_uncertainty_ms or 0.0 for cell in used if cell.instrument), default=0.0)
+    p50, p99 = (_estimate(pooled.blocks, len(ascending.ms), percent, unsure_ms) for percent in (50.0, 99.0))
     return Result(
         condition=condition,
         cells=tuple(cells),
@@ -267,8 +269,16 @@ def _pool(cells: Sequence[Cell], rows: Rows) -> _Pooled:
     return _Pooled(samples, ascending, len(at_least_ms), blocks)
 
 
-def _estimate(blocks: bootstrap.BlockedLatency | None, n: int, percent: float) -> bootstrap.Estimate | None:
-    return bootstrap.estimate(blocks, percent) if blocks is not None and latency.can_state(n, percent) else None
+def _estimate(
+    blocks: bootstrap.BlockedLatency | None, n: int, percent: float, unsure_ms: float
+) -> bootstrap.Estimate | None:
+    """Return a percentile; between two clocks their uncertainty, which no sample shows, is in its interval too."""
+    if blocks is None or not latency.can_state(n, percent):
+        return None
+    found = bootstrap.estimate(blocks, percent)
+    if not unsure_ms:
+        return found
+    return replace(found, low_ms=plus(found.low_ms, -unsure_ms), high_ms=plus(found.high_ms, unsure_ms))
 
 
 def _model(condition: Condition, cells: Sequence[Cell], rows: Rows) -> latency.Ecdf | None:

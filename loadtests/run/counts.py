@@ -199,6 +199,7 @@ def instrument(
         transit_ms_min=_least(transit_ms),
         clock_steps=result.clock_steps,
         strangers=int(np.count_nonzero(~ours)),
+        clock_uncertainty_ms=result.clock_uncertainty_ms,
     )
 
 

@@ -30,6 +30,7 @@ from loadtests.records.schema import (
     LinkCheck,
     Pressure,
     Verdict,
+    WorkerClock,
 )
 from loadtests.run import counts, outages, pressure, procfs, validity, workers
 from loadtests.run.plan import PlannedCell
@@ -121,6 +122,7 @@ def judged(
         link_check=outcome.link_check,
         errors=result.errors,
         cuts=cuts,
+        clocks=result.clocks,
         pressure=pressure.pressure(readings, result.measured_from_ns, result.measured_to_ns, outcome.held_percent),
     )
     tables = {
@@ -178,6 +180,7 @@ def cell_of(
     link_check: LinkCheck | None = None,
     errors: Mapping[str, int] | None = None,
     cuts: Cuts | None = None,
+    clocks: tuple[WorkerClock, ...] = (),
     pressure: Pressure | None = None,
 ) -> Cell:
     """Return the run's row of a planned cell."""
@@ -212,6 +215,7 @@ def cell_of(
         poll_wait_s=load.poll_wait_s,
         errors=dict(errors or {}),
         cuts=cuts,
+        clocks=clocks,
         pressure=pressure,
     )
 

@@ -178,7 +178,7 @@ def _judge_clocks(instrument: Instrument, received: int) -> Iterator[tuple[Valid
         (instrument.rx_gap_ms_min, "read {:.3g} ms before the kernel received it"),
         (instrument.transit_ms_min, "received {:.3g} ms before it was sent"),
     ):
-        if least_ms is not None and least_ms < -CLOCK_ERROR_MS:
+        if least_ms is not None and least_ms < -CLOCK_ERROR_MS - (instrument.clock_uncertainty_ms or 0.0):
             yield Validity.INVALID, "a delivery was " + words.format(-least_ms) + ": a clock was wrong"
     if instrument.strangers:
         # Where some latencies are known, the others may still differ from them.

@@ -26,7 +26,9 @@ _OPEN = (
 )
 
 
-def asked(generators: str | None, bind_host: str | None, port: int | None) -> Workers | None:
+def asked(
+    generators: str | None, bind_host: str | None, port: int | None, *, sync_clocks: bool = False
+) -> Workers | None:
     """Return what `--generators N[+M]` asks for: N workers here, M that come from elsewhere; None for one process.
 
     Raises UsageError.
@@ -50,6 +52,7 @@ def asked(generators: str | None, bind_host: str | None, port: int | None) -> Wo
         elsewhere=elsewhere,
         bind_host=bind_host or LOOPBACK_HOST,
         port=port or DEFAULT_PORT,
+        sync_clocks=sync_clocks,
         patience_s=_PATIENCE_S,
     )
 

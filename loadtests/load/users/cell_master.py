@@ -27,7 +27,7 @@ from locust.runners import STATE_MISSING, MasterRunner
 
 from loadtests.load.clients.stamp import OUR_CLOCK
 from loadtests.load.users import cell_worker, joined
-from loadtests.load.users.cell_worker import ABORT, BEGIN, HERE, LEFT, SAID, SHARE, VERSIONS, WHO
+from loadtests.load.users.cell_worker import ABORT, BEGIN, HERE, LEFT, PING, PONG, SAID, SHARE, VERSIONS, WHO
 from loadtests.load.users.generator import count_users, report
 from loadtests.load.users.measurement import Failed
 from loadtests.load.users.setup import read_spec
@@ -77,7 +77,7 @@ class CellMaster:
         user_class = load_user_class(spec.user_class)
         environment = Environment(user_classes=[user_class], host=spec.host, dispatcher_class=self._dealing())
         self.runner: MasterRunner = environment.create_master_runner(workers.bind_host, workers.port)
-        for name, listener in ((HERE, self._greet), (SAID, self._hear), (LEFT, self._keep)):
+        for name, listener in ((HERE, self._greet), (SAID, self._hear), (LEFT, self._keep), (PING, self._pong)):
             self.runner.register_message(name, listener)
 
     @property
@@ -158,7 +158,8 @@ class CellMaster:
         for number, member in enumerate(ordered):
             member.number = number
             assert users[member.client_id] == count_users(self._spec, Share(number, len(ordered)))
-            share = {"worker": number, "workers": len(ordered), "spec": spec}
+            clock = OUR_CLOCK if self._workers.sync_clocks else ""
+            share = {"worker": number, "workers": len(ordered), "spec": spec, "clock": clock}
             self.runner.send_message(SHARE, share, member.client_id)
 
     def _hear(self, msg: Message, **_: object) -> None:
@@ -170,6 +171,10 @@ class CellMaster:
         elif progress.event == "second" and not member.number:
             self._say("second")
         self._news.set()
+
+    def _pong(self, msg: Message, **_: object) -> None:
+        answer = {"sent_ns": msg.data["sent_ns"], "read_ns": time.monotonic_ns()}
+        self.runner.send_message(PONG, answer, msg.node_id)
 
     def _keep(self, msg: Message, **_: object) -> None:
         member = self._members[msg.node_id]

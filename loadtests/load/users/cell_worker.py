@@ -12,6 +12,7 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -31,10 +32,13 @@ from loadtests.load.users.transports import load_user_class
 from loadtests.records.cell_spec import CellSpec, Progress, Share
 from loadtests.records.errors import RunError
 
-WHO, SHARE, BEGIN, ABORT = "rtlab_who", "rtlab_share", "rtlab_begin", "rtlab_abort"
-"""What the master sends: who are you? - your share of the cell; begin at this instant; leave it."""
-HERE, SAID, LEFT = "rtlab_here", "rtlab_said", "rtlab_left"
-"""What a worker sends: who it is; its progress; the files that it leaves."""
+WHO, SHARE, BEGIN, ABORT, PONG = "rtlab_who", "rtlab_share", "rtlab_begin", "rtlab_abort", "rtlab_pong"
+"""What the master sends: who are you? - your share of the cell; begin at this instant; leave it; my clock was then."""
+HERE, SAID, LEFT, PING = "rtlab_here", "rtlab_said", "rtlab_left", "rtlab_ping"
+"""What a worker sends: who it is; its progress; the files that it leaves; what does your clock say?"""
+
+EXCHANGES = "exchanges.json"
+"""A file that a worker leaves: (sent, the master's clock, answered) of each question, in ns."""
 
 
 def _versions() -> str:
@@ -50,6 +54,7 @@ _BEGIN_S = 120.0  # all others have connected by then, or the master is gone
 _UNKNOWN_S = 2.5  # a master answers a worker's heartbeat each second; one that does not has never met it
 _LOOK_S = 0.5
 _PORT_BYTES = 16
+_PING_S = 0.05
 
 
 class CellWorker:
@@ -65,7 +70,15 @@ class CellWorker:
         self._measurement: Measurement | None = None
         self._begun = AsyncResult()
         self._asked = False
-        for name, listener in ((WHO, self._introduce), (SHARE, self._take), (BEGIN, self._begin), (ABORT, self._abort)):
+        self._exchanges: list[tuple[int, int, int]] = []
+        listeners: dict[str, Callable[..., None]] = {
+            WHO: self._introduce,
+            SHARE: self._take,
+            BEGIN: self._begin,
+            ABORT: self._abort,
+            PONG: self._pong,
+        }
+        for name, listener in listeners.items():
             self._runner.register_message(name, listener)
         self._runner.greenlet.spawn(self._announce)
 
@@ -94,7 +107,19 @@ class CellWorker:
             self._say(Progress(event="failed", message=str(error)))
             return
         self._measurement = Measurement(cell, count_users(spec, share), self._say, self._begins_ns)
+        self._exchanges = []
+        if msg.data["clock"] not in ("", OUR_CLOCK):
+            gevent.spawn(self._ping)
         gevent.spawn(self._measure, self._measurement)
+
+    def _ping(self) -> None:
+        """Ask the master for its clock, over the whole cell: the quickest answers bound the offset best."""
+        while self.busy:
+            self._runner.send_message(PING, {"sent_ns": time.monotonic_ns()})
+            gevent.sleep(_PING_S)
+
+    def _pong(self, msg: Message, **_: object) -> None:
+        self._exchanges.append((msg.data["sent_ns"], msg.data["read_ns"], time.monotonic_ns()))
 
     def _begin(self, msg: Message, **_: object) -> None:
         self._begun.set(msg.data)
@@ -105,14 +130,19 @@ class CellWorker:
         self._begun.set(None)
 
     def _begins_ns(self) -> int:
-        """Wait for the word of the master; a clock other than its own begins when it comes."""
+        """Wait for the master's word; where its clock is another, and was not asked for, begin when the word comes."""
         try:
             order = self._begun.get(timeout=_BEGIN_S)
         except gevent.Timeout:
             order = None
         if order is None:
             raise Failed("the master gave no word to begin")
-        return int(order["at_ns"]) if order["clock"] == OUR_CLOCK else begin_soon()
+        if order["clock"] == OUR_CLOCK:
+            return int(order["at_ns"])
+        if not self._exchanges:
+            return begin_soon()
+        sent_ns, read_ns, answered_ns = min(self._exchanges, key=lambda each: each[2] - each[0])
+        return int(order["at_ns"]) - (read_ns - (sent_ns + answered_ns) // 2)
 
     def _measure(self, measurement: Measurement) -> None:
         try:
@@ -127,6 +157,7 @@ class CellWorker:
         gc.enable()
         try:
             files = _files(measurement) if not failure else {}
+            files[EXCHANGES] = msgspec.json.encode(self._exchanges)
         except (OSError, RunError) as error:
             failure = str(error)
         if failure:
