@@ -36,6 +36,9 @@ MOST_PAYLOAD_BYTES = 4096
 MOST_LOSS_PERCENT = 5.0
 """Beyond this share of packets TCP's own rate falls, and no formula here has that."""
 
+MOST_LINK_SHARE = 0.1
+"""Below this share of a link's rate, what waits for it is no matter; above it, no formula here has the queue."""
+
 NOMINAL = Machine(vcpus=1, memory_gib=4.0, per_month=0.0)
 """Stands for a managed service's machines, so that latencies can be said: they are of the lab's servers."""
 
@@ -115,7 +118,9 @@ def _beyond(case: Case) -> tuple[str, ...]:
         needed = case.payload_bytes * case.rate_per_s * 8 / 1e6
         if needed >= link.rate_mbit:
             raise UsageError(f"each link carries {link.rate_mbit:g} Mbit/s, and its subscriber needs {needed:.3g}")
-        found.append(f"no model holds for the queue of a link of {link.rate_mbit:g} Mbit/s: leave rate out")
+        if needed > MOST_LINK_SHARE * link.rate_mbit:
+            share = f"{needed / link.rate_mbit:.0%} of a link's {link.rate_mbit:g} Mbit/s"
+            found.append(f"no model holds for the queue where a subscriber needs {share}: at most {MOST_LINK_SHARE:.0%}")
     return tuple(found)
 
 

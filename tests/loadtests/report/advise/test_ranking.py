@@ -105,7 +105,7 @@ def test_without_a_figure_there_is_no_place(evidence: Evidence) -> None:
     [
         ({"payload_bytes": 5000}, "no model holds for a payload of 5000 B"),
         ({"link": "rtt=80ms,loss=20%"}, "no model holds for a loss of 20 %"),
-        ({"link": "rtt=80ms,rate=1mbit"}, "no model holds for the queue of a link"),
+        ({"link": "rtt=80ms,rate=100kbit"}, "a subscriber needs 12% of a link's 0.1 Mbit/s"),
     ],
 )
 def test_where_no_model_holds_advice_is_refused_unless_extrapolated(
@@ -125,6 +125,10 @@ def test_a_link_that_cannot_carry_it_is_refused_whatever_is_asked(found: Basis) 
     case = msgspec.structs.replace(CASE, link="rtt=80ms,rate=10kbit")
     with pytest.raises(UsageError, match="its subscriber needs"):
         advise(case, US, found, TODAY, extrapolate=True)
+
+
+def test_a_link_that_is_far_from_full_is_no_matter(found: Basis) -> None:
+    assert order(answered(found, link="rtt=50ms,rate=20mbit")) == order(answered(found, link="rtt=50ms"))
 
 
 def test_a_run_without_loads_is_refused(evidence: Evidence) -> None:
