@@ -5,6 +5,7 @@
     surface    a figure anywhere: measured, between measurements, or by a model with its residual
     costing    of one transport: processor time, bytes, memory, latency
     sizing     processes and servers
+    carried    what a core carries
     bill       a month, and a million deliveries, at a price file
     risks      what can go wrong, and what to set
     ranking    which transports fit, and in which order

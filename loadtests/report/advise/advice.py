@@ -15,16 +15,16 @@ from loadtests.report import storm
 from loadtests.report.advise import bill as bills
 from loadtests.report.advise import points, risks
 from loadtests.report.advise.bill import Bill
+from loadtests.report.advise.carried import Carried, per_core, searched
 from loadtests.report.advise.case import Case
 from loadtests.report.advise.costing import Costing, costings
-from loadtests.report.advise.figure import MODELLED, Figure
+from loadtests.report.advise.figure import Figure
 from loadtests.report.advise.option import Option
 from loadtests.report.advise.ranking import Ranked, ranked
 from loadtests.report.advise.risks import Heartbeat, Risk
 from loadtests.report.advise.sizing import Size, size
 from loadtests.report.claims import in_prose
 from loadtests.report.palette import rank
-from loadtests.report.priced import BUSY_SHARE
 from loadtests.report.quantity import listed
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts.catches import duplex
@@ -42,8 +42,6 @@ MOST_LINK_SHARE = 0.1
 NOMINAL = Machine(vcpus=1, memory_gib=4.0, per_month=0.0)
 """Stands for a managed service's machines, so that latencies can be said: they are of the lab's servers."""
 
-_US = 1e6
-
 
 @dataclass(frozen=True, slots=True)
 class Basis:
@@ -53,6 +51,7 @@ class Basis:
     costings: Mapping[str, Costing]
     evidence: Evidence
     storms: Storms | None
+    carried: tuple[Carried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,8 @@ def basis(run_dir: Path) -> Basis:
 def basis_of(worked_out: Study, evidence: Evidence, run_dir: Path) -> Basis:
     """Return what advice is made from, of a run that is worked out already. Raises RunError."""
     fitted = costings(points.of_run(worked_out, run_dir))
-    return Basis(worked_out.run.run_id, fitted, evidence, storm.of_run(run_dir, REFERENCE))
+    storms = storm.of_run(run_dir, REFERENCE)
+    return Basis(worked_out.run.run_id, fitted, evidence, storms, searched(worked_out.run))
 
 
 def advise(case: Case, prices: Prices, found: Basis, today: date, *, extrapolate: bool = False) -> Advice:
@@ -120,7 +120,9 @@ def _beyond(case: Case) -> tuple[str, ...]:
             raise UsageError(f"each link carries {link.rate_mbit:g} Mbit/s, and its subscriber needs {needed:.3g}")
         if needed > MOST_LINK_SHARE * link.rate_mbit:
             share = f"{needed / link.rate_mbit:.0%} of a link's {link.rate_mbit:g} Mbit/s"
-            found.append(f"no model holds for the queue where a subscriber needs {share}: at most {MOST_LINK_SHARE:.0%}")
+            found.append(
+                f"no model holds for the queue where a subscriber needs {share}: at most {MOST_LINK_SHARE:.0%}"
+            )
     return tuple(found)
 
 
@@ -141,7 +143,7 @@ def _option(case: Case, prices: Prices, found: Basis, costing: Costing, beat_s: 
         wire_bytes=wire,
         cpu_us=marked(needed.busy_us.times(1 / case.deliveries_per_s)) if needed else None,
         memory_kib=costing.memory_kib(tls=case.tls) or costing.memory_kib(tls=False),
-        capacity_per_s=marked(_capacity(costing, needed)) if needed else None,
+        capacity_per_s=marked(per_core(costing, needed, found.carried)) if needed else None,
         size=ours,
         bill=_bill(case, prices, needed, wire, beat_s),
         risks=known,
@@ -164,14 +166,3 @@ def _bill(case: Case, prices: Prices, needed: Size | None, wire: Figure | None, 
     if prices.service is not None:
         return bills.on_service(case, wire, beat_s, prices)
     return bills.on_machines(case, needed, wire, beat_s, prices)
-
-
-def _capacity(costing: Costing, needed: Size) -> Figure:
-    """Return what one core carries of such rooms: what is left of it after itself, by what a room's message costs."""
-    assert costing.cpu is not None
-    per_room = costing.cpu.coefficients[1] + needed.each.members * costing.each_us(needed.each)
-    value = max(0.0, BUSY_SHARE * _US - costing.cpu.coefficients[0]) / per_room * needed.each.members
-    busy = needed.busy_us
-    low = None if busy.high is None else value * busy.value / busy.high
-    high = None if not busy.low else value * busy.value / busy.low
-    return Figure(value, low, high, MODELLED, busy.source)

@@ -7,7 +7,7 @@ import textwrap
 import msgspec
 
 from loadtests.report.advise.advice import Advice
-from loadtests.report.advise.figure import Figure
+from loadtests.report.advise.figure import MEASURED, Figure
 from loadtests.report.advise.option import Option
 from loadtests.report.claims import in_prose, title
 from loadtests.report.priced import BUSY_SHARE
@@ -84,7 +84,7 @@ def _detail(advice: Advice, option: Option) -> list[str]:
         ("a delivery on the wire", option.wire_bytes, "B"),
         ("server CPU a delivery", option.cpu_us, "us"),
         ("an idle connection", option.memory_kib, "KiB"),
-        (f"a core carries, {BUSY_SHARE:.0%} busy", option.capacity_per_s, "deliveries/s"),
+        (f"a core carries{_planned(option.capacity_per_s)}", option.capacity_per_s, "deliveries/s"),
     )
     lines = [f"{title(option.transport)}, figure by figure:"]
     lines += [_filled(f"  {name}: {in_full(figure, unit)}", "    ") for name, figure, unit in named]
@@ -100,6 +100,10 @@ def _detail(advice: Advice, option: Option) -> list[str]:
             )
         )
     return [*lines, *_priced(option), *_dangers(advice, option)]
+
+
+def _planned(figure: Figure | None) -> str:
+    return f", {BUSY_SHARE:.0%} busy" if figure is None or figure.how != MEASURED else ""
 
 
 def in_full(figure: Figure | None, unit: str) -> str:
