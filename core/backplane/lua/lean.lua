@@ -48,6 +48,8 @@ if refused or type(redis.pcall('XADD', log, 'NOMKSTREAM', id, 'p', payload)) ~= 
   redis.call('HINCRBY', room, epoch, -1)
   if held then
     redis.call('SET', KEYS[2], held, 'KEEPTTL')
+  elseif held == false then -- there was none; without a limit it is nil
+    redis.pcall('DEL', KEYS[2])
   end
   return
 end

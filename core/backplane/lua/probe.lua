@@ -33,5 +33,5 @@ try('ZREVRANGE', KEYS[4], 0, 0)
 try('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf', 'LIMIT', 0, 1)
 try('ZREM', KEYS[4], 'a')
 try('PUBLISH', KEYS[1], '')
-try('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+try('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[8])
 return refused

@@ -141,15 +141,18 @@ async def test_bucket_is_kept_until_it_is_full(redis: Redis, redis_url: str, mon
             assert int(redis.get(bucket) or 0) > time.time() * 1e6
 
 
-async def test_token_of_what_is_stored_by_the_longer_script_is_taken_once(redis: Redis, redis_url: str) -> None:
+@pytest.mark.parametrize(("gone", "left"), [([], 2), (["rtlab:2:{user:alice}:bucket"], 3)])
+async def test_token_of_what_is_stored_by_the_longer_script_is_taken_once(
+    redis: Redis, redis_url: str, gone: list[str], left: int
+) -> None:
     backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.01, burst=3))
     async with listening(backplane, ROOM):
         await backplane.publish(ROOM, chat("begins"))
-        redis.delete(f"{KEY}:log")  # `lean` makes none
-        for content in "12":
+        redis.delete(f"{KEY}:log", *gone)  # `lean` makes no log
+        for content in "123"[:left]:
             await backplane.publish(ROOM, chat(content))
         with pytest.raises(RateLimited):
-            await backplane.publish(ROOM, chat("3"))
+            await backplane.publish(ROOM, chat("one too many"))
 
 
 async def test_own_key_is_found_in_all_that_the_log_holds(redis: Redis, redis_url: str) -> None:
