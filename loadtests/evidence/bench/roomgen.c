@@ -440,6 +440,8 @@ int main(int count, char **words) {
     missing += room_of[conns[i].room].sequence + 1 - conns[i].next;
   for (int i = 0; i < rooms; i++)
     unanswered += !room_of[i].acked;
+  if (messages < (u64)rooms && !missing && !unanswered) // that says when the window began, not how fast the server is
+    errno = 0, die("fewer messages than rooms were through while it was measured: a longer --dur is needed");
   qsort(latencies_ns, n_latencies, sizeof *latencies_ns, by_size);
   printf("{\"rooms\":%d,\"members\":%d,\"messages\":%lu,\"mps\":%.0f,\"us_per_msg\":%.2f,\"p50us\":%.0f,\"p99us\":%.0f,"
          "\"sent\":%lu,\"missing\":%lu,\"repeated\":%lu,\"strayed\":%lu,\"unanswered\":%lu,\"client_busy\":%.3f,"

@@ -31,13 +31,16 @@ def _result(system: System, transport: str, load: Rooms) -> dict[str, Any]:
     return result
 
 
-def _run(fault: str) -> Counter[str]:
-    system = System(
+def _faulty(fault: str) -> System:
+    return System(
         f"rooms that {fault}",
         lambda port, _: [sys.executable, str(_FAULTY), str(port), fault],
         member_client=lambda _: ["--path", "/rooms/%L-%R", "--wrap", "%s"],
     )
-    result = _result(system, "websocket", _BRIEF)
+
+
+def _run(fault: str) -> Counter[str]:
+    result = _result(_faulty(fault), "websocket", _BRIEF)
     kinds = ("missing", "repeated", "strayed", "unanswered")
     assert summary.lost([{"result": result}]) == sum(result[kind] for kind in kinds)
     return Counter({kind: result[kind] for kind in kinds})
@@ -61,6 +64,12 @@ def test_a_repeated_event_is_counted() -> None:
 @pytest.mark.usefixtures("compiler")
 def test_an_event_of_another_room_is_counted() -> None:
     assert _run("stray") == {"missing": 0, "repeated": 0, "strayed": 1, "unanswered": 0}
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_window_shorter_than_a_round_is_no_result() -> None:
+    with pytest.raises(LabError, match="fewer messages than rooms"):
+        _result(_faulty("none"), "websocket", Rooms(200, 1, measured_s=0.001, warm_up_s=0.1))
 
 
 @pytest.mark.usefixtures("compiler")
