@@ -42,7 +42,7 @@ class Stream:
     def append(self, draft: Draft, now_s: float) -> Event:
         """Give the draft the next offset and keep it."""
         self._head += 1
-        position = self.head
+        position = Position(self.epoch, self._head)
         event = Event(position, event_body(self.room, position, draft.payload), draft.kind)
         self._events.append((now_s, event))
         self.trim(now_s)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core import wire
@@ -83,7 +83,7 @@ class _Connection:
     def __init__(self, hub: Hub, scope: Scope, receive: Receive, send: Send, conversation: Conversation) -> None:
         self._hub = hub
         self._scope = scope
-        self._receive_message = receive
+        self._receive = receive
         self._send_message = send
         self._conversation = conversation
 
@@ -104,7 +104,7 @@ class _Connection:
                 await self._serve(principal, subscription)
 
     async def _greet(self) -> tuple[Principal, Position | None]:
-        while isinstance(greeting := self._conversation.greet(await self._receive()), BadRequest):
+        while isinstance(greeting := self._conversation.greet(_text(await self._receive())), BadRequest):
             await self._send([frame(wire.error(greeting))])
         return greeting
 
@@ -120,7 +120,7 @@ class _Connection:
 
     async def _read(self, principal: Principal, subscription: Subscription) -> None:
         while not subscription.ended:
-            await self._conversation.command(principal, subscription, await self._receive())
+            await self._conversation.command(principal, subscription, _text(await self._receive()))
 
     async def _write(self, subscription: Subscription) -> None:
         try:
@@ -130,13 +130,6 @@ class _Connection:
             await self._send_close(close_code(ending), close_reason(ending))
         else:
             await self._send_close(1000)
-
-    async def _receive(self) -> str | None:
-        message = await self._receive_message()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005))
-        text: str | None = message.get("text")
-        return text
 
     async def _send(self, texts: Sequence[str]) -> None:
         for text in texts:
@@ -148,6 +141,14 @@ class _Connection:
 
     async def _send_close(self, code: int, reason: str = "") -> None:
         await self._send_message({"type": "websocket.close", "code": code, "reason": reason})
+
+
+def _text(message: Message) -> str | None:
+    """What a message says; None when it is binary."""
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    text: str | None = message.get("text")
+    return text
 
 
 app = LazyApp(lambda: create_app("websocket"))

@@ -87,10 +87,11 @@ class MemoryBackplane:
             offset = here.retries.get(draft.retry_key, 0)
             if offset >= here.stream.first_offset:
                 return Published(Position(here.stream.epoch, offset), repeated=True)
-        wait_s = self._limiter.take(draft.user_id, self._clock())
+        now_s = self._clock()
+        wait_s = self._limiter.take(draft.user_id, now_s)
         if wait_s:
             raise RateLimited("too many messages", retry_after_ms=math.ceil(wait_s * 1000))
-        event = self._append(room, here, draft)
+        event = self._append(room, here, draft, now_s)
         if draft.retry_key is not None:
             here.retries.pop(draft.retry_key, None)  # to the end again: `sweep` relies on their order
             here.retries[draft.retry_key] = event.position.offset
@@ -158,10 +159,11 @@ class MemoryBackplane:
         return here
 
     def _announce(self, room: RoomId, here: _Room, kind: EventType, user_id: UserId) -> None:
-        self._append(room, here, wire.draft(kind, user_id, int(self._wall_clock() * 1000)))
+        draft = wire.draft(kind, user_id, int(self._wall_clock() * 1000))
+        self._append(room, here, draft, self._clock())
 
-    def _append(self, room: RoomId, here: _Room, draft: Draft) -> Event:
-        here.touched_s = now_s = self._clock()
+    def _append(self, room: RoomId, here: _Room, draft: Draft, now_s: float) -> Event:
+        here.touched_s = now_s
         event = here.stream.append(draft, now_s)
         self.appended += 1
         for listener in self._listeners:

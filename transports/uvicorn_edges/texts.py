@@ -32,7 +32,7 @@ def text_at(data: bytes, begin: int, max_bytes: int) -> tuple[bytes, int] | None
         return None
     size, mask = data[begin + 1] ^ _MASKED, begin + 2
     if size == 126:
-        size, mask = int.from_bytes(data[mask : mask + 2], "big"), begin + 4
+        size, mask = data[mask] << 8 | data[mask + 1], begin + 4
     elif size > 126:  # a longer one, or it is not masked
         return None
     payload = mask + 4
