@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import RoomError
@@ -16,11 +16,13 @@ from core.hub import Hub
 from transports.errors import refused
 
 _PARENT: Final = "/rooms/{room}/"
+_SOCKET: Final = "websocket"  # stands where a request has its method
 
 
 class RoomPaths:
     """Stands before an app's router: `/rooms/{room}/WORD` is found by one look-up, not by a pattern for each route, and
-    its endpoint is called where it is known, not through wrappers that look for exception handlers.
+    its endpoint is called where it is known, not through wrappers that look for exception handlers. Of a WebSocket they
+    would stand before each message that is sent.
 
     All else is for the router: other paths, methods that a path does not have, an app that is mounted in another, and a
     route that does more than call its endpoint: one with middleware, or behind the race page's emulated link.
@@ -29,23 +31,28 @@ class RoomPaths:
     def __init__(self, app: ASGIApp, hub: Hub, routes: Iterable[BaseRoute]) -> None:
         self._app = app
         self._hub = hub
-        self._routes: dict[tuple[str, str], Route] = {}
+        self._routes: dict[tuple[str, str], Route | WebSocketRoute] = {}
         for route in routes:
-            if isinstance(route, Route) and _only_calls_its_endpoint(route):
+            if isinstance(route, Route | WebSocketRoute) and _only_calls_its_endpoint(route):
                 word = route.path.removeprefix(_PARENT)
-                self._routes.update({(method, word): route for method in route.methods or ()})
+                methods = (_SOCKET,) if isinstance(route, WebSocketRoute) else route.methods or ()
+                self._routes.update({(method, word): route for method in methods})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http" or scope.get("root_path"):
+        if scope["type"] == "lifespan" or scope.get("root_path"):
             await self._app(scope, receive, send)
             return
         parts = scope["path"].split("/", 3)  # "", "rooms", the room, the word
-        route = self._routes.get((scope["method"], parts[3])) if len(parts) == 4 and parts[1] == "rooms" else None
-        if route is None or parts[0] or not parts[2]:
+        found = len(parts) == 4 and parts[1] == "rooms" and not parts[0] and parts[2]
+        route = self._routes.get((scope.get("method", _SOCKET), parts[3])) if found else None
+        if route is None:
             await self._app(scope, receive, send)
             return
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, {"room": parts[2]}
+        if isinstance(route, WebSocketRoute):
+            await route.app(scope, receive, send)
+            return
         request = Request(scope, receive, send)
         try:
             response = await route.endpoint(request)
@@ -56,12 +63,13 @@ class RoomPaths:
         await response(scope, receive, send)
 
 
-def _only_calls_its_endpoint(route: Route) -> bool:
-    """Whether it is of `/rooms/{room}/WORD`, and as Starlette made it: what wraps a route is an object."""
+def _only_calls_its_endpoint(route: Route | WebSocketRoute) -> bool:
+    """Whether it is of `/rooms/{room}/WORD`, and as Starlette made it: what wraps a route is an object. The endpoint of
+    a WebSocket has to be an ASGI app.
+    """
     word = route.path.removeprefix(_PARENT)
-    return (
-        word != route.path
-        and "{" not in word
-        and inspect.isfunction(route.app)
-        and inspect.iscoroutinefunction(route.endpoint)
-    )
+    if word == route.path or "{" in word:
+        return False
+    if isinstance(route, WebSocketRoute):
+        return route.app is route.endpoint
+    return inspect.isfunction(route.app) and inspect.iscoroutinefunction(route.endpoint)

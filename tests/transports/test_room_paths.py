@@ -8,8 +8,9 @@ import pytest
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from core.backplane.memory import MemoryBackplane
 from core.errors import Forbidden
@@ -96,6 +97,47 @@ async def test_endpoint_of_a_rooms_path_is_called() -> None:
 )
 async def test_all_else_is_for_the_router(method: str, path: str, root_path: str) -> None:
     assert (await asked(method, path, root_path))[:2] == (299, b"routed")
+
+
+class Socket:
+    """An ASGI app, as the endpoint of a WebSocket is here."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept", "room": scope["path_params"]["room"]})
+
+
+async def session(websocket: WebSocket) -> None:
+    """What Starlette wraps."""
+
+
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        ("/rooms/lobby/ws", True),
+        ("/rooms/lobby/linked", False),
+        ("/rooms/lobby/wrapped", False),
+        ("/rooms/lobby/x", False),
+    ],
+)
+async def test_app_behind_a_rooms_websocket_sends_without_wrappers(path: str, taken: bool) -> None:
+    hub = Hub(MemoryBackplane(Settings(secret=SECRET)), Settings(secret=SECRET), secret=SECRET)
+    linked_socket = WebSocketRoute("/rooms/{room}/linked", Socket())
+    linked_socket.app = Wrapped(linked_socket.app)
+    wrapped = WebSocketRoute("/rooms/{room}/wrapped", session)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError
+
+    async def router(scope: Scope, receive: Receive, send: Send) -> None:
+        await send("routed")  # type: ignore[arg-type]
+
+    paths = RoomPaths(router, hub, [WebSocketRoute("/rooms/{room}/ws", Socket()), linked_socket, wrapped])
+    await paths({"type": "websocket", "path": path, "root_path": ""}, receive, send)
+    assert sent == ([{"type": "websocket.accept", "room": "lobby"}] if taken else ["routed"])
 
 
 async def test_refusal_is_answered_and_counted() -> None:
