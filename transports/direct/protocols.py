@@ -43,11 +43,10 @@ class DirectWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
         if self.holder is None:
             super()._app_ended()
 
-    def _receive(self, text: str | None) -> None:
+    def _receive(self, text: str | None, data: bytes) -> None:
         if self.holder is None:
-            super()._receive(text)
+            super()._receive(text, data)
         else:
-            self.frames = []
             self.holder.receive(text)
 
     def handle_parser_exception(self) -> None:

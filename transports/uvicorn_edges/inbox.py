@@ -16,6 +16,9 @@ class Inbox:
         self._messages: list[ASGIReceiveEvent] = []  # a few at most
         self._waiters: list[asyncio.Future[None]] = []
 
+    def __len__(self) -> int:
+        return len(self._messages)
+
     def empty(self) -> bool:
         """Whether nothing waits."""
         return not self._messages

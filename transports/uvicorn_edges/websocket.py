@@ -6,6 +6,8 @@ websockets answers every ping, and reads a plain text by the same steps as any f
 from __future__ import annotations
 
 import asyncio
+import struct
+from functools import lru_cache
 from typing import Any, Final
 
 from uvicorn._types import ASGISendEvent
@@ -23,16 +25,26 @@ CONTROL_FRAMES_PER_S: Final = 100
 FRAGMENTS: Final = 1024
 _SLICE_BYTES: Final = 4096
 _CLOSE_S: Final = 2.0
+_TEXT: Final = 0x81  # final, a text
+_HEAD: Final = struct.Struct("!BB").pack
+_HEAD_2: Final = struct.Struct("!BBH").pack
+_HEAD_8: Final = struct.Struct("!BBQ").pack
 
 
 def text_frame(data: bytes) -> bytes:
     """A whole text frame, unmasked (RFC 6455, section 5.2)."""
     size = len(data)
     if size < 126:
-        return b"\x81%c%b" % (size, data)
+        return _HEAD(_TEXT, size) + data
     if size < 65_536:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), data)
-    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), data)
+        return _HEAD_2(_TEXT, 126, size) + data
+    return _HEAD_8(_TEXT, 127, size) + data
+
+
+@lru_cache(maxsize=1)
+def _whole_text(text: str) -> bytes:
+    """The frame of a text; the members of a room are sent the same one after the other."""
+    return text_frame(text.encode())
 
 
 class LabWebSocketProtocol(WebSocketsSansIOProtocol):
@@ -42,6 +54,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     request: Request | None  # type: ignore[assignment]
     response: Response | None  # type: ignore[assignment]
     broken = False  # the protocol itself sent the close frame
+    _between = False  # what the parser has been given ended with a message
     _control_frames = 0
     _counted_since_s = 0.0
 
@@ -54,18 +67,19 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         next is parsed.
         """
         begin = 0
-        if is_between_messages(self.conn):
-            self.curr_msg_data_type = "text"
+        self._between = self._between or is_between_messages(self.conn)
+        if self._between:
             while (
                 self.conn.state is State.OPEN and (found := text_at(data, begin, self.config.ws_max_size)) is not None
             ):
                 text, begin = found
-                self.frames = [text]
-                self.send_receive_event_to_app()
+                self._take_text(text)
+                if begin == len(data):
+                    return
         rest = data[begin:]
+        self._between = False  # as far as is known
         if len(rest) <= _SLICE_BYTES:
-            if rest:
-                super().data_received(rest)
+            super().data_received(rest)
             return
         for start in range(0, len(rest), _SLICE_BYTES):
             if self.broken or self.transport.is_closing():
@@ -100,27 +114,40 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
-        """Refuse text that is not UTF-8 with 1007 and no traceback: it is the client's fault, not ours."""
-        if self.close_sent:
-            self.frames = []
-            return
+        """Take a whole message from the parser."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-        text: str | None = None
+        self.frames = []
+        if self.close_sent:
+            return
         if self.curr_msg_data_type == "text":
-            try:
-                text = bytes(data).decode()
-            except UnicodeDecodeError:
-                self.frames = []
-                if self.conn.state is State.OPEN:  # else the peer's close frame has come with it
-                    self.conn.send_close(1007)
-                    self.handle_parser_exception()
-                return
-        self.frames = [data]
-        self._receive(text)
+            self._take_text(bytes(data))
+        else:
+            self._receive(None, data)
 
-    def _receive(self, text: str | None) -> None:
-        """Give the message in `frames` to the app; its text is None when it is binary."""
-        super().send_receive_event_to_app()
+    def _take_text(self, data: bytes) -> None:
+        """Refuse text that is not UTF-8 with 1007 and no traceback: it is the client's fault, not ours."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            if self.conn.state is State.OPEN:  # else the peer's close frame has come with it
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+        else:
+            self._receive(text, data)
+
+    def _receive(self, text: str | None, data: bytes) -> None:
+        """Give a message to the app; its text is None when it is binary. Reading stops when a second one waits.
+
+        uvicorn stops it at each, until the app has that: two calls of the kernel for a message that is taken at once.
+        """
+        queue = self.queue
+        if text is None:
+            queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        else:
+            queue.put_nowait({"type": "websocket.receive", "text": text})
+        if not self.read_paused and len(queue) > 1:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def handle_parser_exception(self) -> None:
         """Send the close frame and wait: closing at once, with bytes unread, would be a reset that overtakes it."""
@@ -165,24 +192,22 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.broken:
             raise ClientDisconnected
         text = message.get("text")
-        if isinstance(text, str) and self._is_plain() and message["type"] == "websocket.send":
-            self.transport.write(text_frame(text.encode()))
+        if (
+            isinstance(text, str)
+            and self.handshake_complete
+            and not self.disconnected
+            and self.conn.state is State.OPEN
+            and self.writable.is_set()
+            and not self.conn.extensions
+            and message["type"] == "websocket.send"
+        ):
+            self.transport.write(_whole_text(text))
             return
         await super().send(message)
         request: Request | None = getattr(self, "request", None)
         if self.handshake_complete and request is not None:  # kibibytes that nobody reads any more
             request.headers.clear()  # its parser keeps the request
             self.request = self.response = None
-
-    def _is_plain(self) -> bool:
-        return (
-            self.handshake_complete
-            and not self.close_sent
-            and not self.disconnected
-            and self.writable.is_set()
-            and self.conn.state is State.OPEN
-            and not self.conn.extensions
-        )
 
     def handle_ping(self) -> None:
         """Answer, unless the answers pile up: a peer that reads none needs none (section 5.5.3)."""
