@@ -31,11 +31,11 @@ class Subscription:
     __slots__ = (
         "_backlog",
         "_end",
-        "_ended",
         "_stats",
         "_waiter",
         "_writer",
         "channel",
+        "ended",
         "framing",
         "given_up",
         "is_poller",
@@ -70,13 +70,8 @@ class Subscription:
         self._backlog: Backlog | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._writer: Writer | None = None  # while nothing waits before what comes next, or only for this turn's end
-        self._ended = False
+        self.ended = False  # no more will come than what waits
         self._end: RoomError | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether no more will come than what waits."""
-        return self._ended
 
     def replay(self, events: Iterable[Event]) -> None:
         """Put history before what comes live. Framed only when taken; the events are shared with the history."""
@@ -84,10 +79,10 @@ class Subscription:
 
     def offer(self, frame: Any, size_bytes: int, events: int) -> bool:
         """Write a frame, or queue it. Returns False when the outbox is full: the caller then cuts this subscriber."""
-        if self._ended:
+        if self.ended:
             return True  # what waits is still taken, but a busy room must not keep it from ending
         writer = self._writer
-        if writer is not None and not writer.has_written and not self.outbox.waiting_bytes:
+        if writer is not None and not self.outbox.waiting_bytes and (writer.turns is None or not writer.has_written):
             self._stats.deliveries[self.transport] += events
             self._begin(writer, [frame])
             return True
@@ -102,18 +97,18 @@ class Subscription:
     def send_control(self, body: bytes, position: Position | None = None) -> None:
         """Queue what is no event (an ack, an error, a resync); a subscriber that leaves no room for it is cut."""
         kind: FrameKind = "notice" if position is None else "resync"
-        if not self._ended and not self.offer(self.framing(body, position, kind), len(body), 0):
+        if not self.ended and not self.offer(self.framing(body, position, kind), len(body), 0):
             self.cut()
 
     def end(self, reason: RoomError | None = None) -> None:
         """Let what waits be taken, then end: `take` raises `reason`, or returns nothing more. The first end counts."""
-        if not self._ended:
-            self._ended, self._end = True, reason
+        if not self.ended:
+            self.ended, self._end = True, reason
             self._wake()
 
     def cut(self) -> None:
         """End a slow consumer at once: what waits is given up, since only a resume can bring it in order."""
-        if not self._ended:
+        if not self.ended:
             self._stats.slow_consumers[self.transport] += 1
             self._backlog = None
             self.outbox.clear()
@@ -127,7 +122,7 @@ class Subscription:
         An empty list means the end; raises the RoomError it ended with, if any.
         """
         while not (frames := self.take_now()):
-            if self._ended:
+            if self.ended:
                 if self._end is not None:
                     raise self._end
                 return []
@@ -145,7 +140,7 @@ class Subscription:
         while True:
             while frames := self.take_now():
                 await write(frames)
-            if self._ended:
+            if self.ended:
                 break
             await self._written_by(writer)
         if self._end is not None:

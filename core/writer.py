@@ -18,7 +18,10 @@ Write = Callable[[list[Any]], Coroutine[Any, Any, None]]
 
 
 class Turns:
-    """Counts turns of the event loop while anybody writes in them, and calls back who has more at the end of one."""
+    """Counts turns of the event loop while anybody does something in them, and calls back at the end of one.
+
+    All callbacks of a turn are one of the loop's: to make that takes it as long as a small write.
+    """
 
     __slots__ = ("_begun", "_more", "number")
 
@@ -35,15 +38,22 @@ class Turns:
         return self.number
 
     def at_end(self, callback: Callable[[], None]) -> None:
-        """Call back at the end of the turn that has begun."""
+        """Call back at the end of this turn."""
         self._more.append(callback)
+        if not self._begun:
+            self.begin()
 
     def _end(self) -> None:
         self.number += 1
         self._begun = False
-        more, self._more = self._more, []
-        for callback in more:
-            callback()
+        more, self._more = iter(self._more), []
+        try:
+            for callback in more:
+                callback()
+        finally:  # one that fails must not keep the others from being called
+            if rest := list(more):
+                self._more[:0] = rest
+                self.begin()
 
 
 class Writer:
@@ -71,7 +81,7 @@ class Writer:
         if self.turns is not None:
             self._turn = self.turns.begin()
         writing = self._write(frames)
-        caller = current_task()
+        caller = current_task(self._loop)
         if caller is not None:
             _leave_task(self._loop, caller)
         _enter_task(self._loop, self._task)

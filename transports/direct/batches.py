@@ -47,6 +47,7 @@ class Batcher(Fanout):
         "_services",
         "_stats",
         "_timer",
+        "_transport",
         "_writing_s",
         "_written_s",
     )
@@ -65,7 +66,7 @@ class Batcher(Fanout):
         self._descriptors: list[int] | None = []
         self._buffered: list[DirectSubscription] = []
         self._batch: list[Any] = []
-        self._begun_s = 0.0  # when the batch was
+        self._begun_s = 0.0  # when the batch was, if it holds nothing but joins and leaves
         self._seen = 0  # events in the batch at the end of the last turn
         self._late: dict[DirectSubscription, int] = {}  # direct since the batch held so many events
         self._replies: dict[DirectSubscription, list[bytes]] = {}  # for one alone, in one write with the batch
@@ -86,6 +87,7 @@ class Batcher(Fanout):
         assert isinstance(subscription, DirectSubscription)
         super().add(subscription)
         subscription.fanout = self
+        self._transport = subscription.transport  # all have the same: their framing is what brought them together
 
     def remove(self, subscription: Subscription) -> None:
         """Forget a subscriber, after what this turn brought; harmless when it is not there."""
@@ -159,18 +161,21 @@ class Batcher(Fanout):
         return len(self._batch)
 
     def _put(self, event: Event, frame: Any) -> None:
-        if not self._batch:
-            self._begin(self._batch)
-        self._batch.append(frame)
-        if not event.is_presence:
+        batch = self._batch
+        if not batch:
+            self._begin(batch)
+        batch.append(frame)
+        if event.kind == "chat":
             self._presence_only = False
-            self._hold_no_longer()
-        if len(self._batch) >= (_PRESENCE_EVENTS if self._presence_only else _BATCH_EVENTS):
+            if self._timer is not None:
+                self._hold_no_longer()
+        elif len(batch) == 1:
+            self._begun_s = self._services.clock()
+        if len(batch) >= (_PRESENCE_EVENTS if self._presence_only else _BATCH_EVENTS):
             self.flush()
 
     def _begin(self, batch: list[Any]) -> None:
         """Have the batch that begins now written in time."""
-        self._begun_s = self._services.clock()
         if not self._services.coalesce_s:
             self._services.defer(self._flush_when_quiet)
         else:  # unless it was written before: then another batch's time is not over
@@ -186,29 +191,25 @@ class Batcher(Fanout):
         if may_wait and len(self._batch) != self._seen:
             self._seen = len(self._batch)
             self._services.defer(self._flush_when_quiet)
-        elif (left_s := self._held_until_s() - self._services.clock()) <= 0.0:
+        elif (left_s := self._left_s()) <= 0.0:
             self.flush()
         elif self._timer is None:
-            self._timer = self._services.later(left_s, self._held_long_enough)
+            self._timer = self._services.later(left_s, self.flush)
 
-    def _held_until_s(self) -> float:
-        """Until when the batch may wait, although a turn brought no news."""
-        hold_s = min(_PRESENCE_HOLD * self._last_s(), MAX_PRESENCE_HOLD_S) if self._presence_only else 0.0
-        return self._written_s + hold_s
+    def _left_s(self) -> float:
+        """How long the batch may still wait, although a turn brought no news."""
+        if not self._presence_only:
+            return 0.0
+        return self._written_s + min(_PRESENCE_HOLD * self._last_s(), MAX_PRESENCE_HOLD_S) - self._services.clock()
 
     def _last_s(self) -> float:
         """How long the last batch took, in all."""
         return self._writing_s
 
-    def _held_long_enough(self) -> None:
-        self._timer = None
-        self.flush()
-
     def _hold_no_longer(self) -> None:
         """Have a batch that is held looked at again."""
-        if self._timer is not None:
-            self._stop_timer()
-            self._services.defer(self._flush_when_quiet)
+        self._stop_timer()
+        self._services.defer(self._flush_when_quiet)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -217,7 +218,8 @@ class Batcher(Fanout):
 
     def flush(self) -> None:
         """Write what this turn brought."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         if not self._batch:
             return
         if self.watch is not None:
@@ -297,11 +299,6 @@ class Batcher(Fanout):
                 rests[seen] = rest_after(seen)
             self._stats.deliveries[subscription.transport] += len(batch) - seen
             _write_to(subscription, rests[seen])
-
-    @property
-    def _transport(self) -> str:
-        """Of all direct ones: their framing is what brought them together."""
-        return next(iter(self._direct)).transport
 
 
 def _write_to(subscription: DirectSubscription, data: bytes) -> None:

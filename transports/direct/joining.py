@@ -6,6 +6,7 @@ import asyncio
 
 from core.hub import Hub
 from core.model import Framing, Position, Principal, RoomId
+from core.writer import Turns
 from transports.direct.batches import Batcher
 from transports.direct.poll_batches import PollBatcher
 from transports.direct.services import LoopServices, Write
@@ -18,6 +19,7 @@ class Joining:
     def __init__(self, hub: Hub, write: Write) -> None:
         self._hub = hub
         self._write = write
+        self._turns = Turns()
 
     async def attach(
         self, principal: Principal, room: RoomId, transport: str, framing: Framing, since: Position | None
@@ -48,4 +50,4 @@ class Joining:
 
     def _services(self) -> LoopServices:
         loop, hub = asyncio.get_running_loop(), self._hub
-        return LoopServices(loop.call_soon, loop.call_later, hub.clock, self._write, hub.settings.coalesce_s)
+        return LoopServices(self._turns.at_end, loop.call_later, hub.clock, self._write, hub.settings.coalesce_s)

@@ -100,10 +100,11 @@ class PollBatcher(Batcher):
     def _awaits_more(self) -> bool:
         return len(self._direct) + len(self._late) < self.due_back
 
-    def _held_until_s(self) -> float:
+    def _left_s(self) -> float:
         if not self._awaits_more():
-            return super()._held_until_s()
-        return (self._begun_s if self._presence_only else self._written_s) + self._return_s(self._presence_only)
+            return super()._left_s()
+        began_s = self._begun_s if self._presence_only else self._written_s
+        return began_s + self._return_s(self._presence_only) - self._services.clock()
 
     def _last_s(self) -> float:
         return _HOLD * self._writing_s  # the next polls are a part of it
@@ -116,11 +117,10 @@ class PollBatcher(Batcher):
 
     def _send(self, batch: list[Any], late: dict[DirectSubscription, int]) -> None:
         super()._send(batch, late)
-        transport = self._transport
         knew_all = {each: None for each, seen in late.items() if seen == len(batch)}
         self.due_back = len(self._direct) - len(knew_all)
         self._each_s = self._writing_s / max(1, self.due_back)
         self._answered_s = self._written_s
-        self._stats.connections[transport] -= self.due_back
+        self._stats.connections[self._transport] -= self.due_back
         # The others are answered once, and ask again.
         self._direct, self._descriptors, self._buffered = knew_all, None if knew_all else [], []

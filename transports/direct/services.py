@@ -23,7 +23,7 @@ class Timer(Protocol):
 class LoopServices:
     """What a batcher needs of the world: an event loop's turns, timers and clock, and a way to write to sockets."""
 
-    defer: Callable[[Callable[[], None]], object]  # runs a callback in the next turn
+    defer: Callable[[Callable[[], None]], object]  # runs a callback at the end of this turn
     later: Callable[[float, Callable[[], None]], Timer]  # runs a callback after so many seconds
     clock: Callable[[], float]
     write: Write

@@ -62,7 +62,7 @@ class DirectSubscription(Subscription):
     @property
     def direct(self) -> bool:
         """Whether frames may go straight to the socket now: it takes bytes, and nothing waits before them."""
-        return self._sink is not None and not self._paused and not self._ended and not len(self.outbox)
+        return self._sink is not None and not self._paused and not self.ended and not len(self.outbox)
 
     def connect(self, sink: Sink, opening: bytes = b"") -> None:
         """Become direct: from now on the bytes of frames go to `sink` as they come.
@@ -108,13 +108,13 @@ class DirectSubscription(Subscription):
 
     def end(self, reason: RoomError | None = None) -> None:
         """As before; the sink first gets what this turn brought."""
-        if not self._ended and self.fanout is not None:
+        if not self.ended and self.fanout is not None:
             self.fanout.demote(self)
         super().end(reason)
 
     def cut(self) -> None:
         """As before; a sink that takes nothing is finished at once."""
-        if not self._ended:
+        if not self.ended:
             super().cut()
             if self._sink is not None and self._paused:
                 self._finish()  # it will not read what waits: there is nothing to wait for
@@ -133,7 +133,7 @@ class DirectSubscription(Subscription):
     def _go_live(self) -> None:
         if self._paused:
             return
-        if self._ended:
+        if self.ended:
             self._finish()
         elif self.fanout is not None:
             self.fanout.promote(self)

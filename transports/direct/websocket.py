@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import suppress
 from typing import Final
 
@@ -54,7 +53,7 @@ class DirectWebSocket:
         self._conversation = conversation
         self._subscription: DirectSubscription | None = None
         self._hello_timer: asyncio.TimerHandle | None = None
-        self._inbox: deque[str | None] | None = None  # while a task works on it: most subscribers say hello, no more
+        self._inbox: list[str | None] | None = None  # while a task works on it: most subscribers say hello, no more
         self.write = protocol.transport.write
         self.descriptor: int | None = None
 
@@ -73,7 +72,7 @@ class DirectWebSocket:
             if len(self._inbox) >= _INBOX:
                 self._protocol.transport.pause_reading()
         else:
-            self._inbox = deque((text,))
+            self._inbox = [text]
             # A hello joins a room, which may need a task of its own; most commands are done without a wait.
             carry_out = self._protocol.spawn if self._subscription is None else self._protocol.run
             carry_out(self._obey(self._inbox))
@@ -105,19 +104,16 @@ class DirectWebSocket:
             protocol.conn.send_close(code, why)
             protocol.close_soon(CLOSE_S)
 
-    def _is_over(self) -> bool:
-        """Whether nothing that the client says counts any more."""
-        subscription = self._subscription
-        return self._protocol.close_sent if subscription is None else subscription.ended
-
-    async def _obey(self, inbox: deque[str | None]) -> None:
+    async def _obey(self, inbox: list[str | None]) -> None:
         try:
-            while inbox and not self._is_over():
-                text = inbox.popleft()
-                if self._subscription is None:
+            while inbox:
+                subscription, text = self._subscription, inbox.pop(0)
+                if self._protocol.close_sent if subscription is None else subscription.ended:
+                    return  # nothing that the client says counts any more
+                if subscription is None:
                     await self._greet(text)
                 else:
-                    await self._conversation.command(self._subscription.principal, self._subscription, text)
+                    await self._conversation.command(subscription.principal, subscription, text)
                 if len(inbox) == _INBOX - 1 and not self._protocol.transport.is_closing():
                     self._protocol.transport.resume_reading()
         except Exception:  # as where an endpoint fails: reported, and the client is not left to wait
