@@ -72,6 +72,8 @@ def adopt(server: Server, settings: Settings, protocols: Protocols, drain: Calla
         loop.call_soon_threadsafe(end)
 
     def end() -> None:
+        for listening in server.servers:  # before anybody is told, or who comes back at once is refused here
+            listening.close()
         drain()
         if config.is_ssl:
             _cut_off_silent(server, loop, settings.drain_s * LOOK_SHARE)

@@ -72,6 +72,17 @@ async def test_streams_are_notified_and_the_process_exits_cleanly(
     assert time.monotonic() - started_s <= DRAIN_S + PROCESS_EXIT_S
 
 
+@pytest.mark.parametrize("name", ["websocket", *STREAMS])
+async def test_who_was_told_is_not_accepted_again(servers: ServerPool, connect: Connect, name: str) -> None:
+    """Who comes back at once reaches another instance, if one shares the address, and is not sent away twice."""
+    server = servers.own("all", SETTINGS)
+    client = await connect("alice", transport=name, server=server)
+    server.terminate()
+    await ending(client)
+    with pytest.raises(ConnectionRefusedError):
+        await server.open_connection()
+
+
 async def test_all_tells_streams_of_every_kind(servers: ServerPool, connect: Connect) -> None:
     server = servers.own("all", SETTINGS)
     clients = [await connect(name, transport=name, server=server) for name in ("websocket", *STREAMS)]
