@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml .ci/make-venv
 	@.ci/make-venv
 
 .PHONY: compare
-compare: $(STAMP) ## measure the transports on this machine: a table and a report, 4 to 5 minutes
+compare: $(STAMP) ## measure the transports on this machine: a table and a report, about 4 minutes
 	@$(BIN)/rtlab compare $(ARGS)
 
 # Four test processes keep two cores busy, since servers and clients wait for each other.
