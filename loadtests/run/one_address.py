@@ -7,8 +7,10 @@ could overload.
 from __future__ import annotations
 
 import secrets
+import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,11 +47,10 @@ class OneAddress:
         server = self._started(self.target.server_name, settings, self.port)
         return server, self._waiting.submit(self._wait_for, server)
 
-    def start_beside(self) -> Server:
-        """Start and await an instance on an address of its own that shares the rooms, to publish on by plain HTTP."""
+    def start_beside(self) -> tuple[Server, Future[None]]:
+        """Start an instance on an address of its own that shares the rooms, to publish on by plain HTTP."""
         server = self._started("sse", replace(self._settings, tls=False), free_port())
-        server.wait_ready(lambda: None)
-        return server
+        return server, self._waiting.submit(server.wait_ready, lambda: None)
 
     def ended(self, server: Server) -> None:
         """Take note that an instance has ended."""
@@ -60,6 +61,9 @@ class OneAddress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for server in self._running:
+            with suppress(ProcessLookupError):
+                server.signal(signal.SIGTERM)  # they drain at the same time
         for server in self._running:
             server.stop()
         self._waiting.shutdown()

@@ -34,7 +34,7 @@ from loadtests.run.targets import Target
 ROOM_MEMBERS = 20
 RATE_PER_S = 2.0  # messages in each room
 _BYSTANDERS = 0.5  # of the clients: those who join while both instances are there, half of them to the one that stays
-CALM_S = 1.5
+CALM_S = 1.0
 _SETTLE_S = 10.0  # for what is on its way once all are back
 _JOIN_LIMIT_S = 60.0
 AT_ONCE = 256  # attempts on their way where u is measured; the bench measures joins so
@@ -102,10 +102,12 @@ class Storming:
 
     def _carried_out(self, address: OneAddress) -> Storm:
         asked = self._asked
-        beside = address.start_beside()
-        first = self._ready(*address.start())
+        starting = [address.start_beside(), address.start()]
+        if asked.kind == ROLLING:
+            starting.append(address.start())
+        beside, first, *others = (self._ready(*each) for each in starting)
         publisher = self._publisher(address, beside)
-        second = self._joined(address, first, publisher)
+        second = self._joined(address, others, publisher)
         calm_ns = time.monotonic_ns()
         self._run(lambda: time.monotonic_ns() > calm_ns + CALM_S * 1e9, 2 * CALM_S, "the calm ended")
         calm = measures.latency(self._live, calm_ns, time.monotonic_ns())
@@ -132,21 +134,21 @@ class Storming:
         self._publishers = [Publisher(self._shared, Endpoint(HOST, beside.port), token, self._rooms, RATE_PER_S)]
         return self._publishers[0]
 
-    def _joined(self, address: OneAddress, first: Server, publisher: Publisher) -> Server:
+    def _joined(self, address: OneAddress, others: Sequence[Server], publisher: Publisher) -> Server:
         """Let everybody join; return the second instance.
 
         At a kill and at a drain the first instance is to hold `clients` of them, and the second one bystanders: those
-        who come while both listen go to either. At a rolling restart everybody comes while both do.
+        who come while both listen go to either. At a rolling restart everybody comes while both do, so `others` holds
+        the second.
         """
-        asked = self._asked
-        either = asked.clients if asked.kind == ROLLING else round(asked.clients * _BYSTANDERS)
-        alone = asked.clients - (0 if asked.kind == ROLLING else either // 2)
-        if asked.kind != ROLLING:
-            self._join(address, alone)
-        second = self._ready(*address.start())
+        clients = self._asked.clients
+        either = clients if others else round(clients * _BYSTANDERS)
+        if not others:
+            self._join(address, clients - either // 2)
+            others = [self._ready(*address.start())]
         self._join(address, either)
         publisher.start()
-        return second
+        return others[0]
 
     def _join(self, address: OneAddress, count: int) -> None:
         there = len(self._members)

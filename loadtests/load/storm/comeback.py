@@ -10,7 +10,7 @@ from typing import Protocol
 
 from loadtests.load.storm.loop import Loop
 
-_AFTER_FAILURE_S = 0.25  # at least: within twice as long after the first failure, and so on
+_AFTER_FAILURE_S = 0.5  # at least: within so long after the first failure, twice as long after the second, and so on
 _CAP_S = 10.0
 _AGAIN_S = 0.05
 
@@ -26,7 +26,11 @@ class Comeback(Protocol):
 
 
 class Window:
-    """Anywhere within `window_s`, evenly. Whoever fails waits longer each time, at random (full jitter)."""
+    """Anywhere within `window_s`, evenly, also after a first failure; then longer each time, at random (full jitter).
+
+    Linux closes the connections of a killed process before its listening socket. So who comes back within milliseconds
+    may still meet it, and is refused. That says nothing of the load.
+    """
 
     def __init__(self, loop: Loop, window_s: float, rng: random.Random) -> None:
         self._loop, self._window_s, self._rng = loop, window_s, rng
@@ -35,7 +39,7 @@ class Window:
         """See `Comeback`."""
         longest_s = self._window_s
         if failures:
-            longest_s = min(max(_CAP_S, longest_s), max(_AFTER_FAILURE_S, longest_s) * 2**failures)
+            longest_s = min(max(_CAP_S, longest_s), max(_AFTER_FAILURE_S, longest_s) * 2 ** (failures - 1))
         self._loop.at(time.monotonic_ns() + int(self._rng.uniform(0.0, longest_s) * 1e9), start)
 
     def back(self) -> None:

@@ -22,7 +22,7 @@ def test_the_instance_that_is_published_on_speaks_plain_http_beside_those_with_t
 
     def server(name: str, settings: ServerSettings, **_: object) -> SimpleNamespace:
         started.append((name, settings.tls))
-        return SimpleNamespace(wait_ready=lambda _: None, stop=lambda: 0)
+        return SimpleNamespace(wait_ready=lambda _: None, signal=lambda _: None, stop=lambda: 0)
 
     monkeypatch.setattr(one_address, "Server", server)
     monkeypatch.setattr(OneAddress, "_wait_for", lambda *_: None)
@@ -31,6 +31,6 @@ def test_the_instance_that_is_published_on_speaks_plain_http_beside_those_with_t
     with OneAddress(
         replace(target, tls=True), ServerSettings(tls=True), "redis://x", folder=tmp_path, name="s", cores=cores
     ) as address:
-        address.start_beside()
+        address.start_beside()[1].result()
         address.start()
     assert started == [("sse", False), (target.server_name, True)]
