@@ -29,7 +29,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records import adapter_check, own_server, placeholders
+from loadtests.records import adapter_check, adapter_parts, own_server, placeholders
 from loadtests.records.adapter_parts import LONGPOLL, PROTOCOLS, SSE, WEBSOCKET, Heartbeat, Publish, Step, Subscribe
 from loadtests.records.errors import AdapterError
 from loadtests.records.own_server import TREE, Pids, ServerCommand, Version
@@ -81,7 +81,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def names_no_room(self) -> str:
         """Return the part, `subscribe` or `publish`, that sends the same for every room; empty where there is none."""
         asked = msgspec.structs.replace(self.subscribe, probe_path="")
-        parts = {"subscribe": asked} if self.publishes_over_socket else {"subscribe": asked, "publish": self.publish}
+        parts = {"subscribe": asked} if self.publisher_subscribes else {"subscribe": asked, "publish": self.publish}
         for name, part in parts.items():
             text = msgspec.json.encode(part).decode()
             if placeholders.filled(text, {"room": "a"}) == placeholders.filled(text, {"room": "b"}):
@@ -119,7 +119,7 @@ def _completed(raw: dict[str, object], path: Path) -> dict[str, object]:
             raise AdapterError(f"like is {like!r}; allowed: {', '.join(sorted(known))}")
         own = {key: value for key, value in raw.items() if key != "like"}
         raw = tomllib.loads(known[str(like)].read_text(encoding="utf-8")) | own
-    return own_server.in_folder(raw, path.parent)
+    return own_server.in_folder(adapter_parts.in_folder(raw, path.parent), path.parent)
 
 
 FILES = TomlFiles(_FOLDER, Adapter, "adapter", AdapterError, check, _completed)

@@ -6,6 +6,8 @@ docs/adapters.md describes every key. Patterns are regular expressions over byte
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -14,6 +16,20 @@ PROTOCOLS = (WEBSOCKET, SSE, LONGPOLL)
 PLAIN, BASE64, ESCAPED = "", "base64", "escaped"
 
 REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[!-~]*)")
+
+
+def in_folder(raw: Mapping[str, object], folder: Path) -> dict[str, object]:
+    """Return what a file holds with the files that it names made absolute; `folder` is the file's."""
+    made = dict(raw)
+    if isinstance(verify := raw.get("tls_verify"), str):
+        made["tls_verify"] = str((folder / verify).resolve())
+    for part in ("subscribe", "publish"):
+        said = raw.get(part)
+        client = said.get("client") if isinstance(said, dict) else None
+        if isinstance(said, dict) and isinstance(client, str) and ".py:" in client:
+            place, _, name = client.rpartition(":")
+            made[part] = {**said, "client": f"{(folder / place).resolve()}:{name}"}
+    return made
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 
 from loadtests.load.clients.base import AddressError, Endpoint, parse_endpoint
+from loadtests.load.clients.foreign import require_classes
+from loadtests.load.clients.tls import client_context
 from loadtests.records import adapter as adapters
 from loadtests.records.adapter import Adapter
 from loadtests.records.cell_spec import CHAT
@@ -48,11 +50,24 @@ class Foreign:
     port: int
     adapter: Adapter
     token: str = field(default="", repr=False)
+    secure: bool = False
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the server listens."""
+        return Endpoint(self.host, self.port, self.secure)
 
     @property
     def url(self) -> str:
         """The server's base URL."""
-        return Endpoint(self.host, self.port).url
+        return self.endpoint.url
+
+    def ask(self, timeout_s: float) -> http.client.HTTPConnection:
+        """Return an HTTP connection to it, which is not open yet. Raises OSError for a CA file that can't be read."""
+        if not self.secure:
+            return http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
+        context = client_context(self.host, "http/1.1", self.adapter.tls_verify)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=timeout_s, context=context)
 
     @property
     def is_here(self) -> bool:
@@ -130,13 +145,27 @@ def _addressed(adapter: Adapter, name: str, asked: Endpoint | None) -> Foreign:
     if asked is None and not adapter.target and server is None:
         raise UsageError(f"--adapter {name} needs --target URL, or `target` or [server] in its file")
     at = _endpoint(f"the adapter {adapter.name}'s target", adapter.target) if adapter.target else asked
-    made = Foreign(at.host if at else LOOPBACK_HOST, at.port if at else 0, adapter, _token(adapter))
+    made = Foreign(
+        at.host if at else LOOPBACK_HOST, at.port if at else 0, adapter, _token(adapter), bool(at and at.secure)
+    )
+    _require_usable(made)
     if server is not None and not made.is_here:
         raise UsageError(
             f"the adapter {adapter.name} has [server], which the lab starts on this machine, and its target is "
             f"{adapter.target}: give an address of this machine, or leave [server] out"
         )
     return made
+
+
+def _require_usable(server: Foreign) -> None:
+    """Raise UsageError for a class or a certificate that the adapter names and that can't be had."""
+    try:
+        require_classes(server.adapter)
+        if server.secure:
+            client_context(server.host, "http/1.1", server.adapter.tls_verify)
+    except (AdapterError, OSError) as error:
+        what = "" if isinstance(error, AdapterError) else f"tls_verify is {server.adapter.tls_verify}: "
+        raise UsageError(f"the adapter {server.adapter.name}: {what}{error}") from None
 
 
 def _token(adapter: Adapter) -> str:
@@ -250,7 +279,7 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
 
     def describe(self) -> dict[str, str | int | float | bool]:
         """Return what it says of itself in a `Server` header, and how many of its processes are watched."""
-        with closing(http.client.HTTPConnection(self.foreign.host, self.port, timeout=_TIMEOUT_S)) as connection:
+        with closing(self.foreign.ask(_TIMEOUT_S)) as connection:
             try:
                 connection.request("HEAD", "/")
                 said = connection.getresponse().getheader("Server") or ""
@@ -283,6 +312,6 @@ def _endpoint(said_by: str, url: str) -> Endpoint:
         endpoint = parse_endpoint(url)
     except AddressError:
         endpoint = None
-    if endpoint is None or endpoint.secure:
-        raise UsageError(f"{said_by} {url!r}: http://HOST[:PORT] is allowed; paths are the adapter's")
+    if endpoint is None:
+        raise UsageError(f"{said_by} {url!r}: http://HOST[:PORT] or https:// is allowed; paths are the adapter's")
     return endpoint

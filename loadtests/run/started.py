@@ -58,7 +58,7 @@ class StartedServer(ForeignServer):
         self._child: Child | None = None
         super().__init__(at)
         if route.far is not None:
-            self.url = Endpoint(*route.far).url
+            self.url = Endpoint(*route.far, foreign.secure).url
         fill = partial(filled, host=route.bind, port=port, folder=folder)
         words, own = map(fill, command.command), {name: fill(value) for name, value in command.env.items()}
         try:
@@ -104,7 +104,7 @@ class StartedServer(ForeignServer):
         path = self._command.ready_path
         if not path:
             return "" if _taken(self.foreign) else f"nothing listens at {self.foreign.url}"
-        with closing(http.client.HTTPConnection(self.foreign.host, self.port, timeout=_ASKED_S)) as connection:
+        with closing(self.foreign.ask(_ASKED_S)) as connection:
             try:
                 connection.request("GET", path)
                 status = connection.getresponse().status

@@ -10,15 +10,16 @@ from loadtests.load.clients.base import ProtocolError
 HTTP1 = "http/1.1"
 
 
-def client_context(host: str, alpn: str) -> ssl.SSLContext:
+def client_context(host: str, alpn: str, verify: bool | str = True) -> ssl.SSLContext:
     """A context that asks for `alpn`; it trusts whoever answers on this machine or a private network.
 
     There a server under measurement has a certificate that it made at its start. Anywhere else it must have a real one:
-    what the lab sends first is a token.
+    what the lab sends first is a token. With `verify` False any certificate will do, anywhere; with the file of a CA it
+    must be that CA's, anywhere. Raises OSError for a file that can't be read.
     """
-    context = ssl.create_default_context()
+    context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
     context.set_alpn_protocols([alpn])
-    if _is_near(host):
+    if verify is False or (verify is True and _is_near(host)):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

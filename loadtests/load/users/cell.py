@@ -138,7 +138,8 @@ class Cell:
     def tls(self, endpoint: Endpoint, alpn: str) -> SSLContext:
         """The TLS context of all connections to `endpoint`; raises OSError."""
         if (endpoint.host, alpn) not in self._tls:
-            self._tls[endpoint.host, alpn] = client_context(endpoint.host, alpn)
+            verify = self.spec.adapter.tls_verify if self.spec.adapter is not None else True
+            self._tls[endpoint.host, alpn] = client_context(endpoint.host, alpn, verify)
         return self._tls[endpoint.host, alpn]
 
     def connect_at_ns(self, slot: UserSlot) -> int:

@@ -64,7 +64,7 @@ def scenario(**cell: object) -> Scenario:
         (["http://h:1"], ["nchan-sse", "nchan-websocket"], "--target is given with 2 adapters: .* file says `target`"),
         (["http://h:1"], [], "--target http://h:1 needs --adapter: .*nchan-longpoll"),
         (["http://h:1"], ["nonsense"], "--adapter: no adapter 'nonsense'"),
-        (["https://h"], ["nchan"], r"--target 'https://h': http://HOST\[:PORT\] is allowed"),
+        (["ftp://h"], ["nchan"], r"--target 'ftp://h': http://HOST\[:PORT\] or https:// is allowed"),
         (["http://h:x"], ["nchan"], "--target 'http://h:x'"),
         (["http://h/path"], ["nchan"], "--target 'http://h/path'.* paths are the adapter's"),
         (["http://u:p@h"], ["nchan"], "--target"),
