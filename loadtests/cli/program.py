@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from core import catalogue
-from loadtests.cli import advising, measuring, reading
+from loadtests.cli import advising, measuring, probing, reading
 from loadtests.cli.options import EXIT_CODES
 
 _COMMANDS: Final = (
@@ -25,6 +25,7 @@ _COMMANDS: Final = (
     measuring.add_browser,
     measuring.add_replay,
     measuring.add_calibrate,
+    probing.add_probe,
     reading.add_report,
     reading.add_diff,
     reading.add_export,

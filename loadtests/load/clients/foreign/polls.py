@@ -47,10 +47,12 @@ class ForeignPollClient(AdaptedClient, LongPollClient):
         purpose = self._purpose
         if purpose == _STEP:
             self._take_step(answer)
-        elif purpose == _POLL and answer.head.status not in _NO_NEWS:
+        elif purpose == _POLL and answer.head.status == 200:
             arrivals = super()._take(answer)
         else:
             self.session.show(CAME, answer.head.raw + b"\r\n\r\n" + answer.body)
+            if purpose == _POLL and answer.head.status not in _NO_NEWS:
+                super()._take(answer)
             if purpose == _SAY and answer.head.status >= 400:
                 self.closed = Closed(answer.head.status, "answer to the server's ping refused")
         done = self._script.step is None

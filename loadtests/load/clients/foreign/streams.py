@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from loadtests.load.clients.base import Arrival
 from loadtests.load.clients.foreign.adapted import AdaptedClient
-from loadtests.load.clients.http import Head
+from loadtests.load.clients.foreign.session import CAME
+from loadtests.load.clients.http import Head, split_head
 from loadtests.load.clients.polls import shared
 from loadtests.load.clients.sse import SseClient
 
@@ -29,7 +30,12 @@ class ForeignSseClient(AdaptedClient, SseClient):
             self._script.came(data)
             self.welcomed = self._script.step is None
 
+    def _read_head(self, received: bytes) -> bytes:
+        head = split_head(received) if self.session.listener is not None else None
+        if head is not None:
+            self.session.show(CAME, head.raw if head.status == 200 else received)
+        return super()._read_head(received)
+
     def _accept(self, head: Head) -> None:
         super()._accept(head)
-        self.session.show("<", head.raw)
         self.welcomed = self._script.step is None

@@ -8,7 +8,8 @@ from loadtests.load.clients import stamp
 from loadtests.load.clients.base import Access, Arrival, Event
 from loadtests.load.clients.foreign.adapted import AdaptedClient
 from loadtests.load.clients.foreign.contents import message_id
-from loadtests.load.clients.foreign.session import SENT, Session, pattern
+from loadtests.load.clients.foreign.session import CAME, SENT, Session, pattern
+from loadtests.load.clients.http import split_head
 from loadtests.load.clients.polls import shared
 from loadtests.load.clients.websocket import BINARY, TEXT, WebSocketClient, build_frame
 from loadtests.records.adapter import Adapter
@@ -48,6 +49,13 @@ class ForeignWebSocketClient(AdaptedClient, WebSocketClient):
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {self._key.decode()}\r\n"
         )
+
+    def _shake_hands(self, data: bytes) -> bytes:
+        received = (self._handshake or b"") + data
+        head = split_head(received) if self.session.listener is not None else None
+        if head is not None:
+            self.session.show(CAME, head.raw if head.status == 101 else received)
+        return super()._shake_hands(data)
 
     def _message(self, template: str) -> bytes:
         self.session.count()
