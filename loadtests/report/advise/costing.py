@@ -210,7 +210,12 @@ def _each_us(transport: str, cpu: Surface | None, load: Load) -> float:
 
 def _latency_terms(transport: str, cpu: Surface | None, load: Load, percent: float) -> tuple[float, float]:
     waited = 0.5 if percent == 50.0 else 1.0
-    return 1.0, waited * load.members * _each_us(transport, cpu, load) / 1e3
+    return 1.0, waited * _served_us(transport, cpu, load) / 1e3
+
+
+def _served_us(transport: str, cpu: Surface | None, load: Load) -> float:
+    """Return what the room's deliveries of one publication take; short polls are not served together."""
+    return 0.0 if model.kind(transport) == "short poll" else load.members * _each_us(transport, cpu, load)
 
 
 def _offset_ms(transport: str, cpu: Surface | None, load: Load, percent: float) -> float:
@@ -228,7 +233,7 @@ def queue_ms(transport: str, cpu: Surface | None, load: Load, percent: float) ->
     """
     if cpu is None:
         return 0.0
-    service_us = cpu.coefficients[1] + load.members * _each_us(transport, cpu, load)
+    service_us = cpu.coefficients[1] + _served_us(transport, cpu, load)
     busy = min(0.95, cpu.model(_cpu_terms(transport, load), 0.0) / _US)
     beyond = 1 - percent / 100
     return math.log(busy / beyond) * service_us / 1e3 / (2 * (1 - busy)) if busy > beyond else 0.0

@@ -51,10 +51,12 @@ const eachUs = (t, load) => {
   return c[2] + c[3] * answersOf(t, load) + (c[4] * load.payload) / 1024;
 };
 
+const servedUs = (t, load) => (t.model === "short poll" ? 0 : load.members * eachUs(t, load));
+
 const busyUs = (t, load) => figureAt(t.cpu, placeOf(load, load.rooms), cpuTerms(t, load), 0);
 
 function queueMs(t, load, percent) {
-  const serviceUs = t.cpu.coefficients[1] + load.members * eachUs(t, load);
+  const serviceUs = t.cpu.coefficients[1] + servedUs(t, load);
   const busy = Math.min(0.95, modelled(t.cpu, cpuTerms(t, load), 0) / 1e6);
   const beyond = 1 - percent / 100;
   return busy > beyond ? (Math.log(busy / beyond) * serviceUs) / 1e3 / (2 * (1 - busy)) : 0;
@@ -77,7 +79,7 @@ function latencyMs(t, load, percent) {
     load.rate, load.payload, load.members, load.rooms, load.oneWay, data.interval_ms, load.loss, load.both ? 1 : 0]));
   if (seen) return { value: seen.value, atLeast: false, how: 0 };
   const waited = percent === 50 ? 0.5 : 1;
-  const terms = [1, (waited * load.members * eachUs(t, load)) / 1e3];
+  const terms = [1, (waited * servedUs(t, load)) / 1e3];
   const offset = closedMs(t, load, percent) + (load.both ? load.oneWay : 0) + queueMs(t, load, percent);
   const found = figureAt(surface, placeOf(load, 1), terms, offset);
   if (percent !== 50) found.value += load.jitter / 2;

@@ -129,3 +129,11 @@ def test_a_chats_sender_is_as_far_away_as_its_receivers(found: Basis) -> None:
     assert down is not None
     assert both is not None
     assert both.value == pytest.approx(down.value + 35, rel=0.02)
+
+
+def test_short_polls_are_not_served_together_however_many_there_are(found: Basis) -> None:
+    costing = found.costings["shortpoll"]
+    few, many = (costing.latency_ms(replace(LOAD, members=members, rooms=1), 50.0) for members in (20, 2000))
+    assert few is not None
+    assert many is not None
+    assert many.value == pytest.approx(few.value, rel=0.05)
