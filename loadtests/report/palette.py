@@ -43,6 +43,7 @@ INKS: dict[str, tuple[str, str]] = {
 
 _CLIENT_MARKS = {"chromium": "*", "firefox": "p"}
 _OTHER_MARKS = f"{OTHER.marker}d>8"
+_SHORT = {"ws": "websocket", "lp": "longpoll"}  # as servers' names end that are to fit a column
 
 
 def look(transport: str) -> Look:
@@ -55,7 +56,7 @@ def look(transport: str) -> Look:
     client, _, name = transport.partition("-")
     # By the name: a server that is not ours has the same mark in every run, which another may have too.
     theirs = _OTHER_MARKS[crc32(transport.encode()) % len(_OTHER_MARKS)]
-    return replace(LOOKS.get(name, OTHER), marker=_CLIENT_MARKS.get(client, theirs))
+    return replace(LOOKS.get(_SHORT.get(name, name), OTHER), marker=_CLIENT_MARKS.get(client, theirs))
 
 
 def rank(transport: str) -> tuple[int, str]:

@@ -286,6 +286,15 @@ def test_a_browsers_transport_keeps_its_colour_under_another_mark() -> None:
     assert palette.look("chromium-pigeon").light == palette.OTHER.light
 
 
+def test_a_server_of_others_has_its_protocols_colour_and_a_mark_of_its_own() -> None:
+    ours, short, long = (palette.look(name) for name in ("websocket", "npm-ws", "npm-websocket"))
+    assert ours.light == short.light == long.light
+    assert palette.look("npm-ws") == short
+    marks = {palette.look(f"server{number}-ws").marker for number in range(50)}
+    assert len(marks) > 1
+    assert not marks & {look.marker for look in palette.LOOKS.values()}
+
+
 def test_loads_that_only_their_names_tell_apart_have_groups_of_their_own(tmp_path: Path) -> None:
     truths = {"websocket": TRUTHS["websocket"]}
     loads = (("chat", 50, 10.0), ("echo", 50, 10.0), ("200x10", 200, 10.0))
