@@ -109,6 +109,15 @@ def planned(*transports: str) -> tuple[PlannedCell, ...]:
     return plan.draw(capacity.with_the_load(scenario), targets.select(transports), seed=1)
 
 
+FULL = Pressure(server_cpu_percent=19.5, server_held_percent=20.0, server_throttled_percent=60.0)
+IDLE = Pressure(server_cpu_percent=9.0, server_held_percent=20.0, server_throttled_percent=0.0)
+BUSY = Instrument("kernel", 0.1, 0.0, 3.0, 3.0, 95.0, None)
+CALM = Instrument("kernel", 0.1, 0.0, 0.1, 0.1, 20.0, None)
+LATE = msgspec.structs.replace(CALM, hub_lag_ms_p99=11.0)  # more than a fifth of the objective
+STEPPED = msgspec.structs.replace(CALM, clock_steps=1)
+BUSY_VERDICT = Verdict(Validity.INVALID, ("CPU is busy",))
+
+
 @pytest.mark.parametrize(
     ("changes", "p99", "said"),
     [
@@ -118,6 +127,10 @@ def planned(*transports: str) -> tuple[PlannedCell, ...]:
         ({}, None, "too few deliveries for a p99: measure longer, or with more receivers"),
         ({"counts": msgspec.structs.replace(ALL_ARRIVED, received=1990, lost=10)}, 1.0, "reach is 99.5 %"),
         ({"verdict": Verdict(Validity.INVALID, ("CPU is busy",))}, 1.0, "CPU is busy"),
+        ({"verdict": BUSY_VERDICT, "instrument": CALM}, 1.0, ""),
+        ({"verdict": BUSY_VERDICT, "instrument": CALM}, 51.0, "p99 is 51 ms"),
+        ({"verdict": BUSY_VERDICT, "instrument": LATE}, 1.0, "CPU is busy"),
+        ({"verdict": BUSY_VERDICT, "instrument": STEPPED}, 1.0, "CPU is busy"),
         ({"verdict": Verdict(Validity.DOUBTFUL, ("CPU is busy",))}, 1.0, ""),
         ({"counts": None, "verdict": Verdict(Validity.INVALID, ("the server died",))}, None, "the server died"),
     ],
@@ -155,12 +168,6 @@ def test_the_search_finds_each_servers_limit_and_writes_it_down(tmp_path: Path) 
     assert shown.startswith(
         "capacity (p99 at most 50 ms, reach at least 100 %), messages a second and room:\nWebSocket:"
     )
-
-
-FULL = Pressure(server_cpu_percent=19.5, server_held_percent=20.0, server_throttled_percent=60.0)
-IDLE = Pressure(server_cpu_percent=9.0, server_held_percent=20.0, server_throttled_percent=0.0)
-BUSY = Instrument("kernel", 0.1, 0.0, 3.0, 3.0, 95.0, None)
-CALM = Instrument("kernel", 0.1, 0.0, 0.1, 0.1, 20.0, None)
 
 
 @pytest.mark.parametrize(
