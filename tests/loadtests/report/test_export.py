@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from loadtests.report import export
+from loadtests.report import export, priced
 from loadtests.report.study import Study, study
 from tests.loadtests.report import synthetic
 
@@ -40,6 +40,12 @@ def test_json_has_a_record_for_each_condition_and_each_memory(measured: Study) -
     assert record["p999_ms"] is None
     assert (record["received"], record["expected"], record["reach_percent"]) == (2000, 2000, 100.0)
     assert found["longpoll", "50x10", "latency"]["validity"] == "doubtful"
+    cpu = result.costs.server_cpu_us
+    assert cpu is not None
+    assert record["server_cpu_us_low"] < cpu.value < record["server_cpu_us_high"]
+    assert (record["variant"], record["poll_interval_s"]) == ("", 1.0)
+    assert record["cost_per_million"] == priced.per_million(result.costs)
+    assert record["cost_prices"] == "us-large"
     assert found["websocket", "idle-400", "memory"]["memory_kib"] == measured.memory["websocket"].value
 
 
