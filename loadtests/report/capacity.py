@@ -88,13 +88,29 @@ def objective(run: Run) -> str:
     return f"p99 at most {found.get('slo_p99_ms'):g} ms, reach at least {found.get('slo_reach_percent'):g} %"
 
 
+def raised(run: Run) -> str:
+    """Return in words what was raised."""
+    return _WORDS[_along(run)]
+
+
+def arguments(run: Run) -> str:
+    """Return the options of the command line that the settings tell of: held servers, several generators."""
+    settings = run.manifest.get("settings", {})
+    held, several = settings.get("server_cpu_percent"), settings.get("generators")
+    elsewhere = int(_number(settings.get("generators_elsewhere")) or 0)
+    said = [f" --server-cpu {held:g}%"] if isinstance(held, int | float) else []
+    if isinstance(several, int):
+        said.append(f" --generators {several - elsewhere}" + (f"+{elsewhere}" if elsewhere else ""))
+    return "".join(said)
+
+
 def render_text(run: Run) -> str:
     """Return one line per transport for a terminal; empty when the run was no capacity search."""
     found = brackets(run)
     if not found:
         return ""
     lines = [f"{title(bracket.transport)}: {bracket.words}" for bracket in found]
-    return "\n".join((f"capacity ({objective(run)}), {_WORDS[_along(run)]}:", *lines))
+    return "\n".join((f"capacity ({objective(run)}), {raised(run)}:", *lines))
 
 
 def _along(run: Run) -> str:

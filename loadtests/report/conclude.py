@@ -12,7 +12,7 @@ from loadtests.records import storm as storm_records
 from loadtests.records.errors import LabError, RunError
 from loadtests.records.schema import Run, Validity
 from loadtests.report import capacity as brackets
-from loadtests.report import cuts, export, guide_table, page, storm, terminal, theirs
+from loadtests.report import clocks, cuts, export, guide_table, page, storm, terminal, theirs
 from loadtests.report.study import Study, study
 from loadtests.report.thresholds import Threshold, judge
 from loadtests.report.verdicts.evidence import gather
@@ -49,6 +49,8 @@ def conclude(folder: Path, run: Run, thresholds: Sequence[Threshold] = (), *, wi
     if found := brackets.render_text(run):
         print(found)
     if found := cuts.render_text(worked_out):
+        print(found)
+    if found := clocks.render_text(run):
         print(found)
     # After the table: a folder that can't be written to, or a full disk, does not take that too.
     written = _write(folder, worked_out)

@@ -17,6 +17,7 @@ CONTROL_GROUPS = Path("/sys/fs/cgroup")
 PERIOD_US = 5_000
 LEAST_QUOTA_US = 1_000  # the kernel's
 _NAME = "rtlab-held-"
+_WEIGHTS = {"cpu.weight": 10_000, "cpu.shares": 262_144}  # of version 2 and 1, the greatest
 
 
 class QuotaError(RuntimeError):
@@ -99,7 +100,10 @@ def controllers(root: Path, stem: str) -> Iterator[Path]:
 
 
 def limit(group: Path, percent: float, period_us: int) -> None:
-    """Set a new group's quota; raises OSError where that is not allowed. A small share has a longer period."""
+    """Set a new group's quota; raises OSError where that is not allowed. A small share has a longer period.
+
+    Up to its quota the group runs before others: how much it is held to is then how much it gets, whoever else is busy.
+    """
     period_us = max(period_us, round(LEAST_QUOTA_US * 100 / percent))
     quota_us = round(period_us * percent / 100)
     # Control files appear with the group; opening one that did not must not make a file.
@@ -110,6 +114,9 @@ def limit(group: Path, percent: float, period_us: int) -> None:
         (group / "cpu.cfs_quota_us").write_text(str(quota_us))
     else:
         raise OSError(f"{group} has no processor quota")
+    for name, most in _WEIGHTS.items():
+        if (group / name).is_file():
+            (group / name).write_text(str(most))
 
 
 def remove(group: Path) -> None:

@@ -27,12 +27,14 @@ FOUND = {
 
 def test_the_report_shows_the_bracket_and_what_it_was_held_to(tmp_path: Path) -> None:
     run = synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
-    searched = msgspec.structs.replace(run, manifest={**run.manifest, "capacity": FOUND})
+    settings = {**run.manifest["settings"], "server_cpu_percent": 20.0, "generators": 3, "generators_elsewhere": 1}
+    searched = msgspec.structs.replace(run, manifest={**run.manifest, "capacity": FOUND, "settings": settings})
     (tmp_path / "run.json").write_bytes(msgspec.json.encode(searched))
     page = page_of(tmp_path)
     assert '<h2 id="h-capacity">How much it carries' in page
     assert "p99 at most 50 ms, reach at least 99.9 %" in page
     assert "160 a second; at 176: p99 is &lt;73&gt; ms" in page
+    assert "--server-cpu 20% --generators 2+1" in page
     assert capacity.render_text(run) == ""
 
 

@@ -17,9 +17,9 @@ from loadtests.run.quota import Quota, QuotaError
 @pytest.mark.parametrize(
     ("percent", "files"),
     [
-        (20, {"cpu.max": "1000 5000"}),
+        (20, {"cpu.max": "1000 5000", "cpu.weight": "10000"}),
         (5, {"cpu.max": "1000 20000"}),  # a quota is never less than a millisecond
-        (20, {"cpu.cfs_quota_us": "1000", "cpu.cfs_period_us": "5000"}),
+        (20, {"cpu.cfs_quota_us": "1000", "cpu.cfs_period_us": "5000", "cpu.shares": "262144"}),
     ],
 )
 def test_a_group_gets_the_quota_of_its_version(tmp_path: Path, percent: float, files: dict[str, str]) -> None:
