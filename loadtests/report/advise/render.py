@@ -11,7 +11,7 @@ from loadtests.report.advise.figure import MEASURED, Figure
 from loadtests.report.advise.option import Option
 from loadtests.report.claims import in_prose, title
 from loadtests.report.priced import BUSY_SHARE
-from loadtests.report.quantity import UNKNOWN, digits, laid_out, span
+from loadtests.report.quantity import UNKNOWN, count, digits, laid_out, span
 
 WIDTH = 100
 FORMAT, VERSION = "rtlab-advice", 1
@@ -91,14 +91,9 @@ def _detail(advice: Advice, option: Option) -> list[str]:
     if option.size is not None:
         needed = option.size
         ends = dict.fromkeys((needed.least_machines, needed.most_machines))
-        most = " to ".join(f"{count:,}" for count in ends)
-        lines.append(
-            _filled(
-                f"  servers: {needed.machines} ({most} within the intervals), {needed.processes} processes, "
-                f"{digits(needed.memory_gib)} GiB",
-                "    ",
-            )
-        )
+        most = " to ".join(f"{end:,}" for end in ends)
+        held = f"{count(needed.processes, 'process', 'processes')}, {digits(needed.memory_gib)} GiB"
+        lines.append(_filled(f"  servers: {needed.machines:,} ({most} within the intervals), {held}", "    "))
     return [*lines, *_priced(option), *_dangers(advice, option)]
 
 

@@ -151,13 +151,11 @@ def ghost(case: Case, evidence: Evidence, transport: str) -> Risk | None:
     """Return how long a client that vanished seems present."""
     boxes = evidence.middleboxes
     behind = [r for r in boxes.as_they_come if _is(r, case.proxy, transport)] if boxes else []
-    pulled = next((row.seen for row in behind if row.seen.pulled_s is not None or row.seen.pulled), None)
+    pulled = next((r.seen for r in behind if r.seen.pulled_s is not None or r.seen.pulled.startswith("not ")), None)
     if boxes and pulled is not None:
-        after = f"for {digits(pulled.pulled_s)} s" if pulled.pulled_s is not None else f"on: {pulled.pulled}"
-        beat = f"at a heartbeat of {boxes.heartbeat_s:g} s"
-        return Risk(
-            "ghost", f"a client that vanishes seems present {after}, {beat}", f"middleboxes.json, {boxes.commit}"
-        )
+        after = f"left after {digits(pulled.pulled_s)} s" if pulled.pulled_s is not None else f"was {pulled.pulled}"
+        words = f"a client that vanished {after}, at a heartbeat of {boxes.heartbeat_s:g} s"
+        return Risk("ghost", words, f"middleboxes.json, commit {boxes.commit}")
     name = f"vanishing-{transport}_left_after_s"
     for fault in evidence.faults_of("half-open"):
         if name in fault.measured and evidence.faults:

@@ -56,16 +56,17 @@ def size(costing: Costing, case: Case, machine: Machine) -> Size | None:
     processes = _processes(costing, case, 1.0)
     if processes is None or memory is None:
         return None
+    gib = case.subscribers * memory.value / 1024**2 + processes * PROCESS_MIB / 1024
+    by_memory = math.ceil(gib / (machine.memory_gib * MEMORY_SHARE))
+    processes = max(processes, by_memory)  # no machine without one
     each = share_of(case, processes)
     busy = _busy(costing, case, each)
     assert busy is not None
-    gib = case.subscribers * memory.value / 1024**2 + processes * PROCESS_MIB / 1024
-    by_memory = math.ceil(gib / (machine.memory_gib * MEMORY_SHARE))
-    counts = [by_memory]
+    counts = []
     for end in (busy.low, busy.value, busy.high):
         needed = _processes(costing, case, 1.0 if end is None else end / busy.value)
         counts.append(max(by_memory, math.ceil((needed or processes) / machine.vcpus)))
-    return Size(processes, counts[2], counts[1], counts[3], busy.times(processes), gib, each)
+    return Size(processes, counts[1], counts[0], counts[2], busy.times(processes), gib, each)
 
 
 def _busy(costing: Costing, case: Case, each: Load) -> Figure | None:

@@ -133,6 +133,7 @@ function sized(t, asked, machine) {
   }
   const gib = (asked.subscribers * kib) / 1024 ** 2 + (most * data.process_mib) / 1024;
   const byMemory = Math.ceil(gib / (machine.memory_gib * data.memory_share));
+  most = Math.max(most, byMemory);
   const found = busy(most);
   return {
     processes: most, gib, machines: Math.max(byMemory, Math.ceil(most / machine.vcpus)),

@@ -135,7 +135,13 @@ def test_ghosts_are_those_of_the_box_and_else_of_the_faults(evidence: Evidence) 
     assert without is not None
     assert behind is not None
     assert "7.99 s" in without.words
-    assert "3.50 s" in behind.words
+    assert "left after 3.50 s" in behind.words
+    unseen = ghost(NGINX, boxes(faulty, row("passes", pulled="not noticed within 6 s")), "websocket")
+    untried = ghost(NGINX, boxes(faulty, row("passes", pulled="needs root")), "websocket")
+    assert unseen is not None
+    assert untried is not None
+    assert "was not noticed within 6 s" in unseen.words
+    assert "7.99 s" in untried.words
     assert ghost(NGINX, evidence, "websocket") is None
 
 

@@ -45,6 +45,7 @@ def test_where_memory_is_short_it_decides(found: Basis) -> None:
     assert small is not None
     assert large.machines < small.machines
     assert small.machines == -(-small.memory_gib // (8 * 0.8))
+    assert small.processes >= small.machines, "no machine is without a process"
 
 
 def replace_memory(gib: float) -> Machine:

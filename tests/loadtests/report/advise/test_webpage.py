@@ -26,6 +26,7 @@ CASES = {
     "a measured load": Case(5.0, 512, 100, 10, link="loopback"),
     "one room on many processes": Case(10.0, 200, 500_000, 1),
     "a second is soon enough": Case(20.0, 200, 2000, 4, link="loopback", within_ms=1100.0),
+    "idle, and held by memory": Case(0.001, 300, 2_000_000, 2000),
     "nothing fits": Case(within_ms=1.0),
     "an app behind a satellite": Case(0.01, 3000, 50_000, 1000, link="rtt=600ms", clients=(APP,), proxy="haproxy"),
 }
