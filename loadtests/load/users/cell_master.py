@@ -30,6 +30,7 @@ from loadtests.load.users import cell_worker, joined
 from loadtests.load.users.cell_worker import ABORT, BEGIN, HERE, LEFT, PING, PONG, SAID, SHARE, VERSIONS, WHO
 from loadtests.load.users.generator import count_users, report
 from loadtests.load.users.measurement import Failed
+from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.setup import read_spec
 from loadtests.load.users.transports import load_user_class
 from loadtests.records.cell_spec import CellSpec, Progress, Share, Workers
@@ -91,17 +92,19 @@ class CellMaster:
         report(Progress(event="connecting", message=f"{users} users", pids=tuple(self._children)))
         self._gather()
         gevent.spawn(self.runner.start, users, spawn_rate=users)
+        begins_ns = 0
         for event in ("connected", "held") if self._spec.hold_s else ("connected", "measuring", "over"):
             self._await(event)
             self._say(event)
             if event == "connected":
-                order = {"at_ns": time.monotonic_ns() + _LEAD_NS, "clock": OUR_CLOCK}
-                self.runner.send_message(BEGIN, order)
+                begins_ns = time.monotonic_ns() + _LEAD_NS
+                self.runner.send_message(BEGIN, {"at_ns": begins_ns, "clock": OUR_CLOCK})
         while not all(member.folder for member in self._members.values()):
             self._look()
         members = sorted(self._members.values(), key=lambda member: member.number)
         folders = {member.name: member.folder for member in members if member.folder is not None}
-        joined.join(folders, self._out_dir, own_clock={m.name for m in members if m.clock == OUR_CLOCK})
+        own_clock = {member.name for member in members if member.clock == OUR_CLOCK}
+        joined.join(folders, self._out_dir, own_clock=own_clock, window_ns=self._window_ns(begins_ns))
         self._say("done")
 
     def stop(self, number: int) -> None:
@@ -117,6 +120,12 @@ class CellMaster:
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
             _waitpid(pid, 0)
+
+    def _window_ns(self, begins_ns: int) -> tuple[int, int]:
+        """Return the measured phase of a cell that began then."""
+        spec = self._spec
+        from_ns = begins_ns + (0 if spec.hold_s else int(spec.warm_up_s * NS_PER_S))
+        return from_ns, from_ns + int((spec.hold_s or spec.measured_s) * NS_PER_S)
 
     def _gather(self) -> None:
         """Ask all who connect who they are, until all are here."""

@@ -63,8 +63,10 @@ class _Part:
         return at_ns + offset_ns, uncertainty_ns
 
 
-def join(folders: Mapping[str, Path], out_dir: Path, *, own_clock: Collection[str]) -> None:
+def join(folders: Mapping[str, Path], out_dir: Path, *, own_clock: Collection[str], window_ns: tuple[int, int]) -> None:
     """Write into `out_dir` what the workers, by name, left in their folders; raises RunError.
+
+    `window_ns` is the measured phase by the master's clock.
 
     Workers not in `own_clock` have a monotonic clock other than the master's. Where it was asked for their offset,
     their instants are moved by it, and deliveries between two workers have a latency; otherwise these have none.
@@ -73,7 +75,12 @@ def join(folders: Mapping[str, Path], out_dir: Path, *, own_clock: Collection[st
         parts = [_read(name, folder, same_clock=name in own_clock) for name, folder in folders.items()]
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RunError(f"what a worker left can't be read: {error}") from None
-    timed = [part.result for part in parts if part.same_clock] or [parts[0].result]
+    timed = [part.result for part in parts if part.same_clock]
+    if not timed:  # what happened when on this machine is known from the master alone
+        from_ns, to_ns = window_ns
+        until_ns, _ = parts[0].moved(np.array([parts[0].result.until_ns or ABSENT_NS]), from_ns)
+        first = {"measured_from_ns": from_ns, "measured_to_ns": to_ns, "until_ns": int(until_ns[0]), "seconds": ()}
+        timed = [msgspec.structs.replace(parts[0].result, **first)]
     tables = {
         name: [_in_masters_time(part, part.tables[name], timed[0]) for part in parts if name in part.tables]
         for name in sorted(set(chain.from_iterable(part.tables for part in parts)))
