@@ -143,10 +143,11 @@ def further_sockets(pids: Iterable[int], port: int) -> int:
 
     0 where they can't be seen. A socket that several hold counts once.
     """
-    if not _LINUX:
+    if not _LINUX or not (known := tuple(pids)):
         return 0
-    served = {each.inode for each in _tcp_sockets() if each.port == port}
-    return len({inode for pid in pids for inode in _inodes(pid)} - served)
+    # A server behind an emulated link is in a network namespace of its own, whose sockets only its tables show.
+    served = {each.inode for each in _tcp_sockets(of=str(known[0])) if each.port == port}
+    return len({inode for pid in known for inode in _inodes(pid)} - served)
 
 
 def _descendants(pid: int) -> Iterator[int]:
@@ -205,10 +206,10 @@ def _inodes(pid: int) -> set[str]:
     return found
 
 
-def _tcp_sockets() -> Iterator[_Socket]:
+def _tcp_sockets(of: str = "self") -> Iterator[_Socket]:
     for name in ("tcp", "tcp6"):
         try:
-            _, *lines = Path("/proc/net", name).read_text(encoding="ascii").splitlines()
+            _, *lines = Path("/proc", of, "net", name).read_text(encoding="ascii").splitlines()
         except (OSError, UnicodeDecodeError, ValueError):
             continue
         for line in lines:

@@ -120,7 +120,7 @@ class StartedServer(ForeignServer):
         """Return the end of its output, and where the rest is."""
         lines = [line.strip() for line in self._child.log_text().splitlines() if line.strip()] if self._child else []
         # Below its error a runtime prints a trace, and perhaps its version.
-        telling = [line for line in lines if "error" in line.lower()] or lines
+        telling = [line for line in lines if "error:" in line.lower()] or lines
         return f": {telling[-1][:300]} ({self._log.name})" if telling else "; it printed nothing"
 
     def _require_running(self, when: str) -> None:

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -18,9 +19,11 @@ import pytest
 from loadtests.load.clients.base import parse_endpoint
 from loadtests.records.adapter import Adapter, find
 from loadtests.records.errors import ServerError, UsageError
+from loadtests.records.link_spec import Link
 from loadtests.records.own_server import FILE, ServerCommand
 from loadtests.run import foreign_facts, started
 from loadtests.run.foreign import Foreign, ForeignServer
+from loadtests.run.links import route as routes
 from loadtests.run.links.route import LOOPBACK_ROUTE
 from loadtests.run.process import available_cores
 from loadtests.run.servers import free_port
@@ -86,7 +89,7 @@ def test_without_a_path_it_is_ready_once_it_listens(opened: Open) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("crash",), r"the server of mine ended before it was ready, exit code 1: ValueError: no such flag \(server-"),
+        (("crash",), r"the server of mine ended before it was ready, exit code 1: Error: no such flag \(server-"),
         (("busy",), "the server of mine was not ready within 0.5 s: GET /health is answered 503"),
         (("silent",), r"was not ready within 0.5 s: GET /health at http://127\.0\.0\.1:\d+: .*; it printed nothing"),
     ],
@@ -138,6 +141,25 @@ def test_its_processes_may_be_those_of_a_pid_file(opened: Open, tmp_path: Path) 
         pid_file.write_text("soon")
         with pytest.raises(ServerError, match="pids of the adapter mine: invalid literal"):
             server.remarks()
+
+
+def test_over_a_link_it_is_reached_both_ways_and_taken_for_no_proxy(tmp_path: Path) -> None:
+    port, by = free_port(), adapter(env={"HOST": "{host}"})
+    with (
+        routes.opened(Link(rtt_ms=2.0), port, seed=1) as route,
+        started.opened(
+            Foreign("127.0.0.1", 0, by), port, route, log=tmp_path / "log", folder=tmp_path / "f", on_cores=frozenset()
+        ) as server,
+        ExitStack() as stack,
+    ):
+        server.wait_ready(nothing)
+        assert server.near_url == f"http://{route.near}:{port}"
+        assert (server.url != server.near_url) == (route.far is not None)
+        far = parse_endpoint(server.url)
+        for _ in range(5):
+            stack.enter_context(socket.create_connection((far.host, far.port), 5))
+        server.all_connected(5)
+        assert not server.forwards
 
 
 @pytest.mark.parametrize(
