@@ -5,6 +5,7 @@ They are installed once into a folder of ~/.cache/rtlab, beside the programs and
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -36,13 +37,16 @@ def folder() -> Path:
     digest = hashlib.sha256(sys.version.encode() + b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     made = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rtlab" / f"targets-{digest}"
     _require_programs()
-    if not (made / _DONE).exists():
-        shutil.rmtree(made, ignore_errors=True)
-        (made / "adapters").mkdir(parents=True)
-        for path in sources:
-            shutil.copy(path, made / "adapters" if path.parent == ADAPTERS else made)
-        _install(made)
-        (made / _DONE).touch()
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be installing the same
+        if not (made / _DONE).exists():
+            shutil.rmtree(made, ignore_errors=True)
+            (made / "adapters").mkdir(parents=True)
+            for path in sources:
+                shutil.copy(path, made / "adapters" if path.parent == ADAPTERS else made)
+            _install(made)
+            (made / _DONE).touch()
     return made
 
 
