@@ -1,0 +1,72 @@
+"""Hold the lab's adapters against the servers they are written for: `python -m tests.targets.protocols`.
+
+Each is probed, and then used in one short run: every message has to come, once, whatever this machine was busy with.
+Without Pushpin (Debian's package) its adapter is left out, and that is said.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from loadtests.records import store
+from loadtests.records.schema import Run
+from tests.targets.install import HERE, SBIN, Missing, folder
+
+PROTOCOLS = HERE / "protocols"
+_LAB = (sys.executable, "-m", "loadtests.cli")
+
+
+def main() -> int:
+    """Probe and measure; return the exit code."""
+    try:
+        made = folder() / PROTOCOLS.name
+    except Missing as error:
+        print(f"protocols: NOT MEASURED: {error}", file=sys.stderr)
+        return 1 if os.environ.get("CI", "").lower() == "true" else 0
+    os.environ["PATH"] += SBIN
+    shutil.copytree(PROTOCOLS, made, dirs_exist_ok=True)
+    files = sorted(made.glob("*.toml"))
+    complaints = []
+    if shutil.which("pushpin") is None:
+        files = [path for path in files if path.stem != "pushpin-sse"]
+        print("protocols: pushpin-sse NOT MEASURED: pushpin is not installed", file=sys.stderr)
+    for path in files:
+        done = subprocess.run([*_LAB, "probe", str(path)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            complaints.append(f"{path.stem} is not understood:\n{done.stdout}{done.stderr}")
+    complaints += _measured(files)
+    for complaint in complaints:
+        print(f"protocols: {complaint}", file=sys.stderr)
+    return 1 if complaints else 0
+
+
+def _measured(files: list[Path]) -> list[str]:
+    """Measure all in one run; return what is wrong."""
+    with tempfile.TemporaryDirectory(prefix="rtlab-protocols-") as runs:
+        chosen = [word for path in files for word in ("--adapter", str(path))]
+        subprocess.run([*_LAB, "run", str(HERE / "protocols.toml"), "--out", runs, *chosen], check=False)
+        measured = store.listed(Path(runs))
+        return wrong(store.load(measured[-1]), {path.stem for path in files}) if measured else ["there is no run"]
+
+
+def wrong(run: Run, names: set[str]) -> list[str]:
+    """Return what is wrong with the deliveries of the run, whether or not its latencies can be believed."""
+    complaints = [f"{name} is missing" for name in sorted(names - {cell.transport for cell in run.cells})]
+    for cell in run.cells:
+        counts = cell.counts
+        if counts is None or not counts.expected:
+            complaints.append(f"{cell.id}: {'; '.join(cell.verdict.reasons)}")
+            continue
+        bad = counts.refused, counts.lost, counts.duplicates, counts.out_of_order, counts.expected - counts.received
+        if any(bad):
+            complaints.append(f"{cell.id}: {bad} refused, lost, twice, out of order, not received")
+    return complaints
+
+
+if __name__ == "__main__":
+    sys.exit(main())
