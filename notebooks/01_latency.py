@@ -11,25 +11,24 @@
 # %% [markdown]
 # # Latency: from raw rows to intervals
 #
-# Every delivery of a run is one row of nanoseconds. This notebook goes from those rows to the figures of the report:
-# first by hand, with nothing but pandas, then with the functions the report itself uses, and shows that they agree.
+# It shows how long a message takes over each transport, and how the report comes to its figures. Every delivery of a
+# run is one row of nanoseconds. Here they are worked out first by hand, with nothing but pandas, then with the
+# functions that the report itself uses. Both agree.
 
 # %%
 import os
 from pathlib import Path
 
-from IPython.display import Markdown
-
-from loadtests.report import sentences, tables
-from loadtests.report.charts.drawing import picture
+from loadtests.report import conclusions, sentences, shown, tables
 from loadtests.report.charts.latency import latency_ecdf
 from loadtests.report.load import load
 from loadtests.report.model import five_hundred, long_poll_max_ms, long_poll_mean_ms, push_ms, short_poll_mean_ms
 from loadtests.report.study import study
+from loadtests.report.verdicts.evidence import gather
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)
-Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
+shown.words(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 
 # %% [markdown]
 # ## By hand
@@ -48,7 +47,8 @@ latency_ms = (
     .dropna(subset=["key"])
     .groupby("key")["latency_ms"]
 )
-latency_ms.quantile([0.5, 0.9], interpolation="lower").unstack().round(3)
+by_hand = latency_ms.quantile([0.5, 0.9], interpolation="lower").unstack()
+shown.table(by_hand, sentences.NO_LATENCY, decimals=3)
 
 # %% [markdown]
 # ## As the report states it
@@ -56,13 +56,10 @@ latency_ms.quantile([0.5, 0.9], interpolation="lower").unstack().round(3)
 # The same percentiles; a percentile with fewer than ten samples beyond it is not stated (NaN).
 
 # %%
-tables.percentiles(found).round(3)
+shown.table(tables.percentiles(found), sentences.NO_LATENCY, decimals=3)
 
 # %%
-picture(latency_ecdf, found, sentences.ecdf(found))
-
-# %%
-Markdown(sentences.ecdf(found))
+shown.picture(latency_ecdf, found, sentences.ecdf(found))
 
 # %% [markdown]
 # ## Different, or not?
@@ -72,7 +69,7 @@ Markdown(sentences.ecdf(found))
 # a statement about this run, and the last column says how large a difference would have shown.
 
 # %%
-tables.contrasts(found)
+shown.table(tables.contrasts(found), "No two transports were measured under one load: there is nothing to compare.")
 
 # %% [markdown]
 # ## What theory says
@@ -95,7 +92,13 @@ tables.contrasts(found)
 # ## Where 500 ms come from
 
 # %%
-Markdown("\n\n".join(sentences.five_hundred(found)))
+shown.words(*sentences.five_hundred(found))
 
 # %%
 five_hundred(500.0)
+
+# %% [markdown]
+# ## What a reader may conclude
+
+# %%
+shown.words(conclusions.latency(gather(found, run_dir)))

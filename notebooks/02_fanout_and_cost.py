@@ -11,40 +11,34 @@
 # %% [markdown]
 # # Fan-out and cost
 #
-# One message to a room of *n* is *n* deliveries. What does the last receiver wait, and what does each delivery cost the
-# server, the wire and the memory?
+# It shows what a larger room does to latency, and what each delivery costs the server, the wire and the memory. One
+# message to a room of *n* is *n* deliveries.
 
 # %%
 import os
 from pathlib import Path
 
-from IPython.display import Markdown
-
-from loadtests.report import sentences, tables
+from loadtests.report import conclusions, sentences, shown, tables
 from loadtests.report.charts.costs import costs, timeline
-from loadtests.report.charts.drawing import picture
 from loadtests.report.charts.latency import latency_by_fan_out
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)
-Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
+shown.words(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 
 # %% [markdown]
 # ## Latency against the size of the room
 
 # %%
-picture(latency_by_fan_out, found, sentences.fan_out(found))
-
-# %%
-Markdown(sentences.fan_out(found))
+shown.picture(latency_by_fan_out, found, sentences.fan_out(found))
 
 # %% [markdown]
 # `first_to_last` is the median time in ms between an event's first and its last receiver: the part of the latency that
 # grows with the room. Short polling spreads its receivers over the whole grid by design.
 
 # %%
-tables.percentiles(found)[["n", "p50", "first_to_last"]].round(3)
+shown.table(tables.percentiles(found).filter(["n", "p50", "first_to_last"]), sentences.NO_LATENCY, decimals=3)
 
 # %% [markdown]
 # ## What a delivery costs
@@ -53,13 +47,10 @@ tables.percentiles(found)[["n", "p50", "first_to_last"]].round(3)
 # framing and poll requests are all in. CPU is the server process's.
 
 # %%
-picture(costs, found, sentences.costs(found))
+shown.picture(costs, found, sentences.costs(found))
 
 # %%
-Markdown(sentences.costs(found))
-
-# %%
-tables.costs(found).round(2)
+shown.table(tables.costs(found).dropna(axis="columns", how="all"), sentences.NO_COSTS, decimals=2)
 
 # %% [markdown]
 # ## The run, second by second
@@ -68,7 +59,10 @@ tables.costs(found).round(2)
 # difference between transports.
 
 # %%
-picture(timeline, found, sentences.timeline(found))
+shown.picture(timeline, found, sentences.timeline(found))
+
+# %% [markdown]
+# ## What a reader may conclude
 
 # %%
-Markdown(sentences.timeline(found))
+shown.words(conclusions.costs(found))

@@ -11,23 +11,23 @@
 # %% [markdown]
 # # The guide's table, measured
 #
-# The guide gives each transport a latency: WebSocket ~0 ms, Server-Sent Events ~100 ms, long polling ~500 ms, HTTP/2
-# push ~0 ms. This notebook puts a measurement beside each and lets a rule decide.
+# It shows which of the guide's latencies a measurement bears out: WebSocket ~0 ms, Server-Sent Events ~100 ms, long
+# polling ~500 ms, HTTP/2 push ~0 ms. A rule decides.
 
 # %%
 import os
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import Markdown
 
-from loadtests.report import answer, claims, sentences, tables
+from loadtests.report import answer, claims, conclusions, sentences, shown, tables
 from loadtests.report.study import study
 from loadtests.report.verdicts.evidence import gather
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)
-Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
+evidence = gather(found, run_dir)
+shown.words(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 
 # %% [markdown]
 # ## The table
@@ -36,10 +36,10 @@ Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 
 # %%
 pd.set_option("display.max_colwidth", None)
-tables.guide(found)
+shown.table(tables.guide(found), sentences.NO_LATENCY)
 
 # %%
-Markdown(answer.lead(gather(found, run_dir)))
+shown.words(answer.lead(evidence))
 
 # %% [markdown]
 # ## The rule
@@ -62,7 +62,7 @@ pd.DataFrame(
 # ## Where the guide's 500 ms come from
 
 # %%
-Markdown("\n\n".join(sentences.five_hundred(found)))
+shown.words(*sentences.five_hundred(found))
 
 # %% [markdown]
 # ## Can the cells be believed?
@@ -70,4 +70,10 @@ Markdown("\n\n".join(sentences.five_hundred(found)))
 # Each cell is valid, doubtful or invalid, by thresholds on the instrument's own health. Reasons against a cell:
 
 # %%
-[(cell.id, str(cell.verdict.validity), *cell.verdict.reasons) for cell in found.run.cells if cell.verdict.reasons]
+shown.table(tables.spoilt(found), "There is no reason against any cell.")
+
+# %% [markdown]
+# ## What a reader may conclude
+
+# %%
+shown.words(conclusions.guides_table(evidence))

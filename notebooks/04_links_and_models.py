@@ -11,19 +11,18 @@
 # %% [markdown]
 # # Links and models: what theory says, what was measured
 #
-# On loopback everything is a millisecond. Over a link the transports part, and closed forms say by how much. This
-# notebook reads a run of the scenario `links`: cells over an emulated round trip, with random arrivals, and a sweep.
-# Publishers stand beside the server, so a delivery crosses the link once.
+# It shows what a longer line does to each transport, beside closed forms that say what it must do, and which transport
+# is the cheapest that is still in time. On loopback everything is a millisecond; over a link the transports part. Made
+# for runs of the scenario `links`: cells over an emulated round trip, with random arrivals, and a sweep. Publishers
+# stand beside the server, so a delivery crosses the link once.
 
 # %%
 import os
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import Markdown
 
-from loadtests.report import frontier, model, sentences, tables
-from loadtests.report.charts.drawing import picture
+from loadtests.report import conclusions, frontier, model, sentences, shown, tables
 from loadtests.report.charts.frontier import cheapest_in_time
 from loadtests.report.charts.latency import latency_ecdf
 from loadtests.report.study import study
@@ -31,7 +30,7 @@ from loadtests.report.study import study
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/links"))
 found = study(run_dir)
 pd.set_option("display.max_colwidth", None)
-Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
+shown.words(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 
 # %% [markdown]
 # ## The links, as probes found them
@@ -40,7 +39,7 @@ Markdown(f"Run `{found.run.run_id}`: {sentences.state(found)}")
 # what the median round trip is too long is the link's own error; it is taken off below.
 
 # %%
-tables.links(found).round(2)
+shown.table(tables.links(found), "This run emulated no link.", decimals=2)
 
 # %% [markdown]
 # ## Theory's promises
@@ -50,7 +49,7 @@ tables.links(found).round(2)
 # $d + T/2$. Where packets are lost, a tail of at least one more round trip must appear, and no message may be missing.
 
 # %%
-tables.promises(found).round(1)
+shown.table(tables.promises(found), "Theory promises nothing of a run without a link.", decimals=1)
 
 # %% [markdown]
 # ## 36 or 40 ms?
@@ -61,10 +60,11 @@ tables.promises(found).round(1)
 # %%
 promised = tables.promises(found).reset_index()
 means = promised[promised["promise"] == "mean: closed form"].set_index("load")[["theory", "measured"]]
-means.assign(off_percent=100 * (means["measured"] / means["theory"] - 1)).round(1)
+means = means.assign(off_percent=100 * (means["measured"] / means["theory"] - 1))
+shown.table(means, "This run measured no long polls with random arrivals over a link.", decimals=1)
 
 # %%
-picture(latency_ecdf, found, sentences.ecdf(found))
+shown.picture(latency_ecdf, found, sentences.ecdf(found))
 
 # %% [markdown]
 # Dotted in the chart: the model under this run's own arrivals. A long poll's two parts show: messages that find a
@@ -76,7 +76,7 @@ picture(latency_ecdf, found, sentences.ecdf(found))
 # Median minus model, and what accounts for it (the rule stands in `loadtests.report.residuals`).
 
 # %%
-tables.residual_causes(found).round(2)
+shown.table(tables.residual_causes(found), "This run holds no median that a model speaks of.", decimals=2)
 
 # %% [markdown]
 # ## The cheapest in time
@@ -85,13 +85,10 @@ tables.residual_causes(found).round(2)
 # delivery. Where colours meet, the cheapest changes. Dotted: how far each model stays within the budget.
 
 # %%
-picture(cheapest_in_time, found, frontier.sentence(found))
+shown.picture(cheapest_in_time, found, frontier.sentence(found))
 
 # %%
-Markdown(frontier.sentence(found))
-
-# %%
-tables.cheapest(found)
+shown.table(tables.cheapest(found), "This run holds no sweep over round trips and rates.")
 
 # %% [markdown]
 # The longest round trip, in ms, at which the closed forms alone keep the 90th percentile within each budget, at twelve
@@ -108,3 +105,9 @@ pd.DataFrame(
         for budget_ms in frontier.BUDGETS_MS
     }
 )
+
+# %% [markdown]
+# ## What a reader may conclude
+
+# %%
+shown.words(conclusions.over_links(found))

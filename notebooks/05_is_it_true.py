@@ -11,28 +11,25 @@
 # %% [markdown]
 # # Is it true?
 #
-# An instrument that is only ever pointed at unknown things cannot be checked. Here it is pointed at known ones: faults
-# that were planted, a transport compared with itself, a generator too weak to measure, a stall that other tools hide.
-# Everything below comes from `rtlab calibrate`, whose JSON files lie beside the run, and from a run whose servers
-# stamped each step of a message's way.
+# It shows how far the instrument can be believed. One that is only ever pointed at unknown things cannot be checked.
+# Here it is pointed at known ones: faults that were planted, a transport compared with itself, a generator too weak to
+# measure, a stall that other tools hide. Everything below comes from `rtlab calibrate`, whose JSON files lie beside the
+# run, and from a run whose servers stamped each step of a message's way.
 
 # %%
 import os
 from operator import attrgetter
 from pathlib import Path
 
-from IPython.display import Image, Markdown
-
-from loadtests.report import budget, calibration, sentences, tables
-from loadtests.report.charts.drawing import png
+from loadtests.report import budget, calibration, conclusions, sentences, shown, tables
 from loadtests.report.charts.latency import against_itself, coordinated_omission, latency_budget
 from loadtests.report.study import study
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = study(run_dir)
 calibrations = calibration.beside(run_dir)
-missing = Markdown("*Not measured beside this run: `rtlab calibrate`, `rtlab calibrate --aa 20`, `rtlab run budget`.*")
-Markdown(f"Run `{found.run.run_id}`, with {len(calibrations)} calibrations beside it.")
+lacking = "Not measured beside this run: `rtlab calibrate`, `rtlab calibrate --aa 20`, `rtlab run budget` would."
+shown.words(f"Run `{found.run.run_id}`, with {len(calibrations)} calibrations beside it.")
 
 # %% [markdown]
 # ## Planted and found
@@ -42,13 +39,13 @@ Markdown(f"Run `{found.run.run_id}`, with {len(calibrations)} calibrations besid
 # A grid's own wait is taken off short polling. One column per calibration.
 
 # %%
-tables.checks(calibrations).round(3) if any(each.checks for each in calibrations) else missing
+shown.table(tables.checks(calibrations), lacking, decimals=3)
 
 # %% [markdown]
 # The short form, in the seconds before this run's first cell:
 
 # %%
-Markdown(calibration.verdict(found.run.calibration) if found.run.calibration else "*This run was not calibrated.*")
+shown.words(calibration.verdict(found.run.calibration) if found.run.calibration else "This run was not calibrated.")
 
 # %% [markdown]
 # ## A generator that is too weak
@@ -58,9 +55,9 @@ Markdown(calibration.verdict(found.run.calibration) if found.run.calibration els
 
 # %%
 weak = calibration.latest(calibrations, attrgetter("weakened"))
-Markdown(
-    f"Held back by {weak.means}: the cell is **{weak.validity}** ({'; '.join(weak.reasons)})."
-) if weak else missing
+shown.words(
+    f"Held back by {weak.means}: the cell is **{weak.validity}** ({'; '.join(weak.reasons)})." if weak else lacking
+)
 
 # %% [markdown]
 # ## A transport against itself
@@ -70,13 +67,12 @@ Markdown(
 
 # %%
 same = calibration.latest(calibrations, attrgetter("self_test"))
-Markdown("\n\n".join(list(calibration.repeated(same))[len(same.repeats) :])) if same else missing
+shown.picture(
+    against_itself, same, "\n\n".join(list(calibration.repeated(same))[len(same.repeats) :]) if same else lacking
+)
 
 # %%
-Image(png(against_itself, same), alt="Each repeat's difference with its interval") if same else missing
-
-# %%
-tables.comparisons((*same.repeats, *same.between)).round(3) if same else missing
+shown.table(tables.comparisons((*same.repeats, *same.between) if same else ()), lacking, decimals=3)
 
 # %% [markdown]
 # ## Coordinated omission
@@ -87,10 +83,7 @@ tables.comparisons((*same.repeats, *same.between)).round(3) if same else missing
 
 # %%
 omitted = calibration.latest(calibrations, attrgetter("omission"))
-Image(png(coordinated_omission, omitted), alt=calibration.omitted(omitted)) if omitted else missing
-
-# %%
-Markdown(calibration.omitted(omitted)) if omitted else missing
+shown.picture(coordinated_omission, omitted, calibration.omitted(omitted) if omitted else lacking)
 
 # %% [markdown]
 # ## Where the time goes
@@ -100,13 +93,16 @@ Markdown(calibration.omitted(omitted)) if omitted else missing
 
 # %%
 stamped = study(budget.stamped_run(run_dir))
-Image(png(latency_budget, stamped), alt=sentences.budgets(stamped)) if stamped.budgets else missing
+shown.picture(latency_budget, stamped, sentences.budgets(stamped) or lacking)
 
 # %%
-Markdown(sentences.budgets(stamped)) if stamped.budgets else missing
+shown.table(tables.budgets(stamped), lacking, decimals=3)
 
 # %%
-tables.budgets(stamped).round(3) if stamped.budgets else missing
+shown.words(budget.steps())
+
+# %% [markdown]
+# ## What a reader may conclude
 
 # %%
-Markdown(budget.steps())
+shown.words(conclusions.instrument(calibrations, stamped))

@@ -11,18 +11,18 @@
 # %% [markdown]
 # # Each sentence of the guide, put to the test
 #
-# The guide has a table with three columns, latency, browser support and complexity, and some sentences of advice. Here
-# each that can be tested meets the data: this run, the fault run, what was tried out on servers and in browsers, the
-# guide's own server, and published browser facts. Nobody types a verdict; what was not measured is not judged.
+# It shows which sentences of the guide are true. The guide has a table with three columns, latency, browser support and
+# complexity, and some sentences of advice. Here each that can be tested meets the data: this run, the fault run, what
+# was tried out on servers and in browsers, the guide's own server, and published browser facts. Nobody types a verdict;
+# what was not measured is not judged.
 
 # %%
 import os
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import Markdown
 
-from loadtests.report import sentences, tables
+from loadtests.report import conclusions, sentences, shown, tables
 from loadtests.report.claims import RESOLUTION_MS
 from loadtests.report.study import study
 from loadtests.report.verdicts import evidence, guide
@@ -31,7 +31,7 @@ run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = evidence.gather(study(run_dir), run_dir)
 judged = guide.judged(found)
 pd.set_option("display.max_colwidth", None)
-Markdown(f"Run `{found.study.run.run_id}`: {sentences.state(found.study)}")
+shown.words(f"Run `{found.study.run.run_id}`: {sentences.state(found.study)}")
 
 # %% [markdown]
 # ## What the verdicts are made from
@@ -45,7 +45,7 @@ tables.sources(found)
 # *True if*: it depends on what follows. *Not testable here*: what was measured lies on the limit.
 
 # %%
-Markdown(guide.summary(judged))
+shown.words(guide.summary(judged))
 
 # %%
 tables.verdicts(judged)
@@ -72,10 +72,10 @@ tables.columns(found)
 # Share of the world's usage, by published facts about each browser version. *Unknown*: nothing is published of it.
 
 # %%
-tables.support(found)
+shown.table(tables.support(found), "No published browser facts were found.")
 
 # %%
-Markdown(guide.support_note(found))
+shown.words(guide.support_note(found))
 
 # %% [markdown]
 # ## The limits
@@ -103,3 +103,9 @@ pd.Series(
         "easier, share of branches": evidence.EASIER_RATIO,
     }
 )
+
+# %% [markdown]
+# ## What a reader may conclude
+
+# %%
+shown.words(conclusions.sentences(judged))

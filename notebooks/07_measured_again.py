@@ -11,7 +11,8 @@
 # %% [markdown]
 # # What others measured, measured again
 #
-# Tables that others published, each with its source, beside our own figures of the same thing (`rtlab replay all`). A
+# It shows which published measurements come out the same here. Tables that others published, each with its source,
+# stand beside our own figures of the same thing (`rtlab replay all`). A
 # figure that the protocol fixes (a share, bytes, transits, a count) is reproduced within 10 %, one that machine and
 # code move (a latency, memory) within 50 %. A replay is reproduced if every row of it is.
 
@@ -20,29 +21,35 @@ import os
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import Markdown
 
-from loadtests.report import replays
+from loadtests.report import conclusions, replays, shown
 
 run_dir = Path(os.environ.get("RTLAB_RUN", "../results/reference"))
 found = replays.made(run_dir)
 pd.set_option("display.max_colwidth", None)
-Markdown(replays.sentence(found))
+lacking = "No replays were made beside this run: `rtlab replay all` makes them."
+shown.words(replays.sentence(found) if found else lacking)
 
 # %% [markdown]
 # ## The verdicts
 
 # %%
-replays.verdicts(found)
+shown.table(replays.verdicts(found), lacking)
 
 # %% [markdown]
 # ## Figure by figure
 
 # %%
-replays.table(found).round(2)
+shown.table(replays.table(found), lacking, decimals=2)
 
 # %% [markdown]
 # ## What the published figures mean
 
 # %%
-Markdown("\n".join(f"- **{each.name}**: {each.reading}" for each in found))
+shown.words("\n".join(f"- **{each.name}**: {each.reading}" for each in found) or lacking)
+
+# %% [markdown]
+# ## What a reader may conclude
+
+# %%
+shown.words(conclusions.measured_again(found))

@@ -1,6 +1,6 @@
 """Execute the notebooks over a run and write the .ipynb beside each .py: same run, same bytes.
 
-    python -m loadtests.report.notebooks                     # over results/reference
+    python -m loadtests.report.notebooks                     # over results/reference; 04 over results/links
     python -m loadtests.report.notebooks --run results/runs/… --check
 
 Needs the development dependencies (jupytext, nbclient).
@@ -24,7 +24,7 @@ RUN_VARIABLE = "RTLAB_RUN"
 """The environment variable that names a notebook's run folder."""
 
 COMMITTED = {"04_links_and_models": "links"}
-"""Notebooks that need a run of their own kind, whatever run is asked for: by stem, its folder in `results/`."""
+"""Notebooks made for a run of another kind than the reference: by stem, its folder in `results/`."""
 
 _ROOT = Path(__file__).parents[2]
 _TIMEOUT_S = 300
@@ -63,14 +63,15 @@ def main(arguments: list[str] | None = None) -> int:
     from nbclient.exceptions import CellExecutionError
 
     parser = argparse.ArgumentParser(prog="python -m loadtests.report.notebooks", description=main.__doc__)
-    parser.add_argument("--run", type=Path, default=_ROOT / "results" / "reference", metavar="RUN_DIR")
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN_DIR", help="for all notebooks; else each is executed over a run of results/"
+    )
     parser.add_argument("--folder", type=Path, default=_ROOT / "notebooks", help="where the .py files are")
     parser.add_argument("--check", action="store_true", help="execute only, write nothing")
     options = parser.parse_args(arguments)
     for source in sorted(options.folder.glob("*.py")):
-        own = COMMITTED.get(source.stem)
-        run_dir = _ROOT / "results" / own if own else options.run
-        if own and not run_dir.exists():
+        run_dir = options.run or _ROOT / "results" / COMMITTED.get(source.stem, "reference")
+        if options.run is None and not run_dir.exists():
             sys.stderr.write(f"{source.name}: SKIPPED: there is no results/{run_dir.name} (results/README.md)\n")
             continue
         try:

@@ -14,7 +14,10 @@ from loadtests.report.quantity import AtLeast, count, digits, listed, with_unit
 from loadtests.report.study import Contrast, Study, fan_out_results, heaviest
 from loadtests.report.variants import stamped, stamped_sentence
 
-NOTHING = "This run holds nothing to draw here."
+NO_LATENCY = "This run holds no latency of which half could be stated."
+ONE_SIZE = "This run measured no transport in rooms of two sizes: how latency grows with the room is not known."
+NO_COSTS = "This run could not look into the server, and held no idle connections: what a delivery costs is not known."
+NO_TIMELINE = "This run kept no figures by the second."
 
 
 def state(study: Study) -> str:
@@ -57,7 +60,7 @@ def ecdf(study: Study) -> str:
     """Say what half of the deliveries took under the heaviest load."""
     results = [r for r in heaviest(study) if r.p50]
     if not results:
-        return NOTHING
+        return NO_LATENCY
     medians = [(r.p50.value_ms, _name(r)) for r in results if r.p50]
     known = [f"{digits(ms)} ms over {name}" for ms, name in medians if not isinstance(ms, AtLeast)]
     open_ended = [f"{digits(ms)} ms over {name}" for ms, name in medians if isinstance(ms, AtLeast)]
@@ -83,7 +86,7 @@ def fan_out(study: Study) -> str:
             words = f"{in_prose(transport)} from {digits(first_ms)} to {digits(last_ms)} ms{factor}"
             by_sizes.setdefault((smallest, largest), []).append(words)
     if not by_sizes:
-        return NOTHING
+        return ONE_SIZE
     return " ".join(
         f"From {smallest:,} to {largest:,} subscribers, the median goes: {listed(parts)}."
         for (smallest, largest), parts in by_sizes.items()
@@ -102,7 +105,7 @@ def costs(study: Study) -> str:
     said += [
         f"{_capital(words)}." for words in _extremes("server memory per idle connection", "KiB", dict(study.memory))
     ]
-    return " ".join(said) or NOTHING
+    return " ".join(said) or NO_COSTS
 
 
 def budgets(study: Study) -> str:
@@ -114,7 +117,7 @@ def timeline(study: Study) -> str:
     """Say how busy server and generator were at most."""
     frame = study.timeline
     if frame.empty:
-        return NOTHING
+        return NO_TIMELINE
     server, generator = frame["server_cpu_percent"].max(), frame["generator_cpu_percent"].max()
     return (
         f"In {digits(float(frame['t_s'].max()) + 1)} s the server used at most {digits(float(server))} % of a core in "

@@ -71,6 +71,16 @@ def percentiles(study: Study) -> pd.DataFrame:
     return frame
 
 
+def spoilt(study: Study) -> pd.DataFrame:
+    """Cells with a reason against them: index cell, texts."""
+    rows = [
+        {"cell": cell.id, "validity": str(cell.verdict.validity), "reasons": "; ".join(cell.verdict.reasons)}
+        for cell in study.run.cells
+        if cell.verdict.reasons
+    ]
+    return _indexed(rows, "cell")
+
+
 def contrasts(study: Study) -> pd.DataFrame:
     """Differences of medians: index (load, transport), texts."""
     rows = [

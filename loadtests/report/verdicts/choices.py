@@ -226,8 +226,9 @@ def _mobile(evidence: Evidence, among: Sequence[_Option]) -> _Answer:
     best, *others = sorted(weighed, key=weighed.__getitem__)
     rest = f" Next: {in_prose(others[0])}, {digits(weighed[others[0]])}." if others else ""
     names = listed([browser.name.capitalize() for browser in evidence.browsers])
+    were = "was" if len(evidence.browsers) == 1 else "were"
     least = f"it takes least both ways together: {digits(weighed[best])} {what} a delivery."
-    because = f"Nothing was lost while {names} were offline, and {least}{rest}"
+    because = f"Nothing was lost while {names} {were} offline, and {least}{rest}"
     return best, because, "; ".join(filter(None, (catch_of(evidence, best), _RADIO)))
 
 

@@ -49,6 +49,20 @@ def test_what_does_not_hold_says_which_way(median_ms: float, said: str) -> None:
     assert found.short == said.split()[0]
 
 
+@pytest.mark.parametrize(
+    ("median_ms", "short", "words"),
+    [
+        (10.0, "as it says", "as the guide says: 10.0 ms"),
+        (10.1, "rounds to it", "rounds to the guide's figure: 10.1 ms"),
+    ],
+)
+def test_what_only_rounds_to_the_guides_figure_is_not_said_to_be_it(median_ms: float, short: str, words: str) -> None:
+    found = claims.judge("h2push", Estimate(median_ms, 0.1, 49.0, 3), GUIDE_LATENCY_MS)
+    assert found.agreement is Agreement.HOLDS
+    assert found.short == short
+    assert found.words == f"{words} is 0 ms to the nearest 100"
+
+
 def test_short_polling_is_said_to_fit_the_long_polling_claim_only_if_it_does() -> None:
     assert "long polling" in claims.judge("shortpoll", Estimate(500.0, 480.0, 520.0, 3), GUIDE_LATENCY_MS).words
     assert claims.judge("shortpoll", Estimate(250.0, 240.0, 260.0, 3), GUIDE_LATENCY_MS).words == "not in the guide"

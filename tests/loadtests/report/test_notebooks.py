@@ -12,12 +12,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from loadtests.report import notebooks
-from loadtests.report.notebooks import execute
-from tests.loadtests.report.sweep import make_sweep
+from loadtests.records.schema import Costs
+from loadtests.report import notebooks, sentences
+from loadtests.report.charts import drawing
+from tests.loadtests.report.played import play
 from tests.loadtests.report.synthetic import Plan, make_run
+from tests.loadtests.report.synthetic_tables import Truth
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
 SMALL = Plan(loads=(("20x10", 20, 10.0), ("40x10", 40, 10.0)), fan_out=(), blocks=2)
@@ -79,14 +82,48 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     assert "run.json" in done.stderr
 
 
-def test_the_notebook_over_links_takes_any_run_that_holds_a_sweep(tmp_path: Path) -> None:
-    make_sweep(tmp_path / "run", {"websocket": 30.0, "longpoll": 50.0})
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw with few dots: what is drawn does not depend on it."""
+    monkeypatch.setattr(drawing, "_DOTS_PER_INCH", 20)
 
-    notebook = execute(NOTEBOOKS / "04_links_and_models.py", tmp_path / "run")
 
-    outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
-    assert "image/png" in outputs
-    assert "the cheapest is WebSocket" in outputs
+LACKING = {
+    "01_latency": "No two transports were measured under one load",
+    "02_fanout_and_cost": sentences.ONE_SIZE,
+    "03_the_guides_table": "Not measured here: WebSocket, long polling and HTTP/2 push.",
+    "04_links_and_models": "This run holds no sweep",
+    "05_is_it_true": "Not measured beside this run",
+    "06_claims": "not tested in this run",
+    "07_measured_again": "published tables",  # those of the reference
+}
+
+
+@pytest.fixture(scope="module")
+def locust_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a run as plain Locust leaves it: one transport, one load, one block, no look into the server."""
+    folder = tmp_path_factory.mktemp("locust")
+    run = make_run(folder, Plan(truths={"sse": Truth()}, loads=SMALL.loads[:1], fan_out=(), blocks=1))
+    unknown = Costs(None, 45.0, None, None, None, None, None, None, 6.0)
+    cells = [msgspec.structs.replace(cell, costs=unknown) for cell in run.cells]
+    (folder / "run.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(run, cells=tuple(cells))))
+    return folder
+
+
+@pytest.mark.parametrize("source", sorted(NOTEBOOKS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_notebook_says_what_a_small_run_lacks_and_concludes(
+    source: Path, locust_run: Path, coarse: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *cells, conclusion = play(source, locust_run, monkeypatch)
+    assert LACKING[source.stem] in " ".join(getattr(cell, "data", "") for cell in cells)
+    assert conclusion.data
+
+
+def test_the_notebook_over_links_takes_any_run_that_holds_a_sweep(
+    sweep_dir: Path, coarse: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, conclusion = play(NOTEBOOKS / "04_links_and_models.py", sweep_dir, monkeypatch)
+    assert "the cheapest in time depends" in conclusion.data
 
 
 def test_a_notebook_whose_own_run_is_missing_is_named_and_left_out(

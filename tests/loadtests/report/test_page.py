@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from loadtests.report import page as report
-from loadtests.report import palette, replays
+from loadtests.report import palette, replays, sentences, shown
 from loadtests.report.charts import svg
 from loadtests.report.charts.costs import costs
-from loadtests.report.charts.drawing import WIDE, house_style, picture
+from loadtests.report.charts.drawing import WIDE, house_style
 from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts.evidence import REFERENCE
@@ -244,8 +244,8 @@ def test_a_single_room_size_makes_no_fan_out_chart(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(loads=LOADS[:1], fan_out=(), blocks=1))
     with house_style():
         assert latency_by_fan_out(study(tmp_path), WIDE) is None
-    shown = picture(latency_by_fan_out, study(tmp_path), "This run holds nothing to draw here.")
-    assert shown.data == "This run holds nothing to draw here.", "a notebook goes on with the sentence"
+    said = shown.picture(latency_by_fan_out, study(tmp_path), sentences.fan_out(study(tmp_path)))
+    assert said.data == sentences.ONE_SIZE, "a notebook goes on with the sentence"
 
 
 def test_a_million_points_make_no_large_drawing(tmp_path: Path) -> None:

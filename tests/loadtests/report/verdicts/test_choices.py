@@ -157,6 +157,10 @@ def test_phones_get_fewest_bytes_of_those_that_lost_nothing(evidence: Evidence) 
     assert answer(with_cost(light, "sse", "bytes_down", 150.0), "mobile").transport == "sse"
     assert answer(with_browser(light, **{"websocket.lost_in_outage": 3}), "mobile").transport == "sse"
     assert "10 s" in answer(light, "mobile").catch
+    assert "Nothing was lost while Chromium was offline" in answer(light, "mobile").because
+    firefox = Browser("firefox", light.browsers[0].found)
+    both = replace(light, browser_run=made.browser_run(light.study.run, light.browsers[0], firefox))
+    assert "Nothing was lost while Chromium and Firefox were offline" in answer(both, "mobile").because
     assert "least both ways together: 210 bytes of payload a delivery" in answer(light, "mobile").because
     assert answer(with_cost(light, "websocket", "bytes_up", 100.0), "mobile").transport == "sse"
 
