@@ -141,8 +141,8 @@ def add_foreign(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="how to speak to a server that is not ours: nchan-websocket, nchan-sse, nchan-longpoll, nchan for all "
-        "three, or a TOML file, which also says where the server is or how to start it; repeatable",
+        help="how to speak to a server that is not ours: an adapter of the lab (see rtlab list; nchan for all of "
+        "nchan), or a TOML file, which also says where the server is or how to start it; repeatable",
     )
 
 

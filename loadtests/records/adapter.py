@@ -119,6 +119,7 @@ def _completed(raw: dict[str, object], path: Path) -> dict[str, object]:
             raise AdapterError(f"like is {like!r}; allowed: {', '.join(sorted(known))}")
         own = {key: value for key, value in raw.items() if key != "like"}
         raw = tomllib.loads(known[str(like)].read_text(encoding="utf-8")) | own
+    adapter_parts.require_known(raw, {"": Adapter, "subscribe": Subscribe, "publish": Publish, "server": ServerCommand})
     return own_server.in_folder(adapter_parts.in_folder(raw, path.parent), path.parent)
 
 

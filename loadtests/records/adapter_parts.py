@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from loadtests.records.errors import AdapterError
+
 WEBSOCKET, SSE, LONGPOLL = "websocket", "sse", "longpoll"
 PROTOCOLS = (WEBSOCKET, SSE, LONGPOLL)
 PLAIN, BASE64, ESCAPED = "", "base64", "escaped"
@@ -30,6 +32,17 @@ def in_folder(raw: Mapping[str, object], folder: Path) -> dict[str, object]:
             place, _, name = client.rpartition(":")
             made[part] = {**said, "client": f"{(folder / place).resolve()}:{name}"}
     return made
+
+
+def require_known(raw: Mapping[str, object], kinds: Mapping[str, type[msgspec.Struct]]) -> None:
+    """Refuse keys that are not those of the file (kind of "") or of a table of it. Raises AdapterError."""
+    for part, kind in kinds.items():
+        said = raw.get(part) if part else raw
+        known = kind.__struct_fields__
+        for key in said if isinstance(said, dict) else ():
+            if key not in known:
+                place = f"[{part}]" if part else "the file"
+                raise AdapterError(f"{place} has the unknown field `{key}`; allowed: {', '.join(known)}")
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
