@@ -108,6 +108,7 @@ def of_records(records: Iterable[Mapping[str, object]], run_id: str) -> tuple[Po
         point
         for point in found
         if point.kind in _USED_KINDS
+        and min(point.subscribers, point.rooms, point.payload_bytes) > 0
         and point.variant in _VARIANTS
         and point.validity != Validity.INVALID
         and (kind(point.transport) != "short poll" or point.memory_kib is not None or point.poll_interval_s)

@@ -146,8 +146,8 @@ def _corrected(surface: Surface, where: Place, value: float) -> float:
     near = [(1 / max(s.at.distance2(where), SAME), s) for s in surface.seen if s.at.group == where.group]
     total = sum(weight for weight, _ in near)
     if surface.ratio:
-        logs = sum(w * math.log(s.value / surface.model(s.terms, s.offset)) for w, s in near) / total
-        return value * math.exp(logs)
+        ratios = ((w, s.value / max(surface.model(s.terms, s.offset), SAME)) for w, s in near)
+        return value * math.exp(sum(w * math.log(ratio) for w, ratio in ratios) / total)
     return value + sum(w * (s.value - surface.model(s.terms, s.offset)) for w, s in near) / total
 
 

@@ -36,7 +36,7 @@ function figureAt(surface, where, terms, offset) {
     const weight = 1 / Math.max(distance2(seen.scale, where.scale), data.same);
     const model = modelled(surface, seen.terms, seen.offset);
     total += weight;
-    sum += weight * (surface.ratio ? Math.log(seen.value / model) : seen.value - model);
+    sum += weight * (surface.ratio ? Math.log(seen.value / Math.max(model, data.same)) : seen.value - model);
   }
   return { value: surface.ratio ? value * Math.exp(sum / total) : value + sum / total, how: 1 };
 }

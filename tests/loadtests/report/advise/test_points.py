@@ -42,10 +42,17 @@ def test_loads_of_the_file_beside_it_take_the_place_of_the_runs_own(measured: St
     assert {p.transport for p in found if p.memory_kib is not None} == {"websocket", "shortpoll"}
 
 
-@pytest.mark.parametrize(
-    "change", [{"validity": "invalid"}, {"variant": "deflate"}, {"kind": "stack"}, {"variant": "coalesce=20ms"}]
-)
-def test_what_is_invalid_or_of_another_server_is_no_point(measured: Study, change: dict[str, str]) -> None:
+_OTHER: list[dict[str, object]] = [
+    {"payload_bytes": 0},
+    {"validity": "invalid"},
+    {"variant": "deflate"},
+    {"variant": "coalesce=20ms"},
+    {"kind": "stack"},
+]
+
+
+@pytest.mark.parametrize("change", _OTHER)
+def test_what_is_invalid_or_of_another_server_is_no_point(measured: Study, change: dict[str, object]) -> None:
     record = export.records(measured)[0]
     assert len(of_records([record], "run")) == 1
     assert of_records([{**record, **change}], "run") == ()

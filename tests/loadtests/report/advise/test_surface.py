@@ -59,6 +59,13 @@ def test_no_coefficient_is_below_zero() -> None:
     assert min(surface(*falling).coefficients) >= 0
 
 
+def test_a_point_that_the_model_says_nothing_of_is_no_error() -> None:
+    none = [
+        Seen(place(1, 100, m, 0, 1, 0.0), (0.0, 1.0 if m > 1 else 0.0), 0.0, 10.0, None, None, "run") for m in (1, 4, 9)
+    ]
+    assert surface(*none).at(place(1, 100, 2, 0, 1, 0.0), (0.0, 1.0)).value > 0
+
+
 def test_wild_points_widen_the_interval_and_few_points_have_none() -> None:
     wild = [seen(m, v) for m, v in ((1, 20.0), (4, 8.0), (10, 60.0), (40, 50.0), (100, 300.0))]
     calm, torn = (surface(*points).outside for points in (LINE, wild))
