@@ -34,7 +34,7 @@ from loadtests.run.scenario import CellPlan, Scenario, spelt_out
 from loadtests.run.servers import ServerSettings
 
 OK, OFF = 0, 4
-BLOCKS = 6
+BLOCKS = 8
 MEASURED_S = 2.0
 
 
