@@ -112,7 +112,7 @@ def compared(example: Example, found: Basis, measured: Study) -> Iterator[Compar
 
 def line(row: Compared) -> str:
     """Return one comparison in words."""
-    verdict = "holds" if row.holds else "DOES NOT HOLD"
+    verdict = row.fault.upper() or "holds"
     return (
         f"{row.case:10} {row.transport:10} {row.figure:24} advised {digits(row.advised)} {row.unit} ({row.how}), "
         f"measured {digits(row.measured)} [{span(row.low, row.high)}] {row.unit}: off by {row.off:+.0%} (at most "

@@ -44,7 +44,14 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def holds(self) -> bool:
         """Whether it is within its tolerance, and the interval narrow enough to say so."""
-        return abs(self.off) <= self.tolerance and self.width <= WIDEST
+        return not self.fault
+
+    @property
+    def fault(self) -> str:
+        """Why it does not hold; empty where it does."""
+        if abs(self.off) > self.tolerance:
+            return "does not hold"
+        return f"decides nothing, an interval of {self.width:.0%}" if self.width > WIDEST else ""
 
 
 class Checked(msgspec.Struct, frozen=True):

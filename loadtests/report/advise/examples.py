@@ -72,7 +72,7 @@ def check_table(checked: Checked | None) -> str:
 
 
 def _compared(row: Compared) -> Sequence[str]:
-    verdict = "" if row.holds else ": does not hold"
+    verdict = f": {row.fault}" if row.fault else ""
     return (
         row.case,
         title(row.transport),

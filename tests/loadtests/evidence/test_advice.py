@@ -37,6 +37,7 @@ def test_a_figure_holds_within_its_tolerance_and_a_narrow_interval() -> None:
     assert not row(advised=12.1).holds
     assert not row(advised=7.9).holds
     assert not row(low=6.9).holds, "an interval of 40 % of the figure decides, a wider one does not"
+    assert "DECIDES NOTHING, AN INTERVAL OF 41%" in advice.line(row(low=6.9))
     assert "DOES NOT HOLD" in advice.line(row(advised=20.0))
     assert "off by +100%" in advice.line(row(advised=20.0))
 
