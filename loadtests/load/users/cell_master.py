@@ -59,6 +59,11 @@ class _Member:
     folder: Path | None = None  # where its files are, once it has left them
 
     @property
+    def rank(self) -> tuple[bool, int, str]:
+        """Its place in an order that stays the same from cell to cell, the master's own forks first."""
+        return self.forked < 0, self.forked, self.client_id
+
+    @property
     def name(self) -> str:
         """What it is called in reasons and messages."""
         return f"worker {self.number}" + ("" if self.forked >= 0 else f" ({self.host})")
@@ -163,7 +168,7 @@ class CellMaster:
     def _deal(self, users: dict[str, int]) -> None:
         """Number the workers, those with one user more first, and tell each its share."""
         spec = msgspec.json.encode(self._spec)
-        ordered = sorted(self._members.values(), key=lambda member: (-users[member.client_id], member.forked % 10**6))
+        ordered = sorted(self._members.values(), key=lambda each: (-users[each.client_id], each.rank))
         for number, member in enumerate(ordered):
             member.number = number
             assert users[member.client_id] == count_users(self._spec, Share(number, len(ordered)))
