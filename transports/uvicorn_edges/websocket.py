@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -41,12 +40,6 @@ def text_frame(data: bytes) -> bytes:
     return _HEAD_8(_TEXT, 127, size) + data
 
 
-@lru_cache(maxsize=1)
-def _whole_text(text: str) -> bytes:
-    """The frame of a text; the members of a room are sent the same one after the other."""
-    return text_frame(text.encode())
-
-
 class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     """RFC 6455 that says why it closes, and answers so many pings a second, no more than the peer reads."""
 
@@ -54,6 +47,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     request: Request | None  # type: ignore[assignment]
     response: Response | None  # type: ignore[assignment]
     broken = False  # the protocol itself sent the close frame
+    _last: ClassVar[tuple[str, bytes]] = "", b"\x81\x00"  # text, frame: all members are sent the same
     _between = False  # what the parser has been given ended with a message
     _control_frames = 0
     _counted_since_s = 0.0
@@ -201,7 +195,10 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             and not self.conn.extensions
             and message["type"] == "websocket.send"
         ):
-            self.transport.write(_whole_text(text))
+            last = LabWebSocketProtocol._last
+            if text is not last[0]:
+                LabWebSocketProtocol._last = last = text, text_frame(text.encode())
+            self.transport.write(last[1])
             return
         await super().send(message)
         request: Request | None = getattr(self, "request", None)
