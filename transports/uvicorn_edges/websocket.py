@@ -9,7 +9,7 @@ import asyncio
 import struct
 from typing import Any, ClassVar, Final
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
@@ -23,6 +23,7 @@ from transports.uvicorn_edges.texts import is_between_messages, text_at
 CONTROL_FRAMES_PER_S: Final = 100
 FRAGMENTS: Final = 1024
 _SLICE_BYTES: Final = 4096
+_UNSENT_BYTES: Final = 65_536  # that wait for a turn's end, at the most
 _CLOSE_S: Final = 2.0
 _TEXT: Final = 0x81  # final, a text
 _HEAD: Final = struct.Struct("!BB").pack
@@ -48,6 +49,9 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     response: Response | None  # type: ignore[assignment]
     broken = False  # the protocol itself sent the close frame
     _last: ClassVar[tuple[str, bytes]] = "", b"\x81\x00"  # text, frame: all members are sent the same
+    _answering = False  # the app has received a message, and has not asked for the next one
+    _unsent: list[bytes] | None = None  # what it says to that until this turn of the event loop ends: it is one write
+    _unsent_bytes = 0
     _between = False  # what the parser has been given ended with a message
     _control_frames = 0
     _counted_since_s = 0.0
@@ -72,6 +76,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
                     return
         rest = data[begin:]
         self._between = False  # as far as is known
+        self._flush()  # what the parser answers comes after it
         if len(rest) <= _SLICE_BYTES:
             super().data_received(rest)
             return
@@ -104,6 +109,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         self._app_ended()
 
     def _app_ended(self) -> None:
+        self._flush()
         if self.close_timer is None:
             self.transport.close()
 
@@ -159,6 +165,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     def close_soon(self, within_s: float) -> None:
         """Write the close frame that `conn` has ready, and cut the connection off if that does not end it in time."""
         self.stop_keepalive()
+        self._flush()
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.transport.resume_reading()  # the peer's own close frame may stand behind what was not read yet
@@ -167,6 +174,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """As uvicorn's, unless the peer has closed, which takes a while over TLS: none may follow its close."""
+        self._flush()
         if self.handshake_complete and not self.close_sent and self.conn.state is not State.OPEN:
             self.stop_keepalive()
             self.transport.close()
@@ -175,6 +183,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """As uvicorn's; what the app still sends has no receiver."""
+        self._flush()
         super().keepalive_timeout()
         self.broken = self.close_sent
 
@@ -198,13 +207,41 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             last = LabWebSocketProtocol._last
             if text is not last[0]:
                 LabWebSocketProtocol._last = last = text, text_frame(text.encode())
-            self.transport.write(last[1])
+            self._write(last[1])
             return
+        self._flush()
         await super().send(message)
         request: Request | None = getattr(self, "request", None)
         if self.handshake_complete and request is not None:  # kibibytes that nobody reads any more
             request.headers.clear()  # its parser keeps the request
             self.request = self.response = None
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """As uvicorn's. What the app says to a message in the same turn is one write: an ack and its event, mostly."""
+        self._answering = False
+        message = await self.queue.get()
+        self._answering = True
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self.transport.resume_reading()
+        return message
+
+    def _write(self, data: bytes) -> None:
+        if self._unsent is not None:
+            self._unsent.append(data)
+            self._unsent_bytes += len(data)
+            if self._unsent_bytes > _UNSENT_BYTES:  # an app that sends without end: now it finds out whether it may
+                self._flush()
+        elif self._answering:
+            self._unsent, self._unsent_bytes = [data], len(data)
+            self.loop.call_soon(self._flush)
+        else:
+            self.transport.write(data)
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, None
+        if unsent is not None and not self.transport.is_closing():
+            self.transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
     def handle_ping(self) -> None:
         """Answer, unless the answers pile up: a peer that reads none needs none (section 5.5.3)."""
