@@ -207,7 +207,10 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             last = LabWebSocketProtocol._last
             if text is not last[0]:
                 LabWebSocketProtocol._last = last = text, text_frame(text.encode())
-            self._write(last[1])
+            if self._answering or self._unsent is not None:
+                self._hold(last[1])
+            else:
+                self.transport.write(last[1])
             return
         self._flush()
         await super().send(message)
@@ -226,17 +229,14 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
         return message
 
-    def _write(self, data: bytes) -> None:
-        if self._unsent is not None:
-            self._unsent.append(data)
-            self._unsent_bytes += len(data)
-            if self._unsent_bytes > _UNSENT_BYTES:  # an app that sends without end: now it finds out whether it may
-                self._flush()
-        elif self._answering:
-            self._unsent, self._unsent_bytes = [data], len(data)
+    def _hold(self, data: bytes) -> None:
+        if self._unsent is None:
+            self._unsent, self._unsent_bytes = [], 0
             self.loop.call_soon(self._flush)
-        else:
-            self.transport.write(data)
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+        if self._unsent_bytes > _UNSENT_BYTES:  # an app that sends without end: now it finds out whether it may
+            self._flush()
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, None
