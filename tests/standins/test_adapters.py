@@ -44,12 +44,12 @@ def test_a_message_comes_through(name: str, url: str, monkeypatch: pytest.Monkey
 
 def test_heartbeats_are_sent_through_a_run_and_publications_acknowledged(url: str, tmp_path: Path) -> None:
     load = Load(name="2x10", subscribers=2, rooms=2, rate_per_s=10.0)
-    spec = describe_cell(FOREIGN_USER, parse_endpoint(url).port, load, warm_up_s=0.0, measured_s=1.2, grace_s=0.3)
+    spec = describe_cell(FOREIGN_USER, parse_endpoint(url).port, load, warm_up_s=0.0, measured_s=0.9, grace_s=0.3)
     described = hurried(adapter.find("signalr-websocket")[0])
     trial = run_generator(msgspec.structs.replace(spec, adapter=described), tmp_path)
     assert trial.exit_code == 0, trial.progress
     assert (trial.result.refused, trial.result.unanswered, trial.result.reconnects) == (0, 0, 0), trial.result.errors
-    assert len(trial.samples["message"]) == len(trial.publishes["message"]) == 24
+    assert len(trial.samples["message"]) == len(trial.publishes["message"]) == 18
 
 
 def hurried(described: Adapter) -> Adapter:

@@ -47,7 +47,7 @@ CENTRIFUGO = LIKE.format("centrifugo-websocket") + (
             "the server answered 415 to the publication: set headers = { Content",
         ),
         (sse("encoded"), 'the message came, encoded: set encoding = "base64" in [subscribe]'),
-        (sse("late"), "no head of the stream within 0.3 s: if it comes with the first event, set late_head = true"),
+        (sse("late"), "no head of the stream within 0.2 s: if it comes with the first event, set late_head = true"),
         (
             sse("encoded").replace('"/encoded/{room}"', '"/none/at/all"', 1),
             "answered 404 to the subscription: there is no",
@@ -63,7 +63,7 @@ CENTRIFUGO = LIKE.format("centrifugo-websocket") + (
         ),
         (
             PHOENIX.format("steps = [{ expect = '^hello' }]"),
-            "step 1: nothing matched /^hello/; none came within 0.3 s: set",
+            "step 1: nothing matched /^hello/; none came within 0.2 s: set",
         ),
         (
             PHOENIX.format('steps = [{ send = \'["1","1","t","phx_join",{}]\', expect = \'^hello\' }]'),
@@ -73,11 +73,11 @@ CENTRIFUGO = LIKE.format("centrifugo-websocket") + (
             PHOENIX.format("").replace("vsn", "version"),
             "the server answered 403 to the subscription: the credentials are",
         ),
-        (PHOENIX.format("") + '[publish]\nbody = \'["1","1","x","e","{content}"]\'', "nothing came within 0.3 s"),
+        (PHOENIX.format("") + '[publish]\nbody = \'["1","1","x","e","{content}"]\'', "nothing came within 0.2 s"),
         (CENTRIFUGO + 'body = \'{"data":"{content}"}\'', "the answer to the publication does not hold what ack in"),
         (
             CENTRIFUGO + 'body = \'{"channel":"x","data":"{content}"}\'',
-            "nothing that came within 0.3 s held the message; the last was '{}': do publisher and",
+            "nothing that came within 0.2 s held the message; the last was '{}': do publisher and",
         ),
         (
             PHOENIX.format("steps = [{ send = 'no json', expect = 'x' }]"),
@@ -104,7 +104,7 @@ def probed(url: str, text: str, folder: Path) -> tuple[bool, list[str]]:
     (described,) = adapter.find(str(folder / "mine.toml"))
     host, _, port = url.removeprefix("http://").partition(":")
     lines: list[str] = []
-    return Probe(Foreign(host, int(port), described, "x"), lines.append, wait_s=0.3).run(), lines
+    return Probe(Foreign(host, int(port), described, "x"), lines.append, wait_s=0.2).run(), lines
 
 
 def test_the_exit_code_says_whether_the_message_came(

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.standins.rooms import Rooms
 
-SILENT_S = 0.6  # of a client, before it is cut: 60 s in Phoenix, 30 s in SignalR
+SILENT_S = 0.4  # of a client, before it is cut: 60 s in Phoenix, 30 s in SignalR
 PING_S = 0.2  # of Centrifugo: 25 s
 API_KEY = "the-key"
 _SEPARATOR = "\x1e"

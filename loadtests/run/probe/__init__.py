@@ -22,7 +22,7 @@ from loadtests.run.probe.advice import PUBLISH, SUBSCRIBE
 from loadtests.run.probe.line import Line, listen
 
 WAIT_S = 10.0
-_AGAIN_S = 0.5  # what comes twice comes soon
+_AGAIN_S = 0.3  # what comes twice comes soon
 _SETTLE_S = 0.3  # where nothing shows that a subscription stands
 _SHOWN_CHARACTERS = 400
 _PADDING = re.compile(r"x{20,}")  # of the lab's message
