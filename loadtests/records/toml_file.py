@@ -49,6 +49,6 @@ class TomlFiles(Generic[T]):
             return self.checked(msgspec.convert(self.completed(raw, path), self.kind, strict=True))
         except msgspec.ValidationError as reason:
             shape = f"; {self.shape}" if self.shape else ""
-            raise self.error(f"{path} is not a {self.noun}: {reason}{shape}") from None
+            raise self.error(f"{path} is no valid {self.noun}: {reason}{shape}") from None
         except self.error as reason:
             raise self.error(f"{path}: {reason}") from None
