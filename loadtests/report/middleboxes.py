@@ -1,14 +1,10 @@
-"""What stands in the way, for readers: the table, and the part of the report's section "In the field"."""
+"""What stands in the way, for readers: the sentence, and the table for a terminal."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from loadtests.records.middleboxes import FILE, Middleboxes, Row, Seen, load
+from loadtests.records.middleboxes import Middleboxes, Row, Seen
 from loadtests.report.claims import title
-from loadtests.report.field import Part
 from loadtests.report.quantity import count, digits, listed
-from loadtests.report.study import Study
 
 _COLUMNS = (
     "box",
@@ -24,26 +20,6 @@ _COLUMNS = (
     "reload",
     "drain",
 )
-
-
-_REFERENCE = Path(__file__).parents[2] / "results" / "reference"
-
-
-def part(study: Study, folder: Path) -> Part | None:
-    """Return the report's part on boxes: the run's own, else the reference's; None where there is neither."""
-    path = next((each / FILE for each in (folder, _REFERENCE) if (each / FILE).is_file()), None)
-    if path is None:
-        return None
-    found = load(path)
-    return Part(
-        slug="boxes",
-        heading="What stands in the way",
-        sentence=sentence(found),
-        draw=lambda layout: None,
-        reading="",
-        template="middleboxes.html.j2",
-        found=found,
-    )
 
 
 def sentence(found: Middleboxes) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtests.report import cuts, middleboxes, storm_part, tls
+from loadtests.report import cuts, middleboxes_part, storm_part, tls
 from loadtests.report.field import Part, Subject
 from loadtests.report.study import Study
 
-SUBJECTS: tuple[Subject, ...] = (tls.part, cuts.part, storm_part.part, middleboxes.part)
+SUBJECTS: tuple[Subject, ...] = (tls.part, cuts.part, storm_part.part, middleboxes_part.part)
 
 
 def parts(study: Study, folder: Path) -> tuple[Part, ...]:

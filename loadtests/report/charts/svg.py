@@ -91,7 +91,8 @@ def _rendered(figure: Figure, prefix: str) -> tuple[float, float, str]:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(rf' id="{SAYS}([^"]*)">', r"><title>\g<1></title>", text)
-    text = re.sub(r' d="[^"]+"', lambda found: re.sub(r"(\.\d\d)\d+", r"\g<1>", found[0]), text)
+    text = re.sub(r' (?:d|x|y)="[^"]+"', lambda found: re.sub(r"(\.\d\d)\d+", r"\g<1>", found[0]), text)
+    text = re.sub(r' style="[^"]+"', lambda found: re.sub(r"([:;]) ", r"\g<1>", found[0]), text)
     text = text[text.index(">") + 1 : text.rindex("</svg>")]
     width, height = figure.get_size_inches() * 72
     return float(width), float(height), _themed(_scoped(text, prefix)).strip()

@@ -9,8 +9,11 @@ import pytest
 
 from loadtests.records.errors import RunError
 from loadtests.records.middleboxes import FILE, SCHEMA, Middleboxes, Row, Seen, load
-from loadtests.report import middleboxes
+from loadtests.report import palette
+from loadtests.report.charts.boxes import passages
+from loadtests.report.charts.drawing import SCREEN
 from loadtests.report.middleboxes import cell, heartbeat_words, render_text, sentence
+from loadtests.report.middleboxes_part import part
 
 
 def row(
@@ -63,6 +66,17 @@ def test_a_control_that_does_not_pass_takes_the_belief_from_all_rows() -> None:
     assert "nothing in the way" not in render_text(run(REFUSED))
 
 
+def test_the_chart_fills_what_passes_and_halves_what_settings_cure() -> None:
+    figure = passages(run(row("longpoll"), REFUSED, HOPELESS, msgspec.structs.replace(HOPELESS, box="none")), SCREEN)
+    assert figure is not None
+    (axis,) = figure.axes
+    drawn = {line.get_color(): line.get_fillstyle() for line in axis.lines}
+    fills = {name: drawn[palette.look(name).light] for name in ("longpoll", "websocket", "sse")}
+    assert fills == {"longpoll": "full", "websocket": "left", "sse": "none"}
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["nginx"]
+    assert passages(run(msgspec.structs.replace(HOPELESS, box="none")), SCREEN) is None
+
+
 def test_a_heartbeat_is_worth_what_was_cut_without_it() -> None:
     cut = Seen(joined=True, silent_asked=True, silent_cut_s=4.02)
     kept = Seen(joined=True, silent_asked=True)
@@ -85,10 +99,11 @@ def test_a_file_is_read_back_and_a_foreign_one_is_refused(tmp_path: Path) -> Non
         load(path)
 
 
-def test_the_report_reads_the_runs_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleboxes, "_REFERENCE", tmp_path / "none")
-    assert middleboxes.part(None, tmp_path) is None  # type: ignore[arg-type]
+def test_the_report_reads_the_runs_own_file(tmp_path: Path) -> None:
+    nowhere = tmp_path / "none"
+    assert part(None, tmp_path, nowhere) is None  # type: ignore[arg-type]
     (tmp_path / FILE).write_bytes(msgspec.json.encode(run(REFUSED)))
-    part = middleboxes.part(None, tmp_path)  # type: ignore[arg-type]
-    assert part is not None
-    assert part.found == run(REFUSED)
+    found = part(None, tmp_path, nowhere)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.found == run(REFUSED)
+    assert found.draw(SCREEN) is not None
