@@ -78,8 +78,13 @@ def check_publish(protocol: str, publish: Publish, subscribe: Subscribe) -> None
         known = _steps("publish.steps", publish.steps, known, SSE)
     else:
         need(protocol == WEBSOCKET, "publish.path", _LEFT_OUT, f"only over {WEBSOCKET}")
-        for field, given in (("steps", publish.steps), ("target", publish.target), ("client", publish.client)):
-            need(not given, f"publish.{field}", "given", "only with a publish.path: without it the WebSocket is used")
+        for field in ("steps", "target", "client", "in_turn"):
+            need(
+                not getattr(publish, field),
+                f"publish.{field}",
+                "given",
+                "only with a publish.path: without it the WebSocket is used",
+            )
     if publish.target:
         parts = urlsplit(publish.target)
         good = parts.scheme in ("http", "https") and parts.hostname and not parts.path.strip("/")

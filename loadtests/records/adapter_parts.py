@@ -114,6 +114,7 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     body: str = "{content}"
     target: str = ""  # the base URL, where it is not the subscribers'
     steps: tuple[Step, ...] = ()  # requests, before the first publication of a connection
+    in_turn: bool = False  # the next publication is sent when the one before is answered
     session: bool = False  # the publisher subscribes too, and uses what its subscription captured
     ack: str = ""  # what acknowledges: in the answer's body, or in a message of the WebSocket
     encoding: str = PLAIN  # of {content}

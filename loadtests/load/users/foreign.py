@@ -35,6 +35,7 @@ class ForeignUser(PostingUser):
             raise ValueError("a foreign server needs an adapter; the cell has none")
         self._adapter: Adapter = adapter
         self._to_post: deque[tuple[str, str]] = deque()  # content and ref, for want of a connection that takes them
+        self._in_turn = adapter.publish.in_turn
         self._one_post_each = False  # the server ends each connection after one answer
         self._left = False
         self._session = self._new_session()  # of the subscription
@@ -117,7 +118,8 @@ class ForeignUser(PostingUser):
             connection = self._posts[0]
             client = _client(connection)
             # Behind an answer that ends the connection nothing is taken: the first one shows whether it does.
-            if client.closed or (client.unanswered and (self._one_post_each or not client.answered)):
+            alone = self._in_turn or self._one_post_each or not client.answered
+            if client.closed or (client.unanswered and alone):
                 break
             if self._one_post_each and client.answered:
                 self._posts.pop(0)
