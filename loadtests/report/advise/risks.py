@@ -18,6 +18,7 @@ from loadtests.report.advise.sizing import Size
 from loadtests.report.quantity import count, digits
 from loadtests.report.verdicts.catches import in_browsers
 from loadtests.report.verdicts.evidence import Evidence
+from loadtests.report.verdicts.table_rules import api_of, percent
 
 DEFAULT_HEARTBEAT_S = 15.0
 _STEP_S = 5.0
@@ -65,9 +66,14 @@ def heartbeat(case: Case) -> Heartbeat:
 
 def misfit(case: Case, evidence: Evidence, transport: str) -> str:
     """Say why a transport cannot serve the clients at all; empty where it can."""
-    if {BROWSER, MOBILE} & set(case.clients) and not in_browsers(evidence, transport):
-        return "not in nearly all browsers of today"
-    return ""
+    if not {BROWSER, MOBILE} & set(case.clients) or in_browsers(evidence, transport):
+        return ""
+    api = api_of(evidence.support, transport) if evidence.support else None
+    if api is None or evidence.support is None:
+        return "not in nearly all browsers of today, as far as is known"
+    sources = ", ".join(f"{each.package} {each.version}" for each in evidence.support.sources)
+    share = f"{percent(api.share.full)} % of usage"
+    return f"not in nearly all browsers of today: {share} (published: {sources}, {evidence.support.oldest})"
 
 
 def risks(
