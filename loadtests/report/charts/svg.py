@@ -91,11 +91,24 @@ def _rendered(figure: Figure, prefix: str) -> tuple[float, float, str]:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(rf' id="{SAYS}([^"]*)">', r"><title>\g<1></title>", text)
-    text = re.sub(r' (?:d|x|y)="[^"]+"', lambda found: re.sub(r"(\.\d\d)\d+", r"\g<1>", found[0]), text)
+    text = re.sub(r' d="([^"]+)"', lambda found: f' d="{_shortened(found[1])}"', text)
+    text = re.sub(r' [xy]="[^"]+"', lambda found: _rounded(found[0]), text)
+    text = re.sub(r' transform="rotate\(-?0 [^"]*"', "", text)
+    text = re.sub(r">\s+<", "><", text)
     text = re.sub(r' style="[^"]+"', lambda found: re.sub(r"([:;]) ", r"\g<1>", found[0]), text)
     text = text[text.index(">") + 1 : text.rindex("</svg>")]
     width, height = figure.get_size_inches() * 72
     return float(width), float(height), _themed(_scoped(text, prefix)).strip()
+
+
+def _shortened(path: str) -> str:
+    """Return a path's data without the spaces that nobody needs."""
+    return re.sub(r"\s*([MLHVCSQTAZ])\s*", r"\g<1>", _rounded(path), flags=re.IGNORECASE).strip()
+
+
+def _rounded(text: str) -> str:
+    """Return a text with its numbers to a tenth of a point: less than a pixel, as wide as a page is."""
+    return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), text)
 
 
 def standalone(element: str, theme: Theme = "either") -> str:
