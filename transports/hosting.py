@@ -72,7 +72,8 @@ def adopt(server: Server, settings: Settings, protocols: Protocols, drain: Calla
         loop.call_soon_threadsafe(end)
 
     def end() -> None:
-        for listening in server.servers:  # before anybody is told, or who comes back at once is refused here
+        # Before anybody is told, or who comes back at once is refused here. Before it listens uvicorn has no `servers`.
+        for listening in getattr(server, "servers", ()):
             listening.close()
         drain()
         if config.is_ssl:

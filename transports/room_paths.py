@@ -16,7 +16,7 @@ from core.hub import Hub
 from transports.errors import refused
 
 _PARENT: Final = "/rooms/{room}/"
-_SOCKET: Final = "websocket"  # stands where a request has its method
+_SOCKET: Final = None  # stands where a request has its method, and is none that a client could send
 
 
 class RoomPaths:
@@ -31,7 +31,7 @@ class RoomPaths:
     def __init__(self, app: ASGIApp, hub: Hub, routes: Iterable[BaseRoute]) -> None:
         self._app = app
         self._hub = hub
-        self._routes: dict[tuple[str, str], Route | WebSocketRoute] = {}
+        self._routes: dict[tuple[str | None, str], Route | WebSocketRoute] = {}
         for route in routes:
             if isinstance(route, Route | WebSocketRoute) and _only_calls_its_endpoint(route):
                 word = route.path.removeprefix(_PARENT)
@@ -45,7 +45,8 @@ class RoomPaths:
             return
         parts = scope["path"].split("/", 3)  # "", "rooms", the room, the word
         found = len(parts) == 4 and parts[1] == "rooms" and not parts[0] and parts[2]
-        route = self._routes.get((scope.get("method", _SOCKET), parts[3])) if found else None
+        method = scope["method"] if scope["type"] == "http" else _SOCKET
+        route = self._routes.get((method, parts[3])) if found else None
         if route is None:
             await self._app(scope, receive, send)
             return

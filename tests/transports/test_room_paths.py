@@ -60,6 +60,7 @@ async def asked(method: str, path: str, root_path: str = "") -> tuple[int, bytes
         Route("/rooms/{room}/within", endpoint, middleware=[Middleware(Wrapped)]),
         Route("/rooms/{room}/plain", plain),
         Route("/rooms/{room}/{word}", endpoint),
+        WebSocketRoute("/rooms/{room}/ws", Socket()),
     ]
     sent: list[Any] = []
 
@@ -93,6 +94,8 @@ async def test_endpoint_of_a_rooms_path_is_called() -> None:
         ("GET", "/rooms/lobby/plain", ""),
         ("GET", "/rooms/lobby/{word}", ""),
         ("POST", "/app/rooms/lobby/poll", "/app"),
+        ("websocket", "/rooms/lobby/ws", ""),
+        ("", "/rooms/lobby/ws", ""),
     ],
 )
 async def test_all_else_is_for_the_router(method: str, path: str, root_path: str) -> None:
