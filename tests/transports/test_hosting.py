@@ -212,6 +212,8 @@ libc.malloc.restype, libc.mallinfo2.restype = ctypes.c_void_p, Info
 libc.free.argtypes = [ctypes.c_void_p]
 if sys.argv[1] == "apart":
     keep_large_buffers_apart()
+for _ in range(30):
+    libc.malloc(50_000)  # what the heap has free would be used first
 libc.free(libc.malloc(300_000))
 before = libc.mallinfo2().hblks
 libc.malloc(262_144)
