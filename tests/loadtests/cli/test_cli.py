@@ -78,7 +78,7 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (
             ("run", "echo", "--target", "http://h:1", "--adapter", "nchan-sse", "--target", "http://h:2"),
             2,
-            "--target is given 2 times: a run measures one foreign server",
+            "--target is given 2 times: give it once, with one --adapter",
         ),
         (
             ("run", "echo", "--transports", "sse", "--transports", "longpoll"),

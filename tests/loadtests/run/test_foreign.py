@@ -108,7 +108,7 @@ def test_each_file_names_its_own_server(tmp_path: Path) -> None:
             ["http://h:1"],
             "--target is given, and the adapter mine says how its server is started: leave",
         ),
-        ('target = "h:1"', [], r"the adapter mine's target 'h:1': http://HOST\[:PORT\] is allowed"),
+        ('target = "h:1"', [], r"the adapter mine's target 'h:1': http://HOST\[:PORT\] or https:// is allowed"),
         (
             'target = "http://192.0.2.1:9"\n[server]\ncommand = ["serve"]',
             [],
