@@ -127,9 +127,11 @@ def _in_masters_time(part: _Part, table: pa.Table, window: GeneratorResult) -> p
 def _with_their_publications(
     parts: Sequence[_Part], samples: Sequence[pa.Table], publishes: Sequence[pa.Table]
 ) -> tuple[list[pa.Table], float | None]:
-    """Give deliveries of another clock's publications these publications' phase, and instants where both are known.
+    """Give deliveries their publications' phase, and those of another clock their instants where both are known.
 
-    Returns also by how much such a latency may be wrong, at worst, in ms; None where there is none.
+    A publication at the edge may be in the phase of its own worker and not of another, though the two share a clock:
+    each began when the word reached it. Returns also by how much such a latency may be wrong, at worst, in ms; None
+    where there is none.
     """
     sent = pa.concat_tables(publishes)
     owner = np.repeat(np.arange(len(parts)), [table.num_rows for table in publishes])
@@ -143,11 +145,12 @@ def _with_their_publications(
         wanted = _column(table, "publisher") * stride + _column(table, "message")
         found = np.clip(np.searchsorted(keys[order], wanted), 0, max(0, len(keys) - 1))
         rows = order[found] if len(keys) else found
-        strange = (_column(table, "sent_ns") == ABSENT_NS) & (keys[rows] == wanted if len(keys) else False)
+        matched = keys[rows] == wanted if len(keys) else np.zeros(len(wanted), dtype=bool)
+        strange = (_column(table, "sent_ns") == ABSENT_NS) & matched
         known = strange & placed[number] & (placed[owner[rows]] if len(keys) else False)
         for name in ("scheduled_ns", "sent_ns"):
             table = _set(table, name, np.where(known, _column(sent, name)[rows], _column(table, name)))
-        filled.append(_set(table, "phase", np.where(strange, _column(sent, "phase")[rows], _column(table, "phase"))))
+        filled.append(_set(table, "phase", np.where(matched, _column(sent, "phase")[rows], _column(table, "phase"))))
         for other in set(owner[rows[known]].tolist()):
             worst_ns = max(worst_ns, unsure_ns[number] + unsure_ns[other])
     return filled, worst_ns / 1e6 if worst_ns >= 0 else None

@@ -87,3 +87,18 @@ def test_two_clocks_are_joined(exchanges: int, own: list[str], tmp_path: Path) -
     assert uncertainty_ms == pytest.approx(0.25 * len(result.clocks), rel=0.2), "half of the way there and back, each"
     assert np.abs(latency_ms[~mine] - 2.0).max() <= uncertainty_ms
     assert result.clocks[-1].offset_ms == pytest.approx(-5_000_000, abs=0.25)
+
+
+def test_where_windows_differ_a_delivery_is_of_its_publications_phase(tmp_path: Path) -> None:
+    places = [worker(tmp_path, number, AHEAD_NS, 0) for number in (0, 1)]
+    # The two share a clock, so the second knows when the first one's messages were due; it began a moment later.
+    rows = pq.read_table(places[1] / "samples.parquet").to_pylist()
+    for row in rows:
+        row["scheduled_ns"] = row["sent_ns"] = SENT_NS[row["message"]] + AHEAD_NS
+        row["phase"] = Phase.MEASURED if row["message"] > 1 else Phase.WARM_UP
+    pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLES), places[1] / "samples.parquet")
+    folders = {f"worker {number}": place for number, place in enumerate(places)}
+    joined.join(folders, tmp_path, own_clock=[], window_ns=(FROM_NS, TO_NS))
+    samples, publishes = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("samples", "publishes"))
+    measured = [np.count_nonzero(table["phase"].to_numpy() == Phase.MEASURED) for table in (samples, publishes)]
+    assert measured == [2 * 2 * 3, 2 * 3], "each of two subscribers got all of what was measured"
