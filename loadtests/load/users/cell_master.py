@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import signal
 import sys
 import time
@@ -20,10 +21,11 @@ import msgspec
 from gevent.event import Event
 from gevent.monkey import get_original
 from gevent.os import fork_gevent
+from locust import User
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.rpc import Message
-from locust.runners import STATE_MISSING, MasterRunner
+from locust.runners import STATE_INIT, STATE_MISSING, MasterRunner, WorkerNode
 
 from loadtests.load.clients.stamp import OUR_CLOCK
 from loadtests.load.users import cell_worker, joined
@@ -66,7 +68,9 @@ class _Member:
     @property
     def name(self) -> str:
         """What it is called in reasons and messages."""
-        return f"worker {self.number}" + ("" if self.forked >= 0 else f" ({self.host})")
+        return (f"worker {self.number}" if self.number >= 0 else "a worker") + (
+            "" if self.forked >= 0 else f" ({self.host})"
+        )
 
 
 class CellMaster:
@@ -83,6 +87,7 @@ class CellMaster:
         user_class = load_user_class(spec.user_class)
         environment = Environment(user_classes=[user_class], host=spec.host, dispatcher_class=self._dealing())
         self.runner: MasterRunner = environment.create_master_runner(workers.bind_host, workers.port)
+        environment.events.heartbeat_sent.add_listener(self._ask)  # type: ignore[no-untyped-call]
         for name, listener in ((HERE, self._greet), (SAID, self._hear), (LEFT, self._keep), (PING, self._pong)):
             self.runner.register_message(name, listener)
 
@@ -96,7 +101,7 @@ class CellMaster:
         users = count_users(self._spec)
         report(Progress(event="connecting", message=f"{users} users", pids=tuple(self._children)))
         self._gather()
-        gevent.spawn(self.runner.start, users, spawn_rate=users)
+        gevent.spawn(self._start, users).link_exception(self._broke)
         begins_ns = 0
         for event in ("connected", "held") if self._spec.hold_s else ("connected", "measuring", "over"):
             self._await(event)
@@ -143,20 +148,41 @@ class CellMaster:
                 self.runner.send_message(WHO, client_id=client_id)
             self._look(_ASK_S)
 
+    def _ask(self, client_id: str, **_: object) -> None:
+        """Let a worker that has come too late know that masters of the lab are here: the next one may need it."""
+        if client_id not in self._members:
+            self.runner.send_message(WHO, client_id=client_id)
+
     def _greet(self, msg: Message, **_: object) -> None:
         me = msg.data
+        ours = me["host"] == platform.node() and me["pid"] in self._children
+        forked = self._children.index(me["pid"]) if ours else -1
+        if not ours and len([m for m in self._members.values() if m.forked < 0]) >= self._workers.elsewhere:
+            return  # one too many: it stays connected, for the next cell, and gets no users
         if me["versions"] != VERSIONS:
             self._failure = f"the worker on {me['host']} has {me['versions']}; the master has {VERSIONS}"
-        forked = self._children.index(me["pid"]) if me["pid"] in self._children else -1
-        if len([m for m in self._members.values() if m.forked < 0]) < self._workers.elsewhere or forked >= 0:
-            self._members.setdefault(msg.node_id, _Member(msg.node_id, me["pid"], me["host"], me["clock"], forked))
+        self._members.setdefault(msg.node_id, _Member(msg.node_id, me["pid"], me["host"], me["clock"], forked))
+        self._news.set()
+
+    def _start(self, users: int) -> None:
+        self.runner.start(users, spawn_rate=users)
+        self.runner.update_state(STATE_INIT)  # while it runs, Locust deals anew to whoever comes or goes
+
+    def _broke(self, greenlet: gevent.Greenlet) -> None:
+        self._failure = self._failure or f"the users could not be dealt out: {greenlet.exception!r}"
         self._news.set()
 
     def _dealing(self) -> type[UsersDispatcher]:
-        deal = self._deal
+        deal, members = self._deal, self._members
 
         class Dealing(UsersDispatcher):
-            """Locust's own, which says beforehand which users of the cell each worker's are."""
+            """Locust's own, for the cell's members; it says beforehand which users of the cell each one's are."""
+
+            def __init__(self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]) -> None:
+                super().__init__([node for node in worker_nodes if node.id in members], user_classes)
+
+            def add_worker(self, worker_node: WorkerNode) -> None:
+                """Deal nothing to one that comes later."""
 
             def __next__(self) -> dict[str, dict[str, int]]:
                 dealt = super().__next__()

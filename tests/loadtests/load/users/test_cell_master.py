@@ -1,0 +1,95 @@
+"""The master of one cell: whom it deals users to, and what it says where workers are missing or fall silent."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from locust import __version__ as locust_version
+from locust.rpc import Message
+
+from loadtests.load.users import cell_master
+from loadtests.load.users.cell_master import CellMaster
+from loadtests.load.users.cell_worker import HERE, SHARE, VERSIONS, WHO
+from loadtests.load.users.measurement import Failed
+from loadtests.records.cell_spec import CellSpec, Load, Workers
+
+SPEC = CellSpec(
+    cell="c", user_class="WebSocketUser", host="http://127.0.0.1:1", tokens=("t",), room_names=("room",),
+    load=Load(name="4x1", subscribers=4, rate_per_s=1.0),
+)  # fmt: skip
+
+Master = Callable[[Workers], CellMaster]
+
+
+@pytest.fixture
+def master(tmp_path: Path) -> Iterator[Master]:
+    """Opens masters whose messages to workers go nowhere but into `master.sent`."""
+    opened: list[CellMaster] = []
+
+    def open_one(workers: Workers) -> CellMaster:
+        opened.append(CellMaster(SPEC, workers, [], tmp_path))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.runner.greenlet.kill()
+        each.runner.server.socket.context.destroy(linger=0)  # its socket too
+
+
+def sent_by(master: CellMaster, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Return a list that grows by what is sent to whom."""
+    sent: list[tuple[str, str]] = []
+    monkeypatch.setattr(master.runner.server, "send_to_client", lambda msg: sent.append((msg.type, msg.node_id)))
+    return sent
+
+
+def come(master: CellMaster, name: str, host: str = "far", pid: int = 1) -> None:
+    """Let a worker connect and say who it is."""
+    me = {"pid": pid, "host": host, "clock": f"of {host}", "versions": VERSIONS}
+    master.runner.handle_message(name, Message("client_ready", locust_version, name))  # type: ignore[no-untyped-call]
+    master.runner.handle_message(name, Message(HERE, me, name))  # type: ignore[no-untyped-call]
+
+
+def test_one_worker_too_many_gets_nothing_before_or_after_the_deal(
+    master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = master(Workers(here=0, elsewhere=2))
+    sent = sent_by(made, monkeypatch)
+    for name in ("a", "b", "c"):
+        come(made, name)
+    dealing = gevent.spawn(made._start, 5)
+    gevent.sleep(0.05)
+    come(made, "d")
+    dealing.get(timeout=5)
+    come(made, "e")
+    given = [(kind, name) for kind, name in sent if kind in (SHARE, "spawn")]
+    assert given == [(SHARE, "a"), (SHARE, "b"), ("spawn", "a"), ("spawn", "b")]
+    alive = Message("heartbeat", {"state": "ready", "current_cpu_usage": 0}, "e")  # type: ignore[no-untyped-call]
+    made.runner.handle_message("e", alive)
+    assert sent[-2:] == [(WHO, "e"), ("heartbeat", "e")], "it stays for the next cell"
+
+
+def test_a_deal_that_breaks_ends_the_cell(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = master(Workers(here=0, elsewhere=1))
+    come(made, "a")
+    monkeypatch.setattr(cell_master, "count_users", lambda *_: 99)
+    dealing = gevent.spawn(made._start, 5)
+    dealing.link_exception(made._broke)
+    dealing.join()
+    gevent.sleep(0)
+    with pytest.raises(Failed, match="users could not be dealt out: AssertionError"):
+        made._look()
+
+
+def test_a_fork_is_known_by_host_and_pid(master: Master) -> None:
+    made = master(Workers(here=1, elsewhere=1))
+    made._children.append(os.getpid())
+    come(made, "far", "far", os.getpid())
+    come(made, "near", platform.node(), os.getpid())
+    assert {name: member.forked for name, member in made._members.items()} == {"far": -1, "near": 0}
+    made._children.clear()
