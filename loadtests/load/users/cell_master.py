@@ -140,10 +140,12 @@ class CellMaster:
     def _gather(self) -> None:
         """Ask all who connect who they are, until all are here."""
         wanted = self._workers.here + self._workers.elsewhere
-        until_s = time.monotonic() + _COME_S + self._workers.patience_s
+        limit_s = _COME_S + self._workers.patience_s
+        until_s = time.monotonic() + limit_s
         while len(self._members) < wanted:
             if time.monotonic() > until_s:
-                raise Failed(f"{len(self._members)} of {wanted} workers came within {until_s:.0f} s")
+                came = "; ".join(f"pid {each.pid} on {each.host}" for each in self._members.values()) or "nobody"
+                raise Failed(f"{len(self._members)} of {wanted} workers came within {limit_s:.0f} s: {came}")
             for client_id in set(self.runner.clients) - set(self._members):
                 self.runner.send_message(WHO, client_id=client_id)
             self._look(_ASK_S)

@@ -93,3 +93,11 @@ def test_a_fork_is_known_by_host_and_pid(master: Master) -> None:
     come(made, "near", platform.node(), os.getpid())
     assert {name: member.forked for name, member in made._members.items()} == {"far": -1, "near": 0}
     made._children.clear()
+
+
+def test_who_came_is_named_where_somebody_is_missing(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cell_master, "_COME_S", 0.2)
+    made = master(Workers(here=0, elsewhere=2))
+    come(made, "a", "far", 41)
+    with pytest.raises(Failed, match=r"^1 of 2 workers came within 0 s: pid 41 on far$"):
+        made._gather()
