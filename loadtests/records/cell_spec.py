@@ -197,6 +197,7 @@ class GeneratorResult(msgspec.Struct, frozen=True, kw_only=True):
     clock_steps: int = 0  # of the wall clock, measured phase
     strangers: int = 0  # deliveries whose publication another clock stamped, warm-up included
     worker: str = ""  # of several, which one it is: "worker 1", "worker 2 (host)"
+    elsewhere: bool = False  # it was not started by the lab: it may be on another machine
     clocks: tuple[WorkerClock, ...] = ()  # of workers whose clock is not the master's
     clock_uncertainty_ms: float | None = None  # the worst of deliveries between two clocks; None: there are none
     workers: tuple[GeneratorResult, ...] = ()  # of what several workers found together, their own; empty: one process

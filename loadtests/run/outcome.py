@@ -154,10 +154,10 @@ def _health(load: Load, outcome: CellOutcome, samples: pa.Table, publishes: pa.T
         for number, own in enumerate(several)
     }
     # What shares a core is late when the core is full, however little of it each one takes.
-    shared = sum(each.cpu_percent or 0.0 for each in found.values()) / outcome.generator_cores
-    return {
-        name: msgspec.structs.replace(each, cpu_percent=max(each.cpu_percent or 0.0, shared))
-        for name, each in found.items()
+    forked = {own.worker: found[own.worker].cpu_percent or 0.0 for own in several if not own.elsewhere}
+    shared = sum(forked.values()) / outcome.generator_cores
+    return found | {
+        name: msgspec.structs.replace(found[name], cpu_percent=max(own, shared)) for name, own in forked.items()
     }
 
 

@@ -114,7 +114,9 @@ class CellMaster:
         members = sorted(self._members.values(), key=lambda member: member.number)
         folders = {member.name: member.folder for member in members if member.folder is not None}
         own_clock = {member.name for member in members if member.clock == OUR_CLOCK}
-        joined.join(folders, self._out_dir, own_clock=own_clock, window_ns=self._window_ns(begins_ns))
+        elsewhere = {member.name for member in members if member.forked < 0}
+        window_ns = self._window_ns(begins_ns)
+        joined.join(folders, self._out_dir, own_clock=own_clock, window_ns=window_ns, elsewhere=elsewhere)
         self._say("done")
 
     def stop(self, number: int) -> None:

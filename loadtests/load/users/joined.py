@@ -63,10 +63,17 @@ class _Part:
         return at_ns + offset_ns, uncertainty_ns
 
 
-def join(folders: Mapping[str, Path], out_dir: Path, *, own_clock: Collection[str], window_ns: tuple[int, int]) -> None:
+def join(
+    folders: Mapping[str, Path],
+    out_dir: Path,
+    *,
+    own_clock: Collection[str],
+    window_ns: tuple[int, int],
+    elsewhere: Collection[str] = (),
+) -> None:
     """Write into `out_dir` what the workers, by name, left in their folders; raises RunError.
 
-    `window_ns` is the measured phase by the master's clock.
+    `window_ns` is the measured phase by the master's clock; those in `elsewhere` were not started by the lab.
 
     Workers not in `own_clock` have a monotonic clock other than the master's. Where it was asked for their offset,
     their instants are moved by it, and deliveries between two workers have a latency; otherwise these have none.
@@ -91,7 +98,10 @@ def join(folders: Mapping[str, Path], out_dir: Path, *, own_clock: Collection[st
     for name, several in tables.items():
         with writing(out_dir / name):
             pq.write_table(pa.concat_tables(several), out_dir / name)
-    results = [msgspec.structs.replace(part.result, clock_uncertainty_ms=unsure_ms) for part in parts]
+    results = [
+        msgspec.structs.replace(part.result, clock_uncertainty_ms=unsure_ms, elsewhere=part.result.worker in elsewhere)
+        for part in parts
+    ]
     whole = msgspec.structs.replace(
         together(results, timed),
         clocks=tuple(part.clock() for part in parts if not part.same_clock),

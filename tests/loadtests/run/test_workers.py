@@ -21,10 +21,10 @@ import pytest
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import describe_cell, fault_server, run_generator
 from loadtests.records import store
-from loadtests.records.cell_spec import Load, Workers
+from loadtests.records.cell_spec import GeneratorResult, Load, Workers
 from loadtests.records.errors import UsageError
-from loadtests.records.schema import Instrument, Validity, Verdict
-from loadtests.run import workers
+from loadtests.records.schema import PUBLISHES, SAMPLES, Instrument, Validity, Verdict
+from loadtests.run import outcome, workers
 from loadtests.run.scenario import CellPlan, Scenario
 
 HEALTHY = Instrument("kernel", 0.1, 0.0, 0.1, 0.1, 5.0, None)
@@ -105,6 +105,23 @@ def _when_measuring(lab: int) -> list[psutil.Process]:
                     return [*everybody, *workers_of]
         time.sleep(0.05)
     raise AssertionError("the workers did not connect")
+
+
+def test_workers_share_the_cores_of_the_machine_that_they_are_on() -> None:
+    second_s = 1_000_000_000
+    parts = tuple(
+        GeneratorResult(
+            cell="c", clock="kernel", subscribers_connected=1, measured_from_ns=0, measured_to_ns=second_s,
+            connect_ms=(), sockets=None, seconds=(), hub_lag_ms_p99=None, cpu_s=cpu_s, refused=0, told_gaps=0,
+            reconnects=0, worker=f"worker {number}", elsewhere=number > 1,
+        )
+        for number, cpu_s in enumerate([0.25, 0.25, 0.1, 0.5])
+    )  # fmt: skip
+    whole = msgspec.structs.replace(parts[0], workers=parts)
+    left = outcome.CellOutcome(whole, (), {}, outcome.Memory(0, None), None, None, generator_cores=1)
+    load = Load(name="4x1", subscribers=4, rate_per_s=1.0)
+    found = outcome._health(load, left, SAMPLES.empty_table(), PUBLISHES.empty_table())
+    assert [each.cpu_percent for each in found.values()] == [50.0, 50.0, 10.0, 50.0]
 
 
 def test_a_late_worker_is_named_and_what_all_share_is_said_once() -> None:

@@ -65,9 +65,10 @@ def test_two_clocks_are_joined(exchanges: int, own: list[str], tmp_path: Path) -
     first_ahead_ns = 0 if own else -100 * S  # without a worker of the master's clock, only the master knows when it was
     places = [worker(tmp_path, 0, first_ahead_ns, exchanges), worker(tmp_path, 1, AHEAD_NS, exchanges)]
     folders = {f"worker {number}": place for number, place in enumerate(places)}
-    joined.join(folders, tmp_path, own_clock=own, window_ns=(FROM_NS, TO_NS))
+    joined.join(folders, tmp_path, own_clock=own, window_ns=(FROM_NS, TO_NS), elsewhere=["worker 1"])
     result = msgspec.json.decode((tmp_path / "generator.json").read_bytes(), type=GeneratorResult)
     assert (result.measured_from_ns, result.measured_to_ns) == (FROM_NS, TO_NS)
+    assert [each.elsewhere for each in result.workers] == [False, True]
     assert result.until_ns == pytest.approx(TO_NS + S, abs=MS)
     assert (result.cpu_s, result.hub_lag_ms_p99, result.subscribers_connected) == (0.5, 1.5, 2)
     samples = pq.read_table(tmp_path / "samples.parquet")
