@@ -183,8 +183,8 @@ class SearchPasses:
             for name in self._cells
         }
         self._reasons = dict.fromkeys(self._cells, "")
-        self._who = dict.fromkeys(self._cells, ("", ""))  # who gave up at the last miss, and by which figures
-        self._server_missed = dict.fromkeys(self._cells, True)  # whether the last miss was the server's
+        self._who = dict.fromkeys(self._cells, ("", ""))  # who gave up at what was missed, and by which figures
+        self._server_missed = dict.fromkeys(self._cells, True)  # whether it was the server's miss
         self._noted: set[str] = set()
         self._order = 0
         self._deadline = time.monotonic() + 60 * search_range.max_minutes
@@ -220,8 +220,9 @@ class SearchPasses:
 
     def _note(self, cell: Cell, folder: Path) -> None:
         reason = against(cell, p99_ms(cell, folder / "cells" / cell.id), self._slo)
-        self._searches[cell.transport].note(_reached(cell, self._range.along), met=not reason)
-        if reason:
+        search, reached = self._searches[cell.transport], _reached(cell, self._range.along)
+        search.note(reached, met=not reason)
+        if reason and search.missed == reached:  # a first miss may yet be a neighbour's fault
             who = pressure.who_gave_up(cell)
             self._reasons[cell.transport] = reason
             self._who[cell.transport] = who, pressure.evidence(cell)
