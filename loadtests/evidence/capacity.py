@@ -226,7 +226,7 @@ class SearchPasses:
             who = pressure.who_gave_up(cell)
             self._reasons[cell.transport] = reason
             self._who[cell.transport] = who, pressure.evidence(cell)
-            seems = not self._proven_only and not plan.spoilt_by_environment(cell)
+            seems = not self._proven_only and not plan.spoilt_by_environment(cell) and cell.failed in ("", "server")
             self._server_missed[cell.transport] = who == pressure.SERVER if who else seems
 
     def _found(self) -> Iterator[tuple[str, Value]]:

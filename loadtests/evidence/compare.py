@@ -135,7 +135,10 @@ def capacity(scenario: str, request: Request, search_range: SearchRange, p99_ms:
     selected = _selected(request, chosen)
     made = _experiment(request, chosen, selected)
     routes.require({cell.link for cell in chosen.cells})
-    if search_range.along == searched.SUBSCRIBERS and (complaint := experiment.too_many(int(search_range.highest))):
+    most = max(
+        searched.raised(cell.load, search_range.along, search_range.highest).subscribers for cell in chosen.cells
+    )
+    if complaint := experiment.too_many(most):
         raise LabError(complaint)
     unheld = request.server_cpu_percent is not None and made.bench.settings.cpu_percent is None
     passes = searched.SearchPasses(made.cells(), slo, search_range, made.seed, proven_only=unheld)

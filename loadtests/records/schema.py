@@ -282,6 +282,7 @@ class Cell(msgspec.Struct, frozen=True):
     cuts: Cuts | None = None  # None: no subscriber was to be cut
     clocks: tuple[WorkerClock, ...] = ()  # of workers whose clock is not the master's
     pressure: Pressure | None = None  # None: in runs of before it was looked at
+    failed: str = ""  # "server", "generator" or "link", whichever ended or could not be had: there are no counts
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.auth import sign
 from loadtests.records.cell_spec import MEASURED, CellSpec, Progress, Workers
-from loadtests.records.errors import GeneratorError, LinkError, ServerError
+from loadtests.records.errors import GeneratorError, LabError, LinkError, ServerError
 from loadtests.records.schema import Cell, Validity, Verdict
 from loadtests.records.store import RunStore
 from loadtests.run import generators, instances, procfs, started
@@ -31,6 +31,7 @@ from loadtests.run.scenario import SCALED
 from loadtests.run.servers import HOST, Server, ServerSettings, free_port
 from loadtests.run.workers import module_of, route_for
 
+_FAILED: dict[type[LabError], str] = {ServerError: "server", GeneratorError: "generator", LinkError: "link"}
 _PORT_ATTEMPTS = 3
 _SETTLED_SHARE = 0.6  # of a memory cell's hold: joins are delivered by then, and every connection is still open
 _CONNECT_TIMEOUT_S = 10.0
@@ -70,7 +71,7 @@ def run(
         cell, tables = judged(planned, outcome, folder, started_utc)
     except (ServerError, GeneratorError, LinkError) as error:
         verdict = Verdict(Validity.INVALID, (str(error),))
-        cell, tables = cell_of(planned, verdict, started_utc), {}
+        cell, tables = cell_of(planned, verdict, started_utc, failed=_FAILED[type(error)]), {}
     store.add(cell, tables)
     return cell
 

@@ -182,6 +182,7 @@ def cell_of(
     cuts: Cuts | None = None,
     clocks: tuple[WorkerClock, ...] = (),
     pressure: Pressure | None = None,
+    failed: str = "",
 ) -> Cell:
     """Return the run's row of a planned cell."""
     load = planned.load
@@ -217,6 +218,7 @@ def cell_of(
         cuts=cuts,
         clocks=clocks,
         pressure=pressure,
+        failed=failed,
     )
 
 

@@ -205,6 +205,20 @@ def test_who_gave_up_is_found_by_evidence(
         assert all(cell.subscribers == 50 * cell.rooms for cell in run.cells), "each room has its own fifty"
 
 
+@pytest.mark.parametrize(("failed", "told"), [("server", True), ("generator", False), ("link", False)])
+def test_a_cell_without_counts_is_the_servers_miss_only_where_the_server_failed(
+    failed: str, told: bool, tmp_path: Path
+) -> None:
+    passes = SearchPasses(planned("sse"), SLO, RANGE, seed=1)
+    store = RunStore.create(tmp_path, new_run(1))
+    while todo := passes.next(store):
+        for each in todo:
+            verdict = Verdict(Validity.INVALID, ("it did not end within 60 s",))
+            store.add(msgspec.structs.replace(measured(each, verdict=verdict), counts=None, failed=failed), {})
+    (bracket,) = brackets.brackets(store.finish())
+    assert (bracket.missed_per_s, bracket.server_missed) == (10, told)
+
+
 def test_a_miss_that_did_not_count_says_nothing_of_the_one_that_did(tmp_path: Path) -> None:
     passes = SearchPasses(planned("sse"), SLO, replace(RANGE, highest=20, max_steps=30), seed=1)
     store = RunStore.create(tmp_path, new_run(1))
