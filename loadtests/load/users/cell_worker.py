@@ -104,7 +104,9 @@ class CellWorker:
             self._environment.user_classes = [load_user_class(spec.user_class)]
             cell = cell_in(self._environment, spec, slots_of(spec, share))
         except (OSError, ValueError) as error:
-            self._say(Progress(event="failed", message=str(error)))
+            said = f"the share can't be opened (is this another commit of the lab?): {error}"
+            self._say(Progress(event="failed", message=said))
+            gevent.spawn(self._give_up)
             return
         self._measurement = Measurement(cell, count_users(spec, share), self._say, self._begins_ns)
         self._exchanges = []
@@ -146,6 +148,12 @@ class CellWorker:
 
     def _measure(self, measurement: Measurement) -> None:
         try:
+            self._measured(measurement)
+        finally:
+            self._end()
+
+    def _measured(self, measurement: Measurement) -> None:
+        try:
             measurement.run()
             failure = ""
         except Failed as error:
@@ -164,6 +172,15 @@ class CellWorker:
             self._say(Progress(event="failed", message=failure))
         else:
             self._runner.send_message(LEFT, files)
+
+    def _give_up(self) -> None:
+        """Wait for the master to give the cell up too: until then Locust may spawn users of a share not opened."""
+        self._begun.wait(timeout=_BEGIN_S)
+        self._end()
+
+    def _end(self) -> None:
+        """Be ready for the next cell."""
+        self._runner.stop()
         self._environment.user_classes = self._own_classes
         self._runner.worker_state = STATE_INIT
         self.busy = False
