@@ -25,7 +25,7 @@ from locust import User
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.rpc import Message
-from locust.runners import STATE_INIT, STATE_MISSING, MasterRunner, WorkerNode
+from locust.runners import HEARTBEAT_LIVENESS, STATE_INIT, STATE_MISSING, MasterRunner, WorkerNode
 
 from loadtests.load.clients.stamp import OUR_CLOCK
 from loadtests.load.users import cell_worker, joined
@@ -35,7 +35,7 @@ from loadtests.load.users.measurement import Failed
 from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.setup import read_spec
 from loadtests.load.users.transports import load_user_class
-from loadtests.records.cell_spec import CellSpec, Progress, Share, Workers
+from loadtests.records.cell_spec import MEASURED, CellSpec, Progress, Share, Workers
 from loadtests.records.errors import RunError
 
 _waitpid = get_original("os", "waitpid")  # gevent's own would wait for its hub's view of the child
@@ -44,6 +44,7 @@ _LOOK_S = 0.02
 _ASK_S = 0.1
 _COME_S = 30.0
 _FLUSH_S = 0.05
+_WRITES_S = 30  # a worker, its tables, at most
 
 
 @dataclass(slots=True)
@@ -244,13 +245,22 @@ class CellMaster:
                 self._children.remove(pid)
                 self._failure = self._failure or f"{names.get(pid, 'a worker')} {_end(status)}"
         for member in self._members.values():
-            client = self.runner.clients.get(member.client_id)
-            # One of ours that writes its tables may miss a heartbeat; whether it lives is known all the same.
-            away = member.forked < 0 and "over" not in member.said
-            if away and (client is None or client.state == STATE_MISSING):
-                self._failure = self._failure or f"{member.name} was lost: no sign of life for 3 s"
+            # Whether one of ours lives is known all the same.
+            if member.forked < 0 and member.folder is None and (why := self._lost(member)):
+                self._failure = self._failure or f"{member.name} was lost: {why}"
         if self._failure:
             raise Failed(self._failure)
+
+    def _lost(self, member: _Member) -> str:
+        """Return why a worker from elsewhere is taken for lost; empty while it is not."""
+        client = self.runner.clients.get(member.client_id)
+        if client is None:
+            return "it has disconnected"
+        # One that writes its tables sends no heartbeats. Locust counts those that are missing down from three.
+        silence_s = HEARTBEAT_LIVENESS - client.heartbeat
+        limit_s = HEARTBEAT_LIVENESS if member.said.isdisjoint(MEASURED) else _WRITES_S
+        lost = client.state == STATE_MISSING and silence_s > limit_s
+        return f"no sign of life for {limit_s:g} s" if lost else ""
 
     def _say(self, event: str) -> None:
         last = [member.last for member in self._members.values() if member.last is not None]

@@ -11,6 +11,7 @@ import gevent
 import pytest
 from locust import __version__ as locust_version
 from locust.rpc import Message
+from locust.runners import STATE_MISSING
 
 from loadtests.load.users import cell_master
 from loadtests.load.users.cell_master import CellMaster
@@ -101,3 +102,30 @@ def test_who_came_is_named_where_somebody_is_missing(master: Master, monkeypatch
     come(made, "a", "far", 41)
     with pytest.raises(Failed, match=r"^1 of 2 workers came within 0 s: pid 41 on far$"):
         made._gather()
+
+
+def test_a_worker_that_falls_silent_while_it_writes_is_lost_later(master: Master) -> None:
+    made = master(Workers(here=0, elsewhere=1))
+    come(made, "a")
+    (member,) = made._members.values()
+    member.number = 1
+    client = made.runner.clients["a"]
+    client.state, client.heartbeat = STATE_MISSING, -1
+    assert made._lost(member) == "no sign of life for 3 s"
+    member.said.add("over")
+    made._look()
+    client.heartbeat = -28
+    with pytest.raises(Failed, match=r"^worker 1 \(far\) was lost: no sign of life for 30 s$"):
+        made._look()
+
+
+def test_a_worker_that_ends_before_its_files_came_is_lost(master: Master, tmp_path: Path) -> None:
+    made = master(Workers(here=0, elsewhere=1))
+    come(made, "a")
+    (member,) = made._members.values()
+    member.said.add("over")
+    del made.runner.clients["a"]
+    with pytest.raises(Failed, match=r"a worker \(far\) was lost: it has disconnected"):
+        made._look()
+    made._failure, member.folder = "", tmp_path
+    made._look()
