@@ -149,7 +149,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     connected: int = 0
     delivered: int = 0
     at_ns: int = 0  # CLOCK_MONOTONIC
-    pids: tuple[int, ...] = ()  # of workers on this machine, where there are several; with "connecting"
+    pids: tuple[int, ...] = ()  # of workers on this machine, where there are several: "connecting", "connected"
 
 
 class SocketTotals(msgspec.Struct, frozen=True, kw_only=True):

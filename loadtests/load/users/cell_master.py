@@ -13,7 +13,6 @@ import platform
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import gevent
@@ -25,17 +24,18 @@ from locust import User
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.rpc import Message
-from locust.runners import HEARTBEAT_LIVENESS, STATE_INIT, STATE_MISSING, MasterRunner, WorkerNode
+from locust.runners import STATE_INIT, MasterRunner, WorkerNode
 
 from loadtests.load.clients.stamp import OUR_CLOCK
 from loadtests.load.users import cell_worker, joined
+from loadtests.load.users.cell_member import Member
 from loadtests.load.users.cell_worker import ABORT, BEGIN, HERE, LEFT, PING, PONG, SAID, SHARE, VERSIONS, WHO
 from loadtests.load.users.generator import count_users, report
 from loadtests.load.users.measurement import Failed
 from loadtests.load.users.publisher import NS_PER_S
 from loadtests.load.users.setup import read_spec
 from loadtests.load.users.transports import load_user_class
-from loadtests.records.cell_spec import MEASURED, CellSpec, Progress, Share, Workers
+from loadtests.records.cell_spec import CellSpec, Progress, Share, Workers
 from loadtests.records.errors import RunError
 
 _waitpid = get_original("os", "waitpid")  # gevent's own would wait for its hub's view of the child
@@ -44,34 +44,6 @@ _LOOK_S = 0.02
 _ASK_S = 0.1
 _COME_S = 30.0
 _FLUSH_S = 0.05
-_WRITES_S = 30  # a worker, its tables, at most
-
-
-@dataclass(slots=True)
-class _Member:
-    """One worker, as it introduced itself."""
-
-    client_id: str
-    pid: int
-    host: str
-    clock: str
-    forked: int  # the how-manieth fork of the master it is; -1: it came from elsewhere
-    number: int = -1  # its share's
-    last: Progress | None = None
-    said: set[str] = field(default_factory=set)
-    folder: Path | None = None  # where its files are, once it has left them
-
-    @property
-    def rank(self) -> tuple[bool, int, str]:
-        """Its place in an order that stays the same from cell to cell, the master's own forks first."""
-        return self.forked < 0, self.forked, self.client_id
-
-    @property
-    def name(self) -> str:
-        """What it is called in reasons and messages."""
-        return (f"worker {self.number}" if self.number >= 0 else "a worker") + (
-            "" if self.forked >= 0 else f" ({self.host})"
-        )
 
 
 class CellMaster:
@@ -82,7 +54,7 @@ class CellMaster:
         self.interrupted = 0  # by which signal
         self._spec, self._workers, self._out_dir = spec, workers, out_dir
         self._children = children
-        self._members: dict[str, _Member] = {}
+        self._members: dict[str, Member] = {}
         self._news = Event()
         self._failure = ""
         user_class = load_user_class(spec.user_class)
@@ -166,7 +138,7 @@ class CellMaster:
             return  # one too many: it stays connected, for the next cell, and gets no users
         if me["versions"] != VERSIONS:
             self._failure = f"the worker on {me['host']} has {me['versions']}; the master has {VERSIONS}"
-        self._members.setdefault(msg.node_id, _Member(msg.node_id, me["pid"], me["host"], me["clock"], forked))
+        self._members.setdefault(msg.node_id, Member(msg.node_id, me["pid"], me["host"], me["clock"], forked))
         self._news.set()
 
     def _start(self, users: int) -> None:
@@ -246,26 +218,23 @@ class CellMaster:
                 self._failure = self._failure or f"{names.get(pid, 'a worker')} {_end(status)}"
         for member in self._members.values():
             # Whether one of ours lives is known all the same.
-            if member.forked < 0 and member.folder is None and (why := self._lost(member)):
+            if (
+                member.forked < 0
+                and member.folder is None
+                and (why := member.lost(self.runner.clients.get(member.client_id)))
+            ):
                 self._failure = self._failure or f"{member.name} was lost: {why}"
         if self._failure:
             raise Failed(self._failure)
 
-    def _lost(self, member: _Member) -> str:
-        """Return why a worker from elsewhere is taken for lost; empty while it is not."""
-        client = self.runner.clients.get(member.client_id)
-        if client is None:
-            return "it has disconnected"
-        # One that writes its tables sends no heartbeats. Locust counts those that are missing down from three.
-        silence_s = HEARTBEAT_LIVENESS - client.heartbeat
-        limit_s = HEARTBEAT_LIVENESS if member.said.isdisjoint(MEASURED) else _WRITES_S
-        lost = client.state == STATE_MISSING and silence_s > limit_s
-        return f"no sign of life for {limit_s:g} s" if lost else ""
-
     def _say(self, event: str) -> None:
         last = [member.last for member in self._members.values() if member.last is not None]
         connected, delivered = (sum(getattr(each, name) for each in last) for name in ("connected", "delivered"))
-        report(Progress(event=event, connected=connected, delivered=delivered, at_ns=time.monotonic_ns()))
+        pids = (
+            tuple(m.pid for m in self._members.values() if m.is_here and m.forked < 0) if event == "connected" else ()
+        )
+        now_ns = time.monotonic_ns()
+        report(Progress(event=event, connected=connected, delivered=delivered, at_ns=now_ns, pids=pids))
 
 
 def _end(status: int) -> str:

@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
+import msgspec
 import pytest
 from locust import __version__ as locust_version
 from locust.rpc import Message
 from locust.runners import STATE_MISSING
 
+from loadtests.load.clients.stamp import OUR_CLOCK
 from loadtests.load.users import cell_master
 from loadtests.load.users.cell_master import CellMaster
 from loadtests.load.users.cell_worker import HERE, SHARE, VERSIONS, WHO
 from loadtests.load.users.measurement import Failed
-from loadtests.records.cell_spec import CellSpec, Load, Workers
+from loadtests.records.cell_spec import CellSpec, Load, Progress, Workers
 
 SPEC = CellSpec(
     cell="c", user_class="WebSocketUser", host="http://127.0.0.1:1", tokens=("t",), room_names=("room",),
@@ -49,9 +51,9 @@ def sent_by(master: CellMaster, monkeypatch: pytest.MonkeyPatch) -> list[tuple[s
     return sent
 
 
-def come(master: CellMaster, name: str, host: str = "far", pid: int = 1) -> None:
+def come(master: CellMaster, name: str, host: str = "far", pid: int = 1, clock: str = "another") -> None:
     """Let a worker connect and say who it is."""
-    me = {"pid": pid, "host": host, "clock": f"of {host}", "versions": VERSIONS}
+    me = {"pid": pid, "host": host, "clock": clock, "versions": VERSIONS}
     master.runner.handle_message(name, Message("client_ready", locust_version, name))  # type: ignore[no-untyped-call]
     master.runner.handle_message(name, Message(HERE, me, name))  # type: ignore[no-untyped-call]
 
@@ -111,7 +113,7 @@ def test_a_worker_that_falls_silent_while_it_writes_is_lost_later(master: Master
     member.number = 1
     client = made.runner.clients["a"]
     client.state, client.heartbeat = STATE_MISSING, -1
-    assert made._lost(member) == "no sign of life for 3 s"
+    assert member.lost(client) == "no sign of life for 3 s"
     member.said.add("over")
     made._look()
     client.heartbeat = -28
@@ -129,3 +131,16 @@ def test_a_worker_that_ends_before_its_files_came_is_lost(master: Master, tmp_pa
         made._look()
     made._failure, member.folder = "", tmp_path
     made._look()
+
+
+def test_workers_that_came_from_this_machine_are_watched_too(
+    master: Master, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = master(Workers(here=0, elsewhere=3))
+    come(made, "a", platform.node(), 41, OUR_CLOCK)
+    come(made, "b", platform.node(), 42)
+    come(made, "c", "far", 43, OUR_CLOCK)
+    made._say("connected")
+    made._say("over")
+    lines = [msgspec.json.decode(line, type=Progress) for line in capsys.readouterr().out.splitlines()]
+    assert [line.pids for line in lines] == [(41,), ()]
