@@ -82,20 +82,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _middleboxes(options: argparse.Namespace) -> int:
     why = f"rtlab run {blocks.MIDDLEBOXES} takes --transports, --boxes, --full and --out"
-    unused = (
-        "deflate",
-        "tls",
-        "link",
-        "redis",
-        "instances",
-        "fail_if",
-        "target",
-        "adapter",
-        "seed",
-        "wide",
-        "generators",
-    )
-    blocks.refuse(options, why, *unused)
+    unused = ("deflate", "tls", "link", "redis", "instances", "fail_if", "target", "adapter", "seed", "wide")
+    blocks.refuse(options, why, *unused, *blocks.GENERATORS)
     from loadtests.evidence.middleboxes.command import Wanted, middleboxes
 
     boxes, transports = blocks.named(options.boxes), blocks.named(options.transports)

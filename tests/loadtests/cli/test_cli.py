@@ -90,6 +90,8 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (("capacity", "echo"), 2, "the scenario echo has no slo: give it one, or --p99 MS"),
         (("capacity", "--p99", "0"), 2, "slo.p99_ms is 0; allowed: above 0"),
         (("capacity", "--from", "9", "--to", "3"), 2, "--from must be above 0 and below --to"),
+        (("run", "middleboxes", "--server-cpu", "20"), 2, "--server-cpu is not allowed here: rtlab run middleboxes"),
+        (("run", "middleboxes", "--sync-clocks"), 2, "--sync-clocks is not allowed here: rtlab run middleboxes takes"),
         (("capacity", "--over", "rooms", "--to", "100000"), 1, "5000000 connections need 5000200 open files"),
         (("diff", "latest"), 2, "the following arguments are required: B"),
         (("diff", "latest", "latest"), 1, "there is no run in"),
