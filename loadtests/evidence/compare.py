@@ -80,6 +80,7 @@ def _experiment(
     bench = experiment.bench_of(settings, scaled, request.workers)
     if request.workers is not None:
         workers.require_measurable(request.workers, scenario)
+        workers.require_bindable(request.workers)
         print(*workers.announcement(request.workers, len(bench.cores.generator)), sep="\n", flush=True)
     return Experiment(
         scenario=scenario,

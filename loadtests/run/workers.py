@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -38,9 +39,10 @@ def asked(
     if not 1 <= here + elsewhere <= MOST:
         raise UsageError(f"--generators {generators}: N or N+M is allowed, 1 to {MOST} in all (M come from elsewhere)")
     if not elsewhere:
-        if bind_host is not None or port is not None:
+        if bind_host is not None or port is not None or sync_clocks:
             raise UsageError(
-                "--master-bind-host and --master-bind-port are for workers from elsewhere: --generators N+M"
+                "--master-bind-host, --master-bind-port and --sync-clocks are for workers from elsewhere: "
+                "--generators N+M"
             )
         return Workers(here=here) if here > 1 else None
     if bind_host in _ANYWHERE:
@@ -62,9 +64,31 @@ def require_measurable(workers: Workers, scenario: Scenario) -> None:
     total = workers.here + workers.elsewhere
     for cell in scenario.cells:
         if cell.load.subscribers < total:
-            raise UsageError(f"{total} generators for the {cell.load.subscribers} subscribers of {cell.load.name}")
+            raise UsageError(
+                f"{total} generators for the {cell.load.subscribers} subscribers of {cell.load.name}: each needs one; "
+                f"1 to {cell.load.subscribers} in all is allowed"
+            )
         if workers.elsewhere and cell.link != LOOPBACK:
             raise UsageError(f"the load {cell.load.name} has the link {cell.link}, which leads to no other machine")
+
+
+def require_bindable(workers: Workers) -> None:
+    """Raise UsageError where workers from elsewhere could not reach the master, because it could not listen."""
+    if not workers.elsewhere:
+        return
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            workers.bind_host, workers.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the master does
+            tried.bind(address)
+            tried.listen()
+    except OSError as error:
+        raise UsageError(
+            f"--master-bind-host {workers.bind_host}, --master-bind-port {workers.port}: {error.strerror or error}; "
+            "give an address of this machine and a port that is free"
+        ) from None
 
 
 def announcement(workers: Workers, cores: int) -> tuple[str, ...]:

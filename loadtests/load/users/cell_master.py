@@ -23,6 +23,7 @@ from gevent.os import fork_gevent
 from locust import User
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
+from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import STATE_INIT, MasterRunner, WorkerNode
 
@@ -266,7 +267,11 @@ def main(arguments: list[str]) -> int:
         os.close(leash)
         children.append(pid)
         leashes.append(ours)
-    master = CellMaster(spec, workers, children, Path(arguments[2]))
+    try:
+        master = CellMaster(spec, workers, children, Path(arguments[2]))
+    except RPCError as error:
+        report(Progress(event="failed", message=f"{workers.bind_host}:{workers.port} can't be bound: {error}"))
+        return 1
     for each in leashes:
         os.write(each, b"%d" % master.port)
     return _measured(master)

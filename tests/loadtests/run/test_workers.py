@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -153,6 +154,21 @@ def test_what_cannot_be_had_is_refused(asked: tuple[str, str | None, int | None]
         workers.asked(*asked)
 
 
+def test_where_the_master_cannot_listen_is_said_at_the_door() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"--master-bind-port {port}: Address already in use; give an address"):
+            workers.require_bindable(Workers(here=0, elsewhere=1, port=port))
+    workers.require_bindable(Workers(here=0, elsewhere=1, port=port))
+    with pytest.raises(UsageError, match=r"--master-bind-host 192\.0\.2\.1, .*: Cannot assign requested address"):
+        workers.require_bindable(Workers(here=0, elsewhere=1, bind_host="192.0.2.1", port=port))
+
+
+def test_clocks_are_synchronised_with_workers_from_elsewhere_only() -> None:
+    with pytest.raises(UsageError, match="--sync-clocks are for workers from elsewhere"):
+        workers.asked("2", None, None, sync_clocks=True)
+
+
 def test_workers_from_elsewhere_are_announced_with_a_warning() -> None:
     assert workers.asked(None, None, None) is workers.asked("1", None, None) is None
     opened = workers.asked("2+1", "10.0.0.1", None)
@@ -162,5 +178,5 @@ def test_workers_from_elsewhere_are_announced_with_a_warning() -> None:
     assert waiting.endswith("--worker --master-host 10.0.0.1 --master-port 5557")
     assert "does not authenticate workers: whoever reaches 10.0.0.1:5557" in warning
     few = Scenario(name="few", about="", cells=(CellPlan(load=Load(name="2", subscribers=2, rate_per_s=1.0)),))
-    with pytest.raises(UsageError, match="3 generators for the 2 subscribers of 2"):
+    with pytest.raises(UsageError, match=r"3 generators for the 2 subscribers of 2: .* 1 to 2 in all"):
         workers.require_measurable(opened, few)

@@ -144,3 +144,11 @@ def test_workers_that_came_from_this_machine_are_watched_too(
     made._say("over")
     lines = [msgspec.json.decode(line, type=Progress) for line in capsys.readouterr().out.splitlines()]
     assert [line.pids for line in lines] == [(41,), ()]
+
+
+def test_where_it_cannot_listen_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "spec.json").write_bytes(msgspec.json.encode(SPEC))
+    workers = msgspec.json.encode(Workers(here=0, elsewhere=1, bind_host="192.0.2.1", port=5557)).decode()
+    assert cell_master.main([workers, str(tmp_path / "spec.json"), str(tmp_path)]) == 1
+    (line,) = (msgspec.json.decode(each, type=Progress) for each in capsys.readouterr().out.splitlines())
+    assert line.message.startswith("192.0.2.1:5557 can't be bound: ")
