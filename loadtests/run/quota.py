@@ -43,10 +43,14 @@ class Quota:
         raise QuotaError("; ".join(errors) or "there are no control groups")
 
     def hold(self, pids: Iterable[int]) -> None:
-        """Put processes into it; what they start from now on is in it too."""
+        """Put processes into it; what they start from now on is in it too. Raises QuotaError."""
         for pid in pids:
-            with suppress(OSError):  # it has just ended
+            try:
                 (self._group / "cgroup.procs").write_text(str(pid))
+            except ProcessLookupError:
+                pass  # it has just ended
+            except OSError as error:
+                raise QuotaError(f"process {pid}: {error.strerror}") from None
 
     def throttled_ns(self) -> int:
         """Return how long its processes were kept from running so far."""

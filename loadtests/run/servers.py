@@ -193,9 +193,9 @@ class Server(AbstractContextManager["Server"]):
             return
         try:
             self._quota = Quota(self._settings.cpu_percent)
+            self._quota.hold(self.processes())
         except QuotaError as error:
             raise ServerError(f"the server can't be held to {self._settings.cpu_percent:g} %: {error}") from None
-        self._quota.hold(self.processes())
 
     def throttled_ns(self) -> int:
         """Return how long its share kept it from running so far."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -36,6 +37,23 @@ def test_where_no_group_can_be_made_it_is_said(tmp_path: Path) -> None:
     with pytest.raises(QuotaError, match="has no processor quota"):
         Quota(20, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["cgroup.procs"]
+
+
+def test_a_process_that_can_not_be_held_is_said_one_that_has_ended_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "controllers", lambda *_: [tmp_path])
+    monkeypatch.setattr(quota, "limit", lambda *_: None)
+    held, refusal = Quota(20), OSError(errno.EINVAL, "Invalid argument")
+
+    def write_text(path: Path, text: str) -> int:
+        raise refusal
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    with pytest.raises(QuotaError, match="process 7: Invalid argument"):
+        held.hold([7])
+    refusal = ProcessLookupError(errno.ESRCH, "No such process")
+    held.hold([7])
 
 
 @pytest.mark.skipif(bool(quota.why_not()), reason=f"no process can be held to a share here: {quota.why_not()}")
