@@ -46,10 +46,11 @@ def _cpu_ns(pid: int) -> int:
     return int((times.user + times.system) * 1e9)
 
 
-def waited_ns(pids: Iterable[int]) -> int:
-    """Return how long the processes' main threads were ready to run so far, and did not; 0 where nothing tells."""
+def waited_ns(pids: Iterable[int]) -> int | None:
+    """Return how long the processes' main threads were ready to run so far, and did not; None where nothing tells."""
     found = (_rows(Path(f"/proc/{pid}/schedstat")) for pid in pids)
-    return sum(int(rows[0][1]) for rows in found if rows and len(rows[0]) > 1)
+    waited = [int(rows[0][1]) for rows in found if rows and len(rows[0]) > 1]
+    return sum(waited) if waited else None
 
 
 def rss_kib(pids: Iterable[int]) -> float:

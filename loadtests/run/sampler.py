@@ -95,6 +95,7 @@ class Sampler(AbstractContextManager["Sampler"]):
         if not whole:
             return cpu
         busy_ns = procfs.machine_busy_ns()
+        waited_ns = [-1 if of is None else of for of in map(procfs.waited_ns, (server, generator))]
         connections = outbox_bytes = -1
         if (text := self._metrics()) is not None:
             # A labelled metric has no line until its first value: absent is nought.
@@ -107,9 +108,9 @@ class Sampler(AbstractContextManager["Sampler"]):
             machine_busy_ns=busy_ns,
             server_connections=connections,
             server_outbox_bytes=outbox_bytes,
-            server_waited_ns=procfs.waited_ns(server),
+            server_waited_ns=waited_ns[0],
             server_throttled_ns=self._throttled_ns(),
-            generator_waited_ns=procfs.waited_ns(generator),
+            generator_waited_ns=waited_ns[1],
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import pytest
@@ -18,6 +19,13 @@ def test_a_starved_thread_leaves_the_first_and_the_last_reading(monkeypatch: pyt
         to_ns = from_ns + 1
     assert [reading.machine_busy_ns >= 0 for reading in taken.readings] == [True, False]
     assert server_cpu_ns(taken.readings, from_ns, to_ns) is not None
+
+
+def test_waiting_that_nothing_tells_is_unknown() -> None:
+    reading = Sampler(lambda: (), lambda: (os.getpid(),), lambda: None).read(whole=True)
+    assert procfs.waited_ns(()) is None
+    assert reading.server_waited_ns == -1
+    assert reading.generator_waited_ns >= 0 or not sys.platform.startswith("linux")
 
 
 def test_what_begins_after_a_mark_is_not_foreign_to_what_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
