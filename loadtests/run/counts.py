@@ -150,12 +150,13 @@ def memory_costs(
     """Return what idle connections cost; the pairs are (before the first connection, while all are held).
 
     In the kernel a connection's server side has `objects_kib` and its part of the TCP buffers' growth, which holds
-    both ends of each loopback connection: half of it.
+    both ends of each loopback connection: half of it. Of workers from elsewhere it may hold one end only: None.
     """
     connections = result.subscribers_connected
     kernel = None
     before, held = buffers_kib
-    if objects_kib is not None and before is not None and held is not None and connections:
+    both_here = not any(each.elsewhere for each in result.workers)
+    if both_here and objects_kib is not None and before is not None and held is not None and connections:
         kernel = objects_kib + max(0.0, held - before) / 2 / connections
     connect_p50, connect_p99 = _connect(result)
     return Costs(

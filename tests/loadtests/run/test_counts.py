@@ -211,6 +211,13 @@ def test_memory_is_growth_over_connections(
     assert spent.kernel_kib_per_connection == expected
 
 
+def test_the_kernels_memory_is_unknown_where_subscribers_may_be_on_another_machine() -> None:
+    result = perfect().result
+    several = msgspec.structs.replace(result, workers=(result, msgspec.structs.replace(result, elsewhere=True)))
+    spent = counts.memory_costs(several, server_kib=(1000.0, 1080.0), buffers_kib=(100.0, 180.0), objects_kib=3.5)
+    assert (spent.server_kib_per_connection, spent.kernel_kib_per_connection) == (20.0, None)
+
+
 def test_the_instrument_is_judged_on_the_measured_phase() -> None:
     cell = perfect()
     batches = [2] * 10 + [1] * 30
