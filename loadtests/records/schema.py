@@ -227,6 +227,7 @@ class Pressure(msgspec.Struct, frozen=True):
     server_held_percent: float | None = None  # what of a core the server was held to; None: it was not
     server_throttled_percent: float | None = None  # kept from running because it had used that
     generator_waiting_percent: float | None = None  # in the run queue, all its processes
+    server_cores: int = 1  # that the server's processes may run on
 
 
 class LinkCheck(msgspec.Struct, frozen=True):

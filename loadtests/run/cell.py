@@ -134,7 +134,7 @@ class _Measurement:
         link = self.planned.link
         # Who connects before the server listens tries again later; of several instances all would take the first.
         server.wait_ready(self.check)
-        description = server.describe()
+        description, server_cores = server.describe(), procfs.core_count(server.processes())
         found = probe.check(link, route) if link is not None else None
         before = _memory(server)
         with (
@@ -160,6 +160,7 @@ class _Measurement:
         outcome = replace(
             outcome,
             generator_cores=max(1, len(self.bench.cores.generator)),
+            server_cores=server_cores,
             held_percent=self.bench.settings.cpu_percent if isinstance(server, Server) else None,
         )
         if isinstance(server, ForeignServer):

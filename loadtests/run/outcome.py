@@ -63,6 +63,7 @@ class CellOutcome:
     remarks: tuple[str, ...] = ()  # each makes the cell doubtful
     held_percent: float | None = None  # of a core, what the server was held to
     generator_cores: int = 1  # that the workers share, where there are several
+    server_cores: int = 1  # that the server's processes may run on
 
 
 def judged(
@@ -123,7 +124,9 @@ def judged(
         errors=result.errors,
         cuts=cuts,
         clocks=result.clocks,
-        pressure=pressure.pressure(readings, result.measured_from_ns, result.measured_to_ns, outcome.held_percent),
+        pressure=pressure.pressure(
+            readings, result.measured_from_ns, result.measured_to_ns, outcome.held_percent, outcome.server_cores
+        ),
     )
     tables = {
         "samples": samples,

@@ -18,7 +18,9 @@ GENERATOR_FULL_PERCENT = 80.0
 GENERATOR_LAG_MS = 2.0
 
 
-def pressure(readings: Sequence[Reading], from_ns: int, to_ns: int, held_percent: float | None) -> Pressure:
+def pressure(
+    readings: Sequence[Reading], from_ns: int, to_ns: int, held_percent: float | None, server_cores: int = 1
+) -> Pressure:
     """Return the shares of the phase [from, to); `held_percent` is what of a core the server was held to."""
     cpu_ns = sampler.server_cpu_ns(readings, from_ns, to_ns)
     waited_ns = sampler.between_whole(readings, from_ns, to_ns, "server_waited_ns")
@@ -36,13 +38,14 @@ def pressure(readings: Sequence[Reading], from_ns: int, to_ns: int, held_percent
         server_held_percent=held_percent,
         server_throttled_percent=percent(throttled_ns) if held_percent is not None else None,
         generator_waiting_percent=percent(generator_ns),
+        server_cores=server_cores,
     )
 
 
 def who_gave_up(cell: Cell) -> str:
-    """Return SERVER or GENERATOR, whichever alone was at its limit; empty where none or both were."""
+    """Return SERVER or GENERATOR, whichever alone was at its limit; empty where none or both were, or may have been."""
     server, generator = _server_full(cell.pressure), _generator_full(cell)
-    if server == generator:
+    if server is None or server == generator:
         return ""
     return SERVER if server else GENERATOR
 
@@ -52,7 +55,9 @@ def evidence(cell: Cell) -> str:
     of, health = cell.pressure, cell.instrument
     if of is None or health is None:
         return ""
-    held = "a core" if of.server_held_percent is None else f"{of.server_held_percent:g} % of a core"
+    held = "a core" if of.server_cores == 1 else f"{of.server_cores} cores"
+    if of.server_held_percent is not None:
+        held = f"{of.server_held_percent:g} % of a core"
     said = (
         ("server CPU", of.server_cpu_percent, f" % of a core, where it may have {held}"),
         ("throttled", of.server_throttled_percent, " % of the time"),
@@ -64,9 +69,14 @@ def evidence(cell: Cell) -> str:
     return ", ".join(f"{name} {value:.3g}{unit}" for name, value, unit in said if value is not None)
 
 
-def _server_full(of: Pressure | None) -> bool:
+def _server_full(of: Pressure | None) -> bool | None:
+    """Return whether it was; None where one of its processes may have filled a core, or all shared several."""
     if of is None or of.server_cpu_percent is None:
         return False
+    if of.server_held_percent is None and of.server_cores > 1:
+        if of.server_cpu_percent >= FULL_SHARE * 100.0 * of.server_cores:
+            return True
+        return None if of.server_cpu_percent >= FULL_SHARE * 100.0 else False
     allowed = 100.0 if of.server_held_percent is None else of.server_held_percent
     return of.server_cpu_percent >= FULL_SHARE * allowed or (of.server_throttled_percent or 0.0) > THROTTLED_PERCENT
 

@@ -53,6 +53,15 @@ def waited_ns(pids: Iterable[int]) -> int | None:
     return sum(waited) if waited else None
 
 
+def core_count(pids: Iterable[int]) -> int:
+    """Return how many cores the processes that still live may run on, together; at least 1."""
+    cores: set[int] = set()
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):  # macOS pins nothing
+            cores.update(psutil.Process(pid).cpu_affinity() or ())
+    return max(1, len(cores))
+
+
 def rss_kib(pids: Iterable[int]) -> float:
     """Return the resident memory of the processes that still live; shared pages count once per process."""
     total = 0

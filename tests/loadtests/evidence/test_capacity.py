@@ -174,6 +174,11 @@ def test_the_search_finds_each_servers_limit_and_writes_it_down(tmp_path: Path) 
     ("of", "health", "who", "told"),
     [
         (FULL, CALM, "the server", True),
+        (Pressure(server_cpu_percent=100.0), CALM, "the server", True),
+        (Pressure(server_cpu_percent=380.0, server_cores=4), CALM, "the server", True),
+        (Pressure(server_cpu_percent=100.0, server_cores=4), CALM, "", False),
+        (Pressure(server_cpu_percent=100.0, server_cores=4), BUSY, "", False),
+        (Pressure(server_cpu_percent=60.0, server_cores=4), BUSY, "the generator", False),
         (IDLE, BUSY, "the generator", False),
         (FULL, BUSY, "", False),
         (IDLE, CALM, "", False),

@@ -43,6 +43,12 @@ def test_without_process_clocks_the_ticks_serve(monkeypatch: pytest.MonkeyPatch)
     assert procfs.cpu_ns([GONE]) == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="nothing is pinned here")
+def test_the_cores_that_processes_may_run_on_are_counted_once() -> None:
+    assert procfs.core_count([os.getpid(), os.getpid()]) == len(os.sched_getaffinity(0))
+    assert procfs.core_count([]) == 1
+
+
 def test_memory_counts_pages_that_were_touched() -> None:
     before = procfs.rss_kib([os.getpid()])
     held = bytearray(os.urandom(1 << 20)) * 64
