@@ -98,14 +98,24 @@ class Costing:
         if seen is not None:
             return seen
         clear = replace(load, loss_percent=0.0)
-        offset = _offset_ms(self.transport, self.cpu, clear, percent)
-        found = surface.at(_at(clear, rooms=1.0), _latency_terms(self.transport, self.cpu, clear, percent), offset)
+        found = self._lossless_ms(surface, clear, percent)
         if percent != 50.0 and jitter_ms:
             found = replace(found.plus(jitter_ms / 2), how=MODELLED)
         if late_share(load) >= 1 - percent / 100:
             # A lost packet is noticed a round trip later at the earliest, and holds up what follows it.
             return replace(found.plus(2 * load.one_way_ms), how=MODELLED, at_least=True, high=None)
         return found
+
+    def _lossless_ms(self, surface: Surface, load: Load, percent: float) -> Figure:
+        """Return a percentile; unless it was measured, never below the closed form, and no p99 below the p50.
+
+        The corrections between measurements are differences, which may be negative and more than the model.
+        """
+        least = _offset_ms(self.transport, self.cpu, load, percent)
+        found = surface.at(_at(load, rooms=1.0), _latency_terms(self.transport, self.cpu, load, percent), least)
+        if percent != 50.0 and self.p50:
+            least = max(least, self._lossless_ms(self.p50, load, 50.0).value)
+        return found if found.how == MEASURED else found.floored(least)
 
     def _measured_loss(self, load: Load, percent: float) -> Figure | None:
         name = "p50_ms" if percent == 50.0 else "p99_ms"

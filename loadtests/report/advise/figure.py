@@ -35,6 +35,11 @@ class Figure:
         low, high = (None if end is None else end + added for end in (self.low, self.high))
         return replace(self, value=self.value + added, low=low, high=high)
 
+    def floored(self, least: float) -> Figure:
+        """Return the figure, with its interval, at or above what it cannot be below."""
+        low, high = (None if end is None else max(end, least) for end in (self.low, self.high))
+        return replace(self, value=max(self.value, least), low=low, high=high)
+
     @property
     def known(self) -> str:
         """How it is known, in a few words."""

@@ -72,16 +72,24 @@ function closedMs(t, load, percent) {
   return load.oneWay + (beyond > 0 ? (blind * beyond) / (1 - awaited) : 0);
 }
 
+// Unless it was measured, never below the closed form, and no p99 below the p50.
+function losslessMs(t, surface, load, percent) {
+  const waited = percent === 50 ? 0.5 : 1;
+  const terms = [1, (waited * servedUs(t, load)) / 1e3];
+  const offset = closedMs(t, load, percent) + (load.both ? load.oneWay : 0) + queueMs(t, load, percent);
+  const found = figureAt(surface, placeOf(load, 1), terms, offset);
+  const median = percent !== 50 && t.p50 ? losslessMs(t, t.p50, load, 50).value : offset;
+  if (found.how !== 0) found.value = Math.max(found.value, offset, median);
+  return found;
+}
+
 function latencyMs(t, load, percent) {
   const surface = percent === 50 ? t.p50 : t.p99;
   if (!surface) return null;
   const seen = t.lossy.find((each) => load.loss > 0 && each.percent === percent && alike(each.load, [
     load.rate, load.payload, load.members, load.rooms, load.oneWay, data.interval_ms, load.loss, load.both ? 1 : 0]));
   if (seen) return { value: seen.value, atLeast: false, how: 0 };
-  const waited = percent === 50 ? 0.5 : 1;
-  const terms = [1, (waited * servedUs(t, load)) / 1e3];
-  const offset = closedMs(t, load, percent) + (load.both ? load.oneWay : 0) + queueMs(t, load, percent);
-  const found = figureAt(surface, placeOf(load, 1), terms, offset);
+  const found = losslessMs(t, surface, load, percent);
   if (percent !== 50) found.value += load.jitter / 2;
   const late = (load.loss / 100) * (1 + (load.rate * 2 * load.oneWay) / 1e3);
   found.atLeast = late >= 1 - percent / 100;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import msgspec
@@ -11,6 +12,7 @@ from loadtests.report.advise.advice import Basis
 from loadtests.report.advise.costing import Load, costings
 from loadtests.report.advise.figure import BETWEEN, MEASURED, MODELLED
 from loadtests.report.advise.points import answers
+from loadtests.report.model import percentile_ms
 from tests.loadtests.report.advise import planted
 from tests.loadtests.report.advise.planted import TRUTHS, Truth
 
@@ -71,6 +73,24 @@ def test_latency_is_the_closed_form_and_the_rooms_service(found: Basis) -> None:
     assert far is not None
     assert near.value == pytest.approx(0.6 + 50 * 6 / 1e3, rel=0.1)
     assert far.value - near.value == pytest.approx(40, rel=0.01)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "longpoll"])
+def test_no_p99_is_below_its_p50_nor_either_below_the_closed_form(transport: str) -> None:
+    points = planted.points(transport, TRUTHS[transport])
+    for index, scale in ((0, 5.0), (1, 0.1), (2, 4.0), (4, 0.1)):  # far from the model on both sides
+        off = (points[index].p50_ms or 0.0) * scale
+        points[index] = msgspec.structs.replace(points[index], p50_ms=off, p99_ms=1.01 * off)
+    costing = costings(points)[transport]
+    for rate, members, one_way_ms in itertools.product((1.0, 3.0, 8.0), (2, 7, 30, 300), (0.0, 10.0, 40.0)):
+        load = Load(rate, 256, members, 1, one_way_ms)
+        p50, p99 = (costing.latency_ms(load, percent) for percent in (50.0, 99.0))
+        assert p50 is not None
+        assert p99 is not None
+        closed = [percentile_ms(transport, one_way_ms, rate, 1000.0, percent) for percent in (50.0, 99.0)]
+        assert closed[0] <= p50.value <= p99.value, load
+        assert p99.value >= closed[1], load
+        assert p50.low is None or closed[0] <= p50.low <= p50.value
 
 
 def test_loss_makes_the_p99_a_lower_bound_and_leaves_the_median(found: Basis) -> None:
