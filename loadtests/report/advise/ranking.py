@@ -1,9 +1,10 @@
 """Which transports fit a case, and in which order. By stated rules; other figures, another order.
 
 Out: what its clients lack, what the proxy stops and nothing cures, what has no figure, and what is late. Late: a p99
-beyond `--within`; without it a p50 that comes more than one picture of a screen after the fastest. Then the cheapest is
-first. Those that cost at most a tenth more than it are alike: of them, where subscribers publish, those that send on
-the connection they receive on go first; then what is known better; then the cheaper.
+beyond `--within`, or one of which only a lower bound is known; without `--within` a p50 that comes more than one
+picture of a screen after the fastest. Then the cheapest is first. Those that cost at most a tenth more than it are
+alike: of them, where subscribers publish, those that send on the connection they receive on go first; then what is
+known better; then the cheaper.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ def _late(case: Case, option: Option, fastest_ms: float) -> str:
         return f"half of its messages come {digits(_more(p50, fastest_ms))} ms after the fastest's" if late else ""
     if p99 is None:
         return "its p99 is not known"
-    if p99.at_least or p99.value > case.within_ms:
-        least = ">= " if p99.at_least else ""
-        return "" if p99.at_least and p99.value <= case.within_ms else f"p99 {least}{digits(p99.value)} ms is too late"
-    return ""
+    least = ">= " if p99.at_least else ""
+    if p99.value > case.within_ms:
+        return f"p99 {least}{digits(p99.value)} ms is too late"
+    return f"only a lower bound of its p99 is known: {least}{digits(p99.value)} ms" if p99.at_least else ""
 
 
 def _more(p50: Figure | None, fastest_ms: float) -> float:

@@ -203,7 +203,8 @@ function optionOf(t, asked, prices, beatS) {
 
 function lateness(option, asked, fastest) {
   if (asked.within === null) return option.p50.value > fastest + data.unseen_ms ? "late" : "";
-  return !option.p99 || option.p99.value > asked.within ? "late" : "";
+  if (!option.p99 || option.p99.value > asked.within) return "late";
+  return option.p99.atLeast ? "only a lower bound of its p99 is known" : "";
 }
 
 // The one door: a case in, the ranked and the others out. `within` is null or a p99 in ms.

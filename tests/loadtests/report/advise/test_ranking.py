@@ -65,6 +65,9 @@ def test_a_budget_lets_the_late_take_part_and_can_shut_all_out(found: Basis) -> 
 def test_a_budget_takes_no_lower_bound_beyond_it_for_kept(found: Basis) -> None:
     lossy = answered(found, link="rtt=80ms,loss=1%", within_ms=100.0)
     assert out(lossy)["websocket"].startswith("p99 >= ")
+    enough = answered(found, link="rtt=80ms,loss=1%", within_ms=2000.0)
+    assert order(enough) == []
+    assert out(enough)["websocket"].startswith("only a lower bound of its p99 is known: >= ")
 
 
 def test_among_equals_that_cost_alike_the_two_way_one_is_first(evidence: Evidence) -> None:

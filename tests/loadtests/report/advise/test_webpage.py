@@ -28,6 +28,7 @@ CASES = {
     "a second is soon enough": Case(20.0, 200, 2000, 4, link="loopback", within_ms=1100.0),
     "idle, and held by memory": Case(0.001, 300, 2_000_000, 2000),
     "nothing fits": Case(within_ms=1.0),
+    "no p99 that is more than a bound": Case(link="rtt=80ms,loss=1%", within_ms=2000.0),
     "an app behind a satellite": Case(0.01, 3000, 50_000, 1000, link="rtt=600ms", clients=(APP,), proxy="haproxy"),
 }
 PAID = ("us-large", "eu-small", "service-connections")
