@@ -71,14 +71,16 @@ def _ordered(case: Case, fitting: Sequence[Option]) -> tuple[Ranked, ...]:
 
 def _because(case: Case, option: Option, cheapest: Option, alike: Sequence[Option]) -> str:
     if option not in alike:
+        if not _total(cheapest):
+            return "the cheapest costs nothing"
         return f"costs {digits(_total(option) / _total(cheapest), 2)} times the cheapest"
     if option is not alike[0]:
-        return "costs about the same"
+        return "within a tenth of the cheapest"
     if option is cheapest:
         return "the cheapest that is in time"
     if case.direction == BOTH and option.two_way and not cheapest.two_way:
-        return "as cheap as any, and it sends on the connection it receives on"
-    return "as cheap as any, and better known"
+        return "within a tenth of the cheapest, and it sends on the connection it receives on"
+    return "within a tenth of the cheapest, and better known"
 
 
 def _total(option: Option) -> float:

@@ -11,6 +11,7 @@ import pytest
 
 from loadtests.records import prices
 from loadtests.records.errors import UsageError
+from loadtests.records.prices import Egress, Machine
 from loadtests.report.advise.advice import Advice, Basis, advise
 from loadtests.report.advise.case import APP, BOTH, Case
 from loadtests.report.advise.figure import MEASURED, PUBLISHED, Figure
@@ -76,7 +77,8 @@ def test_among_equals_that_cost_alike_the_two_way_one_is_first(evidence: Evidenc
     assert order(answered(found))[0] == "sse"
     both = answered(found, direction=BOTH)
     assert order(both)[0] == "websocket"
-    assert "sends on the connection" in both.ranked[0].because
+    assert both.ranked[0].because == "within a tenth of the cheapest, and it sends on the connection it receives on"
+    assert both.ranked[1].because == "within a tenth of the cheapest"
 
 
 def test_among_equals_what_is_known_better_is_first(found: Basis) -> None:
@@ -89,6 +91,17 @@ def test_among_equals_what_is_known_better_is_first(found: Basis) -> None:
     assert [each.option.transport for each in ranked(CASE, [guess, sure])[0]] == ["sse", "websocket"]
     dear = replace(sure, bill=replace(first.bill, how=MEASURED, egress=first.bill.egress * 1.5))
     assert [each.option.transport for each in ranked(CASE, [guess, dear])[0]] == ["websocket", "sse"]
+
+
+def test_what_costs_something_beside_nothing_is_no_multiple_of_it(found: Basis) -> None:
+    free = msgspec.structs.replace(
+        US, machine=Machine(vcpus=8, memory_gib=32, per_month=0.0), egress=Egress(per_gb=0.01, included_gb=20_000.0)
+    )
+    advice = advise(msgspec.structs.replace(CASE, subscribers=3_000, rooms=60), free, found, TODAY)
+    assert [each.because for each in advice.ranked[:2]] == [
+        "the cheapest that is in time",
+        "the cheapest costs nothing",
+    ]
 
 
 def test_browsers_take_what_they_have_and_apps_take_anything(evidence: Evidence) -> None:
