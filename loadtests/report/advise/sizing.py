@@ -36,16 +36,18 @@ class Size:
     most_machines: int
     busy_us: Figure
     memory_gib: float
-    each: Load  # what one process carries
-
-    @property
-    def limited_by_memory(self) -> bool:
-        """Whether memory, not the processor, asks for so many machines."""
-        return self.machines > self.least_machines and self.machines == self.most_machines
+    each: Load  # what the fullest process carries
 
 
 def share_of(case: Case, processes: int) -> Load:
-    """Return what one of so many processes carries of a case."""
+    """Return what the fullest of so many processes carries: whole rooms, or of one room what its processes share."""
+    if case.rooms >= processes:
+        return load_of(case, math.ceil(case.rooms / processes), case.members)
+    return load_of(case, 1, case.members / (processes // case.rooms))
+
+
+def _mean_of(case: Case, processes: int) -> Load:
+    """Return what these processes carry on average: their sum is what all cost together."""
     rooms = case.rooms / processes
     return load_of(case, max(rooms, 1.0), case.members * min(1.0, rooms))
 
@@ -60,13 +62,14 @@ def size(costing: Costing, case: Case, machine: Machine) -> Size | None:
     by_memory = math.ceil(gib / (machine.memory_gib * MEMORY_SHARE))
     processes = max(processes, by_memory)  # no machine without one
     each = share_of(case, processes)
-    busy = _busy(costing, case, each)
+    busy, mean = _busy(costing, case, each), _busy(costing, case, _mean_of(case, processes))
     assert busy is not None
+    assert mean is not None
     counts = []
     for end in (busy.low, busy.value, busy.high):
         needed = _processes(costing, case, 1.0 if end is None else end / busy.value)
         counts.append(max(by_memory, math.ceil((needed or processes) / machine.vcpus)))
-    return Size(processes, counts[1], counts[0], counts[2], busy.times(processes), gib, each)
+    return Size(processes, counts[1], counts[0], counts[2], mean.times(processes), gib, each)
 
 
 def _busy(costing: Costing, case: Case, each: Load) -> Figure | None:

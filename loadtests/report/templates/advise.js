@@ -109,25 +109,32 @@ function wireBytes(t, load, tls) {
   return found;
 }
 
+const loadOf = (asked, rooms, members) => ({
+  rate: asked.rate, payload: asked.payload, oneWay: asked.rtt / 2, jitter: asked.jitter, loss: asked.loss,
+  both: asked.direction === "both", rooms, members,
+});
+
+// What the fullest of so many processes carries, and what they carry on average.
 function shareOf(asked, processes) {
+  const members = asked.subscribers / asked.rooms;
+  if (asked.rooms >= processes) return loadOf(asked, Math.ceil(asked.rooms / processes), members);
+  return loadOf(asked, 1, members / Math.floor(processes / asked.rooms));
+}
+
+function meanOf(asked, processes) {
   const rooms = asked.rooms / processes;
-  return {
-    rate: asked.rate, payload: asked.payload, oneWay: asked.rtt / 2, jitter: asked.jitter, loss: asked.loss,
-    both: asked.direction === "both", rooms: Math.max(rooms, 1),
-    members: (asked.subscribers / asked.rooms) * Math.min(1, rooms),
-  };
+  return loadOf(asked, Math.max(rooms, 1), (asked.subscribers / asked.rooms) * Math.min(1, rooms));
 }
 
 function sized(t, asked, machine) {
   const kib = (asked.tls ? t.tls_kib : null) ?? t.kib;
   if (!t.cpu || kib === null) return null;
-  const busy = (processes) => {
-    const load = shareOf(asked, processes);
+  const busy = (load) => {
     const found = busyUs(t, load);
     if (asked.tls && t.tls_cpu_us !== null) found.value += t.tls_cpu_us * load.rate * load.members * load.rooms;
     return found;
   };
-  const fits = (processes) => busy(processes).value <= data.busy_share * 1e6;
+  const fits = (processes) => busy(shareOf(asked, processes)).value <= data.busy_share * 1e6;
   let most = 1;
   while (!fits(most)) {
     most *= 2;
@@ -142,7 +149,7 @@ function sized(t, asked, machine) {
   const gib = (asked.subscribers * kib) / 1024 ** 2 + (most * data.process_mib) / 1024;
   const byMemory = Math.ceil(gib / (machine.memory_gib * data.memory_share));
   most = Math.max(most, byMemory);
-  const found = busy(most);
+  const found = busy(meanOf(asked, most));
   return {
     processes: most, gib, machines: Math.max(byMemory, Math.ceil(most / machine.vcpus)),
     busyUs: found.value * most, how: found.how, load: shareOf(asked, most),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
+import pytest
 
 from loadtests.records.prices import Machine
 from loadtests.report.advise.advice import Basis
 from loadtests.report.advise.case import Case
+from loadtests.report.advise.costing import Load
 from loadtests.report.advise.sizing import share_of, size
 from loadtests.report.priced import BUSY_SHARE
+from tests.loadtests.report.advise.planted import TRUTHS
 
 MACHINE = Machine(vcpus=2, memory_gib=8, per_month=20)
 CASE = Case(rate_per_s=5.0, payload_bytes=300, subscribers=20_000, rooms=400)
@@ -59,6 +62,29 @@ def test_one_room_is_on_several_processes_that_each_have_all_its_messages(found:
     needed = size(found.costings["websocket"], one, MACHINE)
     assert needed is not None
     assert needed.processes > 1
+
+
+@pytest.mark.parametrize(("rooms", "processes"), [(3, 2), (7, 3), (400, 11), (3, 3), (3, 4), (2, 5), (1, 4)])
+def test_rooms_are_whole_and_no_process_has_more_than_the_fullest(rooms: int, processes: int) -> None:
+    case = msgspec.structs.replace(CASE, subscribers=100 * rooms, rooms=rooms)
+    each = share_of(case, processes)
+    held = [rooms // processes + (index < rooms % processes) for index in range(processes)]
+    on = [processes // rooms + (index < processes % rooms) for index in range(rooms)]
+    assert each.rooms == max(held)
+    assert each.members == 100 / max(1, min(on))
+
+
+def test_the_fullest_process_is_not_too_busy_and_all_together_cost_their_sum(found: Basis) -> None:
+    case = msgspec.structs.replace(CASE, rate_per_s=65.0, subscribers=2550, rooms=3)
+    costing, truth = found.costings["websocket"], TRUTHS["websocket"]
+    needed = size(costing, case, MACHINE)
+    assert needed is not None
+    assert needed.processes == 3, "two processes of one and a half rooms would do"
+    fullest = costing.busy_us(Load(65.0, 300, 850, 2))
+    assert fullest is not None
+    assert fullest.value > BUSY_SHARE * 1e6
+    total = 3 * (truth.own_us + 65 * truth.publication_us + 65 * 850 * truth.delivery_us)
+    assert needed.busy_us.value == pytest.approx(total, rel=0.02)
 
 
 def test_what_no_number_of_processes_carries_is_none(found: Basis) -> None:

@@ -24,6 +24,7 @@ CASES = {
     "the default": Case(),
     "a chat": Case(5.0, 300, 20_000, 400, BOTH, "rtt=80ms,loss=1%", (MOBILE,), "nginx", True),
     "a measured load": Case(5.0, 512, 100, 10, link="loopback"),
+    "three rooms on two processes would be too much": Case(65.0, 300, 2550, 3, link="loopback"),
     "one room on many processes": Case(10.0, 200, 500_000, 1),
     "a second is soon enough": Case(20.0, 200, 2000, 4, link="loopback", within_ms=1100.0),
     "idle, and held by memory": Case(0.001, 300, 2_000_000, 2000),
