@@ -135,6 +135,7 @@ def _option(case: Case, prices: Prices, found: Basis, costing: Costing, beat_s: 
     wire = marked(costing.wire_bytes(each, tls=case.tls)) if each else None
     jitter_ms = case.line.jitter_ms if case.line else 0.0
     ours = needed if prices.machine else None
+    two_way = duplex(found.evidence, costing.transport)
     known = risks.risks(case, found.evidence, found.storms, costing.transport, ours, beat_s)
     return Option(
         transport=costing.transport,
@@ -145,10 +146,10 @@ def _option(case: Case, prices: Prices, found: Basis, costing: Costing, beat_s: 
         memory_kib=costing.memory_kib(tls=case.tls) or costing.memory_kib(tls=False),
         capacity_per_s=marked(per_core(costing, needed, found.carried)) if needed else None,
         size=ours,
-        bill=_bill(case, prices, needed, wire, beat_s),
+        bill=_bill(case, prices, needed, wire, beat_s, two_way=two_way),
         risks=known,
         window_s=risks.window_s(case, found.storms, costing.transport, ours),
-        two_way=duplex(found.evidence, costing.transport),
+        two_way=two_way,
         out=_out(case, found, costing, needed, known),
     )
 
@@ -160,9 +161,11 @@ def _out(case: Case, found: Basis, costing: Costing, needed: Size | None, known:
     return risks.misfit(case, found.evidence, costing.transport) or risks.rule_out(known)
 
 
-def _bill(case: Case, prices: Prices, needed: Size | None, wire: Figure | None, beat_s: float) -> Bill | None:
+def _bill(
+    case: Case, prices: Prices, needed: Size | None, wire: Figure | None, beat_s: float, *, two_way: bool
+) -> Bill | None:
     if needed is None or wire is None:
         return None
     if prices.service is not None:
-        return bills.on_service(case, wire, beat_s, prices)
-    return bills.on_machines(case, needed, wire, beat_s, prices)
+        return bills.on_service(case, wire, prices, two_way=two_way)
+    return bills.on_machines(case, needed, wire, beat_s, prices, two_way=two_way)

@@ -16,10 +16,14 @@ from loadtests.report.advise.case import BOTH, Case
 from loadtests.report.advise.figure import Figure, worst
 from loadtests.report.advise.sizing import MEMORY_SHARE, Size
 from loadtests.report.priced import BUSY_SHARE, GB, HEADER_BYTES, HOURS, MONTH_S
+from loadtests.report.tls import RECORD_BYTES
 
 _US = 1e6
 HEARTBEAT_BYTES = HEADER_BYTES + 16
 """A ping, or an SSE comment, in a packet of its own."""
+
+ANSWER_BYTES = HEADER_BYTES + 150
+"""The 202 to a POST, in a packet of its own. An ack on the receiving connection is in what was measured of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +58,22 @@ class Bill:
         return self.egress / self.cpu if self.cpu else math.inf
 
 
-def on_machines(case: Case, size: Size, wire: Figure, heartbeat_s: float, prices: Prices) -> Bill:
+def on_machines(case: Case, size: Size, wire: Figure, heartbeat_s: float, prices: Prices, *, two_way: bool) -> Bill:
     """Return the bill of machines of one's own."""
     machine = prices.machine
     assert machine is not None
     cpu = size.busy_us.value / _US / BUSY_SHARE * machine.per_month * machine.processor_share / machine.vcpus
     share = 1 - machine.processor_share
     memory = size.memory_gib / MEMORY_SHARE * machine.per_month * share / machine.memory_gib
-    sent_gb = _sent_gb(case, wire.value)
-    idle_gb = case.subscribers * MONTH_S / heartbeat_s * HEARTBEAT_BYTES / GB
+    sent_gb = _sent_gb(case, wire.value, two_way)
+    beat_bytes = HEARTBEAT_BYTES + (RECORD_BYTES if case.tls else 0)
+    idle_gb = case.subscribers * MONTH_S / heartbeat_s * beat_bytes / GB
     price = _beyond(sent_gb + idle_gb, prices.egress.included_gb * size.machines) * prices.egress.per_gb
     egress = price * sent_gb / (sent_gb + idle_gb)
     rest = max(0.0, size.machines * machine.per_month - cpu - memory)
     ends = []
     for end, machines in ((wire.low, size.least_machines), (wire.high, size.most_machines)):
-        gb = _sent_gb(case, wire.value if end is None else end) + idle_gb
+        gb = _sent_gb(case, wire.value if end is None else end, two_way) + idle_gb
         paid = _beyond(gb, prices.egress.included_gb * machines) * prices.egress.per_gb
         ends.append(machines * machine.per_month + paid)
     deliveries = case.deliveries_per_s * MONTH_S
@@ -76,7 +81,7 @@ def on_machines(case: Case, size: Size, wire: Figure, heartbeat_s: float, prices
     return Bill(prices.currency, cpu, memory, egress, price - egress, 0.0, rest, deliveries, ends[0], ends[1], how)
 
 
-def on_service(case: Case, wire: Figure, heartbeat_s: float, prices: Prices) -> Bill:
+def on_service(case: Case, wire: Figure, prices: Prices, *, two_way: bool) -> Bill:
     """Return the bill of a managed service; the bytes are those that were measured here."""
     service = prices.service
     assert service is not None
@@ -85,20 +90,19 @@ def on_service(case: Case, wire: Figure, heartbeat_s: float, prices: Prices) -> 
     each = math.ceil(case.payload_bytes / (service.message_kib * 1024))
     messages = service.per_month + (deliveries + publications) * each / 1e6 * service.per_million_messages
     minutes = case.subscribers * HOURS * 60 / 1e6 * service.per_million_connection_minutes
-    sent_gb = _sent_gb(case, wire.value)
-    egress = _beyond(sent_gb, prices.egress.included_gb) * prices.egress.per_gb
-    ends = [
-        messages
-        + minutes
-        + _beyond(_sent_gb(case, wire.value if end is None else end), prices.egress.included_gb) * prices.egress.per_gb
-        for end in (wire.low, wire.high)
-    ]
+    low, egress, high = (
+        _beyond(_sent_gb(case, wire.value if sent is None else sent, two_way), prices.egress.included_gb)
+        * prices.egress.per_gb
+        for sent in (wire.low, wire.value, wire.high)
+    )
+    ends = [messages + minutes + paid for paid in (low, high)]
     return Bill(prices.currency, 0, 0, egress, minutes, messages, 0, deliveries, ends[0], ends[1], wire.how)
 
 
-def _sent_gb(case: Case, wire_bytes: float) -> float:
-    """Return what leaves in a month: deliveries, and where subscribers publish, the answers to them."""
-    answered = case.rooms * case.rate_per_s * HEADER_BYTES if case.direction == BOTH else 0.0
+def _sent_gb(case: Case, wire_bytes: float, two_way: bool) -> float:
+    """Return what leaves in a month: deliveries, and where subscribers publish by POST, the answers to that."""
+    answer_bytes = ANSWER_BYTES + (RECORD_BYTES if case.tls else 0)
+    answered = case.rooms * case.rate_per_s * answer_bytes if case.direction == BOTH and not two_way else 0.0
     return (case.deliveries_per_s * wire_bytes + answered) * MONTH_S / GB
 
 

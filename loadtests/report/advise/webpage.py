@@ -66,6 +66,7 @@ def data(found: Basis) -> dict[str, object]:
         "segment_bytes": costing.SEGMENT_BYTES,
         "record_bytes": RECORD_BYTES,
         "heartbeat_bytes": bill.HEARTBEAT_BYTES,
+        "answer_bytes": bill.ANSWER_BYTES,
         "heartbeat_s": risks.DEFAULT_HEARTBEAT_S,
         "busy_share": BUSY_SHARE,
         "memory_share": sizing.MEMORY_SHARE,

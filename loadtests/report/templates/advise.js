@@ -158,9 +158,11 @@ function sized(t, asked, machine) {
 
 const beyond = (gb, included) => Math.max(0, gb - included);
 
-function billed(asked, size, wire, beatS, prices) {
+function billed(asked, size, wire, beatS, prices, twoWay) {
   const deliveries = asked.subscribers * asked.rate * data.month_s;
-  const answered = asked.direction === "both" ? asked.rooms * asked.rate * data.header_bytes : 0;
+  const record = asked.tls ? data.record_bytes : 0;
+  const posted = asked.direction === "both" && !twoWay ? asked.rooms * asked.rate : 0;
+  const answered = posted * (data.answer_bytes + record);
   const sentGb = ((asked.subscribers * asked.rate * wire.value + answered) * data.month_s) / 1e9;
   const split = { cpu: 0, memory: 0, egress: 0, idle_connections: 0, messages: 0, unused: 0 };
   if (prices.service) {
@@ -174,7 +176,7 @@ function billed(asked, size, wire, beatS, prices) {
     const m = prices.machine;
     split.cpu = (size.busyUs / 1e6 / data.busy_share) * m.per_month * m.processor_share / m.vcpus;
     split.memory = (size.gib / data.memory_share) * m.per_month * (1 - m.processor_share) / m.memory_gib;
-    const idleGb = ((asked.subscribers * data.month_s) / beatS) * data.heartbeat_bytes / 1e9;
+    const idleGb = ((asked.subscribers * data.month_s) / beatS) * (data.heartbeat_bytes + record) / 1e9;
     const paid = beyond(sentGb + idleGb, prices.egress.included_gb * size.machines) * prices.egress.per_gb;
     split.egress = (paid * sentGb) / (sentGb + idleGb);
     split.idle_connections = paid - split.egress;
@@ -200,7 +202,7 @@ function optionOf(t, asked, prices, beatS) {
   option.p99 = latencyMs(t, size.load, 99);
   option.wire = wireBytes(t, size.load, asked.tls);
   option.cpu_us = size.busyUs / (asked.subscribers * asked.rate);
-  option.bill = option.wire ? billed(asked, size, option.wire, beatS, prices) : null;
+  option.bill = option.wire ? billed(asked, size, option.wire, beatS, prices, t.two_way) : null;
   option.out = "";
   if (!t.in_browsers && asked.clients.some((client) => client !== "app")) option.out = "not in nearly all browsers of today";
   else if (t.stopped_by.includes(asked.proxy)) option.out = `stopped by ${asked.proxy}`;

@@ -29,7 +29,7 @@ def sized(found: Basis, paid: Prices = US) -> Size:
 
 def test_the_parts_are_what_the_formula_says(found: Basis) -> None:
     needed = sized(found)
-    bill = on_machines(CASE, needed, WIRE, 25.0, US)
+    bill = on_machines(CASE, needed, WIRE, 25.0, US, two_way=True)
     assert bill.egress == pytest.approx(20_000 * 5 * MONTH_S * 480 / 1e9 * 0.09)
     assert bill.idle_connections == pytest.approx(20_000 * MONTH_S / 25 * 68 / 1e9 * 0.09)
     assert bill.cpu == pytest.approx(needed.busy_us.value / 1e6 / 0.6 * 238.27 * 0.7 / 8)
@@ -40,38 +40,49 @@ def test_the_parts_are_what_the_formula_says(found: Basis) -> None:
 
 
 def test_egress_costs_about_two_orders_more_than_the_processor(found: Basis) -> None:
-    assert 50 < on_machines(CASE, sized(found), WIRE, 25.0, US).egress_over_cpu < 1000
+    assert 50 < on_machines(CASE, sized(found), WIRE, 25.0, US, two_way=True).egress_over_cpu < 1000
 
 
 def test_included_traffic_is_not_paid(found: Basis) -> None:
     small = msgspec.structs.replace(CASE, subscribers=100, rooms=2)
     needed = sized(found, EU)
-    assert on_machines(small, needed, WIRE, 25.0, EU).egress == 0
-    assert on_machines(CASE, needed, WIRE, 25.0, EU).egress > 0
+    assert on_machines(small, needed, WIRE, 25.0, EU, two_way=True).egress == 0
+    assert on_machines(CASE, needed, WIRE, 25.0, EU, two_way=True).egress > 0
 
 
-def test_answers_to_subscribers_that_publish_leave_too(found: Basis) -> None:
+def test_answers_to_posts_leave_too_and_acks_are_in_what_was_measured(found: Basis) -> None:
     both = msgspec.structs.replace(CASE, direction=BOTH)
-    down, up = (on_machines(case, sized(found), WIRE, 25.0, US).egress for case in (CASE, both))
-    assert up - down == pytest.approx(400 * 5 * 52 * MONTH_S / 1e9 * 0.09)
+    for case, answer_bytes in ((both, 202), (msgspec.structs.replace(both, tls=True), 224)):
+        bills = [on_machines(case, sized(found), WIRE, 25.0, US, two_way=way) for way in (True, False)]
+        acked, posted = (bill.egress for bill in bills)
+        assert acked == pytest.approx(on_machines(CASE, sized(found), WIRE, 25.0, US, two_way=False).egress)
+        assert posted - acked == pytest.approx(400 * 5 * answer_bytes * MONTH_S / 1e9 * 0.09)
+    paid = prices.find("service-messages")
+    assert on_service(both, WIRE, paid, two_way=False).egress > on_service(both, WIRE, paid, two_way=True).egress
+
+
+def test_heartbeats_over_tls_are_longer_by_a_record(found: Basis) -> None:
+    over = msgspec.structs.replace(CASE, tls=True)
+    idle = on_machines(over, sized(found), WIRE, 25.0, US, two_way=True).idle_connections
+    assert idle == pytest.approx(20_000 * MONTH_S / 25 * (68 + 22) / 1e9 * 0.09)
 
 
 def test_a_service_asks_for_messages_and_minutes() -> None:
     paid = prices.find("service-messages")
-    bill = on_service(CASE, WIRE, 25.0, paid)
+    bill = on_service(CASE, WIRE, paid, two_way=True)
     messages = (20_000 * 5 + 400 * 5) * MONTH_S / 1e6
     assert bill.messages == pytest.approx(messages * 1.0)
     assert bill.idle_connections == pytest.approx(20_000 * 730 * 60 / 1e6 * 0.25)
     assert (bill.cpu, bill.memory, bill.unused) == (0, 0, 0)
     assert paid.service is not None
-    assert on_service(msgspec.structs.replace(CASE, payload_bytes=33 * 1024), WIRE, 25.0, paid).messages == (
+    assert on_service(msgspec.structs.replace(CASE, payload_bytes=33 * 1024), WIRE, paid, two_way=True).messages == (
         pytest.approx(2 * messages)
     )
 
 
 def test_the_egress_price_decides_what_dominates(found: Basis) -> None:
     free = msgspec.structs.replace(US, egress=prices.Egress(per_gb=0.0))
-    assert on_machines(CASE, sized(found), WIRE, 25.0, free).egress_over_cpu == 0
+    assert on_machines(CASE, sized(found), WIRE, 25.0, free, two_way=True).egress_over_cpu == 0
 
 
 def test_a_million_more_is_processor_and_egress() -> None:
