@@ -68,10 +68,11 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """The case as a command line would write it, defaults included."""
-        within = "" if self.within_ms is None else f" --within {self.within_ms:g}ms"
+        """The case as a command line would write it, defaults included; read again, it is the same case."""
+        within = "" if self.within_ms is None else f" --within {_written(self.within_ms, _MS, _within)}"
+        rate = _written(self.rate_per_s, {f"/{unit}": 1 / each for unit, each in _PER_S.items()}, _rate)
         return (
-            f"--rate {self.rate_per_s:g}/s --payload {self.payload_bytes}B --subscribers {self.subscribers} "
+            f"--rate {rate} --payload {self.payload_bytes}B --subscribers {self.subscribers} "
             f"--rooms {self.rooms} --direction {self.direction} --link {self.link} "
             f"--clients {','.join(self.clients)} --proxy {self.proxy}{' --tls' if self.tls else ''}{within}"
         )
@@ -99,6 +100,19 @@ def _rate(text: str) -> float:
     if not 0 < value <= 10_000:
         raise UsageError(f"--rate is {text!r}; allowed: messages of each room as 5/s, 30/min or 100/h, up to 10000/s")
     return value
+
+
+def _written(value: float, units: Mapping[str, float], read: Callable[[str], float]) -> str:
+    """Return a figure in the first unit in which it is read as the same figure, without exponent; else in the last."""
+    text = ""
+    for unit, factor in units.items():
+        text = f"{value / factor:.6f}".rstrip("0").rstrip(".") + unit
+        try:
+            if read(text) == value:
+                break
+        except UsageError:
+            continue
+    return text
 
 
 def _payload(text: str) -> int:
@@ -143,7 +157,7 @@ def _within(text: str) -> float:
 
 
 def _proxy(text: str) -> str:
-    if not re.fullmatch("[a-z0-9-]{1,40}", text):
+    if not re.fullmatch("[a-z0-9-]{1,40}", text) or text in CLIENTS:
         raise UsageError(f"--proxy is {text!r}; allowed: {NO_PROXY}, or a name as nginx, haproxy, caddy")
     return text
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from loadtests.records.errors import ScenarioError, UsageError
 from loadtests.report.advise import case, words
@@ -18,18 +20,50 @@ def test_nothing_given_is_the_default_and_is_said() -> None:
 
 
 def test_every_option_is_read() -> None:
-    given: dict[str, str | bool] = {
+    asked: dict[str, str | bool] = {
         "rate": "30/min", "payload": "2KiB", "subscribers": "20000", "rooms": "400", "direction": "both",
         "link": "rtt=80ms,loss=1%", "clients": "browser,mobile", "proxy": "nginx", "tls": True, "within": "1s",
     }  # fmt: skip
-    assert case.of_words(given) == Case(
+    assert case.of_words(asked) == Case(
         0.5, 2048, 20_000, 400, "both", "rtt=80ms,loss=1%", ("browser", "mobile"), "nginx", True, 1000.0
     )
 
 
+def numbers(least: str, most: int) -> st.SearchStrategy[str]:
+    """As people write them: up to six decimals."""
+    return st.decimals(least, most, places=6).map(lambda d: f"{d:f}") | st.integers(1, most).map(str)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rate=numbers("0.001", 10_000),
+    per=st.sampled_from(["s", "min", "h"]),
+    within=numbers("0.001", 3600),
+    unit=st.sampled_from(["ms", "s"]),
+    payload=st.sampled_from(["1B", "2KiB", "1.5kB", "1000kB"]),
+    tls=st.booleans(),
+)
+@example(rate="6", per="h", within="1000", unit="s", payload="1B", tls=True)
+def test_the_words_of_a_case_are_read_as_the_same_case(
+    rate: str, per: str, within: str, unit: str, payload: str, tls: bool
+) -> None:
+    asked: dict[str, str | bool] = {
+        "rate": f"{rate}/{per}",
+        "within": f"{within}{unit}",
+        "payload": payload,
+        "tls": tls,
+    }
+    read = case.of_words(asked)
+    said = read.words.removesuffix(" --tls").replace(" --tls ", " ").split()
+    again: dict[str, str | bool] = {
+        name.removeprefix("--"): text for name, text in zip(said[::2], said[1::2], strict=True)
+    }
+    assert case.of_words({**again, "tls": tls}) == read
+
+
 def test_words_are_known_by_their_form_in_any_order() -> None:
-    given = "tls 300B both 4g nginx 5/s mobile 400rooms 20000subscribers eu-small"
-    found = words.read(given.split(), {})
+    typed = "tls 300B both 4g nginx 5/s mobile 400rooms 20000subscribers eu-small"
+    found = words.read(typed.split(), {})
     price = found.pop("price")
     assert price == "eu-small"
     read = case.of_words(found)
@@ -50,6 +84,7 @@ def test_words_are_known_by_their_form_in_any_order() -> None:
         ("direction", "up", "down, both"),
         ("clients", "fridge", "browser, mobile, app"),
         ("proxy", "my proxy!", "a name as nginx"),
+        ("proxy", "mobile", "a name as nginx"),
         ("within", "soon", "200ms or 1s"),
     ],
 )
