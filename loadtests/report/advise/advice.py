@@ -89,7 +89,7 @@ def advise(case: Case, prices: Prices, found: Basis, today: date, *, extrapolate
         raise UsageError(f"run {found.run_id} measured no load that could be carried over to another")
     beat = risks.heartbeat(case)
     options = [
-        _option(case, prices, found, costing, beat.every_s, extrapolated=bool(beyond))
+        _option(case, prices, found, costing, beat.every_s, beyond=bool(beyond), extrapolate=extrapolate)
         for _, costing in sorted(found.costings.items(), key=lambda item: rank(item[0]))
         if costing.transport in records()
     ]
@@ -115,24 +115,42 @@ def _beyond(case: Case) -> tuple[str, ...]:
     if case.loss_percent > MOST_LOSS_PERCENT:
         found.append(f"no model holds for a loss of {case.loss_percent:g} %: at most {MOST_LOSS_PERCENT:g} %")
     if link is not None and link.rate_mbit:
-        needed = case.payload_bytes * case.rate_per_s * 8 / 1e6
-        if needed >= link.rate_mbit:
-            raise UsageError(f"each link carries {link.rate_mbit:g} Mbit/s, and its subscriber needs {needed:.3g}")
-        if needed > MOST_LINK_SHARE * link.rate_mbit:
-            share = f"{needed / link.rate_mbit:.0%} of a link's {link.rate_mbit:g} Mbit/s"
-            found.append(
-                f"no model holds for the queue where a subscriber needs {share}: at most {MOST_LINK_SHARE:.0%}"
-            )
+        share = _link_share(case, case.payload_bytes)
+        if share >= 1:
+            raise UsageError(_overfull(case, share))
+        if share > MOST_LINK_SHARE:
+            found.append(_overfull(case, share))
     return tuple(found)
 
 
-def _option(case: Case, prices: Prices, found: Basis, costing: Costing, beat_s: float, *, extrapolated: bool) -> Option:
+def _link_share(case: Case, delivery_bytes: float) -> float:
+    """Return which share of a subscriber's link its deliveries take; 0 where the link has no rate."""
+    rate_mbit = case.line.rate_mbit if case.line else 0.0
+    return delivery_bytes * case.rate_per_s * 8 / 1e6 / rate_mbit if rate_mbit else 0.0
+
+
+def _overfull(case: Case, share: float) -> str:
+    """Say why a link is too full for a transport, or for the models."""
+    rate_mbit = case.line.rate_mbit if case.line else 0.0
+    if share >= 1:
+        return f"each link carries {rate_mbit:g} Mbit/s, and its subscriber needs {share * rate_mbit:.3g}"
+    of = f"{share:.0%} of a link's {rate_mbit:g} Mbit/s"
+    return f"no model holds for the queue where a subscriber needs {of}: at most {MOST_LINK_SHARE:.0%}"
+
+
+def _option(
+    case: Case, prices: Prices, found: Basis, costing: Costing, beat_s: float, *, beyond: bool, extrapolate: bool
+) -> Option:
     def marked(figure: Figure | None) -> Figure | None:
         return replace(figure, extrapolated=True) if figure is not None and extrapolated else figure
 
     needed = size(costing, case, prices.machine or NOMINAL)
     each = needed.each if needed else None
-    wire = marked(costing.wire_bytes(each, tls=case.tls)) if each else None
+    wire = costing.wire_bytes(each, tls=case.tls) if each else None
+    share = _link_share(case, wire.value) if wire else 0.0
+    extrapolated = beyond or (extrapolate and share > MOST_LINK_SHARE)
+    wire = marked(wire)
+    full = _overfull(case, share) if share >= 1 or (share > MOST_LINK_SHARE and not extrapolate) else ""
     jitter_ms = case.line.jitter_ms if case.line else 0.0
     ours = needed if prices.machine else None
     two_way = duplex(found.evidence, costing.transport)
@@ -150,7 +168,7 @@ def _option(case: Case, prices: Prices, found: Basis, costing: Costing, beat_s: 
         risks=known,
         window_s=risks.window_s(case, found.storms, costing.transport, ours),
         two_way=two_way,
-        out=_out(case, found, costing, needed, known),
+        out=_out(case, found, costing, needed, known) or full,
     )
 
 

@@ -143,6 +143,16 @@ def test_a_link_that_cannot_carry_it_is_refused_whatever_is_asked(found: Basis) 
         advise(case, US, found, TODAY, extrapolate=True)
 
 
+def test_each_transport_must_fit_the_link_with_its_headers(found: Basis) -> None:
+    case = msgspec.structs.replace(CASE, payload_bytes=1, link="rtt=80ms,rate=100kbit")
+    refused = out(advise(case, US, found, TODAY))  # 183 B of WebSocket are 7 %
+    assert "needs 20% of a link's 0.1 Mbit/s" in refused["longpoll"]
+    assert "websocket" in order(advise(case, US, found, TODAY))
+    busy = msgspec.structs.replace(case, rate_per_s=68.0)
+    assert "its subscriber needs 0.1" in out(advise(busy, US, found, TODAY, extrapolate=True))["sse"]
+    assert order(advise(busy, US, found, TODAY, extrapolate=True)) == ["websocket"]
+
+
 def test_a_link_that_is_far_from_full_is_no_matter(found: Basis) -> None:
     assert order(answered(found, link="rtt=50ms,rate=20mbit")) == order(answered(found, link="rtt=50ms"))
 
