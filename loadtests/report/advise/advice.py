@@ -22,7 +22,7 @@ from loadtests.report.advise.figure import Figure
 from loadtests.report.advise.option import Option
 from loadtests.report.advise.ranking import Ranked, ranked
 from loadtests.report.advise.risks import Heartbeat, Risk
-from loadtests.report.advise.sizing import Size, size
+from loadtests.report.advise.sizing import MOST, Size, room_fits, size
 from loadtests.report.claims import in_prose
 from loadtests.report.palette import rank
 from loadtests.report.quantity import listed
@@ -175,7 +175,11 @@ def _option(
 def _out(case: Case, found: Basis, costing: Costing, needed: Size | None, known: Sequence[Risk]) -> str:
     if needed is None:
         missing = "its processor time" if costing.cpu is None else "its memory" if costing.memory is None else ""
-        return f"{missing} was not measured" if missing else "one room alone is more than a process carries"
+        if missing:
+            return f"{missing} was not measured"
+        if room_fits(costing, case):
+            return f"it needs more than {MOST:,} processes"
+        return f"one room alone is more than {MOST:,} processes carry"
     return risks.misfit(case, found.evidence, costing.transport) or risks.rule_out(known)
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from msgspec import structs
+
+from loadtests.records.errors import UsageError
 from loadtests.records.prices import Machine
 from loadtests.report.advise.case import Case
 from loadtests.report.advise.costing import Costing, Load, load_of
@@ -59,8 +62,12 @@ def size(costing: Costing, case: Case, machine: Machine) -> Size | None:
     if processes is None or memory is None:
         return None
     gib = case.subscribers * memory.value / 1024**2 + processes * PROCESS_MIB / 1024
-    by_memory = math.ceil(gib / (machine.memory_gib * MEMORY_SHARE))
-    processes = max(processes, by_memory)  # no machine without one
+    held_gib = _held_gib(machine)
+    by_memory = math.ceil(gib / held_gib)
+    if by_memory > processes:  # no machine without a process
+        connections_gib = gib - processes * PROCESS_MIB / 1024
+        by_memory = processes = math.ceil(connections_gib / (held_gib - PROCESS_MIB / 1024))
+        gib = connections_gib + processes * PROCESS_MIB / 1024
     each = share_of(case, processes)
     busy, mean = _busy(costing, case, each), _busy(costing, case, _mean_of(case, processes))
     assert busy is not None
@@ -72,11 +79,27 @@ def size(costing: Costing, case: Case, machine: Machine) -> Size | None:
     return Size(processes, counts[1], counts[0], counts[2], mean.times(processes), gib, each)
 
 
+def _held_gib(machine: Machine) -> float:
+    """Return what a machine holds. Raises UsageError where that is not even one process."""
+    if machine.memory_gib * MEMORY_SHARE <= PROCESS_MIB / 1024:
+        least_gib = PROCESS_MIB / 1024 / MEMORY_SHARE
+        raise UsageError(
+            f"machine.memory_gib is {machine.memory_gib:g}, and holds no process; allowed: above {least_gib:.3g}"
+        )
+    return machine.memory_gib * MEMORY_SHARE
+
+
 def _busy(costing: Costing, case: Case, each: Load) -> Figure | None:
     found = costing.busy_us(each)
     if found is not None and case.tls and costing.tls_cpu is not None:
         found = found.plus(costing.tls_cpu.value * each.deliveries_per_s)
     return found
+
+
+def room_fits(costing: Costing, case: Case) -> bool:
+    """Whether one room, over as many processes as can be, is carried: each of them has all its publications."""
+    alone = structs.replace(case, subscribers=max(1, round(case.members)), rooms=1)
+    return _processes(costing, alone, 1.0) is not None
 
 
 def _processes(costing: Costing, case: Case, factor: float) -> int | None:
@@ -86,12 +109,11 @@ def _processes(costing: Costing, case: Case, factor: float) -> int | None:
         busy = _busy(costing, case, share_of(case, processes))
         return busy is not None and busy.value * factor <= BUSY_SHARE * _US
 
-    most = 1
+    least, most = 0, 1  # `least` does not fit
     while not fits(most):
-        most *= 2
-        if most > MOST:
+        if most == MOST:
             return None
-    least = most // 2  # does not fit, or 0
+        least, most = most, min(2 * most, MOST)
     while most - least > 1:
         middle = (least + most) // 2
         least, most = (least, middle) if fits(middle) else (middle, most)

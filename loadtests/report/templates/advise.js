@@ -135,20 +135,22 @@ function sized(t, asked, machine) {
     return found;
   };
   const fits = (processes) => busy(shareOf(asked, processes)).value <= data.busy_share * 1e6;
-  let most = 1;
+  let [least, most] = [0, 1];
   while (!fits(most)) {
-    most *= 2;
-    if (most > data.most_processes) return null;
+    if (most === data.most_processes) return null;
+    [least, most] = [most, Math.min(2 * most, data.most_processes)];
   }
-  let least = Math.floor(most / 2);
   while (most - least > 1) {
     const middle = Math.floor((least + most) / 2);
     if (fits(middle)) most = middle;
     else least = middle;
   }
-  const gib = (asked.subscribers * kib) / 1024 ** 2 + (most * data.process_mib) / 1024;
-  const byMemory = Math.ceil(gib / (machine.memory_gib * data.memory_share));
-  most = Math.max(most, byMemory);
+  const connectionsGib = (asked.subscribers * kib) / 1024 ** 2;
+  const processGib = data.process_mib / 1024;
+  const heldGib = machine.memory_gib * data.memory_share;
+  let byMemory = Math.ceil((connectionsGib + most * processGib) / heldGib);
+  if (byMemory > most) byMemory = most = Math.ceil(connectionsGib / (heldGib - processGib));
+  const gib = connectionsGib + most * processGib;
   const found = busy(meanOf(asked, most));
   return {
     processes: most, gib, machines: Math.max(byMemory, Math.ceil(most / machine.vcpus)),
@@ -197,7 +199,7 @@ function heartbeatS(asked) {
 function optionOf(t, asked, prices, beatS) {
   const size = sized(t, asked, prices.machine ?? data.nominal);
   const option = { transport: t.name, title: t.title, two_way: t.two_way, size: prices.machine ? size : null };
-  if (!size) return { ...option, out: t.cpu ? "its memory was not measured, or one room alone is too much" : "not measured" };
+  if (!size) return { ...option, out: t.cpu ? "its memory was not measured, or it needs too many processes" : "not measured" };
   option.p50 = latencyMs(t, size.load, 50);
   option.p99 = latencyMs(t, size.load, 99);
   option.wire = wireBytes(t, size.load, asked.tls);

@@ -49,6 +49,13 @@ def test_another_frame_is_another_order(evidence: Evidence) -> None:
     assert order(answered(planted.basis(evidence, heavy)))[0] == "sse"
 
 
+def test_what_is_carried_by_no_number_of_processes_is_said(found: Basis) -> None:
+    many = answered(found, subscribers=100_000_000, rooms=1_000_000, rate_per_s=900.0)
+    assert out(many)["websocket"] == "it needs more than 100,000 processes"
+    flood = answered(found, rate_per_s=9000.0, rooms=1)
+    assert out(flood)["websocket"] == "one room alone is more than 100,000 processes carry"
+
+
 def test_what_nobody_sees_to_be_later_is_in_time_and_what_is_seen_is_not(evidence: Evidence) -> None:
     for stack_ms, first in ((16.0, "websocket"), (18.0, "sse")):
         slow = {**TRUTHS, "websocket": replace(TRUTHS["websocket"], stack_ms=stack_ms)}

@@ -7,11 +7,12 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from loadtests.records.errors import UsageError
 from loadtests.records.prices import Machine
 from loadtests.report.advise.advice import Basis
 from loadtests.report.advise.case import Case
 from loadtests.report.advise.costing import Load
-from loadtests.report.advise.sizing import share_of, size
+from loadtests.report.advise.sizing import MOST, room_fits, share_of, size
 from loadtests.report.priced import BUSY_SHARE
 from tests.loadtests.report.advise.planted import TRUTHS
 
@@ -47,8 +48,19 @@ def test_where_memory_is_short_it_decides(found: Basis) -> None:
     assert large is not None
     assert small is not None
     assert large.machines < small.machines
+    assert small.memory_gib == pytest.approx(2_000_000 * 20 / 1024**2 + small.processes * 80 / 1024)
     assert small.machines == -(-small.memory_gib // (8 * 0.8))
     assert small.processes >= small.machines, "no machine is without a process"
+
+
+def test_each_machine_that_memory_adds_holds_a_process_too(found: Basis) -> None:
+    idle = msgspec.structs.replace(CASE, rate_per_s=0.001, subscribers=1_000_000, rooms=2000)
+    needed = size(found.costings["websocket"], idle, replace_memory(0.25))
+    assert needed is not None
+    assert needed.memory_gib <= needed.machines * 0.25 * 0.8
+    assert needed.processes == needed.machines
+    with pytest.raises(UsageError, match=r"machine\.memory_gib is 0\.09, and holds no process; allowed: above 0\.0977"):
+        size(found.costings["websocket"], idle, replace_memory(0.09))
 
 
 def replace_memory(gib: float) -> Machine:
@@ -90,6 +102,13 @@ def test_the_fullest_process_is_not_too_busy_and_all_together_cost_their_sum(fou
 def test_what_no_number_of_processes_carries_is_none(found: Basis) -> None:
     flood = msgspec.structs.replace(CASE, rate_per_s=9000.0, rooms=1)
     assert size(found.costings["websocket"], flood, MACHINE) is None
+    assert not room_fits(found.costings["websocket"], flood)
+    many = msgspec.structs.replace(CASE, subscribers=100_000_000, rooms=1_000_000, rate_per_s=900.0)
+    assert size(found.costings["websocket"], many, MACHINE) is None
+    assert room_fits(found.costings["websocket"], many)
+    sized = size(found.costings["websocket"], msgspec.structs.replace(many, rate_per_s=60.0), MACHINE)
+    assert sized is not None
+    assert 65_536 < sized.processes <= MOST
 
 
 def test_without_memory_or_cpu_there_is_no_size(found: Basis) -> None:
