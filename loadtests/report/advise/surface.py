@@ -33,7 +33,7 @@ class Place:
     """Where a figure is asked for. `scale`: the logarithms of rate, payload, room size, 1 + delay in ms, and rooms."""
 
     scale: tuple[float, ...]
-    group: tuple[float, ...]  # what must be the same: loss in percent, and whether subscribers publish
+    group: tuple[float, ...]  # what must be the same: the polls' interval in ms, and whether subscribers publish
 
     def distance2(self, other: Place) -> float:
         """Return the square of the distance."""
