@@ -123,7 +123,7 @@ class Costing:
             value = getattr(point, name)
             if value is not None and _load_of(point) == load:
                 low, high = getattr(point, f"{name}_low"), getattr(point, f"{name}_high")
-                return Figure(value, low, high, MEASURED, point.run_id)
+                return Figure(value, low, high, MEASURED, point.run_id, bool(getattr(point, f"{name}_at_least")))
         return None
 
     def memory_kib(self, *, tls: bool) -> Figure | None:

@@ -99,9 +99,12 @@ def _transport(found: Basis, each: Costing) -> dict[str, object]:
         "p50": _surface(each.p50),
         "p99": _surface(each.p99),
         "lossy": [
-            {"percent": percent, "load": costing.key_of(point), "value": value}
+            {"percent": percent, "load": costing.key_of(point), "value": value, "at_least": bool(least)}
             for point in each.lossy
-            for percent, value in ((50, point.p50_ms), (99, point.p99_ms))
+            for percent, value, least in (
+                (50, point.p50_ms, point.p50_ms_at_least),
+                (99, point.p99_ms, point.p99_ms_at_least),
+            )
             if value is not None
         ],
     }

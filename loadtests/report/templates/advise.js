@@ -88,7 +88,7 @@ function latencyMs(t, load, percent) {
   if (!surface) return null;
   const seen = t.lossy.find((each) => load.loss > 0 && each.percent === percent && alike(each.load, [
     load.rate, load.payload, load.members, load.rooms, load.oneWay, data.interval_ms, load.loss, load.both ? 1 : 0]));
-  if (seen) return { value: seen.value, atLeast: false, how: 0 };
+  if (seen) return { value: seen.value, atLeast: seen.at_least, how: 0 };
   const found = losslessMs(t, surface, load, percent);
   if (percent !== 50) found.value += load.jitter / 2;
   const late = (load.loss / 100) * (1 + (load.rate * 2 * load.oneWay) / 1e3);

@@ -113,8 +113,12 @@ def test_a_measurement_over_a_lossy_link_is_taken_where_it_was_made() -> None:
     there, elsewhere = costing.latency_ms(at, 99.0), costing.latency_ms(replace(at, members=11), 99.0)
     assert there is not None
     assert elsewhere is not None
-    assert (there.value, there.how) == (222.0, MEASURED)
+    assert (there.value, there.how, there.at_least) == (222.0, MEASURED, False)
     assert elsewhere.at_least
+    bound = msgspec.structs.replace(lossy, p99_ms_at_least=True)
+    least = costings([*planted.points("websocket", Truth()), bound])["websocket"].latency_ms(at, 99.0)
+    assert least is not None
+    assert least.at_least, "what was measured may be a lower bound too"
 
 
 def test_jitter_adds_its_half_to_the_tail_only(found: Basis) -> None:
