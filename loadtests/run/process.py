@@ -5,7 +5,7 @@ Each leads a session of its own, so that Ctrl-C reaches the lab only, which then
 SIGKILL gives the lab no time for that. On Linux the kernel then kills a child when the thread that started it ends
 (prctl(2), PR_SET_PDEATHSIG), even a stopped one. That does not reach a child's own children: a server's instances, and
 the generators, which the fork server forks, hold the reading end of a pipe that closes with the lab. Where the kernel
-does not bind them, servers hold one too.
+does not bind them, servers hold one too. A server that is not ours knows of none: `keeper` ends what it started.
 """
 
 from __future__ import annotations
@@ -91,10 +91,13 @@ def running_on(cores: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def end_with_us(before: Callable[[], object] | None = None) -> Callable[[], None] | None:
+def end_with_us(
+    before: Callable[[], object] | None = None, orphaned: signal.Signals = signal.SIGKILL
+) -> Callable[[], None] | None:
     """Return the `preexec_fn` of a child that is not to outlive this process; it calls `before` too.
 
-    A thread's children would end with the thread: only the main thread's are bound.
+    The child gets the signal `orphaned` when this process ends. A thread's children would end with the thread: only the
+    main thread's are bound.
     """
     libc, ours = _LIBC, os.getpid()
     bound = libc is not None and threading.current_thread() is threading.main_thread()
@@ -103,7 +106,7 @@ def end_with_us(before: Callable[[], object] | None = None) -> Callable[[], None
 
     def bind() -> None:
         if libc is not None and bound:
-            libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+            libc.prctl(_PR_SET_PDEATHSIG, int(orphaned), 0, 0, 0)
             if os.getppid() != ours:  # we ended before the kernel knew
                 os._exit(1)
         if before is not None:
@@ -200,22 +203,21 @@ class Child(Running):
         log: Path,
         environment: Mapping[str, str],
         on_cores: frozenset[int] = frozenset(),
-        folder: Path | None = None,
+        orphaned: signal.Signals = signal.SIGKILL,
     ) -> None:
-        """Start `command` in `folder`, or here; its output goes to `log`. OSError where that can't be done."""
+        """Start `command`; its output goes to `log`. `orphaned` is what it gets when the lab is gone. OSError."""
         super().__init__(log)
         # Where the kernel does not bind it, a server of ours ends when the leash closes.
         leashed = {} if _LIBC is not None else {VARIABLE: str(leash())}
         with log.open("wb") as sink, running_on(on_cores):
             self._process = subprocess.Popen(  # noqa: S603  # the lab's own command lines
                 command,
-                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 env={**environment, **leashed},
                 pass_fds=tuple(map(int, leashed.values())),
-                preexec_fn=end_with_us(),
+                preexec_fn=end_with_us(orphaned=orphaned),
                 # A session of its own: Ctrl-C reaches the lab only, which then ends its children in order.
                 start_new_session=True,
             )

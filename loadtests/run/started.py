@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from loadtests.load.clients.base import Endpoint
 from loadtests.records.errors import ServerError
 from loadtests.records.own_server import TREE, ServerCommand, filled
+from loadtests.run import keeper as keeping
 from loadtests.run import procfs
 from loadtests.run.foreign import Foreign, ForeignServer, named
 from loadtests.run.links.route import LOOPBACK_ROUTE, Route
@@ -28,7 +29,6 @@ from loadtests.run.process import Child
 READY_TIMEOUT_S = 20.0
 _POLL_S = 0.02
 _ASKED_S = 2.0
-_STOP_S = 3.0
 _SETTLED_S = 0.2  # a prefork server may listen before it has all its workers
 _ADDRESS_TAKEN = ("address already in use", "eaddrinuse")
 
@@ -61,21 +61,22 @@ class StartedServer(ForeignServer):
             self.url = Endpoint(*route.far, foreign.secure).url
         fill = partial(filled, host=route.bind, port=port, folder=folder)
         words, own = map(fill, command.command), {name: fill(value) for name, value in command.env.items()}
-        try:
-            self._child = Child(
-                [*route.prefix, *words],
-                log=log,
-                environment=inherited() | own,
-                on_cores=on_cores,
-                folder=Path(command.cwd),
-            )
-        except OSError as error:
-            raise ServerError(f"{self._name} can't be started: {command.command[0]}: {error.strerror}") from None
+        # -I: the environment is the server's.
+        keeper = (sys.executable, "-I", keeping.__file__, command.cwd)
+        self._child = Child(
+            [*keeper, *route.prefix, *words],
+            log=log,
+            environment=inherited() | own,
+            on_cores=on_cores,
+            orphaned=signal.SIGTERM,
+        )
 
     def _present(self) -> tuple[int, ...]:
         if self._child is None:
             return ()
-        return procfs.trees((self._child.pid,)) if self.foreign.adapter.pids == TREE else named(self.foreign.adapter)
+        if self.foreign.adapter.pids != TREE:
+            return named(self.foreign.adapter)
+        return tuple(pid for pid in procfs.trees((self._child.pid,)) if pid != self._child.pid)
 
     def wait_ready(self, check: Callable[[], None], timeout_s: float = READY_TIMEOUT_S) -> None:
         """Wait until it answers as its adapter says and has its processes; ServerError when it ends or time is over."""
@@ -142,30 +143,8 @@ class StartedServer(ForeignServer):
 
     def stop(self) -> None:
         """End it, and then all that it started and left."""
-        if self._child is None:
-            return
-        mine = _members(self._child.pid)
-        self._child.stop(_STOP_S)
-        left = [process for process in mine if process.is_running()]
-        with suppress(psutil.NoSuchProcess):
-            for process in left:
-                process.terminate()
-        for process in psutil.wait_procs(left, _STOP_S)[1]:
-            process.kill()
-
-
-def _members(leader: int) -> list[psutil.Process]:
-    """Return the processes of a session but for its leader, and all that the leader started: also those it left."""
-    found = set(procfs.trees((leader,)))
-    for pid in psutil.pids():
-        with suppress(OSError):
-            if os.getsid(pid) == leader:
-                found.add(pid)
-    members = []
-    for pid in found - {leader}:
-        with suppress(psutil.NoSuchProcess):
-            members.append(psutil.Process(pid))
-    return members
+        if self._child is not None:
+            self._child.stop(3 * keeping.STOP_S)
 
 
 def opened(

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -21,12 +22,12 @@ from loadtests.records.adapter import Adapter, find
 from loadtests.records.errors import ServerError, UsageError
 from loadtests.records.link_spec import Link
 from loadtests.records.own_server import FILE, ServerCommand
-from loadtests.run import foreign_facts, started
+from loadtests.run import foreign_facts, keeper, started
 from loadtests.run.foreign import Foreign, ForeignServer
 from loadtests.run.links import route as routes
 from loadtests.run.links.route import LOOPBACK_ROUTE
 from loadtests.run.process import available_cores
-from loadtests.run.servers import free_port
+from loadtests.run.servers import free_port, listens
 
 STAND_IN = str(Path(__file__).with_name("started_stand_in.py"))
 Open = Callable[..., ForeignServer]
@@ -97,8 +98,11 @@ def test_without_a_path_it_is_ready_once_it_listens(opened: Open) -> None:
 def test_one_that_does_not_get_ready_is_said_with_the_end_of_its_output(
     opened: Open, words: tuple[str, ...], said: str
 ) -> None:
-    with opened(adapter(*words)) as server, pytest.raises(ServerError, match=said):
-        server.wait_ready(nothing, timeout_s=0.5)
+    with opened(adapter(*words)) as server:
+        if words == ("busy",):
+            assert listens(server.port, 20.0, lambda: False)
+        with pytest.raises(ServerError, match=said):
+            server.wait_ready(nothing, timeout_s=20.0 if words == ("crash",) else 0.5)
 
 
 def test_one_that_leaves_the_foreground_is_said(opened: Open) -> None:
@@ -108,6 +112,82 @@ def test_one_that_leaves_the_foreground_is_said(opened: Open) -> None:
         pytest.raises(ServerError, match=r"exit code 0 \(it has to stay in the foreground\)"),
     ):
         server.wait_ready(nothing)
+
+
+DAEMON = """
+import os, sys, time
+from pathlib import Path
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        Path(sys.argv[1]).write_text(str(os.getpid()))
+        os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)"], {})
+    os._exit(0)
+while not Path(sys.argv[1]).exists() or not Path(sys.argv[1]).read_text():
+    time.sleep(0.01)
+if "stay" in sys.argv:
+    print("{port}", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a process adopts daemons")
+def test_a_daemon_with_nothing_of_its_starter_s_is_ended(opened: Open, tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    with (
+        opened(adapter(command=(sys.executable, "-c", DAEMON, str(noted), "{port}"))) as server,
+        pytest.raises(ServerError, match="it has to stay in the foreground"),
+    ):
+        server.wait_ready(nothing)
+    assert not psutil.pid_exists(int(noted.read_text()))
+
+
+LAB = """
+import sys, time
+from pathlib import Path
+from tests.loadtests.run.test_started import adapter
+from loadtests.run import started
+from loadtests.run.foreign import Foreign
+from loadtests.run.links.route import LOOPBACK_ROUTE
+command = (sys.executable, "-c", {daemon!r}, {noted!r}, "stay", "{{port}}")
+log, folder = Path({log!r}), Path({folder!r})
+at = Foreign("127.0.0.1", 0, adapter(command=command))
+server = started.opened(at, 9, LOOPBACK_ROUTE, log=log, folder=folder, on_cores=frozenset())
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the kernel tells the server's keeper")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_lab_that_is_killed_leaves_no_daemon(number: signal.Signals, tmp_path: Path) -> None:
+    noted, log = tmp_path / "pid", tmp_path / "log"
+    script = LAB.format(daemon=DAEMON, noted=str(noted), log=str(log), folder=str(tmp_path / "folder"))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as lab:
+        assert lab.stdout is not None
+        lab.stdout.readline()
+        deadline_s = time.monotonic() + 20.0
+        while not log.read_text() and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        lab.send_signal(number)
+        lab.wait(20.0)
+    daemon = int(noted.read_text())
+    while psutil.pid_exists(daemon) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert not psutil.pid_exists(daemon)
+
+
+def test_what_the_server_left_is_ended_also_beside_one_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+
+    def kill(pid: int, number: int) -> None:
+        if pid in (1, 2):
+            raise (ProcessLookupError, PermissionError)[pid - 1]
+        sent.append(number)
+
+    monkeypatch.setattr(os, "kill", kill)
+    keeper._send((1, 2, 3), signal.SIGTERM)
+    assert sent == [signal.SIGTERM, signal.SIGCONT]
 
 
 def test_one_that_ends_while_it_is_measured_is_said(opened: Open) -> None:
