@@ -112,7 +112,7 @@ field: $(STAMP) ## each transport behind five proxies: under 4 minutes; writes a
 
 .PHONY: targets
 targets: $(STAMP) ## Socket.IO, SockJS, FastAPI, nchan and others beside ours, in one run: at most 5 minutes
-	@.ci/install-test-programs
+	@.ci/install-test-programs pushpin
 	@$(PYTHON_RUN) tests.targets $(ARGS)
 	@$(PYTHON_RUN) tests.targets.protocols
 

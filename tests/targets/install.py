@@ -31,6 +31,12 @@ class Missing(Exception):
     """A program is not there, or a package can't be had; the message says which."""
 
 
+def not_measured(what: str, why: object) -> int:
+    """Say what is not measured and why; return the exit code of that: with CI=true everything must be."""
+    print(f"{what} NOT MEASURED: {why}", file=sys.stderr)
+    return int(os.environ.get("CI", "").lower() == "true")
+
+
 def folder() -> Path:
     """Return the folder that holds everything, installed if it was not. Raises Missing."""
     sources = sorted(path for path in (*PROGRAMS.iterdir(), *ADAPTERS.glob("*.toml"), NCHAN) if path.is_file())

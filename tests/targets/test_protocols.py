@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from loadtests.records import adapter, store
 from tests.loadtests.report import synthetic
 from tests.loadtests.report.synthetic import TRUTHS
 from tests.standins.test_adapters import TOKENS
+from tests.targets import protocols
 from tests.targets.protocols import PROTOCOLS, wrong
 
 REAL = sorted(PROTOCOLS.glob("*.toml"))
@@ -37,3 +40,24 @@ def test_deliveries_are_judged_and_not_how_busy_the_machine_was(tmp_path: Path) 
     assert cell.counts is not None
     spoilt = msgspec.structs.replace(cell, counts=msgspec.structs.replace(cell.counts, duplicates=2))
     assert "(0, 0, 2, 0, 0) refused" in wrong(msgspec.structs.replace(run, cells=(spoilt,)), {"sse"})[0]
+
+
+@pytest.mark.parametrize(("in_ci", "code"), [("true", 1), ("", 0)])
+def test_a_missing_pushpin_is_said_and_fails_in_ci(
+    in_ci: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[Path] = []
+
+    def measure(files: list[Path]) -> list[str]:
+        measured.extend(files)
+        return []
+
+    monkeypatch.setenv("CI", in_ci)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(protocols, "folder", lambda: tmp_path)
+    monkeypatch.setattr(protocols, "SBIN", "")
+    monkeypatch.setattr(protocols, "_LAB", (sys.executable, "-c", "pass"))
+    monkeypatch.setattr(protocols, "_measured", measure)
+    assert protocols.main() == code
+    assert "pushpin-sse NOT MEASURED" in capsys.readouterr().err
+    assert {path.stem for path in measured} == {path.stem for path in REAL} - {"pushpin-sse"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +14,8 @@ from loadtests.records import adapter
 from loadtests.records.schema import Run, Validity, Verdict
 from tests.loadtests.report import synthetic
 from tests.loadtests.report.synthetic import TRUTHS
-from tests.targets.__main__ import OURS, wrong
+from tests.targets import __main__ as targets
+from tests.targets.__main__ import OURS, judged
 from tests.targets.install import ADAPTERS, PROGRAMS
 
 FILES = sorted(ADAPTERS.glob("*.toml"))
@@ -40,24 +44,74 @@ def test_locks_pin_what_is_asked_for_and_name_no_registry() -> None:
     assert not any("://" in line for line in pinned)
 
 
-def test_rows_that_are_missing_invalid_or_did_not_reach_everybody_are_complaints(tmp_path: Path) -> None:
-    plan = synthetic.Plan(
-        truths={name: TRUTHS[name] for name in OURS[:2]}, loads=(("50x10", 50, 10.0),), blocks=1, measured_s=2.0
+@pytest.fixture
+def measured(tmp_path: Path) -> Callable[..., Path]:
+    def made(name: str = "run", late: str = "", died: str = "", lost: str = "", rows: Sequence[str] = OURS[:2]) -> Path:
+        """Make a run; of these rows, all cells are late, have died, or lost something."""
+        folder = tmp_path / name
+        plan = synthetic.Plan(
+            truths={name: TRUTHS[name] for name in rows}, loads=(("50x10", 50, 10.0),), blocks=1, measured_s=2.0
+        )
+        synthetic.make_run(folder, plan)
+        path = folder / "run.json"
+        run = msgspec.json.decode(path.read_bytes(), type=Run)
+        cells = []
+        for cell in run.cells:
+            counts = cell.counts
+            if cell.transport in (late, died) and counts is not None:
+                counts = None if cell.transport == died else counts
+                cell = msgspec.structs.replace(cell, verdict=Verdict(Validity.INVALID, ("it is so",)), counts=counts)
+            elif cell.transport == lost and counts is not None:
+                counts = msgspec.structs.replace(counts, received=counts.received - 1, lost=1)
+                cell = msgspec.structs.replace(cell, counts=counts)
+            cells.append(cell)
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(run, cells=tuple(cells))))
+        return folder
+
+    return made
+
+
+def test_rows_that_are_missing_died_or_did_not_reach_everybody_are_complaints(measured: Callable[..., Path]) -> None:
+    assert judged(measured(), set(OURS[:2])) == ([], set())
+    spoilt = measured("spoilt", died="websocket", lost="sse")
+    assert judged(spoilt, set(OURS)) == (
+        ["longpoll is missing", "websocket is invalid: it is so", "sse lost a delivery"],
+        set(),
     )
-    synthetic.make_run(tmp_path, plan)
-    assert wrong(tmp_path, set(OURS[:2])) == []
-    path = tmp_path / "run.json"
-    run = msgspec.json.decode(path.read_bytes(), type=Run)
-    spoilt = Verdict(Validity.INVALID, ("it died",))
-    cells = []
-    for cell in run.cells:
-        assert cell.counts is not None or cell.kind == "memory"
-        if cell.transport == "websocket":
-            cell = msgspec.structs.replace(cell, verdict=spoilt)
-        elif cell.counts is not None:
-            cell = msgspec.structs.replace(cell, counts=msgspec.structs.replace(cell.counts, expected=10**6))
-        cells.append(cell)
-    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(run, cells=tuple(cells))))
-    found = wrong(tmp_path, set(OURS))
-    assert found[:2] == ["longpoll is missing", "websocket is invalid: it died"]
-    assert found[2].startswith("sse reached ")
+    assert judged(measured("late", late="sse"), set(OURS[:2])) == ([], {"sse"})
+
+
+@pytest.mark.parametrize(
+    ("attempts", "code"),
+    [
+        ([{"late": "sse"}, {"rows": ["sse"]}], 0),
+        ([{"late": "sse"}, *[{"late": "sse", "rows": ["sse"]}] * 2], 1),
+        ([{"late": "sse", "lost": "websocket"}], 1),
+        ([130], 130),
+    ],
+)
+def test_only_rows_that_the_machine_spoilt_are_measured_again(
+    attempts: list[dict[str, Any] | int],
+    code: int,
+    measured: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], *, check: bool) -> subprocess.CompletedProcess[bytes]:
+        made = attempts[len(asked)]
+        asked.append(command)
+        if isinstance(made, int):
+            return subprocess.CompletedProcess(command, made)
+        measured(f"runs/{len(asked)}", **made)
+        return subprocess.CompletedProcess(command, 4 if made.get("late") else 0)
+
+    monkeypatch.setattr(targets, "folder", lambda: tmp_path)
+    monkeypatch.setattr(targets, "SBIN", "")
+    monkeypatch.setattr(targets, "OURS", OURS[:2])
+    monkeypatch.setattr(subprocess, "run", run)
+    assert targets.main([f"--out={tmp_path / 'runs'}", "--wide"]) == code
+    ours = [command[command.index("--transports") + 1] for command in asked]
+    assert ours == ["websocket,sse", "sse", "sse"][: len(attempts)]
+    assert all(command[-1] == "--wide" and command.count("--out") == 1 for command in asked)
