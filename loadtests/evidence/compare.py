@@ -81,6 +81,7 @@ def _experiment(
     if request.workers is not None:
         workers.require_measurable(request.workers, scenario)
         workers.require_bindable(request.workers)
+        workers.require_reachable(request.workers, _foreign(selected))
         print(*workers.announcement(request.workers, len(bench.cores.generator)), sep="\n", flush=True)
     return Experiment(
         scenario=scenario,
@@ -151,7 +152,9 @@ def _selected(request: Request, scenario: Scenario) -> tuple[Target, ...]:
     foreign_targets = foreign.selected(request.target_urls, request.adapters)
     targets.require_own_names([each.adapter.name for each in foreign_targets])
     if foreign_targets and request.tls:
-        raise UsageError("--tls starts the lab's own servers with TLS; a foreign server is measured by plain HTTP only")
+        raise UsageError(
+            "--tls starts the lab's own servers with TLS; of a foreign server that speaks it give the address as https://"
+        )
     if foreign_targets:
         foreign.require_measurable(scenario, foreign_targets)
         foreign_facts.require_startable(foreign_targets)

@@ -51,7 +51,8 @@ class StartedServer(ForeignServer):
         at = replace(foreign, port=port)
         if route is not LOOPBACK_ROUTE:
             at = replace(at, host=route.near)
-        elif foreign.port and _taken(at):
+        # In a namespace of its own it shares its port with nobody.
+        if foreign.port and not route.prefix and _taken(at):
             raise ServerError(f"something listens at {at.url} already: end it, or put {{port}} into the command")
         self._command, self._route = command, route
         self._log = log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ from loadtests.records.cell_spec import DOWNSTREAM, Load, Workers
 from loadtests.records.errors import UsageError
 from loadtests.records.link_spec import LOOPBACK
 from loadtests.records.schema import FROM_THE_BEST, Instrument, Verdict
+from loadtests.run import procfs
+from loadtests.run.foreign import Foreign
 from loadtests.run.links.route import LOOPBACK_HOST, LOOPBACK_ROUTE, Route
 from loadtests.run.scenario import Scenario
 
@@ -89,6 +92,23 @@ def require_bindable(workers: Workers) -> None:
             f"--master-bind-host {workers.bind_host}, --master-bind-port {workers.port}: {error.strerror or error}; "
             "give an address of this machine and a port that is free"
         ) from None
+
+
+def require_reachable(workers: Workers, servers: Sequence[Foreign]) -> None:
+    """Raise UsageError for a server that runs already where workers from elsewhere don't find it."""
+    if not workers.elsewhere or _is_loopback(workers.bind_host):
+        return
+    for each in servers:
+        if each.adapter.server is None and _is_loopback(each.host):
+            raise UsageError(
+                f"the adapter {each.adapter.name}'s server is at {each.url}, and workers from elsewhere would look for "
+                "it on their own machines: give an address by which they reach it"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    found = procfs.addresses(host, 0)
+    return bool(found) and all(ipaddress.ip_address(each).is_loopback for each in found)
 
 
 def announcement(workers: Workers, cores: int) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (
             ("run", "echo", "--tls", "--target", "http://127.0.0.1:1", "--adapter", "nchan-sse"),
             2,
-            "--tls starts the lab's own servers with TLS; a foreign server is measured by plain HTTP only",
+            "--tls starts the lab's own servers with TLS; of a foreign server that speaks it give the address as https://",
         ),
         (("run", "echo", "--adapter", "nchan"), 2, "--adapter nchan needs --target URL"),
         (

@@ -19,10 +19,11 @@ import pytest
 
 from loadtests.load.clients.base import parse_endpoint
 from loadtests.records.adapter import Adapter, find
+from loadtests.records.cell_spec import Workers
 from loadtests.records.errors import ServerError, UsageError
 from loadtests.records.link_spec import Link
 from loadtests.records.own_server import FILE, ServerCommand
-from loadtests.run import foreign_facts, keeper, started
+from loadtests.run import foreign_facts, keeper, started, workers
 from loadtests.run.foreign import Foreign, ForeignServer
 from loadtests.run.links import route as routes
 from loadtests.run.links.route import LOOPBACK_ROUTE
@@ -203,6 +204,15 @@ def test_a_port_of_its_own_must_be_free(opened: Open) -> None:
         target = f"http://127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ServerError, match=re.escape(f"something listens at {target} already: end it")):
             opened(adapter(target=target, command=(sys.executable, STAND_IN, target.rpartition(":")[2])))
+
+
+def test_a_port_of_its_own_must_be_free_also_where_workers_from_elsewhere_come(tmp_path: Path) -> None:
+    route = workers.route_for(Workers(here=1, elsewhere=1, bind_host="127.0.0.1"))
+    log, folder = tmp_path / "log", tmp_path / "folder"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        at = Foreign("127.0.0.1", other.getsockname()[1], adapter())
+        with pytest.raises(ServerError, match="something listens at"):
+            started.opened(at, at.port, route, log=log, folder=folder, on_cores=frozenset())
 
 
 def test_a_free_port_that_somebody_took_is_known(opened: Open) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -22,10 +22,12 @@ import pytest
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import describe_cell, fault_server, run_generator
 from loadtests.records import store
+from loadtests.records.adapter import find
 from loadtests.records.cell_spec import GeneratorResult, Load, Workers
 from loadtests.records.errors import UsageError
 from loadtests.records.schema import PUBLISHES, SAMPLES, Instrument, Validity, Verdict
 from loadtests.run import outcome, workers
+from loadtests.run.foreign import Foreign
 from loadtests.run.scenario import CellPlan, Scenario
 
 HEALTHY = Instrument("kernel", 0.1, 0.0, 0.1, 0.1, 5.0, None)
@@ -167,6 +169,19 @@ def test_where_the_master_cannot_listen_is_said_at_the_door() -> None:
 def test_clocks_are_synchronised_with_workers_from_elsewhere_only() -> None:
     with pytest.raises(UsageError, match="--sync-clocks are for workers from elsewhere"):
         workers.asked("2", None, None, sync_clocks=True)
+
+
+@pytest.mark.parametrize(
+    ("bind_host", "host", "refused"),
+    [("10.0.0.1", "127.0.0.1", True), ("10.0.0.1", "10.0.0.1", False), ("127.0.0.1", "127.0.0.1", False)],
+)
+def test_a_running_server_has_to_be_where_workers_from_elsewhere_reach_it(
+    bind_host: str, host: str, refused: bool
+) -> None:
+    servers = [Foreign(host, 9000, find("nchan-sse")[0])]
+    asked = Workers(here=1, elsewhere=1, bind_host=bind_host)
+    with pytest.raises(UsageError, match="nchan-sse's server is at http") if refused else nullcontext():
+        workers.require_reachable(asked, servers)
 
 
 def test_workers_from_elsewhere_are_announced_with_a_warning() -> None:
