@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from loadtests.cli.options import Commands
 
+_LONGEST_WAIT_S = 3600.0
 _EXIT_CODES = """\
 exit codes:
   0    the message was received, once
@@ -30,9 +31,19 @@ def add_probe(commands: Commands) -> None:
         "--target", action="append", default=[], metavar="URL", help="where its server runs, unless the file says it"
     )
     parser.add_argument(
-        "--wait-s", type=float, default=10.0, metavar="S", help="for each answer (default: %(default)g)"
+        "--wait-s", type=_wait_s, default=10.0, metavar="S", help="for each answer (default: %(default)g)"
     )
     parser.set_defaults(command=lambda options: _probe(options.adapter, options.target, options.wait_s))
+
+
+def _wait_s(text: str) -> float:
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = 0.0
+    if not 0 < wait_s <= _LONGEST_WAIT_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time to wait: more than 0 and at most {_LONGEST_WAIT_S:g} s")
+    return wait_s
 
 
 def _probe(name: str, targets: list[str], wait_s: float) -> int:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -122,6 +127,37 @@ def test_the_exit_code_says_whether_the_message_came(
         assert main(["probe", "mercure-sse", "--target", there]) == 1
     assert "Does the server run there?" in capsys.readouterr().out
     assert main(["probe", "nobody-sse", "--target", url]) == 2
+
+
+@pytest.mark.parametrize("wait_s", ["inf", "nan", "0", "-1", "soon"])
+def test_a_time_to_wait_that_can_not_be_is_refused(wait_s: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["probe", "mercure-sse", f"--wait-s={wait_s}"])
+    assert "is no time to wait: more than 0 and at most 3600 s" in capsys.readouterr().err
+
+
+def test_a_refused_publisher_is_not_advised_to_try_tls(tmp_path: Path) -> None:
+    text = LIKE.format("phoenix-websocket") + "[subscribe]\npath = '/'\nsteps = [{ expect = '^hello' }]"
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as threads:
+        server.settimeout(10.0)
+        served = threads.submit(_refuse_the_second, server)
+        worked, lines = probed(f"http://127.0.0.1:{server.getsockname()[1]}", text, tmp_path)
+        served.result()
+    assert not worked
+    assert lines[-1].startswith("stopped: the publisher's own subscription: the subscription failed: ")
+
+
+def _refuse_the_second(server: socket.socket) -> None:
+    """Take two WebSockets; say hello to the first and something else to the second, and end both."""
+    with ExitStack() as stack:
+        for said in (b"hello", b"no"):
+            connection = stack.enter_context(server.accept()[0])
+            (key,) = re.findall(rb"Sec-WebSocket-Key: (\S+)", connection.recv(4096), re.IGNORECASE)
+            accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+            connection.sendall(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + bytes((0x81, len(said))) + said
+            )
 
 
 def test_what_is_shown_is_one_line_of_text() -> None:

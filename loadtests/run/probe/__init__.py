@@ -58,7 +58,7 @@ class Probe:
     def _try(self) -> str:
         """Return what is wrong; empty where nothing is."""
         self._say("1. subscribe")
-        subscriber = self._line(self._client(0, self._note))
+        subscriber = self._line(self._client(0, self._heard("subscriber", self._came)))
         began_s = time.monotonic()
         if problem := self._joined(subscriber, self._came):
             return problem
@@ -112,7 +112,7 @@ class Probe:
         adapter, session = self._adapter, None
         if adapter.publisher_subscribes:
             came: list[bytes] = []
-            line = self._line(self._client(1, self._show))
+            line = self._line(self._client(1, self._heard("publisher", came)))
             if problem := self._joined(line, came):
                 return f"the publisher's own subscription: {problem}"
             if adapter.publishes_over_socket:
@@ -120,7 +120,7 @@ class Probe:
             session = line.client.session
         if session is None:
             session = Session(adapter, self._access, user=1)
-            session.listener = self._show
+            session.listener = self._heard("publisher", [])
         target = adapter.publish.target
         access = self._access._replace(endpoint=parse_endpoint(target)) if target else self._access
         return self._line(foreign.publish_client(adapter, access, session))
@@ -165,13 +165,15 @@ class Probe:
             self._answers.append(event)
         return bool(self._received)
 
-    def _note(self, direction: str, data: bytes) -> None:
-        if direction == CAME:
-            self._came.append(data)
-        self._say(f"   subscriber {direction} {readable(data)}")
+    def _heard(self, who: str, came: list[bytes]) -> Callable[[str, bytes], None]:
+        """Return what shows a session's bytes, and keeps in `came` those that came."""
 
-    def _show(self, direction: str, data: bytes) -> None:
-        self._say(f"   publisher  {direction} {readable(data)}")
+        def show(direction: str, data: bytes) -> None:
+            if direction == CAME:
+                came.append(data)
+            self._say(f"   {who:<10} {direction} {readable(data)}")
+
+        return show
 
 
 def readable(data: bytes) -> str:
