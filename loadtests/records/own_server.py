@@ -60,8 +60,10 @@ def filled(template: str, *, host: str, port: int, folder: Path) -> str:
 
 
 def in_folder(raw: dict[str, object], folder: Path) -> dict[str, object]:
-    """Return what a file holds with its server's `cwd` made absolute; `folder` is the file's."""
-    server = raw.get("server")
+    """Return what a file holds with paths from `folder`, its own, made absolute: `cwd`, or without it `version`'s."""
+    server, version = raw.get("server"), raw.get("version")
+    if server is None and isinstance(version, list) and version and "/" in str(version[0]):
+        return {**raw, "version": [str(folder.resolve() / str(version[0])), *version[1:]]}
     if not isinstance(server, dict) or not isinstance(server.get("cwd", "."), str):
         return raw  # the reader says what is wrong with it
     return {**raw, "server": {**server, "cwd": str((folder / server.get("cwd", ".")).resolve())}}

@@ -72,12 +72,13 @@ def _version(server: Foreign) -> str:
     folder = command.cwd if command else None
     try:
         done = subprocess.run(  # noqa: S603  # the adapter's own command
-            asked, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_VERSION_S, check=False,
+            asked, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, errors="replace", timeout=_VERSION_S, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"the adapter {name}: version {' '.join(asked)}: {error}") from None
-    said = next((line.strip() for line in done.stdout.splitlines() if line.strip()), "")
+    # Java and nginx say it on stderr, where warnings of others come first.
+    said = next((line.strip() for line in (done.stdout.strip() or done.stderr).splitlines() if line.strip()), "")
     if done.returncode or not said:
         raise UsageError(
             f"the adapter {name}: version {' '.join(asked)} ended with exit code {done.returncode}"

@@ -278,6 +278,20 @@ def test_the_manifest_names_protocol_program_and_version() -> None:
     assert said["mine.version"] == "3.4"
 
 
+def test_a_warning_is_no_version() -> None:
+    for script in ("print('Deprecated!', file=sys.stderr, flush=True); print('v2')", "print('v2', file=sys.stderr)"):
+        at = Foreign("127.0.0.1", 0, adapter(version=(sys.executable, "-c", f"import sys; {script}")))
+        assert foreign_facts.described([at])["mine.version"] == "v2"
+
+
+def test_the_version_of_a_running_server_is_asked_of_a_program_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "says").write_text("#!/bin/sh\necho v4\n")
+    (tmp_path / "says").chmod(0o755)
+    (tmp_path / "mine.toml").write_text('like = "nchan-sse"\nname = "mine"\nversion = ["./says"]\n')
+    (found,) = find(str(tmp_path / "mine.toml"))
+    assert foreign_facts.described([Foreign("127.0.0.1", 9, found)])["mine.version"] == "v4"
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [("print('who?'); exit(2)", "ended with exit code 2 and said who?"), ("pass", "exit code 0 and said nothing")],
