@@ -76,6 +76,12 @@ def compare(scenario: str, request: Request) -> int:
 def _experiment(
     request: Request, scenario: Scenario, selected: Sequence[Target], scaled: Scaling | None = None
 ) -> Experiment:
+    running = [each.adapter.name for each in _foreign(selected) if each.adapter.server is None]
+    if running and request.server_cpu_percent is not None:
+        raise UsageError(
+            f"--server-cpu holds servers that the lab starts, and {running[0]}'s runs already: say in [server] of the "
+            "adapter how it is started, or leave --server-cpu out"
+        )
     settings = ServerSettings(deflate=request.deflate, tls=request.tls, cpu_percent=_held(request.server_cpu_percent))
     bench = experiment.bench_of(settings, scaled, request.workers)
     if request.workers is not None:

@@ -113,7 +113,8 @@ class _Measurement:
             route = route_for(self.bench.workers)
         if (foreign := self.planned.target.foreign) is not None:
             log, cores = self.store.log("server", self.planned.id), self.bench.cores.server
-            return started.opened(foreign, port, route, log=log, folder=self.folder / "server", on_cores=cores)
+            folder, held = self.folder / "server", self.bench.settings.cpu_percent
+            return started.opened(foreign, port, route, log=log, folder=folder, on_cores=cores, cpu_percent=held)
         waiting = self.ahead.take(self.planned) if self.ahead is not None else None
         return waiting or start_server(self.planned, self.bench, self.store, port, route)
 
@@ -161,7 +162,7 @@ class _Measurement:
             outcome,
             generator_cores=max(1, len(self.bench.cores.generator)),
             server_cores=server_cores,
-            held_percent=self.bench.settings.cpu_percent if isinstance(server, Server) else None,
+            held_percent=self.bench.settings.cpu_percent,
         )
         if isinstance(server, ForeignServer):
             return replace(outcome, forwards=server.forwards, remarks=server.remarks())

@@ -25,6 +25,7 @@ from loadtests.run import procfs
 from loadtests.run.foreign import Foreign, ForeignServer, named
 from loadtests.run.links.route import LOOPBACK_ROUTE, Route
 from loadtests.run.process import Child
+from loadtests.run.quota import Quota, QuotaError
 
 READY_TIMEOUT_S = 20.0
 _POLL_S = 0.02
@@ -46,6 +47,7 @@ class StartedServer(ForeignServer):
         port: int,
         on_cores: frozenset[int] = frozenset(),
         route: Route = LOOPBACK_ROUTE,
+        cpu_percent: float | None = None,
     ) -> None:
         """Start it without waiting for it. Raises ServerError where something listens there, or it can't be started."""
         at = replace(foreign, port=port)
@@ -55,7 +57,8 @@ class StartedServer(ForeignServer):
         if foreign.port and not route.prefix and _taken(at):
             raise ServerError(f"something listens at {at.url} already: end it, or put {{port}} into the command")
         self._command, self._route = command, route
-        self._log = log
+        self._log, self._cpu_percent = log, cpu_percent
+        self._quota: Quota | None = None
         self._child: Child | None = None
         super().__init__(at)
         if route.far is not None:
@@ -92,6 +95,16 @@ class StartedServer(ForeignServer):
         self._settle()
         self._require_running("before it was ready")
         self._watch()
+        if self._cpu_percent is not None and self._quota is None:
+            try:
+                self._quota = Quota(self._cpu_percent)
+                self._quota.hold(self.processes())
+            except QuotaError as error:
+                raise ServerError(f"{self._name} can't be held to {self._cpu_percent:g} %: {error}") from None
+
+    def throttled_ns(self) -> int:
+        """Return how long its share kept it from running so far."""
+        return 0 if self._quota is None else self._quota.throttled_ns()
 
     def _settle(self) -> None:
         since, before = time.monotonic(), self._present()
@@ -144,19 +157,38 @@ class StartedServer(ForeignServer):
 
     def stop(self) -> None:
         """End it, and then all that it started and left."""
+        if self._quota is not None:
+            self._quota.close()
+            self._quota = None
         if self._child is not None:
             self._child.stop(3 * keeping.STOP_S)
 
 
 def opened(
-    foreign: Foreign, port: int, route: Route, *, log: Path, folder: Path, on_cores: frozenset[int]
+    foreign: Foreign,
+    port: int,
+    route: Route,
+    *,
+    log: Path,
+    folder: Path,
+    on_cores: frozenset[int],
+    cpu_percent: float | None = None,
 ) -> ForeignServer:
     """Return the server of a cell: started on `port` if its adapter says how, else as it runs. Raises ServerError."""
     command = foreign.adapter.server
     if command is None:
         return ForeignServer(foreign)
     folder.mkdir(exist_ok=True)
-    return StartedServer(foreign, command, log=log, folder=folder.resolve(), port=port, on_cores=on_cores, route=route)
+    return StartedServer(
+        foreign,
+        command,
+        log=log,
+        folder=folder.resolve(),
+        port=port,
+        on_cores=on_cores,
+        route=route,
+        cpu_percent=cpu_percent,
+    )
 
 
 def inherited() -> dict[str, str]:

@@ -74,6 +74,11 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
             2,
             "--tls starts the lab's own servers with TLS; of a foreign server that speaks it give the address as https://",
         ),
+        (
+            ("run", "echo", "--server-cpu", "20%", "--target", "http://127.0.0.1:1", "--adapter", "nchan-sse"),
+            2,
+            "--server-cpu holds servers that the lab starts, and nchan-sse's runs already: say in [server] of",
+        ),
         (("run", "echo", "--adapter", "nchan"), 2, "--adapter nchan needs --target URL"),
         (
             ("run", "echo", "--target", "http://h:1", "--adapter", "nchan-sse", "--target", "http://h:2"),

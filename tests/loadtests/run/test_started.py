@@ -23,7 +23,7 @@ from loadtests.records.cell_spec import Workers
 from loadtests.records.errors import ServerError, UsageError
 from loadtests.records.link_spec import Link
 from loadtests.records.own_server import FILE, ServerCommand
-from loadtests.run import foreign_facts, keeper, started, workers
+from loadtests.run import foreign_facts, keeper, quota, started, workers
 from loadtests.run.foreign import Foreign, ForeignServer
 from loadtests.run.links import route as routes
 from loadtests.run.links.route import LOOPBACK_ROUTE
@@ -80,6 +80,17 @@ def test_it_is_ready_once_it_answers_watched_and_ended_with_its_children(
         if cores:
             assert set(psutil.Process(child).cpu_affinity()) == cores
     assert not any(psutil.pid_exists(pid) for pid in server.processes())
+
+
+@pytest.mark.skipif(bool(quota.why_not()), reason="no process can be held to a share here")
+def test_it_is_held_to_a_share_of_a_core(tmp_path: Path) -> None:
+    at, log, folder = Foreign("127.0.0.1", 0, adapter()), tmp_path / "log", tmp_path / "folder"
+    with started.opened(
+        at, free_port(), LOOPBACK_ROUTE, log=log, folder=folder, on_cores=frozenset(), cpu_percent=20
+    ) as server:
+        server.wait_ready(nothing)
+        (pid,) = server.processes()
+        assert f"rtlab-held-{os.getpid()}-" in Path(f"/proc/{pid}/cgroup").read_text()
 
 
 def test_without_a_path_it_is_ready_once_it_listens(opened: Open) -> None:
