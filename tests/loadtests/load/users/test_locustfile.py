@@ -38,7 +38,7 @@ LIMIT_S = 90
 OTHER_CLOCK_EVERY = 5  # of the server's messages have a stamp of another clock
 
 
-AT_ONCE = 3  # runs: a third of each is the start of Python, and the rest mostly sleep
+AT_ONCE = 2  # more would starve each other beside other tests
 CANNOT_START = {
     "secret": ((), "RTLAB_SECRET is not set"),
     "payload": (("--payload", "9999"), "--payload 9999: expected 1 to 4096"),
