@@ -35,7 +35,7 @@ def running(host: str = "127.0.0.1", certfile: Path | None = None, keyfile: Path
     """Serve them in a thread; yield the base URL."""
     port = free_port()
     config = uvicorn.Config(
-        app, host, port, log_level="critical", ws="websockets-sansio", ws_ping_interval=None,
+        app, host, port, log_config=None, ws="websockets-sansio", ws_ping_interval=None,
         timeout_graceful_shutdown=0, ssl_certfile=certfile, ssl_keyfile=keyfile,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -28,7 +28,7 @@ from transports.uvicorn_edges.protocols import LabHttpProtocol
 
 @pytest.fixture
 def server() -> uvicorn.Server:
-    config = uvicorn.Config(Starlette())
+    config = uvicorn.Config(Starlette(), log_config=None)
     config.load()
     return uvicorn.Server(config)
 
@@ -108,7 +108,7 @@ def test_a_server_says_that_it_listens_when_it_does_and_only_then(starts: bool) 
             server.should_exit = True
 
         reported: list[bool] = []
-        config = uvicorn.Config(Starlette(lifespan=lifespan), log_level="critical")
+        config = uvicorn.Config(Starlette(lifespan=lifespan), log_config=None)
         server = PunctualServer(config, 5.0, listening)
         with suppress(SystemExit):  # as uvicorn has a failed start
             server.run(sockets=[listener])

@@ -111,7 +111,7 @@ def test_method_is_there(owner: type, name: str, promise: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIG.split())
 def test_uvicorns_config_takes(name: str) -> None:
-    config = uvicorn.Config("transports.sse:app")
+    config = uvicorn.Config("transports.sse:app", log_config=None)
     config.load()
     assert hasattr(config, name)
 
@@ -119,7 +119,7 @@ def test_uvicorns_config_takes(name: str) -> None:
 @pytest.mark.parametrize("name", ["connections", "tasks", "default_headers"])
 def test_uvicorns_server_state_has(name: str) -> None:
     assert hasattr(ServerState(), name)
-    assert hasattr(Server(uvicorn.Config("transports.sse:app")), "server_state")
+    assert hasattr(Server(uvicorn.Config("transports.sse:app", log_config=None)), "server_state")
 
 
 @pytest.mark.parametrize(
