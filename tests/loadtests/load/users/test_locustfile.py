@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import re
 import signal
@@ -242,30 +241,6 @@ def test_the_report_counts_what_locust_s_tables_count(runs: dict[str, Future[Run
         assert 0 < cell.counts.published <= counted["publications"]
     assert (folder / "report.html").is_file()
     assert f"report: {folder / 'report.html'}" in run.output
-
-
-@pytest.mark.parametrize(("name", "transport"), [("SseUser", "sse"), ("LongPollUser", "longpoll")])
-def test_locust_s_percentiles_are_those_of_the_deliveries_in_the_report(
-    runs: dict[str, Future[Run]], name: str, transport: str
-) -> None:
-    """Within the 95 % interval of the sample, as ranks of a binomial distribution, and two digits."""
-    run = runs[REPORTED].result()
-    (folder,) = store.listed(run.out)
-    with (run.out.parent / "tables_stats.csv").open() as file:
-        (row,) = (each for each in csv.DictReader(file) if (each["Type"], each["Name"][:8]) == (name, "delivery"))
-    found = pq.read_table(folder / "samples.parquet", filters=[("cell", "=", f"0-{transport}-locust")]).to_pandas()
-    found = found[found["scheduled_ns"] != ABSENT_NS]
-    latencies_ms = sorted((found["kernel_rx_ns"] - found["scheduled_ns"]) / 1e6)
-    count = int(row["Request Count"])
-    assert count > 30
-    for percent in (50, 75):
-        share = percent / 100
-        half = 1.96 * math.sqrt(share * (1 - share) / count)
-        low, high = (
-            latencies_ms[min(max(0, round(at * len(latencies_ms))), len(latencies_ms) - 1)]
-            for at in (share - half, share + half)
-        )
-        assert low * 0.95 <= float(row[f"{percent}%"]) <= high * 1.05, (row, low, high)
 
 
 def test_a_user_that_comes_after_the_publishing_one_publishes(runs: dict[str, Future[Run]]) -> None:
