@@ -164,7 +164,7 @@ def _cell_seed(seed: int, block: int, load: str) -> int:
 
 REPEATS = 2
 _REPEATED_SHARE = 3
-_MOST_REPEATED = 6
+_MOST_REPEATED = 4
 
 
 class Passes(Protocol):

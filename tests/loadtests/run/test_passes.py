@@ -110,4 +110,4 @@ def test_no_more_are_repeated_than_the_run_may_grow_by() -> None:
     cells = [measured(cell, Validity.INVALID) for cell in PLANNED]
     assert [cell.id for cell in plan.repetitions(PLANNED, cells, 2)] == [f"{each.id}-again" for each in cells[:2]]
     assert plan.repetitions(PLANNED, cells, 0) == ()
-    assert (plan.allowance(96), plan.allowance(24), plan.allowance(3)) == (6, 6, 2)
+    assert (plan.allowance(96), plan.allowance(24), plan.allowance(3)) == (4, 4, 2)
