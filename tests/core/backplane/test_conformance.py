@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.backplane import kit
+from tests.core.backplane import kit, kit_leases  # noqa: F401  its checks are the kit's too
 from tests.core.backplane.bench import Bench
 
 
