@@ -13,9 +13,9 @@
     path = "/publish/{room}"                # left out: over the WebSocket on which the publisher listens
     body = '{"text":"{content}"}'
 
-`adapter_parts` has every key, docs/adapters.md describes them, `placeholders` says what `{word}` may be. A message is
-found by the stamp that the lab put into its content, wherever it stands in a frame, an event's data or a poll's body:
-no parsing is described, and none is needed.
+`adapter_parts` defines all keys, and docs/adapters.md documents them; `placeholders` defines the placeholders, such as
+`{room}`. No message format is described: the lab puts a stamp into the content of each message that it publishes, and
+its clients search every frame, every event's data and every poll's body for stamps.
 
 Where the server is, and how the lab starts it: `loadtests.records.own_server`. With `like = "nchan-sse"` a file is that
 adapter of the lab, but for what it says itself.

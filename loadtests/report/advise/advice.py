@@ -31,7 +31,7 @@ from loadtests.report.verdicts.catches import duplex
 from loadtests.report.verdicts.evidence import REFERENCE, Evidence, gather
 
 MOST_PAYLOAD_BYTES = 4096
-"""A message has at most so many characters (docs/protocol.md); no larger one was ever measured."""
+"""The protocol's limit for a message's content, in characters (docs/protocol.md): no run measures a larger payload."""
 
 MOST_LOSS_PERCENT = 5.0
 """Beyond this share of packets TCP's own rate falls, and no formula here has that."""
