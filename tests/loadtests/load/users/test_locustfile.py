@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import signal
-import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -31,9 +27,9 @@ from loadtests.load.users.transports import USER_CLASSES, load_user_class
 from loadtests.records import store
 from loadtests.records.schema import ABSENT_NS
 from loadtests.records.shard import read
+from tests.loadtests.load.users import locust_process
+from tests.loadtests.load.users.locust_process import Run
 
-ENVIRONMENT = {**os.environ, "RTLAB_SECRET": "0123456789abcdef0123456789abcdef"}
-LIMIT_S = 90
 OTHER_CLOCK_EVERY = 5  # of the server's messages have a stamp of another clock
 
 
@@ -44,7 +40,6 @@ CANNOT_START = {
     "host": (("--host", "http://127.0.0.1:1"), "cannot start: connection refused at http://127.0.0.1:1; start the"),
 }
 """Arguments of runs that end before they begin, and what they say; the first has no secret."""
-REPORTED = "workers"  # the run of which a report is made: it takes some seconds
 
 
 SHAPE = """
@@ -80,23 +75,6 @@ runners.HEARTBEAT_LIVENESS = 60
 """Locust gives workers up that say nothing for three seconds, which on a busy machine is no sign that they are gone."""
 
 
-class Run(NamedTuple):
-    """A run that has ended, and where it left its shards."""
-
-    code: int
-    output: str
-    out: Path
-
-    def shards(self) -> list[Path]:
-        """The shards, by worker."""
-        return sorted(self.out.glob("*.shards/*"))
-
-    def shard(self) -> Path:
-        """The only shard."""
-        (shard,) = self.shards()
-        return shard
-
-
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     with fault_server(Faults(other_clock_every=OTHER_CLOCK_EVERY)) as port:
@@ -111,7 +89,7 @@ def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     shape.write_text(SHAPE.format(port=port))
     patient = folder / "patient.py"
     patient.write_text(PATIENT)
-    master_port = str(_free_port())
+    master_port = str(locust_process.free_port())
     master = ("--master-bind-port", master_port, "--master-port", master_port)
     workers = ("-f", str(patient), "--host", f"http://127.0.0.1:{port}", "--processes", "2", *master)
     tables = ("--csv", str(folder / "tables"))
@@ -127,9 +105,9 @@ def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     }
     with fault_server(Faults(refuse_every=5, freeze_after=20)) as freezing, ThreadPoolExecutor(AT_ONCE) as pool:
         failing = ("WebSocketUser", "-u", "2", "-r", "2", "-t", "4s", "--rate", "20")
-        found = {"failing": pool.submit(_run, freezing, folder / "failing", *failing)}
+        found = {"failing": pool.submit(locust_process.run, freezing, folder / "failing", *failing)}
         for name, arguments in planned.items():
-            found[name] = pool.submit(_run, port, folder / name, "--room", name, *arguments)
+            found[name] = pool.submit(locust_process.run, port, folder / name, "--room", name, *arguments)
         yield found
 
 
@@ -139,28 +117,6 @@ def _own_user() -> str:
     (found,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(found.splitlines()) <= 22
     return str(found)
-
-
-def _locust(port: int, *arguments: str) -> list[str]:
-    locustfile = str(Path(loadtests.locustfile.__file__))
-    return [sys.executable, "-m", "locust", "-f", locustfile, "--host", f"http://127.0.0.1:{port}", *arguments]
-
-
-def _run(port: int, out: Path, *arguments: str) -> Run:
-    """Run Locust to its end. A run with a file of its own has its hosts there; the one named `secret` has none."""
-    reported = () if out.name == REPORTED else ("--no-report",)
-    arguments = ("--headless", *arguments, "--rtlab-out", str(out), *reported)
-    command = [sys.executable, "-m", "locust", *arguments] if "-f" in arguments else _locust(port, *arguments)
-    environment = {name: value for name, value in ENVIRONMENT.items() if (out.name, name) != ("secret", "RTLAB_SECRET")}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=LIMIT_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with --processes, its workers too
-            raise
-    return Run(process.returncode, output, out)
 
 
 def test_what_is_refused_or_never_answered_fails_in_locust_s_tables(runs: dict[str, Future[Run]]) -> None:
@@ -224,7 +180,7 @@ def test_each_worker_leaves_a_shard_of_its_own(runs: dict[str, Future[Run]]) -> 
 
 
 def test_the_report_counts_what_locust_s_tables_count(runs: dict[str, Future[Run]]) -> None:
-    run = runs[REPORTED].result()
+    run = runs[locust_process.REPORTED].result()
     (folder,) = store.listed(run.out)
     reported = store.load(folder)
     assert reported.complete, reported.note
@@ -255,10 +211,12 @@ def test_a_user_that_comes_after_the_publishing_one_publishes(runs: dict[str, Fu
 
 
 def test_the_web_ui_lives_and_does_not_round_to_zero(port: int, tmp_path: Path) -> None:
-    web_port = _free_port()
+    web_port = locust_process.free_port()
     arguments = ("WebSocketUser", "--autostart", "-u", "3", "-r", "3", "--web-host", "127.0.0.1")
-    command = _locust(port, *arguments, "--web-port", str(web_port), "--rtlab-out", str(tmp_path))
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = locust_process.locust(port, *arguments, "--web-port", str(web_port), "--rtlab-out", str(tmp_path))
+    process = subprocess.Popen(
+        command, env=locust_process.ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         page = f"http://127.0.0.1:{web_port}"
         row = _await_row(f"{page}/stats/requests")
@@ -293,9 +251,9 @@ def _await_row(url: str) -> dict[str, Any]:
 
 
 def _await(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + locust_process.LIMIT_S
     while not holds():
-        assert time.monotonic() < deadline, f"not within {LIMIT_S} s"
+        assert time.monotonic() < deadline, f"not within {locust_process.LIMIT_S} s"
         time.sleep(0.1)
 
 
@@ -325,8 +283,3 @@ def test_what_cannot_start_says_why(name: str, runs: dict[str, Future[Run]]) -> 
     assert CANNOT_START[name][1] in run.output
     assert "Traceback" not in run.output
     assert not run.out.exists() or list(run.out.iterdir()) == []
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        return int(reserved.getsockname()[1])
