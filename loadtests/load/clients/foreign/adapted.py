@@ -108,7 +108,7 @@ class AdaptedClient(Client):
     def _take_step(self, answer: Answer) -> None:
         """Take the answer to a step's request; one that is not as it should be closes the client."""
         status = answer.head.status
-        self.session.show(CAME, answer.head.raw + b"\r\n\r\n" + answer.body)
+        self.session.show_answer(answer)
         if status >= 400:
             self.closed = Closed(status, f"{self._script.lacks.partition(':')[0]} refused")
         elif not self._script.came(answer.body, answer.head.raw):

@@ -6,7 +6,7 @@ from collections import deque
 
 from loadtests.load.clients.base import Access, Arrival, Closed
 from loadtests.load.clients.foreign.adapted import AdaptedClient
-from loadtests.load.clients.foreign.session import CAME, Session, pattern
+from loadtests.load.clients.foreign.session import Session, pattern
 from loadtests.load.clients.http import Answer, AnswerParser
 from loadtests.load.clients.polls import LongPollClient, shared
 from loadtests.records.adapter import Adapter, Step
@@ -50,7 +50,7 @@ class ForeignPollClient(AdaptedClient, LongPollClient):
         elif purpose == _POLL and answer.head.status == 200:
             arrivals = super()._take(answer)
         else:
-            self.session.show(CAME, answer.head.raw + b"\r\n\r\n" + answer.body)
+            self.session.show_answer(answer)
             if purpose == _POLL and answer.head.status not in _NO_NEWS:
                 super()._take(answer)
             if purpose == _SAY and answer.head.status >= 400:

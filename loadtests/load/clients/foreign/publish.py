@@ -8,7 +8,7 @@ from loadtests.load.clients import stamp
 from loadtests.load.clients.base import Access, Arrival, Event
 from loadtests.load.clients.foreign.adapted import AdaptedClient
 from loadtests.load.clients.foreign.contents import message_id
-from loadtests.load.clients.foreign.session import CAME, Script, Session, pattern
+from loadtests.load.clients.foreign.session import Script, Session, pattern
 from loadtests.load.clients.http import Answer, AnswerParser
 from loadtests.load.clients.publish import PublishClient
 from loadtests.records.adapter import Adapter
@@ -89,7 +89,7 @@ class ForeignPublishClient(AdaptedClient, PublishClient):
         return held
 
     def _said(self, answer: Answer, ref: str) -> Event:
-        self.session.show(CAME, answer.head.raw + b"\r\n\r\n" + answer.body)
+        self.session.show_answer(answer)
         self.answered += 1
         self._contents.popleft()
         sent = stamp.read_ref(ref)

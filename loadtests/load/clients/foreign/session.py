@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from loadtests.load.clients.base import Access
+from loadtests.load.clients.http import Answer
 from loadtests.records import placeholders
 from loadtests.records.adapter import Adapter, Step
 
@@ -69,6 +70,11 @@ class Session:
         """Let whoever listens see what is sent or came."""
         if self.listener is not None:
             self.listener(direction, data)
+
+    def show_answer(self, answer: Answer) -> None:
+        """Let whoever listens see an answer; it is put together again for them only."""
+        if self.listener is not None:
+            self.listener(CAME, answer.head.raw + b"\r\n\r\n" + answer.body)
 
 
 class Script:
