@@ -133,6 +133,12 @@ def raised(load: Load, along: str, to: float) -> Load:
     return msgspec.structs.replace(named, rooms=int(to), subscribers=int(to) * math.ceil(load.subscribers / load.rooms))
 
 
+def raised_in(scenario: Scenario, along: str, to: float) -> Scenario:
+    """Return the scenario with its loads raised."""
+    cells = [msgspec.structs.replace(cell, load=raised(cell.load, along, to)) for cell in scenario.cells]
+    return msgspec.structs.replace(scenario, cells=tuple(cells))
+
+
 def _reached(cell: Cell, along: str) -> float:
     return {RATE: cell.rate_per_s, SUBSCRIBERS: cell.subscribers, ROOMS: cell.rooms}[along]
 

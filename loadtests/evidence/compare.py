@@ -140,13 +140,14 @@ def capacity(scenario: str, request: Request, search_range: SearchRange, p99_ms:
     chosen = searched.with_the_load(chosen, search_range.along)
     if request.link is not None:
         chosen = scenarios.over_link(chosen, request.link)
-    selected = _selected(request, chosen)
-    made = _experiment(request, chosen, selected)
-    routes.require({cell.link for cell in chosen.cells})
-    most = max(
-        searched.raised(cell.load, search_range.along, search_range.highest).subscribers for cell in chosen.cells
+    first, last = (
+        searched.raised_in(chosen, search_range.along, to) for to in (search_range.lowest, search_range.highest)
     )
-    if complaint := experiment.too_many(most):
+    if request.workers is not None:
+        workers.require_measurable(request.workers, first)
+    made = _experiment(request, chosen, _selected(request, last))
+    routes.require({cell.link for cell in chosen.cells})
+    if complaint := experiment.too_many(max(cell.load.subscribers for cell in last.cells)):
         raise LabError(complaint)
     unheld = request.server_cpu_percent is not None and made.bench.settings.cpu_percent is None
     passes = searched.SearchPasses(made.cells(), slo, search_range, made.seed, proven_only=unheld)

@@ -98,6 +98,16 @@ def saved(folder: Path, *cells: Cell, planned_cells: int = 1) -> Path:
         (("run", "middleboxes", "--server-cpu", "20"), 2, "--server-cpu is not allowed here: rtlab run middleboxes"),
         (("run", "middleboxes", "--sync-clocks"), 2, "--sync-clocks is not allowed here: rtlab run middleboxes takes"),
         (("capacity", "--over", "rooms", "--to", "100000"), 1, "5000000 connections need 5000200 open files"),
+        (
+            ("capacity", "--over", "subscribers", "--from", "3", "--generators", "4"),
+            2,
+            "4 generators for the 3 subscribers of ",
+        ),
+        (
+            ("capacity", "--over", "rooms", "--target", "http://127.0.0.1:1", "--adapter", "tornado-longpoll"),
+            2,
+            "has 1000 rooms, and the adapter tornado-longpoll names none in its [subscribe]",
+        ),
         (("diff", "latest"), 2, "the following arguments are required: B"),
         (("diff", "latest", "latest"), 1, "there is no run in"),
         (("export", "latest", "--format", "xml"), 2, "invalid choice: 'xml'"),
