@@ -1,15 +1,13 @@
 """The fault server's side of each transport: bytes in, answers and subscriptions out. No socket, no clock.
 
 Small, and independent of `loadtests.load.clients` on purpose: the WebSocket side is the `websockets` library's, so that
-a client's misreading of RFC 6455 cannot be answered by the same misreading. A stream is described by a class, which the
-transport's record names.
+a client's misreading of RFC 6455 cannot be answered by the same misreading. `faultstreams` has what is on a stream.
 """
 
 from __future__ import annotations
 
 import struct
-from functools import cache
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -18,9 +16,9 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from core.catalogue import records, resolve
 from loadtests.evidence.calibration import packets
 from loadtests.evidence.calibration.faults import EPOCH, Delivery, FaultRoom
+from loadtests.evidence.calibration.faultstreams import StreamWire, streams
 
 REFUSED_TOKEN = "refused"  # noqa: S105 - a bearer of this token gets 401, or close 4401
 
@@ -33,56 +31,6 @@ class Host(Protocol):
 
     def publish(self, room: str, content: str, ref: str, accepted_ns: int) -> str:
         """Accept a message and return its id; empty when it is refused."""
-
-
-class StreamWire(Protocol):
-    """How one transport's stream looks: the type of its response, the welcome, and an event."""
-
-    media_type: ClassVar[str]
-
-    def opening(self, welcome: bytes) -> bytes:
-        """Return what comes first."""
-
-    def event(self, delivery: Delivery) -> bytes:
-        """Return the bytes of one event, which are a chunk."""
-
-
-class EventStreamWire:
-    """Server-sent events, with the line ends that our servers do not use."""
-
-    media_type = "text/event-stream"
-
-    def opening(self, welcome: bytes) -> bytes:
-        """Return the welcome behind a hint of when to come back."""
-        return b"retry: 50\r\ndata: %b\r\n\r\n" % welcome
-
-    def event(self, delivery: Delivery) -> bytes:
-        """Return an event with its id."""
-        return b"id: %b:%d\r\ndata: %b\r\n\r\n" % (EPOCH.encode(), delivery.offset, delivery.body)
-
-
-class NdjsonWire:
-    """One event a line; a heartbeat before the welcome, which no client may take for an event."""
-
-    media_type = "application/x-ndjson"
-
-    def opening(self, welcome: bytes) -> bytes:
-        """Return an empty line, and the welcome."""
-        return b"\n%b\n" % welcome
-
-    def event(self, delivery: Delivery) -> bytes:
-        """Return a line."""
-        return b"%b\n" % delivery.body
-
-
-@cache
-def _streams() -> dict[str, StreamWire]:
-    """Return the wires of the catalogue's streams by the last part of their paths."""
-    return {
-        record.server.endpoint.rpartition("/")[2]: resolve(record.proof.wire)()
-        for record in records().values()
-        if record.pushes and not record.duplex and record.proof.wire is not None
-    }
 
 
 class Chat(msgspec.Struct):
@@ -188,8 +136,8 @@ class Connection:
             self._answer(202 if accepted else 429, answer)
         elif method == "POST" and verb == "leave":
             self._answer(204, b"")
-        elif verb in _streams():
-            self._open(_streams()[verb], room, headers.get("last-event-id") or query.get("since", [""])[0])
+        elif verb in streams():
+            self._open(streams()[verb], room, headers.get("last-event-id") or query.get("since", [""])[0])
         elif verb == "poll":
             self._poll(room, query.get("since", [""])[0], float(query.get("wait", ["25"])[0]))
         else:
