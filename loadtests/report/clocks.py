@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from loadtests.records.schema import Run, WorkerClock
 from loadtests.report.quantity import digits
 
@@ -12,15 +14,17 @@ def lines(run: Run) -> tuple[str, ...]:
     """Return a sentence for each worker whose clock is not the master's, as its least certain cell has it."""
     worst: dict[str, WorkerClock] = {}
     for clock in (clock for cell in run.cells for clock in cell.clocks):
-        known = worst.setdefault(clock.worker, clock)
-        if clock.uncertainty_ms is None or (known.uncertainty_ms or 0.0) < clock.uncertainty_ms:
-            worst[clock.worker] = clock
+        worst[clock.worker] = max(worst.get(clock.worker, clock), clock, key=_uncertainty_ms)
     return tuple(_sentence(worst[worker]) for worker in sorted(worst))
 
 
 def render_text(run: Run) -> str:
     """Return the sentences for a terminal."""
     return "\n".join(lines(run))
+
+
+def _uncertainty_ms(clock: WorkerClock) -> float:
+    return math.inf if clock.uncertainty_ms is None else clock.uncertainty_ms
 
 
 def _sentence(clock: WorkerClock) -> str:

@@ -18,3 +18,11 @@ def test_each_worker_s_clock_is_said_as_its_least_certain_cell_has_it() -> None:
     assert "20.0 ppm faster, within 30.0 ppm" in known
     assert unknown.startswith("worker 2 (c) has another clock than the master, and its offset is not known")
     assert clocks.render_text(new_run(0)) == ""
+
+
+def test_a_cell_in_which_a_clock_was_not_known_is_said_whatever_came_after_it() -> None:
+    known = WorkerClock("worker 1 (b)", -1.0, -20.0, 30.0, 0.2)
+    for found in ([WorkerClock("worker 1 (b)"), known], [known, WorkerClock("worker 1 (b)")]):
+        cells = tuple(msgspec.structs.replace(cell("0-sse-1x1"), clocks=(each,)) for each in found)
+        (said,) = clocks.lines(msgspec.structs.replace(new_run(2), cells=cells))
+        assert "its offset is not known" in said
