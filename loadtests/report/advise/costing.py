@@ -57,8 +57,7 @@ class Costing:
 
     transport: str
     cpu: Surface | None  # microseconds a second of one process
-    payload: Surface | None  # bytes down per delivery: payload of TCP
-    wire: Surface | None  # the same with headers of IP and TCP
+    wire: Surface | None  # bytes down per delivery, with headers of IP and TCP
     p50: Surface | None
     p99: Surface | None
     lossy: tuple[Point, ...]  # measured over links that lose packets
@@ -76,13 +75,10 @@ class Costing:
 
     def wire_bytes(self, load: Load, *, tls: bool) -> Figure | None:
         """Return the bytes of a delivery on the wire."""
-        return self._bytes(self.wire, load, tls=tls)
-
-    def _bytes(self, surface: Surface | None, load: Load, *, tls: bool) -> Figure | None:
-        if surface is None:
+        if self.wire is None:
             return None
         share = answers(self.transport, load.rate_per_s, load.one_way_ms, load.interval_ms)
-        found = surface.at(_at(load, rooms=1.0), (1.0, share), load.payload_bytes)
+        found = self.wire.at(_at(load, rooms=1.0), (1.0, share), load.payload_bytes)
         if found.how != MEASURED:
             packets = max(0, math.ceil(load.payload_bytes / SEGMENT_BYTES) - 1)
             found = found.plus(HEADER_BYTES * packets)
@@ -152,8 +148,7 @@ def _costing(transport: str, points: Sequence[Point]) -> Costing:
     return Costing(
         transport=transport,
         cpu=cpu,
-        payload=fit(list(_bytes_seen(clear, "bytes_down")), ratio=False),
-        wire=fit(list(_bytes_seen(clear, "wire_bytes")), ratio=False),
+        wire=fit(list(_bytes_seen(clear)), ratio=False),
         p50=fit(list(_latency_seen(clear, cpu, 50.0)), ratio=False),
         p99=fit(list(_latency_seen(clear, cpu, 99.0)), ratio=False),
         lossy=tuple(point for point in loads if "loss=" in point.link),
@@ -261,10 +256,9 @@ def _cpu_seen(points: Iterable[Point]) -> Iterable[Seen]:
             yield Seen(_at(load), terms, 0.0, point.server_cpu_us * scale, low, high, point.run_id)
 
 
-def _bytes_seen(points: Iterable[Point], figure: str) -> Iterable[Seen]:
+def _bytes_seen(points: Iterable[Point]) -> Iterable[Seen]:
     for point in points:
-        value = getattr(point, figure)
-        if value is not None:
+        if (value := point.wire_bytes) is not None:
             terms = (1.0, point.answers)
             yield Seen(_at(_load_of(point), rooms=1.0), terms, point.payload_bytes, value, None, None, point.run_id)
 
