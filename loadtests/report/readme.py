@@ -1,4 +1,4 @@
-"""Write what the README and docs/report.md say of a run: sentence, chart in both themes, tables, and a race.
+"""Write what the README and docs/report.md say of a run: sentence, chart, tables, what a terminal shows, a race.
 
     python -m loadtests.report.readme                  # of results/reference
     python -m loadtests.report.readme --run RUN_DIR --check
@@ -17,13 +17,14 @@ from pathlib import Path
 from loadtests.records import race as races
 from loadtests.records.errors import RunError
 from loadtests.records.race import Race
-from loadtests.report import answer, doubts, places, sentences
+from loadtests.report import answer, doubts, guide_table, places, sentences, terminal, theirs
 from loadtests.report.answer import Line
 from loadtests.report.charts import drawing, svg
 from loadtests.report.charts.answer import answers
 from loadtests.report.charts.race import animation, heading, slowed
 from loadtests.report.claims import title
 from loadtests.report.condition import Result
+from loadtests.report.marked import filled
 from loadtests.report.quantity import UNKNOWN, count, digits, listed, with_unit
 from loadtests.report.study import study
 from loadtests.report.verdicts import choices, guide
@@ -31,10 +32,11 @@ from loadtests.report.verdicts.catches import NO_BROWSER, browserless
 from loadtests.report.verdicts.evidence import Evidence, gather
 
 _ROOT = Path(__file__).parents[2]
-BEGIN, END = "<!-- of a run, by `python -m loadtests.report.readme` -->", "<!-- end -->"
+BEGIN = "<!-- of a run, by `python -m loadtests.report.readme` -->"
 BEGIN_RACE = (
     "<!-- of a race, by `python -m loadtests.evidence.browser.race` and `python -m loadtests.report.readme` -->"
 )
+BEGIN_PRINTED = "<!-- of what `rtlab report` prints of that run, by `python -m loadtests.report.readme` -->"
 README, PAGE = Path("README.md"), Path("docs/report.md")
 CHARTS: Mapping[svg.Theme, Path] = {"light": Path("docs/answer-light.svg"), "dark": Path("docs/answer-dark.svg")}
 ANIMATIONS: Mapping[svg.Theme, Path] = {"light": Path("docs/race-light.svg"), "dark": Path("docs/race-dark.svg")}
@@ -56,6 +58,13 @@ def block(evidence: Evidence) -> str:
         for line in answer.lines(evidence)
     ]
     return "\n\n".join((f"**{answer.lead(evidence)}**", _picture("docs/"), _table(heads, rows)))
+
+
+def printed(evidence: Evidence) -> str:
+    """Return how `rtlab report` begins: the sentences, the headings and the first two loads."""
+    rows = guide_table.of(evidence.study)
+    parts = terminal.table(rows, theirs.servers(evidence.study.run)).split("\n\n")
+    return "\n\n".join((f"```text\n{terminal.sentences(evidence)}", *parts[:3])) + "\n```"
 
 
 def page(evidence: Evidence) -> str:
@@ -173,9 +182,12 @@ def _cell(text: str) -> str:
 
 def files(root: Path, evidence: Evidence, race: Race | None = None) -> dict[Path, str]:
     """Return the content of every file that depends on the run, by its path. RunError where the README has no place."""
-    text = _filled((root / README).read_text(encoding="utf-8"), BEGIN, block(evidence))
+    parts = {BEGIN: block(evidence), BEGIN_PRINTED: printed(evidence)}
     if race is not None:
-        text = _filled(text, BEGIN_RACE, race_block(race))
+        parts[BEGIN_RACE] = race_block(race)
+    text = (root / README).read_text(encoding="utf-8")
+    for begin, part in parts.items():
+        text = filled(README.name, text, begin, part)
     label = f"Measured, beside the guide. {sentences.answer(evidence.study)}"
     with drawing.house_style():
         figure = answers(evidence.study, drawing.WIDE)
@@ -192,15 +204,6 @@ def files(root: Path, evidence: Evidence, race: Race | None = None) -> dict[Path
             for theme, path in by_theme.items()
         },
     }
-
-
-def _filled(text: str, begin: str, content: str) -> str:
-    """Put content between the line `begin` and the next `END`."""
-    before, found, rest = text.partition(begin)
-    _, end, after = rest.partition(END)
-    if not found or not end:
-        raise RunError(f"{README} must hold the lines {begin} and {END}: between them stands what was measured")
-    return f"{before}{begin}\n\n{content}\n\n{END}{after}"
 
 
 def main(arguments: list[str] | None = None) -> int:

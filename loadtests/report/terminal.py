@@ -16,8 +16,9 @@ from loadtests.report.verdicts.evidence import Evidence
 
 WIDTH = 100
 _HEADINGS = (
-    "", "transport", "guide", "p50 [95 %] ms", "p99 ms", "B/deliv", "CPU us", "KiB/conn", "reach", "is",
+    "", "transport", "guide", "p50 [95 %] ms", "p99 ms", "bytes", "CPU us", "KiB/conn", "reach", "is",
 )  # fmt: skip
+_WITHOUT_INTERVALS = tuple(heading.replace(" [95 %]", "") for heading in _HEADINGS)
 _WORDS = [_HEADINGS.index(heading) for heading in ("", "transport", "is")]
 _LEAST_NAME = 9
 _MARK = "*"
@@ -47,9 +48,11 @@ def _table(rows: Sequence[Row], foreign: Collection[str]) -> list[str]:
     if (over := _width(cells) - WIDTH) > 0:
         longest = max(len(line[1]) for line in cells)
         cells = [(line[0], _cut(line[1], max(_LEAST_NAME, longest - over)), *line[2:]) for line in cells]
+    headings: Sequence[str] = _HEADINGS
     if _width(cells) > WIDTH:
+        headings = _WITHOUT_INTERVALS
         cells = [(*line[:3], *_cells(row, interval=False)[3:]) for line, row in zip(cells, rows, strict=True)]
-    heading, *lines = laid_out([_HEADINGS, *cells], _WORDS)
+    heading, *lines = laid_out([headings, *cells], _WORDS)
     found = dict(zip(map(id, rows), lines, strict=True))
     out = [heading]
     for words, group in guide_table.by_load(rows):

@@ -18,11 +18,12 @@ from loadtests.report.advise.advice import Advice, Basis, advise, basis
 from loadtests.report.advise.cases import Example
 from loadtests.report.advise.figure import Figure
 from loadtests.report.claims import title
+from loadtests.report.marked import filled
 from loadtests.report.quantity import UNKNOWN, digits, span
 from loadtests.report.verdicts.evidence import REFERENCE
 
 PAGE = REFERENCE.parents[1] / "docs" / "advise.md"
-BEGIN, END = "<!-- by `python -m loadtests.report.advise.examples` -->", "<!-- end -->"
+BEGIN = "<!-- by `python -m loadtests.report.advise.examples` -->"
 
 
 def answered(example: Example, found: Basis) -> Advice:
@@ -87,16 +88,12 @@ def _compared(row: Compared) -> Sequence[str]:
 
 def block(found: Basis, checked: Checked | None) -> str:
     """Return what stands between the marks of docs/advise.md."""
-    return f"{BEGIN}\n\n{table(found)}\n\n### Three of them, measured\n\n{check_table(checked)}\n\n{END}"
+    return f"{table(found)}\n\n### Three of them, measured\n\n{check_table(checked)}"
 
 
 def written(text: str, made: str) -> str:
     """Return the page with the block in its place. Raises RunError where it has none."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise RunError(f"{PAGE.name} must hold the lines {BEGIN} and {END}")
-    return f"{before}{made}{after}"
+    return filled(PAGE.name, text, BEGIN, made)
 
 
 def main(page: Path = PAGE, folder: Path = REFERENCE) -> int:

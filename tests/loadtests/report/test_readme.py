@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from loadtests.records.race import Finish, Race, load
-from loadtests.report import palette, readme
+from loadtests.report import conclude, guide_table, marked, palette, readme
 from loadtests.report.charts.race import animation
 from loadtests.report.condition import Cost
 from loadtests.report.study import Study, study
@@ -29,8 +29,12 @@ def worked_out(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def test_readme_and_page_are_what_the_committed_run_gives() -> None:
-    made_of_run = readme.files(ROOT, gather(study(REFERENCE), REFERENCE), load(REFERENCE))
+    evidence = gather(study(REFERENCE), REFERENCE)
+    made_of_run = readme.files(ROOT, evidence, load(REFERENCE))
     assert [path.name for path, text in made_of_run.items() if path.read_text(encoding="utf-8") != text] == []
+    shown = [line for line in readme.printed(evidence).splitlines() if line[0:1] in guide_table.MARKS.values()]
+    assert len(shown) > 10
+    assert all(" to " in line for line in shown), "each median has its interval within a terminal's width"
 
 
 def _with_cpu(evidence: Evidence, transport: str, cpu_us: float) -> Evidence:
@@ -137,8 +141,16 @@ def test_a_readme_without_its_place_is_refused_and_a_difference_found(
     arguments = ["--run", str(run), "--root", str(root)]
     assert readme.main(arguments) == 1
     assert "README.md must hold the lines" in capsys.readouterr().err
-    (root / "README.md").write_text(f"a\n{readme.BEGIN}\n{readme.END}\nb\n", encoding="utf-8")
+    (root / "README.md").write_text(
+        f"a\n{readme.BEGIN}\n{marked.END}\n{readme.BEGIN_PRINTED}\n{marked.END}\nb\n", encoding="utf-8"
+    )
     assert readme.main([*arguments, "--check"]) == 1
     assert readme.main(arguments) == 0
     assert readme.main([*arguments, "--check"]) == 0
-    assert (root / "README.md").read_text(encoding="utf-8").startswith("a\n<!-- of a run")
+    written = (root / "README.md").read_text(encoding="utf-8")
+    assert written.startswith("a\n<!-- of a run")
+    capsys.readouterr()
+    conclude._print_table(run, study(run), wide=False)
+    sample = written.partition("```text\n")[2].partition("\n```")[0]
+    assert sample.count("\n") > 5
+    assert capsys.readouterr().out.startswith(sample), "what a terminal shows"

@@ -49,6 +49,7 @@ def test_the_table_fits_whatever_the_names_and_figures(tmp_path: Path, name: str
     make_run(tmp_path, replace(PLAN, truths=truths, doubtful={f"0-{name}-20x10": "x" * 300}))
     shown = terminal.table(guide_table.of(study(tmp_path)))
     assert max(map(len, shown.splitlines())) <= terminal.WIDTH
+    assert ("[95 %]" in shown) == (" to " in shown), "the heading promises intervals where there are any"
 
 
 def test_what_no_browser_takes_is_marked(worked_out: Study) -> None:
