@@ -34,13 +34,13 @@ MOST_PAYLOAD_BYTES = 4096
 """The protocol's limit for a message's content, in characters (docs/protocol.md): no run measures a larger payload."""
 
 MOST_LOSS_PERCENT = 5.0
-"""Beyond this share of packets TCP's own rate falls, and no formula here has that."""
+"""Above this packet loss TCP's congestion control lowers the sending rate. The models do not include that."""
 
 MOST_LINK_SHARE = 0.1
-"""Below this share of a link's rate, what waits for it is no matter; above it, no formula here has the queue."""
+"""Up to this utilisation of a link its queueing delay is negligible. The models do not include that delay."""
 
 NOMINAL = Machine(vcpus=1, memory_gib=4.0, per_month=0.0)
-"""Stands for a managed service's machines, so that latencies can be said: they are of the lab's servers."""
+"""Taken for sizing where the price file has no machine: latencies at a managed service are those of our servers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ EXTRAPOLATED = "extrapolated"
 class Figure:
     """One figure. `low` and `high`: its 95 % interval, or its model's residual; None: not known.
 
-    `source`: the runs, or who published it and when. `at_least`: only this lower bound is known. `extrapolated`: it
-    stands where no model was ever held against a measurement.
+    `source`: the runs, or who published it and when. `at_least`: only this lower bound is known. `extrapolated`: the
+    case lies outside the range in which the models were tested.
     """
 
     value: float

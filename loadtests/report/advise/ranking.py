@@ -1,9 +1,9 @@
 """Which transports fit a case, and in which order. By stated rules; other figures, another order.
 
-Out: what its clients lack, what the proxy stops and nothing cures, what has no figure, and what is late. Late: a p99
-beyond `--within`, or one of which only a lower bound is known; without `--within` a p50 that comes more than one
-picture of a screen after the fastest. Then the cheapest is first. Those that cost at most a tenth more than it are
-alike: of them, where subscribers publish, those that send on the connection they receive on go first; then what is
+Left out: what the clients do not support, what the proxy blocks and no known setting helps, what was not measured, and
+what is late. Late: a p99 beyond `--within`, or one of which only a lower bound is known; without `--within` a p50 more
+than one frame of a screen above the fastest. Then the cheapest is first. Those that cost at most a tenth more than it
+are alike: of them, where subscribers publish, those that send on the connection they receive on go first; then what is
 known better; then the cheaper.
 """
 
@@ -22,7 +22,7 @@ from loadtests.report.verdicts.evidence import UNSEEN_MS
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One that fits, and why it stands where it does."""
+    """One that fits, and the reason for its place."""
 
     option: Option
     because: str

@@ -1,8 +1,8 @@
 """How many processes and machines a case needs, and what each of them carries. Pure.
 
-A process has one core, of which `BUSY_SHARE` is planned for: the rest is for peaks, joins and restarts. Rooms are
-spread over processes. Where there are more processes than rooms, each room is on several, and each of these has every
-publication of it; what Redis costs between them is not in any figure here.
+A process uses one core, up to the utilisation `BUSY_SHARE`; the rest is headroom for peaks, joins and restarts. Each
+process serves whole rooms. If there are more processes than rooms, several processes share a room: its subscribers are
+split between them, and each handles all of its publications. The cost of Redis, which connects them, is not included.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loadtests.report.advise.figure import Figure
 from loadtests.report.priced import BUSY_SHARE
 
 MEMORY_SHARE = 0.8
-"""Of a machine's memory, that is planned for; of the rest lives the system."""
+"""The share of a machine's memory that server processes may use; the rest is the operating system's."""
 
 PROCESS_MIB = 80.0
 """A server process without connections: `faults.json`, the soak's resident memory at its start."""
@@ -43,14 +43,14 @@ class Size:
 
 
 def share_of(case: Case, processes: int) -> Load:
-    """Return what the fullest of so many processes carries: whole rooms, or of one room what its processes share."""
+    """Return the load of the fullest of so many processes: whole rooms, or a part of one room's subscribers."""
     if case.rooms >= processes:
         return load_of(case, math.ceil(case.rooms / processes), case.members)
     return load_of(case, 1, case.members / (processes // case.rooms))
 
 
 def _mean_of(case: Case, processes: int) -> Load:
-    """Return what these processes carry on average: their sum is what all cost together."""
+    """Return the average load of these processes; times their number it is the load of all."""
     rooms = case.rooms / processes
     return load_of(case, max(rooms, 1.0), case.members * min(1.0, rooms))
 
@@ -97,13 +97,13 @@ def _busy(costing: Costing, case: Case, each: Load) -> Figure | None:
 
 
 def room_fits(costing: Costing, case: Case) -> bool:
-    """Whether one room, over as many processes as can be, is carried: each of them has all its publications."""
+    """Whether one room fits into at most `MOST` processes, each of which handles all of its publications."""
     alone = structs.replace(case, subscribers=max(1, round(case.members)), rooms=1)
     return _processes(costing, alone, 1.0) is not None
 
 
 def _processes(costing: Costing, case: Case, factor: float) -> int | None:
-    """Return the least number of processes none of which is too busy, at `factor` times the CPU; None: none is."""
+    """Return the least number of processes none of which is too busy, at `factor` times the CPU; None above `MOST`."""
 
     def fits(processes: int) -> bool:
         busy = _busy(costing, case, share_of(case, processes))

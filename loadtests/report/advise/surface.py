@@ -2,10 +2,10 @@
 
 The model is a sum of terms with coefficients that are never negative, fitted by least squares to all measured points.
 Inside the hull (the box of rate, payload, room size and delay that was measured) it is corrected by the residuals of
-the measured points, weighted by 1 / distance^2; distances are of logarithms. So it meets every point. Outside it stands
-alone. How wrong it is has been tried: each point is left out in turn and predicted from the others. Half the interval
-is three times the median of these errors: twice their standard deviation, were they normal, and no single point
-decides.
+the measured points, weighted by 1 / distance^2; distances are of logarithms. So it meets every point. Outside the hull
+the model is not corrected. Its error is estimated by cross-validation: each point is left out in turn and predicted
+from the others. Half the interval is three times the median of these errors. That is twice the standard deviation of
+normal errors, and a single point cannot decide it.
 """
 
 from __future__ import annotations
