@@ -61,7 +61,7 @@ coverage: $(STAMP) ## make test, measured: core/ must be covered to 95 %, everyt
 
 # It shows whether anything is lost over TLS. Coverage is measured by `coverage`.
 # Which tokens and origins are refused has nothing to do with TLS.
-WHATEVER_CARRIES_IT := $(addprefix --ignore=tests/contracts/test_,tokens.py origins.py document.py kit.py)
+WHATEVER_CARRIES_IT := $(addprefix --ignore=tests/contracts/,test_tokens.py test_origins.py test_document.py test_kit.py)
 OVER_TLS := $(PYTHON_RUN) pytest --tls $(WHATEVER_CARRIES_IT) tests/contracts tests/faults/test_quick.py
 
 .PHONY: tls
