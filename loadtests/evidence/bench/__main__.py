@@ -19,6 +19,7 @@ from loadtests.evidence.bench.groups import GROUPS
 from loadtests.evidence.bench.peers import on_node, python_socketio
 from loadtests.evidence.bench.redis_script import MINIMAL_SCRIPT
 from loadtests.evidence.bench.systems import System, systems
+from loadtests.run.manifest import git, short_commit
 
 _SHORT: Final = {"bare": "plain Starlette", "ws": "ws, node", "socket.io": "Socket.IO, node"}
 
@@ -71,6 +72,7 @@ def _found(options: argparse.Namespace) -> list[System]:
 def _write(folder: Path, bench: Bench, options: argparse.Namespace) -> None:
     content: dict[str, Any] = {
         "schema_version": 1,
+        "commit": short_commit(git(document.ROOT)),
         "ended_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "repeats": options.repeats,
         "extent": options.extent,

@@ -45,17 +45,18 @@ _COSTS_US: Final = (5, 10, 20, 50, 100, 200, 500)
 
 
 def render(folder: Path) -> str:
-    """What a bench's folder holds, as Markdown: origin, chart, tables, memory where it was broken down.
+    """What a bench's folder holds, as Markdown: origin, charts, tables; growth and memory where they were measured.
 
     A sentence that says so when there is no such folder. Raises FileNotFoundError for a folder without a bench in it.
     """
     if not folder.exists():
         return _ABSENT
-    parts = [_origin(folder / "bench.json"), _CHART, (folder / "bench.md").read_text(encoding="utf-8").strip()]
-    rooms = folder / "rooms.md"
-    if rooms.exists():
-        about_rooms = [_origin(rooms.with_suffix(".json")), _ROOMS_CHART, rooms.read_text(encoding="utf-8").strip()]
-        parts = ["### Small rooms and large ones", *about_rooms, "### Fan-out to a thousand", *parts]
+    bench = (folder / "bench.md").read_text(encoding="utf-8").strip()
+    parts = [_origin(folder / "bench.json"), _ROOMS_CHART, _CHART, bench]
+    growth = folder / "growth.md"
+    if growth.exists():
+        kept = growth.read_text(encoding="utf-8").strip()
+        parts += ["### How cost grows", _origin(growth.with_suffix(".json")), kept]
     memory = folder / "memory.md"
     if memory.exists():
         parts += ["### What holds the memory of an idle connection", memory.read_text(encoding="utf-8").strip()]
@@ -65,8 +66,9 @@ def render(folder: Path) -> str:
 def _origin(file: Path) -> str:
     kept = json.loads(file.read_text(encoding="utf-8"))
     machine = kept["machine"]
+    commit = f", commit {kept['commit']}" if "commit" in kept else ""
     return (
-        f"{kept['ended_utc']}; {kept['extent']} extent, {kept['repeats']} repeats; Python {machine['python']}, "
+        f"{kept['ended_utc']}{commit}; {kept['extent']} extent, {kept['repeats']} repeats; Python {machine['python']}, "
         f"{machine['platform']}, {machine['cores']} cores. Median (least to greatest)."
     )
 

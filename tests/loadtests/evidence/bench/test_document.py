@@ -32,14 +32,15 @@ def test_a_bench_is_shown_with_its_origin_and_memory_where_there_is_one(tmp_path
     assert render(tmp_path).endswith("connection\n\n| memory |\n")
 
 
-def test_small_rooms_stand_before_the_fan_out_with_an_origin_of_their_own(tmp_path: Path) -> None:
+def test_how_cost_grows_stands_after_the_bench_with_an_origin_of_its_own(tmp_path: Path) -> None:
     machine = {"python": "3.11.9", "platform": "Linux", "cores": 2}
-    for name, ended in (("bench", "2026-01-02"), ("rooms", "2026-02-03")):
-        kept = {"ended_utc": ended, "extent": "default", "repeats": 3, "machine": machine}
+    for name, ended, of in (("bench", "2026-02-03", {"commit": "1a2b3c4"}), ("growth", "2026-01-02", {})):
+        kept = {"ended_utc": ended, "extent": "default", "repeats": 3, "machine": machine, **of}
         (tmp_path / f"{name}.json").write_text(json.dumps(kept))
         (tmp_path / f"{name}.md").write_text(f"| {name} |\n")
     text = render(tmp_path)
-    assert text.index("2026-02-03") < text.index("| rooms |") < text.index("2026-01-02") < text.index("| bench |")
+    assert text.startswith("2026-02-03, commit 1a2b3c4; default extent")
+    assert text.index("| bench |") < text.index("### How cost grows\n\n2026-01-02; ") < text.index("| growth |")
 
 
 def test_cost_per_delivery_is_a_message_s_share_by_the_size_of_the_room(tmp_path: Path) -> None:
