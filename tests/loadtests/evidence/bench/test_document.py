@@ -48,6 +48,7 @@ def test_cost_per_delivery_is_a_message_s_share_by_the_size_of_the_room(tmp_path
         row("direct", repeat, "sse/rooms-100x10", us_per_msg=cost, members=10) for repeat, cost in enumerate((90, 110))
     ]
     rows += [
+        row("direct", 0, "sse/rooms-1x4-r400-redis", us_per_msg=800, members=4),
         row("direct", 0, "sse/n1000-w1-128B", us_per_del=8.0),
         row("nchan", 0, "sse/n1000-w1-128B", us_per_del=9.0),
     ]
