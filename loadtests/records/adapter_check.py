@@ -123,6 +123,17 @@ def _only(protocol: str, subscribe: Subscribe) -> None:
     else:
         asked = subscribe.probe_path or ", ".join(subscribe.resume_headers)
         need(not asked, "subscribe.probe_path or resume_headers", asked, f"only over {LONGPOLL}")
+    if subscribe.resumes:
+        allowed = "where the next subscription says where the last one was: over sse, by resume_headers, or by a name"
+        need(_says_where(protocol, subscribe), "subscribe.resumes", "true", f"{allowed} of subscribe.capture in it")
+
+
+def _says_where(protocol: str, subscribe: Subscribe) -> bool:
+    """Whether anything that was learned along the way goes with the next subscription."""
+    steps = (text for step in subscribe.script for text in step.texts.values())
+    sent = "".join((subscribe.path, subscribe.body, *subscribe.headers.values(), *steps))
+    captured = any(f"{{{name}}}" in sent for name in subscribe.capture)
+    return protocol == SSE or bool(subscribe.resume_headers) or captured
 
 
 def _common(part: str, encoding: str, client: str) -> None:

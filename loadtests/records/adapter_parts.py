@@ -90,6 +90,7 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     late_head: bool = False  # a stream's head comes with its first event only
     probe_path: str = ""  # long polls: asked first, since a poll is not answered before there is news
     resume_headers: dict[str, str] = {}  # long polls: header of the next request -> header of the last answer
+    resumes: bool = False  # the server sends what a client missed to one that says where it was
     client: str = ""  # "file.py:Class" or "module:Class": a client of one's own
 
     @property

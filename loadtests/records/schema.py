@@ -88,6 +88,7 @@ OUTAGES = pa.schema(
         ("off_ns", pa.int64()),  # the cable was pulled
         ("on_ns", pa.int64()),  # it was in again: the client began to connect
         ("back_ns", pa.int64()),  # the client was welcome; ABSENT_NS if never
+        # Of a server that is not ours both are worked out from what came (`run.outages.placed`).
         ("left_offset", pa.int64()),  # the last one that it had
         ("joined_offset", pa.int64()),  # after which its new connection begins; that of `left_offset` on a resume
     ]

@@ -26,7 +26,7 @@ from loadtests.records.errors import AdapterError, ServerError, UsageError
 from loadtests.records.link_spec import LOOPBACK
 from loadtests.records.own_server import FILE, TREE
 from loadtests.run import procfs
-from loadtests.run.scenario import CellPlan, Scenario
+from loadtests.run.scenario import CUT, CellPlan, Scenario
 
 TOKEN_VARIABLE = "RTLAB_TARGET_TOKEN"  # noqa: S105  # the variable's name
 FORWARDS = (
@@ -34,7 +34,7 @@ FORWARDS = (
     "are left out"
 )
 CHANGED = "processes of the server began or ended while it was measured: its CPU and memory are of those at the start"
-KINDS = ("latency", "fan-out", "memory", "capacity")
+KINDS = ("latency", "fan-out", "memory", "capacity", CUT)
 LOOPBACK_HOST = "127.0.0.1"
 _ONE_TARGET = "give it once, with one --adapter; of several servers each adapter's file says `target` or [server]"
 
@@ -202,6 +202,11 @@ def _require_measurable(cell: CellPlan, server: Foreign) -> None:
         raise UsageError(
             f"{load} has the link {cell.link}: the lab lays links only to servers it starts itself; say how in "
             f"[server] of the adapter {name}"
+        )
+    if cell.disrupt is not None and cell.resume and not server.adapter.subscribe.resumes:
+        raise UsageError(
+            f"{load} has disrupt with a resume, and the adapter {name} has none: set resume = false in the cell, or "
+            "resumes = true in the adapter's [subscribe] if its server sends what a client missed"
         )
     if cell.load.direction == CHAT or (cell.load.publishers > 1):
         raise UsageError(

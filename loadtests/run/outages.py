@@ -2,12 +2,13 @@
 
 A delivery was replayed if it was due before its subscriber was welcome again and arrived after its cable was back.
 Without a resume the events between the last one that a subscriber had and the one after which its new connection begins
-are lost by plan. Everything else that is missing is the server's doing.
+are lost by plan. Everything else that is missing is the server's doing. Our servers say where a connection begins; of
+others that follows from what came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ Columns = Mapping[str, Integers]
 PERCENTS = (50, 95, 99)
 _LEAST_BEYOND = 10  # a percentile with fewer samples beyond it is not stated
 _NEVER_NS = np.iinfo(np.int64).max
+_JOINS_WITHIN_NS = 250_000_000
+"""How long after its welcome a connection to a server of others may begin: few say when a subscription stands."""
 
 
 def replayed(samples: pa.Table, outages: pa.Table) -> npt.NDArray[np.bool_]:
@@ -31,14 +34,39 @@ def replayed(samples: pa.Table, outages: pa.Table) -> npt.NDArray[np.bool_]:
     found = _columns(samples)
     received_ns = np.where(found["kernel_rx_ns"] == ABSENT_NS, found["user_rx_ns"], found["kernel_rx_ns"])
     late = np.zeros(samples.num_rows, dtype=np.bool_)
-    by_subscriber = np.argsort(found["subscriber"], kind="stable")
-    ascending = found["subscriber"][by_subscriber]
+    rows_of = _by_subscriber(found)
     for cut in _each(outages):
-        first, last = np.searchsorted(ascending, [cut["subscriber"], cut["subscriber"] + 1])
-        rows = by_subscriber[first:last]
+        rows = rows_of(cut["subscriber"])
         due = (found["scheduled_ns"][rows] < cut["back_ns"]) & (found["scheduled_ns"][rows] != ABSENT_NS)
         late[rows[due & (received_ns[rows] >= cut["on_ns"])]] = True
     return late
+
+
+def placed(samples: pa.Table, publishes: pa.Table, outages: pa.Table, load: Load, *, resume: bool) -> pa.Table:
+    """Return the outages of a server that is not ours with the offsets that it does not say.
+
+    A subscriber left after the last message that it had. Its new connection begins with the first one that comes, or
+    with the first one sent `_JOINS_WITHIN_NS` after its welcome, if that is earlier. On a resume it begins where the
+    subscriber left, unless it had had nothing that it could resume from.
+    """
+    got, sent = _columns(samples), _columns(publishes)
+    rows_of = _by_subscriber(got)
+    left, joined = [], []
+    for cut in outages.to_pylist():
+        rows = rows_of(cut["subscriber"])
+        offsets, before = got["offset"][rows], got["user_rx_ns"][rows] < cut["on_ns"]
+        left.append(int(offsets[before].max(initial=0)))
+        joined.append(left[-1])
+        if cut["back_ns"] != ABSENT_NS and not (resume and left[-1]):
+            missed = (sent["offset"] < offsets[~before].min(initial=_NEVER_NS)) & (
+                sent["sent_ns"] < cut["back_ns"] + _JOINS_WITHIN_NS
+            )
+            room = sent["room"] == cut["subscriber"] % load.rooms
+            joined[-1] = int(sent["offset"][missed & room].max(initial=left[-1]))
+    for name, values in (("left_offset", left), ("joined_offset", joined)):
+        place = outages.schema.get_field_index(name)
+        outages = outages.set_column(place, outages.schema.field(name), pa.array(values, pa.int64()))
+    return outages
 
 
 def lost_to_cuts(samples: pa.Table, publishes: pa.Table, outages: pa.Table, load: Load, *, resume: bool) -> int:
@@ -100,6 +128,18 @@ def _each(outages: pa.Table) -> Iterator[dict[str, int]]:
     for row in outages.drop_columns(["cell"]).to_pylist():
         if row["back_ns"] != ABSENT_NS:
             yield row
+
+
+def _by_subscriber(samples: Columns) -> Callable[[int], Integers]:
+    """Return a function from a subscriber to the places of its rows."""
+    places = np.argsort(samples["subscriber"], kind="stable")
+    ascending = samples["subscriber"][places]
+
+    def rows(subscriber: int) -> Integers:
+        first, last = np.searchsorted(ascending, [subscriber, subscriber + 1])
+        return places[first:last]
+
+    return rows
 
 
 def _columns(table: pa.Table) -> Columns:

@@ -90,7 +90,10 @@ def judged(
         found = counts.count(samples, publishes, planned.load, result)
         live = samples
         if away is not None and planned.disrupt is not None:
-            lost = outages.lost_to_cuts(samples, publishes, away, planned.load, resume=planned.resume)
+            ours = planned.target.foreign is None
+            if not ours:
+                away = outages.placed(samples, publishes, away, planned.load, resume=planned.resume)
+            lost = outages.lost_to_cuts(samples, publishes, away, planned.load, resume=planned.resume and ours)
             found = msgspec.structs.replace(found, lost_to_cuts=min(lost, found.lost))
             cuts = outages.figures(samples, away, found, result, planned.disrupt, resume=planned.resume)
             # What is replayed comes many events to a read, by design.

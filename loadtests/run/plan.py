@@ -92,8 +92,6 @@ def draw(scenario: Scenario, targets: Sequence[Target], seed: int) -> tuple[Plan
             for target in targets
             if not cell.transports or target.name in cell.transports
         ]
-        if any(target.foreign is not None and cell.disrupt is not None for target, cell in pairs):
-            raise UsageError("a server that is not the lab's can't be measured in cells with disrupt")
         rng.shuffle(pairs)
         planned += [
             _planned(scenario, target, cell, block, len(planned) + index, seed)

@@ -25,6 +25,7 @@ class RawUser(RoomUser):
 
     abstract = True
     client: ClassVar[type[Client]]
+    offset_at = staticmethod(offset_of)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -110,12 +111,12 @@ class RawUser(RoomUser):
         self.position = connection.client.position
         RawUser.leave(self)  # what a class adds to it ends the user, not the connection
         self.plugged_in()
-        return offset_of(self.position)
+        return self.offset_at(self.position)
 
     def joined_offset(self) -> int:
         """The offset after which the events of this connection begin."""
         assert self.connection is not None
-        return offset_of(self.connection.client.joined)
+        return self.offset_at(self.connection.client.joined)
 
     def socket_totals(self) -> SocketTotals | None:
         """TCP_INFO over all connections so far."""

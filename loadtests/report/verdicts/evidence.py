@@ -184,7 +184,7 @@ def gather(study: Study, run_dir: Path, reference: Path = REFERENCE) -> Evidence
         traits=_read("traits.json", folders, Traits),
         browser_run=study.run if _browsers(study.run) else browser_run and with_names_of_today(browser_run),
         links=_read("links.json", folders, Links),
-        cuts=own_cuts(study) or _read("cuts.json", folders, CutRun),
+        cuts=own_cuts(theirs.ours(study)) or _read("cuts.json", folders, CutRun),
         support=facts,
         middleboxes=_read(MIDDLEBOXES, folders, Middleboxes),
     )

@@ -117,3 +117,16 @@ def test_a_file_may_be_like_an_adapter_of_the_lab(tmp_path: Path) -> None:
     assert found.subscribe == adapter.find("nchan-sse")[0].subscribe
     with pytest.raises(AdapterError, match=r"like is 'nchan'; allowed: .*nchan-longpoll, nchan-sse"):
         read(tmp_path, 'like = "nchan"')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POLL.replace("values = ", "resumes = true\nvalues = "),
+        STEPS.replace("join {room}", "join {room} after {place}").replace("values = ", "resumes = true\nvalues = "),
+        LONGPOLL.replace("probe_path", 'resumes = true\nresume_headers = { If-None-Match = "Etag" }\nprobe_path'),
+        LONGPOLL.replace('"longpoll"', '"sse"').replace('probe_path = "/now"', "resumes = true"),
+    ],
+)
+def test_a_subscription_resumes_where_something_says_the_place(text: str, tmp_path: Path) -> None:
+    assert read(tmp_path, text).subscribe.resumes

@@ -144,6 +144,18 @@ from tests.loadtests.records.adapter_files import GOOD, LONGPOLL, POLL, STEPS, r
         ),
         (STEPS, "values = ", "late_head = true\nvalues = ", "subscribe.late_head is True; allowed: only over sse"),
         (
+            STEPS,
+            "values = ",
+            "resumes = true\nvalues = ",
+            "subscribe.resumes is true; allowed: where the next subscript",
+        ),
+        (
+            LONGPOLL,
+            'path = "/lp"',
+            'path = "/lp"\nresumes = true',
+            "subscribe.resumes is true; .* by resume_headers, or",
+        ),
+        (
             STEPS.replace("values = ", "binary = true\nvalues = "),
             "join {room}",
             "€",

@@ -15,7 +15,7 @@ from loadtests.records.adapter import Adapter, Publish, Subscribe, find
 from loadtests.records.cell_spec import Load
 from loadtests.records.disruption import Disruption
 from loadtests.records.errors import ServerError, UsageError
-from loadtests.run import foreign, plan, targets
+from loadtests.run import foreign, targets
 from loadtests.run.foreign import TOKEN_VARIABLE, Foreign, ForeignServer
 from loadtests.run.scenario import CellPlan, Scenario
 
@@ -230,7 +230,10 @@ def test_memory_needs_a_process_that_can_be_seen(listening: Foreign) -> None:
         foreign.require_measurable(memory, [elsewhere])
 
 
-def test_a_server_that_is_not_ours_is_not_measured_in_cells_with_cuts(listening: Foreign) -> None:
-    cutting = scenario(disrupt=Disruption(up_s=3.0, offline_s=0.4), kind="cut")
-    with pytest.raises(UsageError, match="can't be measured in cells with disrupt"):
-        plan.draw(cutting, [targets.of_foreign(listening)], seed=1)
+def test_only_a_server_that_resumes_is_cut_with_a_resume(listening: Foreign) -> None:
+    cut = {"disrupt": Disruption(up_s=3.0, offline_s=0.4), "kind": "cut"}
+    foreign.require_measurable(scenario(**cut), [listening])
+    (anew,) = foreign.selected([listening.url], ["nchan-websocket"])
+    with pytest.raises(UsageError, match="nchan-websocket has none: set resume = false in the cell, or resumes = true"):
+        foreign.require_measurable(scenario(**cut), [anew])
+    foreign.require_measurable(scenario(**cut, resume=False), [anew])

@@ -92,3 +92,45 @@ def test_who_never_came_back_is_counted_and_nothing_is_excused() -> None:
     found = counts.count(samples, made.publishes, spec(2).load, made.result)
     assert outages.lost_to_cuts(samples, made.publishes, gone, spec(2).load, resume=False) == 0
     assert outages.figures(samples, gone, found, made.result, CUTS, resume=False).away == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "resume", "offsets"),
+    [
+        ({5, 6, 7}, False, (4, 7)),
+        ({5, 6, 7, 8, 9, 10, 11, 12}, False, (4, 12)),
+        ({3, 4, 5, 6, 7}, False, (0, 7)),
+        ({5, 6, 7}, True, (4, 4)),
+        ({3, 4, 5, 6, 7}, True, (0, 7)),
+    ],
+)
+def test_where_a_foreign_connection_begins_follows_from_what_came(
+    missing: set[int], resume: bool, offsets: tuple[int, int]
+) -> None:
+    made = cell()
+    samples = without(made.samples, 1, missing)
+    unsaid = away(1, 2, 7, left=ABSENT_NS, joined=ABSENT_NS)
+    found = outages.placed(samples, made.publishes, unsaid, spec(2).load, resume=resume)
+    assert found.schema == OUTAGES
+    assert (found["left_offset"][0].as_py(), found["joined_offset"][0].as_py()) == offsets
+    by_plan = len(missing) if offsets[1] > offsets[0] else 0
+    assert outages.lost_to_cuts(samples, made.publishes, found, spec(2).load, resume=False) == by_plan
+
+
+def test_a_foreign_connection_that_stays_silent_is_excused_no_longer_than_it_may_join() -> None:
+    made = cell()
+    samples = without(made.samples, 1, {5, 6, 7, 8, 9, 10, 11, 12})
+    gone = away(1, 2, 7, left=ABSENT_NS, joined=ABSENT_NS)
+    later = made.publishes["sent_ns"].to_pylist()
+    later[-2:] = [FROM_NS + 264 * MS, FROM_NS + 265 * MS]  # more than 250 ms after the welcome at 9 ms
+    publishes = replaced(made.publishes, "sent_ns", later)
+    found = outages.placed(samples, publishes, gone, spec(2).load, resume=False)
+    assert found["joined_offset"].to_pylist() == [10]
+    assert outages.lost_to_cuts(samples, publishes, found, spec(2).load, resume=False) == 6
+
+
+def test_who_did_not_come_back_to_a_foreign_server_is_not_placed() -> None:
+    made = cell()
+    gone = away(1, 2, 7, left=ABSENT_NS, joined=ABSENT_NS, back=False)
+    found = outages.placed(made.samples, made.publishes, gone, spec(2).load, resume=False)
+    assert found["joined_offset"].to_pylist() == found["left_offset"].to_pylist()
