@@ -13,18 +13,18 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
 from loadtests.run.servers import free_port
-from tests.standins import streams, websockets
+from tests.standins import centrifugo, mercure, phoenix, signalr, streams
 
 _STARTED_S = 10.0
 
 app = Starlette(
     routes=[
-        WebSocketRoute("/socket/websocket", websockets.phoenix),
-        WebSocketRoute("/connection/websocket", websockets.centrifugo),
-        Route("/api/publish", websockets.centrifugo_publish, methods=["POST"]),
-        Route("/chat/negotiate", websockets.signalr_negotiate, methods=["POST"]),
-        WebSocketRoute("/chat", websockets.signalr),
-        Route("/.well-known/mercure", streams.hub, methods=["GET", "POST"]),
+        WebSocketRoute("/socket/websocket", phoenix.phoenix),
+        WebSocketRoute("/connection/websocket", centrifugo.centrifugo),
+        Route("/api/publish", centrifugo.centrifugo_publish, methods=["POST"]),
+        Route("/chat/negotiate", signalr.negotiate, methods=["POST"]),
+        WebSocketRoute("/chat", signalr.signalr),
+        Route(mercure.PATH, mercure.hub, methods=["GET", "POST"]),
         Route("/{way}/{room}", streams.habits, methods=["GET", "POST"]),
     ]
 )

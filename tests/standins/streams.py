@@ -1,49 +1,16 @@
-"""A Mercure hub, by draft-dunglas-mercure; and a server with the habits that adapters have a key for."""
+"""A server with the habits that adapters have a key for."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-TOKEN = "a.jwt.token"  # a hub would look into it
 _subscribers: defaultdict[str, list[asyncio.Queue[str]]] = defaultdict(list)
-
-
-def _refused(request: Request) -> bool:
-    return request.headers.get("authorization") != f"Bearer {TOKEN}"
-
-
-async def hub(request: Request) -> Response:
-    """GET subscribes to the topics of the query; POST publishes a form's data, and is answered with the update's id."""
-    if _refused(request):
-        return PlainTextResponse("Unauthorized", 401)
-    if request.method == "GET":
-        topics = request.query_params.getlist("topic")
-        queue: asyncio.Queue[str] = asyncio.Queue()
-        for topic in topics:
-            _subscribers[topic].append(queue)
-        return StreamingResponse(_events(queue), media_type="text/event-stream")
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return PlainTextResponse("Unsupported Media Type", 415)
-    form = dict(pair.split("=", 1) for pair in (await request.body()).decode().split("&"))
-    if "topic" not in form:
-        return PlainTextResponse('Missing "topic" parameter', 400)
-    update = f"urn:uuid:{uuid.uuid4()}"
-    for each in _subscribers[form["topic"]]:
-        each.put_nowait(f"id: {update}\ndata: {form.get('data', '')}\n\n")
-    return PlainTextResponse(update)
-
-
-async def _events(queue: asyncio.Queue[str]) -> AsyncIterator[str]:
-    yield ":\n"
-    while True:
-        yield await queue.get()
 
 
 async def habits(request: Request) -> Response:

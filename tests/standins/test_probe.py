@@ -16,7 +16,7 @@ from loadtests.cli.program import main
 from loadtests.records import adapter
 from loadtests.run.foreign import TOKEN_VARIABLE, Foreign
 from loadtests.run.probe import Probe, readable
-from tests.standins import streams
+from tests.standins import mercure
 
 SSE = """
 name = "mine"
@@ -71,8 +71,8 @@ CENTRIFUGO = LIKE.format("centrifugo-websocket") + (
             "step 1: nothing matched /^hello/; none came within 0.2 s: set",
         ),
         (
-            PHOENIX.format('steps = [{ send = \'["1","1","t","phx_join",{}]\', expect = \'^hello\' }]'),
-            'step 1: nothing matched /^hello/; the last was \'["1","1","t","phx_reply",{"status":"ok"',
+            PHOENIX.format('steps = [{ send = \'["1","1","room:t","phx_join",{}]\', expect = \'^hello\' }]'),
+            'step 1: nothing matched /^hello/; the last was \'["1","1","room:t","phx_reply",{"status":"ok"',
         ),
         (
             PHOENIX.format("").replace("vsn", "version"),
@@ -115,11 +115,11 @@ def probed(url: str, text: str, folder: Path) -> tuple[bool, list[str]]:
 def test_the_exit_code_says_whether_the_message_came(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(TOKEN_VARIABLE, streams.TOKEN)
+    monkeypatch.setenv(TOKEN_VARIABLE, mercure.TOKEN)
     assert main(["probe", "mercure-sse", "--target", url]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert [line for line in shown if line[:1].isdigit()] == ["1. subscribe", "2. publish", "3. receive"]
-    assert shown[2].startswith("   subscriber > GET /.well-known/mercure?topic=probe-")
+    assert shown[2].startswith("   subscriber > GET /.well-known/mercure?match=probe-")
     assert any(line.startswith("   publisher  < HTTP/1.1 200 OK; ") for line in shown)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
