@@ -42,6 +42,11 @@ class BlockedLatency:
     known_below_ms: float = math.inf
 
     @property
+    def cumulated(self) -> FloatArray:
+        """`counts` up to each bin: what resamples weigh, so that no resample is cumulated anew."""
+        return np.cumsum(self.counts, axis=1)
+
+    @property
     def run_blocks(self) -> IntArray:
         """The distinct run blocks, ascending."""
         return np.unique(self.run_block)
@@ -205,16 +210,15 @@ def _edges(ascending_ms: FloatArray) -> FloatArray:
     return np.unique(ascending_ms[np.clip((fraction * n).astype(np.int64), 0, n - 1)])
 
 
-def _quantiles(weighted: FloatArray, value_ms: FloatArray, percent: float) -> FloatArray:
-    """For each row of weights over the bins: the first value at which the cumulated weight reaches `percent`."""
-    cumulated = np.cumsum(weighted, axis=1)
+def _quantiles(cumulated: FloatArray, value_ms: FloatArray, percent: float) -> FloatArray:
+    """For each row of weights cumulated over the bins: the first value at which they reach `percent`."""
     target = cumulated[:, -1:] * (percent / 100) - 1e-9
-    index: IntArray = (cumulated < target).sum(axis=1)
+    index: IntArray = np.count_nonzero(cumulated < target, axis=1)
     return value_ms[np.minimum(index, len(value_ms) - 1)]
 
 
 def _pooled(sample: BlockedLatency, percent: float) -> float:
-    return float(_quantiles(sample.counts.sum(axis=0)[None, :], sample.value_ms, percent)[0])
+    return float(_quantiles(sample.cumulated.sum(axis=0)[None, :], sample.value_ms, percent)[0])
 
 
 def _bounded(sample: BlockedLatency, value_ms: float) -> float:
@@ -235,14 +239,14 @@ def _replicates(sample: BlockedLatency, drawn: IntArray, percent: float, rng: np
         rows = np.flatnonzero(sample.run_block == label)
         times = (drawn == index).sum(axis=1) * len(rows)
         weights[:, rows] = rng.multinomial(times, np.full(len(rows), 1 / len(rows)))
-    return _quantiles(weights @ sample.counts, sample.value_ms, percent)
+    return _quantiles(weights @ sample.cumulated, sample.value_ms, percent)
 
 
 def _by_run_block(sample: BlockedLatency, percent: float, rng: np.random.Generator) -> _ByRunBlock:
     labels = sample.run_blocks
     values, variances = [], []
     for label in labels:
-        rows = sample.counts[sample.run_block == label]
+        rows = sample.cumulated[sample.run_block == label]
         values.append(_quantiles(rows.sum(axis=0)[None, :], sample.value_ms, percent)[0])
         weights = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=_REPLICATES // 4)
         variances.append(np.var(_quantiles(weights @ rows, sample.value_ms, percent)))
