@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from loadtests.records.storm import KINDS, Storms
 from loadtests.report import palette, storm
-from loadtests.report.charts.drawing import Layout, model_line, panels
+from loadtests.report.charts.drawing import Layout, model_line, panels, sign_with
 from loadtests.report.claims import title
 from loadtests.report.field import Part
 from loadtests.report.study import Study
@@ -41,7 +41,7 @@ def draw(storms: Storms, layout: Layout) -> Figure | None:
     handles, names = axis.get_legend_handles_labels()
     once = dict(zip(names, handles, strict=True))
     axis.legend(list(once.values()), list(once), loc="upper left", fontsize=7.5, frameon=False)
-    figure.supxlabel(f"run {storms.run_id}", x=0.995, ha="right", fontsize=6.5, color=palette.ink("muted"))
+    sign_with(figure, f"run {storms.run_id}")
     return figure
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from loadtests.records.middleboxes import CONTROL, Middleboxes, Row
 from loadtests.report import palette
-from loadtests.report.charts.drawing import FillStyle, Layout, name_bars, say
+from loadtests.report.charts.drawing import FillStyle, Layout, name_bars, say, sign_with
 from loadtests.report.claims import title
 from loadtests.report.quantity import listed
 
@@ -53,8 +53,7 @@ def passages(found: Middleboxes, layout: Layout) -> Figure | None:
     axis.grid(visible=True, axis="y")
     axis.spines[["left", "bottom"]].set_visible(False)
     axis.set(xlim=(-0.6, len(transports) - 0.4), ylim=(len(boxes) - 0.4, -0.6))
-    words = f"commit {found.commit}, {found.started_utc[:10]}"
-    figure.supxlabel(words, x=0.995, ha="right", fontsize=6.5, color=palette.ink("muted"))
+    sign_with(figure, f"commit {found.commit}, {found.started_utc[:10]}")
     return figure
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -21,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from loadtests.records.schema import Validity
 from loadtests.report import palette
+from loadtests.report.charts import room
 from loadtests.report.claims import title
 from loadtests.report.condition import Result
 from loadtests.report.layout import Layout as Layout
@@ -28,6 +30,7 @@ from loadtests.report.quantity import AtLeast
 from loadtests.report.study import Study
 
 _MAX_NAME = 20
+_FOOT_IN = 0.04
 
 FillStyle = Literal["full", "left", "none"]
 
@@ -56,6 +59,7 @@ def house_style() -> Iterator[None]:
         "axes.titlesize": 8.5,
         "axes.titlelocation": "left",
         "axes.titleweight": "bold",
+        "axes.titley": 1.0,  # else it is sought above the ticks, each of which is measured for that
         "axes.labelsize": 8,
         "axes.labelcolor": muted,
         "axes.edgecolor": rule,
@@ -77,7 +81,6 @@ def house_style() -> Iterator[None]:
         "axes.facecolor": palette.ink("paper"),
         "savefig.facecolor": palette.ink("paper"),
         "lines.linewidth": 1.6,
-        "figure.constrained_layout.use": True,
     }
     with mpl.rc_context(style):
         yield
@@ -185,7 +188,13 @@ def plain_log(axis: Axes, which: Literal["x", "y"]) -> None:
 
 def sign(figure: Figure, study: Study) -> None:
     """Put the run's id below the axes."""
-    figure.supxlabel(f"run {study.run.run_id}", x=0.995, ha="right", fontsize=6.5, color=palette.ink("muted"))
+    sign_with(figure, f"run {study.run.run_id}")
+
+
+def sign_with(figure: Figure, words: str) -> None:
+    """Put what it was drawn from below the axes."""
+    style: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": palette.ink("muted")}
+    figure.text(0.995, _FOOT_IN / figure.get_figheight(), words, **style)
 
 
 T = TypeVar("T")  # what a chart shows: a `Study`, or what else it is drawn from
@@ -200,5 +209,8 @@ def png(draw: Callable[[T, Layout], Figure | None], shown: T) -> bytes:
         if figure is None:
             return b""
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+        FigureCanvasAgg(figure)
+        figure.set_dpi(_DOTS_PER_INCH)
+        room.make(figure)
+        figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from typing import Literal
 
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from loadtests.report import palette
+from loadtests.report.charts import room
 from loadtests.report.charts.drawing import PANELS, SAYS
 
 Theme = Literal["light", "dark", "either"]
@@ -55,10 +58,13 @@ class Drawing:
 
 def drawn(figure: Figure, prefix: str) -> Drawing:
     """Render a figure. `prefix` must be unique on the page and a valid id."""
+    FigureCanvasSVG(figure)
+    figure.set_dpi(72)
+    reaches = room.make(figure)
     width, height, body = _rendered(figure, prefix)
     if figure.get_gid() != PANELS:
         return Drawing(prefix, width, height, body, ())
-    top, *between = _borders(figure, height)
+    top, *between = _borders(reaches)
     headed = top > _HEAD_PT
     return Drawing(prefix, width, height, body, (0.0, *([top] if headed else []), *between, height), headed)
 
@@ -68,13 +74,9 @@ def svg(figure: Figure, prefix: str, label: str) -> str:
     return drawn(figure, prefix).whole(label)
 
 
-def _borders(figure: Figure, height: float) -> list[float]:
+def _borders(reaches: Sequence[tuple[float, float]]) -> list[float]:
     """Return where the first panel begins and where each next one does, in points from the top."""
-    boxes = [axis.get_tightbbox() for axis in figure.axes if axis.get_visible()]
-    per_point = figure.dpi / 72
-    tops = [height - box.y1 / per_point for box in boxes if box]
-    bottoms = [height - box.y0 / per_point for box in boxes if box]
-    return [tops[0] - 2, *((bottom + top) / 2 for bottom, top in zip(bottoms, tops[1:], strict=False))]
+    return [reaches[0][0] - 2, *((bottom + top) / 2 for (_, bottom), (top, _) in pairwise(reaches))]
 
 
 _HEAD_PT = 20.0
