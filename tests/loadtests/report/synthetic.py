@@ -66,6 +66,10 @@ class Plan:
     )
 
 
+TINY = Plan(truths={"websocket": Truth()}, loads=(("5x10", 5, 10.0),), fan_out=(), blocks=1, measured_s=1.0)
+"""For tests that need some run, whatever it holds."""
+
+
 @dataclass
 class _Made:
     cell: Cell

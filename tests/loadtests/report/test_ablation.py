@@ -82,5 +82,5 @@ def test_the_report_has_the_section_only_where_something_was_changed(tmp_path: P
     assert '<h2 id="h-ablation">Is it the batching?' in page
     assert "<td>coalesce=20ms</td>" in page
     assert "h-capacity" not in page
-    synthetic.make_run(tmp_path / "without", synthetic.Plan(blocks=1, measured_s=2.0))
+    synthetic.make_run(tmp_path / "without", synthetic.TINY)
     assert "h-ablation" not in page_of(tmp_path / "without")

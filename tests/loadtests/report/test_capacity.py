@@ -26,7 +26,7 @@ FOUND = {
 
 
 def test_the_report_shows_the_bracket_and_what_it_was_held_to(tmp_path: Path) -> None:
-    run = synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+    run = synthetic.make_run(tmp_path, synthetic.TINY)
     settings = {**run.manifest["settings"], "server_cpu_percent": 20.0, "generators": 3, "generators_elsewhere": 1}
     searched = msgspec.structs.replace(run, manifest={**run.manifest, "capacity": FOUND, "settings": settings})
     (tmp_path / "run.json").write_bytes(msgspec.json.encode(searched))
@@ -65,5 +65,5 @@ def test_who_gave_up_is_said_with_the_figures_that_show_it() -> None:
 
 
 def test_a_run_without_a_search_has_no_brackets(tmp_path: Path) -> None:
-    run: Run = synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+    run: Run = synthetic.make_run(tmp_path, synthetic.TINY)
     assert capacity.brackets(run) == ()

@@ -16,6 +16,7 @@ from loadtests.report import cuts, export, page
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts.evidence import own_cuts
 from tests.loadtests.report import synthetic
+from tests.loadtests.report.pages import draw_only
 
 AS_PLANNED = Disruption(up_s=15.0, spread_s=3.0, offline_s=2.0)
 
@@ -65,7 +66,8 @@ def _cut(cell: Cell, p99_ms: float, lost: int, duplicates: int) -> Cell:
     return msgspec.structs.replace(cell, kind="cut", cuts=found, counts=msgspec.structs.replace(cell.counts, **wrong))
 
 
-def test_the_part_says_what_a_resume_is_worth(tmp_path: Path) -> None:
+def test_the_part_says_what_a_resume_is_worth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_only(monkeypatch, field=(cuts.part,))
     worked_out = made(tmp_path)
     said = cuts.sentence(cuts.rows(worked_out))
     assert said.startswith("Keep the position of the last message and resume from it: where of every 17 s")
@@ -103,7 +105,7 @@ def test_cuts_are_in_the_export_and_are_evidence(tmp_path: Path) -> None:
 
 
 def test_a_run_without_cuts_has_no_part(tmp_path: Path) -> None:
-    synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+    synthetic.make_run(tmp_path, synthetic.TINY)
     worked_out = study(tmp_path)
     assert cuts.part(worked_out, tmp_path) is None
     assert cuts.render_text(worked_out) == ""

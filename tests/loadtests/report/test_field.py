@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from loadtests.report import page, subjects
+from loadtests.report import page
 from loadtests.report.charts.drawing import Layout
 from loadtests.report.field import Part
 from loadtests.report.study import Study
 from tests.loadtests.report import synthetic
+from tests.loadtests.report.pages import draw_only
 
 
 def _empty(layout: Layout) -> Figure:
@@ -31,8 +32,8 @@ def _absent(_: Study, __: Path) -> None:
 def test_each_subject_that_was_measured_has_a_part_with_its_chart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subjects, "SUBJECTS", (_absent, _measured))
-    synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+    draw_only(monkeypatch, field=(_absent, _measured))
+    synthetic.make_run(tmp_path, synthetic.TINY)
     text = page.write(tmp_path).read_text(encoding="utf-8")
     section = text[text.index('<h2 id="h-field">In the field') :]
     assert re.search(r'<h3 id="h-made-up">Made up</h3>\s*<p class="says">\d+ cells lie in &lt;', section)
@@ -41,6 +42,6 @@ def test_each_subject_that_was_measured_has_a_part_with_its_chart(
 
 
 def test_without_a_part_there_is_no_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subjects, "SUBJECTS", (_absent,))
-    synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+    draw_only(monkeypatch, field=(_absent,))
+    synthetic.make_run(tmp_path, synthetic.TINY)
     assert "h-field" not in page.write(tmp_path).read_text(encoding="utf-8")

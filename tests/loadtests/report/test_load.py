@@ -12,10 +12,8 @@ from loadtests.records.errors import RunError
 from loadtests.records.schema import SAMPLES, TIMELINE
 from loadtests.report.latency import SAMPLE_COLUMNS
 from loadtests.report.load import RunFormatError, load
-from tests.loadtests.report.synthetic import Plan, make_run
+from tests.loadtests.report.synthetic import TINY, Plan, make_run
 from tests.loadtests.report.synthetic_tables import Truth
-
-TINY = Plan(truths={"websocket": Truth()}, loads=(("5x10", 5, 10.0),), fan_out=(), blocks=1, measured_s=1.0)
 
 
 def test_a_run_comes_back_with_the_schemas_columns(tmp_path: Path) -> None:

@@ -7,9 +7,6 @@ import importlib
 import inspect
 import json
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -18,6 +15,7 @@ import pytest
 from loadtests.records.schema import Costs
 from loadtests.report import notebooks, sentences
 from loadtests.report.charts import drawing
+from loadtests.report.study import study
 from tests.loadtests.report.played import play
 from tests.loadtests.report.synthetic import Plan, make_run
 from tests.loadtests.report.synthetic_tables import Truth
@@ -50,20 +48,35 @@ def test_notebooks_name_only_what_there_is(source: Path) -> None:
             assert not inspect.ismodule(owner) or hasattr(owner, node.attr), f"{node.value.id}.{node.attr}"
 
 
+SHORT = """# %%
+import os
+from pathlib import Path
+
+from loadtests.report import sentences, shown
+from loadtests.report.charts.latency import latency_ecdf
+from loadtests.report.study import study
+
+found = study(Path(os.environ["RTLAB_RUN"]))
+shown.picture(latency_ecdf, found, sentences.ecdf(found))
+"""
+"""What all notebooks do, once; `make notebooks` executes them."""
+
+
 def test_executed_notebooks_are_reproducible_and_hold_no_path(tmp_path: Path) -> None:
     run_dir, folder = tmp_path / "run", tmp_path / "notebooks"
     make_run(run_dir, SMALL)
     folder.mkdir()
-    shutil.copy(NOTEBOOKS / "03_the_guides_table.py", folder)
+    (folder / "01_short.py").write_text(SHORT)
     texts = []
     for _ in range(2):
         assert notebooks.main(["--run", str(run_dir), "--folder", str(folder)]) == 0
-        texts.append((folder / "03_the_guides_table.ipynb").read_text(encoding="utf-8"))
+        texts.append((folder / "01_short.ipynb").read_text(encoding="utf-8"))
     assert texts[0] == texts[1]
     assert str(tmp_path) not in texts[0]
-    cells = json.loads(texts[0])["cells"]
-    assert cells[0]["id"] == "03-the-guides-table-01"
-    assert any("faster than the guide says" in json.dumps(cell.get("outputs", "")) for cell in cells)
+    (cell,) = json.loads(texts[0])["cells"]
+    assert cell["id"] == "01-short-01"
+    assert ["image/png" in output["data"] for output in cell["outputs"]] == [True, False]
+    assert sentences.ecdf(study(run_dir)) in "".join(cell["outputs"][1]["data"]["text/markdown"])
 
 
 def test_a_failing_cell_is_an_error_and_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,11 +88,10 @@ def test_a_failing_cell_is_an_error_and_nothing_is_written(tmp_path: Path, capsy
     assert not source.with_suffix(".ipynb").exists()
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "loadtests.report.notebooks", "--run", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 1
-    assert "run.json" in done.stderr
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("# %%\n1 / 0\n")
+    assert notebooks.main(["--run", str(tmp_path), "--folder", str(tmp_path)]) == 1
+    assert "run.json" in capsys.readouterr().err
 
 
 @pytest.fixture

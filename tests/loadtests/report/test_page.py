@@ -12,15 +12,15 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from loadtests.report import charted, palette, replays, sentences, shown
 from loadtests.report import page as report
-from loadtests.report import palette, replays, sentences, shown
 from loadtests.report.charts import svg
 from loadtests.report.charts.costs import costs
 from loadtests.report.charts.drawing import WIDE, house_style
 from loadtests.report.charts.latency import latency_by_fan_out, latency_ecdf
 from loadtests.report.study import Study, study
 from loadtests.report.verdicts.evidence import REFERENCE
-from tests.loadtests.report.pages import page_of
+from tests.loadtests.report.pages import draw_only, page_of
 from tests.loadtests.report.synthetic import TRUTHS, Plan, make_run
 from tests.loadtests.report.synthetic_tables import Truth
 
@@ -145,7 +145,8 @@ def test_charts_lie_beside_it_as_svg_files_with_both_themes(folder: Path) -> Non
         assert palette.INKS["paper"][1] in text
 
 
-def test_names_and_reasons_are_text_never_markup(tmp_path: Path) -> None:
+def test_names_and_reasons_are_text_never_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_only(monkeypatch, *(slug for slug, *_ in charted.CHARTS))
     plan = Plan(
         truths={"sse": TRUTHS["sse"], EVIL: Truth()},
         loads=LOADS[:1],

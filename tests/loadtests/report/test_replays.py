@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from loadtests.records import replays as records
 from loadtests.records.replays import Replayed, Replays, Row
 from loadtests.report import page, replays
 from tests.loadtests.records.test_replays import made, row
 from tests.loadtests.report import synthetic
+from tests.loadtests.report.pages import draw_only
 
 
 def found(*each: Replayed) -> Replays:
@@ -30,8 +33,9 @@ def test_a_verdict_has_its_reason() -> None:
     assert replays.residual(row(100.2)) == "0 %"
 
 
-def test_the_page_shows_the_replays_beside_the_run(tmp_path: Path) -> None:
-    synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+def test_the_page_shows_the_replays_beside_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_only(monkeypatch)
+    synthetic.make_run(tmp_path, synthetic.TINY)
     evil = Row(what="<script>x</script>", unit="ms", published=6.0, fixed_by=row(1.0).fixed_by, ours=6.25)
     records.save(tmp_path / records.FILE, found(made(evil, name="tabs"), made(row(99.0))))
     text = page.write(tmp_path).read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from loadtests.report import page, storm_part
 from loadtests.report import storm as report
 from loadtests.report.charts.drawing import WIDE
 from tests.loadtests.report import synthetic
+from tests.loadtests.report.pages import draw_only
 
 
 def _cut(back_s: float, *, noticed_s: float = 0.0, refused: int = 0, p99_ms: float = 10.0) -> Cut:
@@ -90,8 +91,11 @@ def test_a_lost_event_is_an_offence_and_is_printed() -> None:
     assert report.offences(_storms()) == ()
 
 
-def test_the_report_shows_the_storms_beside_the_run_with_chart_and_model(tmp_path: Path) -> None:
-    synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+def test_the_report_shows_the_storms_beside_the_run_with_chart_and_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_only(monkeypatch, field=(storm_part.part,))
+    synthetic.make_run(tmp_path, synthetic.TINY)
     storms = _storms(_storm(0.5, 0.5, _cut(1.0)), _storm(4.0, 4.0, _cut(4.8, noticed_s=0.4)))
     records.write(tmp_path, storms)
     assert records.read(tmp_path) == storms

@@ -154,7 +154,7 @@ def test_exports_have_memory_over_tls_beside_the_plain(worked_out: Study) -> Non
 
 
 def test_the_page_has_the_pairs_the_loops_and_the_chart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw_only(monkeypatch)
+    draw_only(monkeypatch, field=(tls.part,))
     text = page.write(folder).read_text(encoding="utf-8")
     section = text[text.index('<h3 id="h-tls">') :]
     assert "<td>uvloop</td>" in section
@@ -163,5 +163,5 @@ def test_the_page_has_the_pairs_the_loops_and_the_chart(folder: Path, monkeypatc
 
 
 def test_without_such_cells_there_is_no_part(tmp_path: Path) -> None:
-    synthetic.make_run(tmp_path, synthetic.Plan(blocks=1, measured_s=2.0))
+    synthetic.make_run(tmp_path, synthetic.TINY)
     assert tls.part(study(tmp_path), tmp_path) is None
