@@ -42,8 +42,11 @@ async def _arm(hub: Hub, protocol: DirectHttpProtocol, request: Request, publish
     length = _LENGTH.search(head + b"\r\n")
     room = _ROOM.match(head, len(_ROOMS)) if head.startswith(_ROOMS) else None
     if end and length is not None and room is not None and int(length[1]) == len(body):
-        between, after = head[room.end() : length.start(1)], head[length.end(1) :] + end
-        transport.set_protocol(DirectPosts(hub, protocol, between, after, publish, accepted))
+        transport.set_protocol(
+            DirectPosts(
+                hub, protocol, head[room.end() : length.start(1)], head[length.end(1) :] + end, publish, accepted
+            )
+        )
     protocol.request_bytes = b""
 
 
@@ -68,26 +71,33 @@ class DirectPosts(StandIn):
         self._accepted = accepted
 
     def data_received(self, data: bytes) -> None:
-        """Publish a whole POST with the known head; let all else be parsed, behind the answer that is still due."""
-        protocol = self._protocol
-        known = self._room_and_body(data)
-        if known is None or protocol.holder is not None:
-            protocol.transport.set_protocol(protocol)
-            protocol.data_received(data)
-            return
-        protocol.take_over(self, owes=True)
-        protocol.run(self._answer(*known))
+        """Publish whole POSTs with the known head; let all else be parsed, behind the answer that is still due."""
+        protocol, at = self._protocol, 0
+        while at < len(data) and not protocol.transport.is_closing():
+            known = self._next(data, at)
+            if known is None or protocol.holder is not None:
+                protocol.transport.set_protocol(protocol)
+                protocol.data_received(data[at:])
+                return
+            room, body, at = known
+            protocol.take_over(self, owes=True)
+            protocol.run(self._answer(room, body))
 
-    def _room_and_body(self, data: bytes) -> tuple[RoomId, bytes] | None:
-        start = len(_ROOMS)
+    def _next(self, data: bytes, at: int) -> tuple[RoomId, bytes, int] | None:
+        """The room and the body of the POST that begins at `at`, and where it ends."""
+        start = at + len(_ROOMS)
         room_end = data.find(self._between, start, start + _ROOM_BYTES + len(self._between))
         length_start = room_end + len(self._between)
         length_end = data.find(self._after, length_start, length_start + _DIGITS + len(self._after))
-        if room_end < 0 or length_end < 0 or not data.startswith(_ROOMS):
-            return None
-        room, length, body = data[start:room_end], data[length_start:length_end], data[length_end + len(self._after) :]
-        exact = length.isdigit() and int(length) == len(body) <= self._hub.settings.max_bytes
-        return (RoomId(room.decode()), body) if exact and _ROOM.fullmatch(room) is not None else None
+        room, length, body_start = data[start:room_end], data[length_start:length_end], length_end + len(self._after)
+        end = body_start + int(length) if length.isdigit() else -1
+        whole = (
+            min(room_end, length_end) >= 0
+            and body_start <= end <= min(len(data), body_start + self._hub.settings.max_bytes)
+            and data.startswith(_ROOMS, at)
+            and _ROOM.fullmatch(room) is not None
+        )
+        return (RoomId(room.decode()), data[body_start:end], end) if whole else None
 
     async def _answer(self, room: RoomId, body: bytes) -> None:
         protocol = self._protocol

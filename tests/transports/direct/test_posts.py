@@ -14,6 +14,7 @@ import pytest
 from core.auth import sign
 from tests.transports.access import SECRET, token
 from tests.transports.served import Client, Run, publisher, serving
+from transports.direct.protocols import DirectHttpProtocol
 
 
 def test_messages_of_any_length_take_the_short_way_and_are_answered_in_turn(run: Run) -> None:
@@ -125,16 +126,35 @@ def test_a_body_that_looks_like_a_request_is_a_body(run: Run) -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_pipelined_messages_are_published_in_order(run: Run, together: bool) -> None:
+def test_pipelined_messages_are_published_in_order_the_short_way(
+    run: Run, together: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main() -> None:
         async with serving() as server:
             alice = await publisher(server)
+            parsed: list[bytes] = []
+            monkeypatch.setattr(DirectHttpProtocol, "data_received", lambda _, data: parsed.append(data))
             requests = [alice.post(str(number)) for number in range(20)]
             for data in [b"".join(requests)] if together else requests:
                 alice.writer.write(data)
                 await asyncio.sleep(0)
             assert [(await alice.answer()).status for _ in requests] == [202] * 20
             assert await server.messages() == ["first", *map(str, range(20))]
+            assert (parsed, server.armed) == ([], [True])
+
+    run(main())
+
+
+def test_behind_whole_messages_one_that_is_not_all_there_is_parsed(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            whole, late = alice.post("whole"), alice.post("late")
+            alice.writer.write(whole + whole + late[:-3])
+            assert [(await alice.answer()).status for _ in range(2)] == [202, 202]
+            alice.writer.write(late[-3:] + whole)
+            assert [(await alice.answer()).status for _ in range(2)] == [202, 202]
+            assert await server.messages() == ["first", "whole", "whole", "late", "whole"]
 
     run(main())
 
