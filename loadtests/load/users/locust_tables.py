@@ -7,6 +7,8 @@ its documented seams mend that: `stats.bucket_response_time` (replaceable by des
 
 from __future__ import annotations
 
+import math
+import random
 from typing import Any
 
 from locust import stats
@@ -18,20 +20,25 @@ from loadtests.load.users.recorder import Recorder
 NAME = "delivery latency (sampled)"
 PUBLISH = "publish"
 _PER_S = 50  # about so many samples a second reach Locust
+_BURST = 2  # so many times as many in one second, before fewer are shown in what is left of it
 
 
 class LocustReporter:
-    """Passes every publication, and every n-th delivery, on to Locust's request event; `stride` is n.
+    """Passes every publication, and one in `stride` deliveries, on to Locust's request event.
 
-    `publications` and `failures` are what Locust's tables were told of them.
+    Which ones is drawn, each as likely as any other: every n-th could be the same subscriber's of every message. What
+    records deliveries counts `left` down and shows the one at which it reaches zero. `publications` and `failures` are
+    what Locust's tables were told of them.
     """
 
-    __slots__ = ("_events", "_label", "failures", "publications", "stride")
+    __slots__ = ("_events", "_label", "_random", "_shown", "failures", "left", "publications", "stride")
 
     def __init__(self, events: Events, label: str) -> None:
         self._events = events
         self._label = label
-        self.stride = 1
+        self._random = random.Random()
+        self.stride = self.left = 1
+        self._shown = 0  # since the stride was chosen
         self.forget()
 
     def forget(self) -> None:
@@ -40,6 +47,10 @@ class LocustReporter:
 
     def delivered(self, latency_ms: float, wire_bytes: int, label: str = "") -> None:
         """Show one delivery, in the row of `label` or the reporter's own."""
+        self._shown += 1
+        if self._shown == _BURST * _PER_S:  # the second before had fewer, or there was none
+            self.stride, self._shown = 2 * self.stride, 0
+        self.left = self._gap()
         self._fire(NAME, latency_ms, wire_bytes, None, label)
 
     def published(self, answered_ms: float, label: str = "") -> None:
@@ -54,8 +65,15 @@ class LocustReporter:
         self._fire(what, waited_ms, 0, error, label)
 
     def adapt(self, deliveries_per_s: int) -> None:
-        """Choose the stride for the next second. Odd, so that it does not keep in step with a fan-out's size."""
-        self.stride = max(1, deliveries_per_s // _PER_S) | 1
+        """Choose the stride for the next second."""
+        self.stride, self._shown = max(1, deliveries_per_s // _PER_S), 0
+        self.left = self._gap()
+
+    def _gap(self) -> int:
+        """Draw how many deliveries it is to the next that is shown: geometrically, without memory of the last one."""
+        if self.stride == 1:
+            return 1
+        return 1 + int(math.log(1 - self._random.random()) / math.log1p(-1 / self.stride))
 
     def _fire(
         self, name: str, response_time: float, response_length: int, exception: Exception | None, label: str

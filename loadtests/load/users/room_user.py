@@ -169,7 +169,7 @@ class RoomUser(User):
     def record(self, arrivals: list[Arrival], kernel_ns: int, user_ns: int) -> None:
         """Record what one read brought. The hot path: called in the hub for each read of each socket."""
         cell, slot = self.cell, self.slot
-        recorder = cell.recorder
+        recorder, reporter = cell.recorder, cell.reporter
         in_batch = 1 if len(arrivals) == 1 else self.batch_size(arrivals)
         for event, wire_bytes in arrivals:
             if event.type == "chat":
@@ -200,12 +200,13 @@ class RoomUser(User):
                 )
                 if kernel_ns == ABSENT_NS:
                     cell.stamped = False
-                if ours and not recorder.deliveries % cell.reporter.stride:
+                reporter.left -= 1
+                if reporter.left <= 0 and ours:
                     received_ns = user_ns if kernel_ns == ABSENT_NS else kernel_ns
                     if received_ns < sent_ns:
                         cell.note("a delivery came before it was sent: a clock was wrong, its latency is not shown")
                     else:
-                        cell.reporter.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes, self.row)
+                        reporter.delivered((received_ns - scheduled_ns) / 1e6, wire_bytes, self.row)
             elif event.ref:
                 self.answered(event, user_ns)
             elif event.type == "error":

@@ -43,12 +43,40 @@ def test_a_failure_is_counted_as_one_and_never_as_a_delivery(environment: Enviro
     assert locust_tables.count_deliveries(environment) == 0
 
 
-@pytest.mark.parametrize("per_s", [0, 10, 50, 5000, 123_456])
-def test_the_sample_stays_small_and_out_of_step(per_s: int) -> None:
+@pytest.mark.parametrize("per_s", [0, 10, 50, 5000, 20_000])
+def test_the_sample_stays_small(per_s: int) -> None:
+    shown = 0
     sample = locust_tables.LocustReporter(Environment().events, "x")
-    sample.adapt(per_s)
-    assert sample.stride % 2 == 1
-    assert per_s / sample.stride <= 51
+    for second in range(20):
+        sample.adapt(per_s)
+        shown += len(_shown_of(sample, per_s)) if second else 0
+    assert shown <= 19 * 2 * 50
+    assert shown == pytest.approx(19 * min(per_s, 50), rel=0.2)
+
+
+def test_the_first_second_has_no_more_weight_than_its_deliveries_need() -> None:
+    assert len(_shown_of(locust_tables.LocustReporter(Environment().events, "x"), 50_000)) < 1000
+
+
+def test_no_place_in_a_fan_out_is_shown_more_often_than_another() -> None:
+    receivers, shown = 25, [0] * 25
+    for _ in range(40):
+        sample = locust_tables.LocustReporter(Environment().events, "x")
+        sample.adapt(50 * receivers)  # one delivery of each message, on average
+        for number in _shown_of(sample, 50 * receivers):
+            shown[number % receivers] += 1
+    assert min(shown) > 0.5 * max(shown)
+
+
+def _shown_of(sample: locust_tables.LocustReporter, deliveries: int) -> list[int]:
+    """Return which of so many deliveries in one second are shown."""
+    shown: list[int] = []
+    for number in range(deliveries):
+        sample.left -= 1
+        if sample.left <= 0:
+            shown.append(number)
+            sample.delivered(1.0, 1)
+    return shown
 
 
 def _worker(foreign_clock: int) -> tuple[Environment, Recorder]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 import subprocess
 import time
@@ -15,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 from locust.util.load_locustfile import is_user_class
@@ -22,6 +25,7 @@ from locust.util.load_locustfile import is_user_class
 import loadtests.locustfile
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import fault_server
+from loadtests.load.users import locust_tables
 from loadtests.load.users.room_user import RoomUser
 from loadtests.load.users.transports import USER_CLASSES, load_user_class
 from loadtests.records import store
@@ -31,7 +35,7 @@ from tests.loadtests.load.users import locust_process
 from tests.loadtests.load.users.locust_process import Run
 
 OTHER_CLOCK_EVERY = 5  # of the server's messages have a stamp of another clock
-
+LATE_EVERY = 3  # are delivered late
 
 AT_ONCE = 2  # more would starve each other beside other tests
 CANNOT_START = {
@@ -66,18 +70,33 @@ class Shape(LoadTestShape):
 
 
 PATIENT = """
-from locust import runners
+import json
+from pathlib import Path
+
+from locust import events, runners
 
 from loadtests.locustfile import *
 
 runners.HEARTBEAT_LIVENESS = 60
+
+
+@events.init.add_listener
+def keep_what_locust_was_shown(environment, **_):
+    def keep(**_):
+        shown = [[*key, entry.response_times] for key, entry in environment.stats.entries.items()]
+        Path(__file__).with_name("shown.json").write_text(json.dumps(shown))
+
+    if isinstance(environment.runner, runners.MasterRunner):
+        environment.events.quit.add_listener(keep)
 """
-"""Locust gives workers up that say nothing for three seconds, which on a busy machine is no sign that they are gone."""
+"""Locust gives workers up that say nothing for three seconds, which on a busy machine is no sign that they are gone.
+Its --json-file would take what it writes out of its tables."""
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with fault_server(Faults(other_clock_every=OTHER_CLOCK_EVERY)) as port:
+    faults = Faults(other_clock_every=OTHER_CLOCK_EVERY, delay_ms=30.0, late_every=LATE_EVERY, late_ms=45.0)
+    with fault_server(faults) as port:
         yield port
 
 
@@ -92,7 +111,8 @@ def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     master_port = str(locust_process.free_port())
     master = ("--master-bind-port", master_port, "--master-port", master_port)
     workers = ("-f", str(patient), "--host", f"http://127.0.0.1:{port}", "--processes", "2", *master)
-    tables = ("--csv", str(folder / "tables"))
+    # More deliveries than Locust is shown, and messages no closer than 15 ms, so that a late one is passed by none.
+    tables = ("--csv", str(folder / "tables"), "--rate", "60")
     own = folder / "own.py"
     own.write_text(_own_user().replace("http://127.0.0.1:8001", f"http://127.0.0.1:{port}"))
     planned = {
@@ -197,6 +217,39 @@ def test_the_report_counts_what_locust_s_tables_count(runs: dict[str, Future[Run
         assert 0 < cell.counts.published <= counted["publications"]
     assert (folder / "report.html").is_file()
     assert f"report: {folder / 'report.html'}" in run.output
+
+
+def test_the_percentiles_of_both_are_of_the_same_deliveries(runs: dict[str, Future[Run]]) -> None:
+    run = runs[locust_process.REPORTED].result()
+    (folder,) = store.listed(run.out)
+    reported = {row["transport"]: row for row in json.loads((folder / "results.json").read_bytes())["results"]}
+    entries = json.loads((run.out.parent / "shown.json").read_bytes())
+    sampled = {user_class: times for name, user_class, times in entries if name == locust_tables.NAME}
+    with (run.out.parent / "tables_stats.csv").open() as file:
+        in_csv = {row["Type"]: row for row in csv.DictReader(file) if row["Name"] == locust_tables.NAME}
+    for user_class, transport in (("SseUser", "sse"), ("LongPollUser", "longpoll")):
+        shown = np.array([float(ms) for ms, times in sampled[user_class].items() for _ in range(times)])
+        assert 100 < len(shown) < reported[transport]["deliveries"], "a sample"
+        for percent in (50, 90):
+            low_ms, high_ms = _interval_ms(shown, percent)
+            of_all_ms = reported[transport][f"p{percent}_ms"]
+            assert low_ms <= of_all_ms <= high_ms
+            # In its files Locust cuts to whole milliseconds.
+            assert low_ms - 1 < float(in_csv[user_class][f"{percent}%"]) <= high_ms
+            assert high_ms - low_ms < 15, "it could not tell a late message from another"
+
+
+def _interval_ms(shown_ms: npt.NDArray[np.float64], percent: float) -> tuple[float, float]:
+    """Return the 95 % interval of a percentile that a sample gives, wider by what Locust's two digits may hide."""
+    n, share = len(shown_ms), percent / 100
+    spread = 1.96 * math.sqrt(n * share * (1 - share))
+    ranks = np.clip([math.floor(n * share - spread), math.ceil(n * share + spread)], 1, n) - 1
+    low_ms, high_ms = np.sort(shown_ms)[ranks]
+    return float(low_ms - _half_a_unit(low_ms)), float(high_ms + _half_a_unit(high_ms))
+
+
+def _half_a_unit(shown: float) -> float:
+    return 10.0 ** (math.floor(math.log10(shown)) - 1) / 2
 
 
 def test_a_user_that_comes_after_the_publishing_one_publishes(runs: dict[str, Future[Run]]) -> None:
