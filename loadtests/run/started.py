@@ -89,7 +89,8 @@ class StartedServer(ForeignServer):
             check()
             self._require_running("before it was ready")
             if time.monotonic() > deadline:
-                bind = f"; over a link it has to listen on {{host}}, {self._route.bind}" if self._route.prefix else ""
+                elsewhere = self._route is not LOOPBACK_ROUTE  # over a link, or with workers from elsewhere
+                bind = f"; it has to listen on {{host}}, here {self._route.bind}" if elsewhere else ""
                 raise ServerError(f"{self._name} was not ready within {timeout_s:g} s: {why}{bind}{self._said()}")
             time.sleep(_POLL_S)
         self._settle()

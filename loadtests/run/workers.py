@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loadtests.load.clients.base import parse_endpoint
 from loadtests.records.cell_spec import DOWNSTREAM, Load, Workers
 from loadtests.records.errors import UsageError
 from loadtests.records.link_spec import LOOPBACK
@@ -24,7 +25,6 @@ MODULE = "loadtests.load.users.cell_master"
 MOST = 64
 DEFAULT_PORT = 5557  # Locust's own
 _PATIENCE_S = 120.0  # for somebody to start workers on other machines
-_ANYWHERE = ("0.0.0.0", "*", "::")  # noqa: S104  # named to be refused
 _OPEN = (
     "Locust does not authenticate workers: whoever reaches {host}:{port} can take part in this run, and get its tokens"
 )
@@ -48,7 +48,7 @@ def asked(
                 "--generators N+M"
             )
         return Workers(here=here) if here > 1 else None
-    if bind_host in _ANYWHERE:
+    if bind_host == "*" or any(each.is_unspecified for each in _addresses(bind_host or LOOPBACK_HOST)):
         raise UsageError(f"--master-bind-host {bind_host}: give the address by which workers reach this machine")
     if port is not None and not 1 <= port <= 65535:
         raise UsageError(f"--master-bind-port {port}: 1 to 65535 is allowed")
@@ -95,20 +95,30 @@ def require_bindable(workers: Workers) -> None:
 
 
 def require_reachable(workers: Workers, servers: Sequence[Foreign]) -> None:
-    """Raise UsageError for a server that runs already where workers from elsewhere don't find it."""
-    if not workers.elsewhere or _is_loopback(workers.bind_host):
+    """Raise UsageError for an address at which workers from elsewhere would look on their own machines."""
+    if not workers.elsewhere or _is_here_alone(workers.bind_host):
         return
     for each in servers:
-        if each.adapter.server is None and _is_loopback(each.host):
-            raise UsageError(
-                f"the adapter {each.adapter.name}'s server is at {each.url}, and workers from elsewhere would look for "
-                "it on their own machines: give an address by which they reach it"
-            )
+        publish = each.adapter.publish.target
+        # A server that the lab starts listens where the workers reach the master.
+        for what, url in (("server", "" if each.adapter.server is not None else each.url), ("publish.target", publish)):
+            if url and _is_here_alone(parse_endpoint(url).host):
+                raise UsageError(
+                    f"the adapter {each.adapter.name}'s {what} is at {url}, and workers from elsewhere would look for "
+                    "it on their own machines: give an address by which they reach it"
+                )
 
 
-def _is_loopback(host: str) -> bool:
-    found = procfs.addresses(host, 0)
-    return bool(found) and all(ipaddress.ip_address(each).is_loopback for each in found)
+def _is_here_alone(host: str) -> bool:
+    """Whether every machine finds itself by this name: it is the loopback's, or no address in particular."""
+    found = _addresses(host)
+    return bool(found) and all(each.is_loopback or each.is_unspecified for each in found)
+
+
+def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return the addresses of a name, without the scope of an interface; one that stands for another as that one."""
+    found = [ipaddress.ip_address(each.partition("%")[0]) for each in procfs.addresses(host, 0)]
+    return [getattr(each, "ipv4_mapped", None) or each for each in found]
 
 
 def announcement(workers: Workers, cores: int) -> tuple[str, ...]:

@@ -21,16 +21,20 @@ import pytest
 
 from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.trial import describe_cell, fault_server, run_generator
+from loadtests.load.users.cable import planned_cuts
 from loadtests.records import store
 from loadtests.records.adapter import find
 from loadtests.records.cell_spec import GeneratorResult, Load, Workers
+from loadtests.records.disruption import Disruption
 from loadtests.records.errors import UsageError
+from loadtests.records.own_server import ServerCommand
 from loadtests.records.schema import PUBLISHES, SAMPLES, Instrument, Validity, Verdict
 from loadtests.run import outcome, workers
 from loadtests.run.foreign import Foreign
 from loadtests.run.scenario import CellPlan, Scenario
 
 HEALTHY = Instrument("kernel", 0.1, 0.0, 0.1, 0.1, 5.0, None)
+CUTS = Disruption(up_s=0.7, offline_s=0.1)
 SCENARIO = """
 name = "two"
 about = "two cells, the first of which loses a worker"
@@ -43,10 +47,11 @@ load = { name = "4x5", subscribers = 4, rate_per_s = 5.0 }
 """
 
 
-def test_two_workers_receive_what_one_generator_would(tmp_path: Path) -> None:
+def test_two_workers_receive_what_one_generator_would_and_cut_whom_it_would(tmp_path: Path) -> None:
     load = Load(name="7x20", subscribers=7, rate_per_s=20.0, rooms=2, publishers=2)
     with fault_server(Faults()) as port:
         spec = describe_cell("WebSocketUser", port, load, warm_up_s=0.2, measured_s=1.0)
+        spec = msgspec.structs.replace(spec, disrupt=CUTS)
         trial = run_generator(spec, tmp_path, module=workers.module_of(Workers(here=2)))
     assert trial.exit_code == 0
     heard = [line.event for line in trial.progress if line.event != "second"]
@@ -65,6 +70,9 @@ def test_two_workers_receive_what_one_generator_would(tmp_path: Path) -> None:
     own = [workers.part_of(_read(tmp_path, "publishes"), load, number, 2)["publisher"].to_pylist() for number in (0, 1)]
     assert [sorted(set(each)) for each in own] == [[1, 3], [0, 2]]
     assert sorted(set(publisher.tolist())) == [0, 1, 2, 3]
+    window = trial.result.measured_from_ns - 200_000_000, trial.result.measured_to_ns
+    planned = [n for n in range(7) for _ in planned_cuts(CUTS, n, str(spec.seed), *window)]
+    assert sorted(_read(tmp_path, "outages")["subscriber"].to_pylist()) == planned
 
 
 def _read(folder: Path, table: str) -> pa.Table:
@@ -148,6 +156,7 @@ def test_a_late_worker_is_named_and_what_all_share_is_said_once() -> None:
         (("65", None, None), "1 to 64 in all"),
         (("2", "10.0.0.1", None), "for workers from elsewhere"),
         (("1+1", "0.0.0.0", None), "give the address by which workers reach this machine"),
+        (("1+1", "0", None), "give the address by which workers reach this machine"),
         (("1+1", None, 70000), "--master-bind-port 70000"),
     ],
 )
@@ -172,16 +181,41 @@ def test_clocks_are_synchronised_with_workers_from_elsewhere_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bind_host", "host", "refused"),
-    [("10.0.0.1", "127.0.0.1", True), ("10.0.0.1", "10.0.0.1", False), ("127.0.0.1", "127.0.0.1", False)],
+    ("bind_host", "host", "publish", "said"),
+    [
+        ("10.0.0.1", "127.0.0.1", "", "nchan-sse's server is at http://127.0.0.1:9000, and workers from elsewhere"),
+        ("10.0.0.1", "0.0.0.0", "", "nchan-sse's server is at"),
+        ("10.0.0.1", "::1", "", "nchan-sse's server is at"),
+        ("10.0.0.1", "::ffff:127.0.0.1", "", "nchan-sse's server is at"),
+        ("10.0.0.1", "10.0.0.1", "", ""),
+        ("10.0.0.1", "10.0.0.1", "http://10.0.0.2:1", ""),
+        (
+            "10.0.0.1",
+            "10.0.0.1",
+            "http://localhost:9001",
+            "nchan-sse's publish.target is at http://localhost:9001, and",
+        ),
+        ("127.0.0.1", "127.0.0.1", "http://127.0.0.1:9001", ""),
+    ],
 )
-def test_a_running_server_has_to_be_where_workers_from_elsewhere_reach_it(
-    bind_host: str, host: str, refused: bool
+def test_what_is_addressed_has_to_be_where_workers_from_elsewhere_reach_it(
+    bind_host: str, host: str, publish: str, said: str
 ) -> None:
-    servers = [Foreign(host, 9000, find("nchan-sse")[0])]
+    adapter = find("nchan-sse")[0]
+    adapter = msgspec.structs.replace(adapter, publish=msgspec.structs.replace(adapter.publish, target=publish))
     asked = Workers(here=1, elsewhere=1, bind_host=bind_host)
-    with pytest.raises(UsageError, match="nchan-sse's server is at http") if refused else nullcontext():
-        workers.require_reachable(asked, servers)
+    with pytest.raises(UsageError, match=said) if said else nullcontext():
+        workers.require_reachable(asked, [Foreign(host, 9000, adapter)])
+
+
+def test_where_a_server_that_the_lab_starts_is_published_on_has_to_be_reached_too() -> None:
+    adapter = msgspec.structs.replace(find("nchan-sse")[0], server=ServerCommand(command=("mine", "{host}", "{port}")))
+    asked = Workers(here=1, elsewhere=1, bind_host="10.0.0.1")
+    workers.require_reachable(asked, [Foreign("127.0.0.1", 0, adapter)])  # it listens where workers reach the master
+    publish = msgspec.structs.replace(adapter.publish, target="http://127.0.0.1:9001")
+    adapter = msgspec.structs.replace(adapter, publish=publish)
+    with pytest.raises(UsageError, match=r"publish\.target is at"):
+        workers.require_reachable(asked, [Foreign("127.0.0.1", 0, adapter)])
 
 
 def test_workers_from_elsewhere_are_announced_with_a_warning() -> None:
