@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from core.auth import sign
 from loadtests.records.cell_spec import MEASURED, CellSpec, Progress, Workers
 from loadtests.records.errors import GeneratorError, LabError, LinkError, ServerError
@@ -124,12 +126,18 @@ class _Measurement:
             self.folder,
             log=self.store.log("generator", self.planned.id),
             on_cores=self.bench.cores.generator,
-            module=self.bench.generator_module if self.bench.workers is None else module_of(self.bench.workers),
+            module=self.bench.generator_module if self._workers is None else module_of(self._workers),
         )
 
     @property
+    def _workers(self) -> Workers | None:
+        """The bench's; once all were there, nobody has to go and start those from elsewhere."""
+        workers, came = self.bench.workers, any(cell.costs is not None for cell in self.store.run.cells)
+        return msgspec.structs.replace(workers, patience_s=0.0) if workers is not None and came else workers
+
+    @property
     def _patience_s(self) -> float:
-        return self.bench.workers.patience_s if self.bench.workers is not None else 0.0
+        return self._workers.patience_s if self._workers is not None else 0.0
 
     def _measure(self, server: Server | ForeignServer, route: Route) -> CellOutcome:
         link = self.planned.link
