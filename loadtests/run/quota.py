@@ -1,17 +1,21 @@
 """Hold processes to a share of a core: a control group with a processor quota, of version 2 or 1. Linux only.
 
 A quota is counted in periods: who has used it waits for the next one. With a period of 100 ms, the kernel's own, a
-server would stall by tens of milliseconds; with one of 5 ms its stalls are shorter than what it is held to.
+server would stall by tens of milliseconds; with one of 5 ms its stalls are shorter than what it is held to, as long as
+a `metronome` lets the kernel look often enough.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from loadtests.records.errors import UsageError
+from loadtests.run import metronome
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 PERIOD_US = 5_000
@@ -29,6 +33,7 @@ class Quota:
 
     def __init__(self, percent: float, root: Path | None = None, *, period_us: int = PERIOD_US) -> None:
         """Make a group that gets `percent` of a core; raises QuotaError."""
+        self._metronomes: dict[int, subprocess.Popen[bytes]] = {}
         errors: list[str] = []
         for controller in controllers(root or CONTROL_GROUPS, _NAME):
             self._controller, self._group = controller, controller / f"{_NAME}{os.getpid()}-{id(self):x}"
@@ -47,6 +52,8 @@ class Quota:
         for pid in pids:
             try:
                 (self._group / "cgroup.procs").write_text(str(pid))
+                for core in os.sched_getaffinity(pid) - self._metronomes.keys():
+                    self._metronomes[core] = _beating(core)
             except ProcessLookupError:
                 pass  # it has just ended
             except OSError as error:
@@ -64,10 +71,19 @@ class Quota:
 
     def close(self) -> None:
         """Remove the group."""
+        for each in self._metronomes.values():
+            each.kill()
+            each.wait()
+        self._metronomes.clear()
         for pid in (self._group / "cgroup.procs").read_text().split():
             with suppress(OSError):
                 (self._controller / "cgroup.procs").write_text(pid)
         remove(self._group)
+
+
+def _beating(core: int) -> subprocess.Popen[bytes]:
+    command = (sys.executable, "-I", metronome.__file__, str(os.getpid()), str(core))
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603  # our own module
 
 
 def percent_of(text: str) -> float:

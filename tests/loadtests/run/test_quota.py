@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -13,6 +15,17 @@ import pytest
 
 from loadtests.run import procfs, quota
 from loadtests.run.quota import Quota, QuotaError
+
+BUSY = """
+import time
+last = time.monotonic()
+while True:
+    now = time.monotonic()
+    if now - last > 0.001:
+        print((now - last) * 1e3, flush=True)
+    last = now
+"""
+"""Computes without end, and prints for how many milliseconds it was kept from that."""
 
 
 @pytest.mark.parametrize(
@@ -58,7 +71,7 @@ def test_a_process_that_can_not_be_held_is_said_one_that_has_ended_is_not(
 
 @pytest.mark.skipif(bool(quota.why_not()), reason=f"no process can be held to a share here: {quota.why_not()}")
 def test_a_busy_process_gets_its_share_and_the_rest_is_counted() -> None:
-    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    busy = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE)
     held = Quota(20)
     try:
         held.hold([busy.pid])
@@ -68,8 +81,13 @@ def test_a_busy_process_gets_its_share_and_the_rest_is_counted() -> None:
         passed_ns = time.monotonic_ns() - before_ns
         assert 0.1 < (procfs.cpu_ns([busy.pid]) - cpu_ns) / passed_ns < 0.25
         assert held.throttled_ns() - throttled_ns > 0.3 * passed_ns
+        beating = list(held._metronomes.values())
+        assert len(beating) == len(os.sched_getaffinity(busy.pid))
     finally:
         busy.kill()
         busy.wait()
         held.close()
     assert not list(quota.CONTROL_GROUPS.glob(f"*/rtlab-held-{os.getpid()}-*"))
+    assert [each.poll() for each in beating] == [-signal.SIGKILL] * len(beating), "they were allowed, and are gone"
+    longest_ms = statistics.median(map(float, busy.communicate()[0].split()))
+    assert longest_ms < 1.5 * quota.PERIOD_US / 1e3, "it goes on in the next period"
