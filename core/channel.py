@@ -212,7 +212,7 @@ class Channel:
         self.head = event.position
         slow: list[Subscription] = []
         for group in self._groups.values():
-            slow += group.push(event, group.frame(event))
+            slow += group.push(event)
         self._recent.append((self._clock(), event))
         for live in self._joining.values():
             live.append(event)

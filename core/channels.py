@@ -17,7 +17,7 @@ _KEPT_S: Final = 2.0  # a room is followed this long after the last subscriber: 
 class Channels:
     """Opens and closes channels. `repair_soon` gets the room whose channel has seen a hole."""
 
-    __slots__ = ("_backplane", "_clock", "_followed", "_repair_soon", "_settings", "_timed")
+    __slots__ = ("_backplane", "_clock", "_followed", "_repair_soon", "_settings", "_timed", "get")
 
     def __init__(
         self,
@@ -33,13 +33,10 @@ class Channels:
         self._timed = timed
         self._repair_soon = repair_soon
         self._followed: dict[RoomId, Channel] = {}
+        self.get: Callable[[RoomId], Channel | None] = self._followed.get  # None where a room is not followed
 
     def __iter__(self) -> Iterator[RoomId]:
         return iter(self._followed)
-
-    def get(self, room: RoomId) -> Channel | None:
-        """A room's channel; None where it is not followed."""
-        return self._followed.get(room)
 
     def subscriptions(self) -> list[Subscription]:
         """All who listen now."""

@@ -6,7 +6,6 @@ Another one is plugged in by `Hub.join`, which takes what makes it beside a subs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from core.model import Event, Framing
 from core.stamps import Watch
@@ -40,14 +39,11 @@ class Fanout:
         """Forget a subscriber, after what this turn brought; harmless when it is not there."""
         self._queued.pop(subscription, None)
 
-    def frame(self, event: Event) -> Any:
-        """What the subscribers of this fan-out are sent for an event."""
-        return self._framing(event.body, event.position, event.kind)
-
-    def push(self, event: Event, frame: Any) -> list[Subscription]:
-        """Hand on an event. Returns those whose outbox is full: they are to be cut."""
+    def push(self, event: Event) -> list[Subscription]:
+        """Frame an event and hand it on. Returns those whose outbox is full: they are to be cut."""
         if self.watch is not None:
             self.watch.pushed(event.position)
+        frame = self._framing(event.body, event.position, event.kind)
         size_bytes = len(event.body)
         # A copy: one whose socket takes bytes again may leave the queue while it is offered a frame.
         full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)]

@@ -82,7 +82,7 @@ class MemoryBackplane:
 
     async def publish(self, room: RoomId, draft: Draft) -> Published:
         """See `Backplane.publish`."""
-        here = self._room(room)
+        here = self._rooms.get(room) or self._room(room)
         if draft.retry_key is not None:
             offset = here.retries.get(draft.retry_key, 0)
             if offset >= here.stream.first_offset:

@@ -21,7 +21,7 @@ def subscriber(fanout: Fanout, outbox_bytes: int = 1 << 20) -> Subscription:
 
 def push(fanout: Fanout, *offsets: int) -> list[Subscription]:
     events = [Event(Position("epoch0001", offset), b"%d" % offset, "chat") for offset in offsets]
-    return [slow for event in events for slow in fanout.push(event, fanout.frame(event))]
+    return [slow for event in events for slow in fanout.push(event)]
 
 
 def test_everybody_gets_every_frame_in_order_from_when_it_came() -> None:

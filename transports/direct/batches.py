@@ -138,10 +138,11 @@ class Batcher(Fanout):
         self._replies.setdefault(subscription, []).append(self._framing(body, None, "notice"))
         return True
 
-    def push(self, event: Event, frame: Any) -> list[Subscription]:
-        """Hand on an event. Returns those whose outbox is full: they are to be cut."""
+    def push(self, event: Event) -> list[Subscription]:
+        """Frame an event and hand it on. Returns those whose outbox is full: they are to be cut."""
         if self.watch is not None:
             self.watch.pushed(event.position)
+        frame = self._framing(event.body, event.position, event.kind)
         size_bytes = len(event.body)
         # A copy: one whose socket takes bytes again may become direct while it is offered a frame.
         full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)] if self._queued else []
@@ -254,24 +255,25 @@ class Batcher(Fanout):
         self._stats.deliveries[self._transport] += events * len(self._direct)
         began_s = self._services.clock()
         replies, self._replies = self._replies, {}
-        if replies or len(self._direct) <= self._services.few:
-            for subscription in tuple(self._direct):
-                said = replies.get(subscription)
-                _write_to(subscription, data if said is None else b"".join((*said, data)))
-        else:
-            self._write_to_many(data)
+        descriptors, buffered = self._sorted()
+        if replies:
+            answered = {each.descriptor for each in replies}
+            descriptors = [each for each in descriptors if each not in answered]
+            buffered = [each for each in buffered if each not in replies]
+            for subscription, said in replies.items():
+                _write_to(subscription, b"".join((*said, data)))
+        self._write_all(descriptors, data)
+        for subscription in buffered:
+            _write_to(subscription, data)
         self._written_s = self._services.clock()
         self._writing_s = self._written_s - began_s
 
-    def _write_to_many(self, data: bytes) -> None:
-        descriptors, buffered = self._sorted()
+    def _write_all(self, descriptors: list[int], data: bytes) -> None:
         size_bytes = len(data)
         taken_bytes = self._services.write(descriptors, data) if descriptors else ()
         if taken_bytes.count(size_bytes) < len(descriptors):
             taken = zip(descriptors, taken_bytes, strict=True)
             self._write_rests({each: data[size:] for each, size in taken if size < size_bytes})
-        for subscription in buffered:
-            _write_to(subscription, data)
 
     def _sorted(self) -> tuple[list[int], list[DirectSubscription]]:
         descriptors = self._descriptors

@@ -41,7 +41,7 @@ class Room:
         """One more event; the channel cuts those for whom it was too much."""
         self.head += 1
         event = Event(Position("epoch0001", self.head), body.replace(b"%d", b"%d" % self.head), kind)
-        slow = self.fanout.push(event, self.fanout.frame(event))
+        slow = self.fanout.push(event)
         for subscription in slow:
             self.fanout.remove(subscription)
             subscription.cut()
