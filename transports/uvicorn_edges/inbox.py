@@ -8,39 +8,34 @@ from uvicorn._types import ASGIReceiveEvent
 
 
 class Inbox:
-    """As much of `asyncio.Queue` as uvicorn's protocol uses. It has no bound: the protocol stops reading."""
+    """What uvicorn's protocol uses of `asyncio.Queue`, but that one waits for `news`, and then looks whether another
+    has taken it. It has no bound: the protocol stops reading.
+    """
 
-    __slots__ = ("_messages", "_waiters")
+    __slots__ = ("_waiters", "messages")
 
     def __init__(self) -> None:
-        self._messages: list[ASGIReceiveEvent] = []  # a few at most
+        self.messages: list[ASGIReceiveEvent] = []  # a few at most
         self._waiters: list[asyncio.Future[None]] = []
-
-    def __len__(self) -> int:
-        return len(self._messages)
 
     def empty(self) -> bool:
         """Whether nothing waits."""
-        return not self._messages
+        return not self.messages
 
     def put_nowait(self, message: ASGIReceiveEvent) -> None:
         """Add a message."""
-        self._messages.append(message)
-        for waiter in self._waiters:  # all: one that is cancelled now takes nothing
+        self.messages.append(message)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:  # all: one that is cancelled now takes nothing
             if not waiter.done():
                 waiter.set_result(None)
 
     def get_nowait(self) -> ASGIReceiveEvent:
         """Take the oldest message, which is there."""
-        return self._messages.pop(0)
+        return self.messages.pop(0)
 
-    async def get(self) -> ASGIReceiveEvent:
-        """Take the oldest message, when there is one."""
-        while not self._messages:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.remove(waiter)
-        return self._messages.pop(0)
+    def news(self) -> asyncio.Future[None]:
+        """What is done when the next message comes."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters = [*(each for each in self._waiters if not each.done()), waiter]
+        return waiter

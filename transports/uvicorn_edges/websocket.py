@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from core.writer import Turns
 from transports.uvicorn_edges.bounds import CONNECTION
 from transports.uvicorn_edges.inbox import Inbox
 from transports.uvicorn_edges.texts import is_between_messages, text_at
@@ -29,6 +32,9 @@ _TEXT: Final = 0x81  # final, a text
 _HEAD: Final = struct.Struct("!BB").pack
 _HEAD_2: Final = struct.Struct("!BBH").pack
 _HEAD_8: Final = struct.Struct("!BBQ").pack
+# A text and its frame: all members are sent the same. Not an attribute of the class: to set one makes the interpreter
+# forget what it knows of the attributes of all its objects.
+_last: Final[list[tuple[str, bytes]]] = [("", b"\x81\x00")]
 
 
 def text_frame(data: bytes) -> bytes:
@@ -48,17 +54,19 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     request: Request | None  # type: ignore[assignment]
     response: Response | None  # type: ignore[assignment]
     broken = False  # the protocol itself sent the close frame
-    _last: ClassVar[tuple[str, bytes]] = "", b"\x81\x00"  # text, frame: all members are sent the same
     _answering = False  # the app has received a message, and has not asked for the next one
     _unsent: list[bytes] | None = None  # what it says to that until this turn of the event loop ends: it is one write
     _unsent_bytes = 0
+    _full = False  # the transport takes no more
     _between = False  # what the parser has been given ended with a message
     _control_frames = 0
     _counted_since_s = 0.0
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], **options: Any) -> None:
+        super().__init__(config, server_state, app_state, **options)
         self.queue = Inbox()
+        # Of a server and not of an app, which may outlive a loop that is closed in the middle of a turn.
+        self._turns: Turns = vars(server_state).setdefault("turns", Turns())
 
     def data_received(self, data: bytes) -> None:
         """Take plain texts as they are, and a lot of all else in slices: what is in one slice can be refused before the
@@ -145,7 +153,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             queue.put_nowait({"type": "websocket.receive", "bytes": data})
         else:
             queue.put_nowait({"type": "websocket.receive", "text": text})
-        if not self.read_paused and len(queue) > 1:
+        if not self.read_paused and len(queue.messages) > 1:
             self.read_paused = True
             self.transport.pause_reading()
 
@@ -200,13 +208,13 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             and self.handshake_complete
             and not self.disconnected
             and self.conn.state is State.OPEN
-            and self.writable.is_set()
+            and not self._full
             and not self.conn.extensions
             and message["type"] == "websocket.send"
         ):
-            last = LabWebSocketProtocol._last
+            last = _last[0]
             if text is not last[0]:
-                LabWebSocketProtocol._last = last = text, text_frame(text.encode())
+                last = _last[0] = text, text_frame(text.encode())
             if self._answering or self._unsent is not None:
                 self._hold(last[1])
             else:
@@ -222,17 +230,30 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     async def receive(self) -> ASGIReceiveEvent:
         """As uvicorn's. What the app says to a message in the same turn is one write: an ack and its event, mostly."""
         self._answering = False
-        message = await self.queue.get()
+        queue = self.queue
+        while not queue.messages:
+            await queue.news()
+        message = queue.messages.pop(0)
         self._answering = True
-        if self.read_paused and self.queue.empty():
+        if self.read_paused and not queue.messages:
             self.read_paused = False
             self.transport.resume_reading()
         return message
 
+    def pause_writing(self) -> None:
+        """As uvicorn's."""
+        self._full = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """As uvicorn's."""
+        self._full = False
+        super().resume_writing()
+
     def _hold(self, data: bytes) -> None:
         if self._unsent is None:
             self._unsent, self._unsent_bytes = [], 0
-            self.loop.call_soon(self._flush)
+            self._turns.at_end(self._flush)
         self._unsent.append(data)
         self._unsent_bytes += len(data)
         if self._unsent_bytes > _UNSENT_BYTES:  # an app that sends without end: now it finds out whether it may

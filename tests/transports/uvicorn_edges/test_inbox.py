@@ -1,8 +1,6 @@
-"""The inbox of a WebSocket: messages in order, each taken once, none by who was cancelled."""
+"""The inbox of a WebSocket: messages in order, and news of them for all who wait."""
 
 from __future__ import annotations
-
-import asyncio
 
 from tests.core.instances import settled
 from transports.uvicorn_edges.inbox import Inbox
@@ -10,22 +8,23 @@ from transports.uvicorn_edges.inbox import Inbox
 
 async def test_messages_are_taken_in_order() -> None:
     inbox = Inbox()
-    taking = asyncio.ensure_future(inbox.get())
+    news = inbox.news()
     await settled()
+    assert not news.done()
     for code in (1, 2, 3):
         inbox.put_nowait({"type": "websocket.disconnect", "code": code})
-    assert (await taking)["code"] == 1  # type: ignore[typeddict-item]
-    assert (await inbox.get())["code"] == 2  # type: ignore[typeddict-item]
-    assert inbox.get_nowait()["code"] == 3  # type: ignore[typeddict-item]
+    assert news.done()
+    assert [inbox.get_nowait()["code"] for _ in range(3)] == [1, 2, 3]  # type: ignore[typeddict-item]
     assert inbox.empty()
 
 
-async def test_who_is_cancelled_takes_nothing() -> None:
+async def test_who_is_cancelled_takes_nothing_and_is_forgotten() -> None:
     inbox = Inbox()
-    gone, here = asyncio.ensure_future(inbox.get()), asyncio.ensure_future(inbox.get())
-    await settled()
-    inbox.put_nowait({"type": "websocket.connect"})
+    gone, here = inbox.news(), inbox.news()
     gone.cancel()
-    await settled()
-    assert here.result() == {"type": "websocket.connect"}
-    assert not inbox._waiters
+    inbox.put_nowait({"type": "websocket.connect"})
+    assert here.done()
+    assert inbox.messages == [{"type": "websocket.connect"}]
+    for _ in range(3):  # an app that asks for a while, and asks again
+        inbox.news().cancel()
+    assert len(inbox._waiters) == 1
