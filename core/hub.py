@@ -123,11 +123,14 @@ class Hub:
         self.refuse_while_draining()
         if self._stamping is not None:
             new_fanout = self._stamping.watching(new_fanout)
-        channel = await self._channels.open(subscription.lease.room)
+        channel = self._channels.get(subscription.lease.room)
+        if channel is None or channel.head is None:
+            channel = await self._channels.open(subscription.lease.room)
         await self._timed(channel.add(subscription, since, new_fanout))
         self.stats.connections[subscription.transport] += 1
         try:
-            await self.leases.hold(subscription)
+            if not (subscription.is_poller and self.leases.is_fresh(subscription.lease)):
+                await self.leases.hold(subscription)
         except BaseException:
             self._forget(subscription)
             raise
@@ -140,10 +143,10 @@ class Hub:
         """End a subscription that `attach` gave; its membership ends too, a poller's when its lease runs out."""
         self._forget(subscription)
         try:
-            if subscription.is_poller:
-                await self.leases.run_on(subscription.lease)
-            else:
+            if not subscription.is_poller:
                 await self.backplane.release(subscription.lease)
+            elif not self.leases.is_fresh(subscription.lease):
+                await self.leases.run_on(subscription.lease)
         except Unavailable:
             _log.info("a lease could not be given back; it will run out by itself")
 

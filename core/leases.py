@@ -36,11 +36,11 @@ class Leases:
         self.generation = 0  # counts up when what is known of pollers' leases is given up, of one or of many
 
     async def hold(self, subscription: Subscription) -> None:
-        """Take its lease; a poller's, which the last poll took already, only when it needs renewing."""
+        """Take its lease; a poller's may be held by the last poll."""
         lease = subscription.lease
         if not subscription.is_poller:
             await self._timed(self._backplane.hold(lease, self._ttl_s))
-        elif not self.is_fresh(lease):
+        else:
             try:
                 await self._timed(self._backplane.hold(lease, self._ttl_s))
             except Unavailable:
@@ -51,13 +51,13 @@ class Leases:
 
     async def run_on(self, lease: Lease) -> None:
         """Let a poller's lease run on from now, unless it was given back meanwhile."""
-        if not self.is_fresh(lease):
-            await self._backplane.prolong([lease], self._ttl_s)
-            self._prolonged(lease)
+        await self._backplane.prolong([lease], self._ttl_s)
+        self._prolonged(lease)
 
     def is_fresh(self, lease: Lease) -> bool:
-        """Whether a poller's lease was taken so lately that it need not be asked about."""
-        return self._age_s(lease) < self._fresh_s
+        """Whether a poller's lease was taken so lately that it need not be asked about, nor be renewed."""
+        held = self._polling.get(lease.room)
+        return held is not None and self._clock() - held.get(lease.name, -math.inf) < self._fresh_s
 
     def held_for_s(self, lease: Lease) -> float:
         """How long from now a poller may come back without asking about its lease; 0.0: it must be asked about now.

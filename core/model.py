@@ -1,6 +1,6 @@
 """The values that everything else passes around. Frozen; no behaviour beyond their own text form.
 
-Those that each message makes are msgspec's: a frozen dataclass sets its fields one by one, in Python.
+Those that each message or poll makes are msgspec's: a frozen dataclass sets its fields one by one, in Python.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NewType
 
 from msgspec import Struct
@@ -49,6 +50,7 @@ class Position(Struct, frozen=True, gc=False):
         return f"{self.epoch}:{self.offset}"
 
     @staticmethod
+    @lru_cache(maxsize=256)  # those who were answered together come back from the same
     def parse(text: str) -> Position:
         """Read `epoch:offset`. Raises BadRequest when malformed; whether it can be honoured is another question."""
         match = _POSITION.fullmatch(text)
@@ -98,8 +100,7 @@ class Published(Struct, frozen=True, gc=False):
 ResyncReason = Literal["epoch_changed", "history_evicted", "position_ahead"]
 
 
-@dataclass(frozen=True, slots=True)
-class Unrecoverable:
+class Unrecoverable(Struct, frozen=True, gc=False):
     """Why history cannot continue from a position, where the room stands now, and from where all that is left follows:
     `begin` is the place before the oldest event that is kept, the head when none is.
     """
@@ -109,8 +110,7 @@ class Unrecoverable:
     begin: Position
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True, gc=False):
     """Where a stream starts: the given position when `recovered`, else the head, and why a resume failed."""
 
     position: Position

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from core.backplane.base import Lease
 from core.errors import RoomError, SlowConsumer
@@ -12,6 +12,8 @@ from core.model import Event, FrameKind, Framing, Position, Principal, Start
 from core.outbox import Backlog, Outbox
 from core.stats import Stats
 from core.writer import Turns, Write, Writer
+
+_NOWHERE: Final = Start(Position("", 0), recovered=False)
 
 
 class Source(Protocol):
@@ -63,7 +65,7 @@ class Subscription:
         self.framing = framing
         self.outbox: Outbox[Any] = Outbox(outbox_bytes)
         self.is_poller = is_poller  # its lease outlives it: the next poll is on its way
-        self.start = Start(Position("", 0), recovered=False)
+        self.start = _NOWHERE
         self.channel: Source | None = None  # set when it has joined
         self.given_up: Callable[[], None] | None = None  # called when it is cut: its writer may hang in a full socket
         self._stats = stats
@@ -126,7 +128,7 @@ class Subscription:
                 if self._end is not None:
                     raise self._end
                 return []
-            await self._woken()
+            await self._news()
         return frames
 
     async def pour(self, write: Write, turns: Turns | None = None) -> None:
@@ -151,7 +153,7 @@ class Subscription:
         error: BaseException | None = None
         self._writer = writer
         try:
-            await self._woken()
+            await self._news()
         except asyncio.CancelledError as cancelled:
             error = cancelled
         finally:
@@ -169,12 +171,9 @@ class Subscription:
         if self._writer is not None and (frames := self.take_now()):
             self._begin(self._writer, frames)
 
-    async def _woken(self) -> None:
+    def _news(self) -> asyncio.Future[None]:
         self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def take_now(self) -> list[Any]:
         """Take what waits, oldest first, without waiting."""

@@ -32,7 +32,9 @@ class LabApp(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See Starlette."""
         if scope["type"] != "lifespan":
-            await super().__call__(scope, receive, send)
+            scope["app"] = self  # as Starlette's, which would be one more coroutine to each request
+            self.middleware_stack = self.middleware_stack or self.build_middleware_stack()
+            await self.middleware_stack(scope, receive, send)
             return
         await receive()
         stage = "startup"

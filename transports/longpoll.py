@@ -19,13 +19,14 @@ from transports.app import create_app
 from transports.base import FastPath
 from transports.caching import UNTOUCHED_FIELD
 from transports.guard import RequestGuard, get_route, query_values, since_query
+from transports.heartbeat import Heartbeat
 from transports.lifespan import LazyApp
 from transports.publish import upstream_routes
 
 MAX_WAIT_S: Final = 55.0
 DEFAULT_WAIT_S: Final = 25.0
 
-_ALONE_S: Final = 0.5
+_ALONE_S: Final = 0.5  # that a poll is held before anything of its own waits beside it
 
 _Frame = tuple[bytes, Position | None]
 
@@ -43,7 +44,7 @@ class LongPollTransport:
 
     def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The poll, and the upstream half."""
-        guard = RequestGuard(hub)
+        guard, answers, alone = RequestGuard(hub), Answers(), Heartbeat(_ALONE_S)
         direct = None if fast is None else fast.polls(self.name, LongPollAnswer)
 
         async def answer(request: Request) -> Response:
@@ -56,17 +57,17 @@ class LongPollTransport:
             subscription = await hub.attach(principal, room, self.name, frame, since=since, poller=True)
             try:
                 answered = since is None or subscription.start.resync is not None
-                frames = [] if answered else await _frames(subscription, request, wait_s)
-                return _answer(subscription.start, frames)
+                frames = [] if answered else await _frames(subscription, request, wait_s, alone)
+                return answers.to(subscription.start, frames)
             finally:
                 await hub.detach(subscription)
 
         return [get_route("/rooms/{room}/poll", answer), *upstream_routes(hub, guard, fast)]
 
 
-async def _frames(subscription: Subscription, request: Request, wait_s: float) -> list[_Frame]:
+async def _frames(subscription: Subscription, request: Request, wait_s: float, alone: Heartbeat) -> list[_Frame]:
     """What has come, within `wait_s`; nothing when that ran out or the client is gone."""
-    patience = _Patience(subscription, request, wait_s)
+    patience = _Patience(subscription, request, wait_s, alone)
     try:
         return await subscription.take()
     except SlowConsumer:
@@ -76,34 +77,56 @@ async def _frames(subscription: Subscription, request: Request, wait_s: float) -
 
 
 class _Patience:
-    """Ends a held poll in time, or when its client goes. A task that waits for that begins only when the poll has
-    been held for a while: in a busy room there is an answer before.
+    """Ends a held poll in time, or when its client goes. What waits for that begins only when the poll has been held
+    for a while, for which all polls share a timer: in a busy room there is an answer before.
     """
 
-    def __init__(self, subscription: Subscription, request: Request, wait_s: float) -> None:
+    __slots__ = ("_alone", "_leaving", "_request", "_rest_s", "_subscription", "_timer")
+
+    def __init__(self, subscription: Subscription, request: Request, wait_s: float, alone: Heartbeat) -> None:
         self._subscription = subscription
         self._request = request
         self._rest_s = wait_s - _ALONE_S
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(min(wait_s, _ALONE_S), self._go_on)
+        self._alone = alone
+        self._timer: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
+        if self._rest_s > 0.0:
+            alone.add(self)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, subscription.end)
 
     def stop(self) -> None:
-        self._timer.cancel()
+        self._alone.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._leaving is not None:
             self._leaving.cancel()
 
-    def _go_on(self) -> None:
-        if self._rest_s <= 0.0:
-            self._subscription.end()
-        else:
-            self._timer = self._loop.call_later(self._rest_s, self._subscription.end)
-            self._leaving = self._loop.create_task(self._end_when_gone())
+    def beat(self) -> None:
+        """It has been held for a while."""
+        self._alone.discard(self)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._rest_s, self._subscription.end)
+        self._leaving = loop.create_task(self._end_when_gone())
 
     async def _end_when_gone(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
         self._subscription.end()
+
+
+class Answers:
+    """Makes the answers of polls; those who have waited at the same place for the same get the same one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Start, list[_Frame]] | None = None
+        self._answer = Response()
+
+    def to(self, start: Start, frames: list[_Frame]) -> Response:
+        """The answer to who started there and got these."""
+        if self._last != (start, frames):
+            self._last, self._answer = (start, frames), _answer(start, frames)
+        return self._answer
 
 
 def _answer(start: Start, frames: list[_Frame]) -> Response:

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from core.model import Draft, Event, Member, Position, Published, RoomId, Unrecoverable, UserId
 
@@ -24,8 +25,7 @@ Reason = Literal["auth", "acl", "readonly", "oom", "cluster", "unreachable"]
 """Why a backplane does not serve: codes that anybody may see, with no host, user or error text in them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True, gc=False):
     """One connection's (or poller's) hold on a user's presence in a room; `name` is unique to its holder."""
 
     room: RoomId

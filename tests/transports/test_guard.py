@@ -5,13 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from core.auth import sign
+from core.backplane.memory import MemoryBackplane
+from core.errors import Forbidden, ShuttingDown, Unauthorized
+from core.hub import Hub
 from core.settings import Settings
 from tests.transports.access import SECRET, bearer, token
 from tests.transports.conftest import Open
+from transports.guard import RequestGuard
+from transports.uvicorn_edges.bounds import CONNECTION, KEPT
 
 ROOM = "/rooms/lobby"
 
@@ -170,3 +177,41 @@ async def test_wait_that_is_no_number_is_a_bad_request(open_app: Open, wait: str
     async with open_app() as client:
         answer = await client.get(f"{ROOM}/poll?wait={wait}", headers=bearer())
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+class Guarded:
+    """Requests of one connection that are alike, before one guard."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self.hub = Hub(MemoryBackplane(Settings()), Settings(), secret=SECRET, wall_clock=lambda: self.now_s)
+        self.hub.entered = True
+        self.guard = RequestGuard(self.hub)
+        self.kept: dict[Any, Any] = {}
+
+    def enter(self, given: str, room: str = "lobby") -> tuple[str, str]:
+        headers = [(b"host", b"x"), (b"authorization", f"Bearer {given}".encode())]
+        scope = {"type": "http", "headers": headers, "path_params": {"room": room}, "scheme": "http"}
+        scope["extensions"] = {CONNECTION: {"protocol": None, KEPT: self.kept}}
+        principal, entered = self.guard.enter(Request(scope))
+        return principal.user_id, entered
+
+
+def test_who_asks_again_is_looked_at_again_where_it_matters() -> None:
+    guarded = Guarded()
+    alice, bob = (sign(SECRET, user, [room], 2000.0) for user, room in (("alice", "lobby"), ("bob", "attic")))
+    assert [guarded.enter(alice) for _ in range(2)] == 2 * [("alice", "lobby")]
+    assert guarded.kept
+    with pytest.raises(Forbidden):  # a proxy of ours may have put another token there
+        guarded.enter(bob)
+    assert guarded.enter(bob, "attic") == ("bob", "attic")
+    with pytest.raises(Forbidden):
+        guarded.enter(bob)
+    assert guarded.enter(alice) == ("alice", "lobby")
+    guarded.now_s = 2000.0
+    with pytest.raises(Unauthorized):
+        guarded.enter(alice)
+    guarded.now_s = 1999.0
+    guarded.hub.draining = True
+    with pytest.raises(ShuttingDown):
+        guarded.enter(alice)

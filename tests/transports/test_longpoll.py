@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.requests import Request
+from starlette.responses import Response
 
+from core.model import Position, Start
 from core.subscription import Subscription
 from tests.core.instances import decoded, gist, instance, now_s
 from tests.core.virtual_time import VirtualTimeLoop
 from transports import longpoll
+from transports.heartbeat import Heartbeat
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def request(gone_s: float) -> Request:
 async def held(subscription: Subscription, wait_s: float, gone_s: float) -> tuple[list[Any], float]:
     """What a poll got, and after how long."""
     began_s = now_s()
-    frames = await longpoll._frames(subscription, request(began_s + gone_s), wait_s)
+    frames = await longpoll._frames(subscription, request(began_s + gone_s), wait_s, Heartbeat(longpoll._ALONE_S))
     return frames, round(now_s() - began_s, 3)
 
 
@@ -61,3 +65,18 @@ async def test_news_ends_a_poll_and_leaves_nothing_behind(after_s: float) -> Non
         await one.hub.detach(subscription)
         await asyncio.sleep(30.0)
         assert len(asyncio.all_tasks()) == tasks
+
+
+def test_who_has_waited_at_the_same_place_for_the_same_gets_the_same_answer() -> None:
+    answers, at = longpoll.Answers(), [Position("epoch0001", offset) for offset in range(4)]
+    one, two = (b'{"n":1}', at[1]), (b'{"n":2}', at[2])
+
+    def answer(since: Position, *frames: tuple[bytes, Position], recovered: bool = True) -> Response:
+        return answers.to(Start(since, recovered), list(frames))
+
+    first = answer(at[0], one, two)
+    assert answer(Position("epoch0001", 0), one, two) is first
+    bodies = [answer(at[1], two).body, answer(at[0], one).body, answer(at[0]).body, answer(at[1]).body]
+    assert [len(msgspec.json.decode(body)["events"]) for body in bodies] == [1, 1, 0, 0]
+    assert answer(at[0], one, two).body == first.body
+    assert b'"recovered":false}' in bytes(answer(at[0], one, two, recovered=False).body)

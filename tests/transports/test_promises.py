@@ -82,7 +82,7 @@ METHODS: Final[dict[tuple[type, str], str]] = {
 # By what has them: attributes that are there once it is made.
 HTTP_ATTRIBUTES: Final = (
     "config loop transport url headers scope cycle pipeline parser flow tasks server_state timeout_keep_alive client "
-    "server scheme connections app_state"
+    "server scheme connections app app_state server_state logger access_logger access_log limit_concurrency"
 )
 WEBSOCKET_ATTRIBUTES: Final = (
     "config loop transport queue frames curr_msg_data_type conn close_sent close_timer read_paused writable "

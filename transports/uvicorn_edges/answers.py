@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
 _SHORT_BYTES: Final = 64  # of fields that are the same in many answers
+# The last answer: what the app said, and its bytes. Those who wait for the same are mostly told the same.
+_last: Final[list[tuple[tuple[Any, ...], bytes]]] = [((0, [], b"", [], True), b"")]
 
 
 class WholeAnswers(RequestResponseCycle):
@@ -33,26 +36,36 @@ class WholeAnswers(RequestResponseCycle):
                 self._send_whole(start, message)
 
     def _may_wait(self, start: HTTPResponseStartEvent) -> bool:
+        if self.scope["method"] == "HEAD" or self.access_log:
+            return False
+        if start.get("headers") == _last[0][0][1] != []:
+            return True
         names = [name.lower() for name, _ in start.get("headers", ())]
         plain = b"connection" not in names and b"transfer-encoding" not in names
-        return plain and names.count(b"content-length") == 1 and self.scope["method"] != "HEAD" and not self.access_log
+        return plain and names.count(b"content-length") == 1
 
     def _send_whole(self, start: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> None:
-        body = message.get("body", b"")
-        lines = [STATUS_LINE[start["status"]]]
-        for name, value in (*self.default_headers, *start.get("headers", ())):
-            lines.append(_line(name, value) if len(value) <= _SHORT_BYTES else _line.__wrapped__(name, value))
-        if b"content-length: %d\r\n" % len(body) not in lines:
-            raise RuntimeError(f"the body has {len(body)} bytes, and the head says otherwise")
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
+        body, fields = message.get("body", b""), start.get("headers", ())
+        asked, last = (start["status"], fields, body, self.default_headers, self.keep_alive), _last[0]
+        if asked != last[0]:
+            whole = b"".join((*self._lines(start["status"], fields, len(body)), b"\r\n", body))
+            said = start["status"], list(fields), bytes(body), list(self.default_headers), self.keep_alive
+            last = _last[0] = said, whole
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"".join((*lines, b"\r\n", body)))
+        self.transport.write(last[1])
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+    def _lines(self, status: int, fields: Iterable[tuple[bytes, bytes]], size_bytes: int) -> list[bytes]:
+        lines = [STATUS_LINE[status]]
+        for name, value in (*self.default_headers, *fields):
+            lines.append(_line(name, value) if len(value) <= _SHORT_BYTES else _line.__wrapped__(name, value))
+        if b"content-length: %d\r\n" % size_bytes not in lines:
+            raise RuntimeError(f"the body has {size_bytes} bytes, and the head says otherwise")
+        return lines if self.keep_alive else [*lines, b"connection: close\r\n"]
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,8 @@ from starlette.types import Scope
 
 CONNECTION: Final = "rtlab.connection"
 """The extension of an ASGI scope that has the server's `protocol` of its connection, with `transport` and `loop`."""
+KEPT: Final = "kept"
+"""Beside the protocol: what an app keeps for the requests of a connection that differ in nothing but their query."""
 
 CUT_OFF_S: Final = 5.0  # for a peer that was given up to read what is left
 _MIN_USER_TIMEOUT_S: Final = 1.0
@@ -59,6 +61,11 @@ def holds_bytes(transport: asyncio.WriteTransport) -> bool:
 def connection_of(scope: Scope) -> Any:
     """The server's protocol object behind a request or WebSocket; None where the server offers none."""
     return (scope.get("extensions") or {}).get(CONNECTION, {}).get("protocol")
+
+
+def kept_for_alike(scope: Scope) -> dict[Any, Any] | None:
+    """What an app keeps for the requests of a connection that differ in nothing but their query; None: no such one."""
+    return (scope.get("extensions") or {}).get(CONNECTION, {}).get(KEPT)  # type: ignore[no-any-return]
 
 
 def has_come_whole(scope: Scope) -> bool:

@@ -148,7 +148,8 @@ class OrderlyHttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """As uvicorn's, but a request that a graceful shutdown cancels is no error: its client took too long."""
         self._running = cycle
-        cycle.__class__ = WholeAnswers
+        if type(cycle) is not WholeAnswers:
+            cycle.__class__ = WholeAnswers
         if cycle.scope["http_version"] != "1.1":
             app = _unchunked(cycle, app)
 

@@ -13,6 +13,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from transports.descriptors import DescriptorWatch
+from transports.uvicorn_edges.again import Known, known_by
+from transports.uvicorn_edges.answers import WholeAnswers
 from transports.uvicorn_edges.bounds import CONNECTION, limit_unacknowledged
 from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
 from transports.uvicorn_edges.websocket import LabWebSocketProtocol
@@ -39,6 +41,7 @@ class LabHttpProtocol(OrderlyHttpProtocol):
     _fits = False  # whether any head that ends in that read is within the limit
     _head_timer: asyncio.TimerHandle | None = None
     _head_too_large = False
+    _known: Known | None = None  # what the last read was, if the next may be like it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -51,7 +54,14 @@ class LabHttpProtocol(OrderlyHttpProtocol):
         self._head_timer = self.loop.call_later(HEAD_S, self._head_overdue)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, then see whether a head is still incomplete."""
+        """Parse, then see whether a head is still incomplete. A request like the last one need not be parsed."""
+        known, self._known = self._known, None
+        idle = self.cycle is None or self.cycle.response_complete
+        if known is not None and idle and (query := known.query_in(data)) is not None:
+            self._known = known
+            self._begin_again(known, query)
+            return
+        idle = idle and not self._in_head
         self._head_ended = False
         self._fits = len(data) <= HEAD_BYTES and not self._in_head
         super().data_received(data)
@@ -62,6 +72,29 @@ class LabHttpProtocol(OrderlyHttpProtocol):
                 self._refuse(431)
             elif self._head_timer is None:
                 self._head_timer = self.loop.call_later(HEAD_S, self._head_overdue)
+        elif idle and self.limit_concurrency is None and not self.transport.is_closing():
+            self._known = known_by(self, data)
+
+    def _begin_again(self, known: Known, query: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self.scope = known.scope(query, self.app_state)
+        self.headers = self.scope["headers"]  # type: ignore[assignment]
+        self.cycle = WholeAnswers(
+            self.scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            self.access_log,
+            self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        self._start_asgi_task(self.cycle, self.app)
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -105,6 +138,7 @@ class LabHttpProtocol(OrderlyHttpProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_head_timer()
+        self._known = None  # it holds this protocol
         super().connection_lost(exc)
 
     def _fields_bytes(self) -> int:

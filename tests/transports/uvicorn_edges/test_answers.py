@@ -89,3 +89,41 @@ async def test_access_log_says_each_request(caplog: pytest.LogCaptureFixture) ->
     end = await said(START, BODY, access_log=True)
     assert [record.getMessage()[-20:] for record in caplog.records] == ['"GET / HTTP/1.1" 200']
     await end.end()
+
+
+async def test_an_answer_that_is_like_the_last_is_as_it_would_have_been() -> None:
+    body, changed = bytearray(b"said"), {**START, "headers": [(b"content-length", b"4"), (b"x", b"1")]}
+    written = []
+    for start, status, text, close in (
+        (START, 200, b"said", b""),
+        (START, 200, b"said", b""),
+        (START, 202, b"said", b""),
+        (changed, 202, b"said", b""),
+        (changed, 202, b"told", b""),
+        (changed, 202, b"told", b"Connection: close\r\n"),
+        (changed, 202, b"told", b""),
+    ):
+        body[:] = text  # an app may use its buffer again
+        end = await said({**start, "status": status}, {**BODY, "body": body}, request=GET[:-2] + close + b"\r\n")
+        written.append(end.received())
+        await end.end()
+    assert written[0] == written[1]
+    heads = [each.partition(b"\r\n")[0][9:12] for each in written]
+    assert heads == [b"200", b"200", b"202", b"202", b"202", b"202", b"202"]
+    assert [b"\r\nx: 1\r\n" in each for each in written] == [False, False, False, True, True, True, True]
+    assert [each[-4:] for each in written] == [b"said"] * 4 + [b"told"] * 3
+    assert [b"\r\nconnection: close\r\n" in each for each in written] == [False] * 5 + [True, False]
+
+
+async def test_an_answer_has_the_date_of_now() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send(BODY)
+
+    end = WireEnd(app, protocols=EDGES)
+    for date in (b"Mon", b"Tue"):
+        end.state.default_headers = [(b"date", date)]
+        end.send(GET)
+        await turns()
+        assert b"\r\ndate: %b\r\n" % date in end.received()
+    await end.end()
