@@ -256,24 +256,20 @@ class Batcher(Fanout):
         began_s = self._services.clock()
         replies, self._replies = self._replies, {}
         descriptors, buffered = self._sorted()
+        for subscription, said in replies.items():
+            _write_to(subscription, b"".join((*said, data)))
         if replies:
             answered = {each.descriptor for each in replies}
             descriptors = [each for each in descriptors if each not in answered]
-            buffered = [each for each in buffered if each not in replies]
-            for subscription, said in replies.items():
-                _write_to(subscription, b"".join((*said, data)))
-        self._write_all(descriptors, data)
-        for subscription in buffered:
-            _write_to(subscription, data)
-        self._written_s = self._services.clock()
-        self._writing_s = self._written_s - began_s
-
-    def _write_all(self, descriptors: list[int], data: bytes) -> None:
-        size_bytes = len(data)
-        taken_bytes = self._services.write(descriptors, data) if descriptors else ()
+        taken_bytes, size_bytes = self._services.write(descriptors, data) if descriptors else (), len(data)
         if taken_bytes.count(size_bytes) < len(descriptors):
             taken = zip(descriptors, taken_bytes, strict=True)
             self._write_rests({each: data[size:] for each, size in taken if size < size_bytes})
+        for subscription in buffered:
+            if subscription not in replies:
+                _write_to(subscription, data)
+        self._written_s = self._services.clock()
+        self._writing_s = self._written_s - began_s
 
     def _sorted(self) -> tuple[list[int], list[DirectSubscription]]:
         descriptors = self._descriptors

@@ -134,7 +134,7 @@ class DirectHttpProtocol(HandedOver[Holder], LabHttpProtocol):
             self.scope, self.headers, self.url = FORGOTTEN, [], b""
         self._held.scope = FORGOTTEN
         self._held.message_event = _UNHEARD
-        self.request_bytes = b""
+        self.request_bytes, self._known = b"", None
 
     @property
     def stands_alone(self) -> bool:

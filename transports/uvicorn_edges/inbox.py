@@ -37,5 +37,7 @@ class Inbox:
     def news(self) -> asyncio.Future[None]:
         """What is done when the next message comes."""
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters = [*(each for each in self._waiters if not each.done()), waiter]
+        if self._waiters:
+            self._waiters = [each for each in self._waiters if not each.done()]
+        self._waiters.append(waiter)
         return waiter
