@@ -1,7 +1,8 @@
 """Measure the servers of this folder beside ours, in one run: `python -m tests.targets [OPTIONS OF rtlab run]`.
 
-Every row has to be valid or doubtful, and to reach everybody. One that is invalid only since this machine was busy is
-measured again. A missing program is said and skips all (exit code 0); with CI=true it fails.
+Every row has to be valid or doubtful, and to reach everybody. One that is invalid only since this machine was busy, or
+whose server did not start, is measured again. A missing program is said and skips all (exit code 0); with CI=true it
+fails.
 """
 
 from __future__ import annotations
@@ -26,54 +27,63 @@ _INVALID = 4  # exit code of a run with invalid cells
 
 def main(options: list[str]) -> int:
     """Install, measure and judge; return the exit code."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--out")
+    asked, options = parser.parse_known_args(options)
     try:
         made = folder()
     except Missing as error:
         return not_measured("targets:", error)
     os.environ["PATH"] += SBIN
     adapters = {path.stem: path for path in sorted((made / "adapters").glob("*.toml"))}
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--out")
-    asked, options = parser.parse_known_args(options)
-    late, complaints = {*OURS, *adapters}, list[str]()
     with tempfile.TemporaryDirectory(prefix="rtlab-targets-") as scratch:
-        runs = asked.out or scratch
-        for _ in range(_ATTEMPTS):
-            ours = ",".join(name for name in OURS if name in late)
-            chosen = [word for name in adapters if name in late for word in ("--adapter", str(adapters[name]))]
-            chosen += ["--transports", ours] if ours else []
-            command = [sys.executable, "-m", "loadtests.cli", "run", str(HERE / "targets.toml"), "--out", runs]
-            code = subprocess.run([*command, *chosen, *options], check=False).returncode
-            if code not in (0, _INVALID):
-                return code
-            complaints, late = judged(store.listed(Path(runs))[-1], late)
-            if complaints or not late:
-                break
-            print(f"targets: invalid for this machine's sake: {', '.join(sorted(late))}", file=sys.stderr)
-    complaints += [f"{name} is invalid each time" for name in sorted(late)]
+        complaints, code = measured(adapters, Path(asked.out or scratch), options)
     for complaint in complaints:
         print(f"targets: {complaint}", file=sys.stderr)
-    return int(bool(complaints))
+    return code or int(bool(complaints))
 
 
-def judged(run: Path, rows: set[str]) -> tuple[list[str], set[str]]:
-    """Return what is wrong with the run, and the rows that only the environment made invalid.
+def measured(adapters: dict[str, Path], runs: Path, options: list[str]) -> tuple[list[str], int]:
+    """Measure all rows in one run, and those that may be right next time again.
 
-    Wrong are rows that are missing, invalid otherwise, or did not reach everybody, and any delivery that was lost.
+    Return what is wrong, and the exit code of a run that was refused or ended early.
+    """
+    late, complaints = dict.fromkeys((*OURS, *adapters), ""), list[str]()
+    for _ in range(_ATTEMPTS):
+        ours = ",".join(name for name in OURS if name in late)
+        chosen = [word for name in adapters if name in late for word in ("--adapter", str(adapters[name]))]
+        chosen += ["--transports", ours] if ours else []
+        command = [sys.executable, "-m", "loadtests.cli", "run", str(HERE / "targets.toml"), "--out", str(runs)]
+        code = subprocess.run([*command, *chosen, *options], check=False).returncode
+        if code not in (0, _INVALID):
+            return [f"the run of {', '.join(late)} ended with exit code {code}"], code
+        complaints, late = judged(store.listed(runs)[-1], set(late))
+        if complaints or not late:
+            break
+        for name, reasons in late.items():
+            print(f"targets: {name} is invalid, perhaps for this machine's sake: {reasons}", file=sys.stderr)
+    return complaints + [f"{name} is invalid each time: {reasons}" for name, reasons in sorted(late.items())], 0
+
+
+def judged(run: Path, rows: set[str]) -> tuple[list[str], dict[str, str]]:
+    """Return what is wrong with the run, and the reasons against rows that may be right the next time.
+
+    Those are rows whose server or generator failed, or that only the environment made invalid. Wrong are rows that are
+    missing, invalid otherwise, or did not reach everybody, and any delivery that was lost.
     """
     found = study.study(run)
     complaints = [f"{name} is missing" for name in sorted(rows - {r.condition.transport for r in found.tabled})]
-    late = set()
+    late = dict[str, str]()
     for row in found.tabled:
-        name = row.condition.transport
+        name, reasons = row.condition.transport, "; ".join(row.reasons)
         cells = [cell for cell in found.run.cells if cell.transport == name]
         invalid = [cell for cell in cells if cell.verdict.validity is Validity.INVALID]
         if any(cell.counts is not None and cell.counts.lost for cell in cells):
             complaints.append(f"{name} lost a delivery")
-        elif row.validity is Validity.INVALID and all(map(spoilt_by_environment, invalid)):
-            late.add(name)
+        elif row.validity is Validity.INVALID and all(cell.failed or spoilt_by_environment(cell) for cell in invalid):
+            late[name] = reasons
         elif row.validity is Validity.INVALID:
-            complaints.append(f"{name} is invalid: {'; '.join(row.reasons)}")
+            complaints.append(f"{name} is invalid: {reasons}")
         elif row.reach_percent != 100:
             complaints.append(f"{name} reached {row.reach_percent or 0:.3f} %")
     return complaints, late
