@@ -21,7 +21,7 @@ from loadtests.load.users.cable import Cable, Outages, planned_cuts
 from loadtests.load.users.connection import Address
 from loadtests.load.users.hub import Alarms, Inbox, Readers
 from loadtests.load.users.locust_tables import LocustReporter
-from loadtests.load.users.publisher import NS_PER_S, Candidate, Publisher, PublisherSuccession, instants
+from loadtests.load.users.publisher import NS_PER_S, Candidate, Publisher, PublisherSuccession, eased, instants
 from loadtests.load.users.recorder import Publications, Recorder
 from loadtests.records import notes
 from loadtests.records.cell_spec import CellSpec
@@ -191,6 +191,8 @@ class Cell:
         phase = (share + publications.room / load.rooms) / load.publishers
         seed = f"{self.spec.seed}.{publications.publisher}"
         schedule = instants(load.arrivals, from_ns, load.rate_per_s / load.publishers, phase, seed)
+        if to_ns < FOREVER_NS:
+            schedule = eased(schedule, from_ns + int(self.spec.warm_up_s * NS_PER_S / 2))
         publisher.start(schedule, to_ns)
 
 

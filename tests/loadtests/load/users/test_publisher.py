@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loadtests.load.clients import stamp
 from loadtests.load.clients.base import Event
-from loadtests.load.users.publisher import KINDS, NS_PER_S, Publisher, instants
+from loadtests.load.users.publisher import KINDS, NS_PER_S, Publisher, eased, instants
 from loadtests.load.users.recorder import Publications
 from loadtests.records.schema import ABSENT_NS
 
@@ -57,6 +57,14 @@ def test_poisson_seeds_differ() -> None:
 
 def test_a_burst_has_a_seconds_messages_at_once() -> None:
     assert list(islice(instants("burst", 7, 3.0, 0.9, ""), 7)) == [7] * 3 + [7 + NS_PER_S] * 3 + [7 + 2 * NS_PER_S]
+
+
+def test_a_fast_schedule_begins_slowly_and_a_slow_one_as_it_is() -> None:
+    fast = list(islice(eased(instants("constant", 0, 400.0, 0.0, ""), NS_PER_S // 4), 120))
+    assert [due_ns // 1_000_000 for due_ns in fast[:14]] == [*range(0, 250, 20), 250]
+    assert {later - earlier for earlier, later in pairwise(fast[13:])} == {NS_PER_S // 400}
+    slow = list(islice(instants("constant", 0, 40.0, 0.5, ""), 30))
+    assert list(eased(slow, NS_PER_S)) == slow
 
 
 def test_no_rate_is_no_message() -> None:
