@@ -29,6 +29,7 @@ _SLICE_BYTES: Final = 4096
 _UNSENT_BYTES: Final = 65_536  # that wait for a turn's end, at the most
 _CLOSE_S: Final = 2.0
 _TEXT: Final = 0x81  # final, a text
+_OPEN: Final = State.OPEN  # an attribute of an enumeration costs as much as a call
 _HEAD: Final = struct.Struct("!BB").pack
 _HEAD_2: Final = struct.Struct("!BBH").pack
 _HEAD_8: Final = struct.Struct("!BBQ").pack
@@ -75,9 +76,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         begin = 0
         self._between = self._between or is_between_messages(self.conn)
         if self._between:
-            while (
-                self.conn.state is State.OPEN and (found := text_at(data, begin, self.config.ws_max_size)) is not None
-            ):
+            while self.conn.state is _OPEN and (found := text_at(data, begin, self.config.ws_max_size)) is not None:
                 text, begin = found
                 self._take_text(text)
                 if begin == len(data):
@@ -137,7 +136,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            if self.conn.state is State.OPEN:  # else the peer's close frame has come with it
+            if self.conn.state is _OPEN:  # else the peer's close frame has come with it
                 self.conn.send_close(1007)
                 self.handle_parser_exception()
         else:
@@ -207,7 +206,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             isinstance(text, str)
             and self.handshake_complete
             and not self.disconnected
-            and self.conn.state is State.OPEN
+            and self.conn.state is _OPEN
             and not self._full
             and not self.conn.extensions
             and message["type"] == "websocket.send"
