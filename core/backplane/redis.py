@@ -124,15 +124,16 @@ class RedisBackplane:
     async def history(self, room: RoomId, since: Position) -> Sequence[Event] | Unrecoverable:
         """See `Backplane.history`."""
         events: list[Event] = []
+        at_id = b""
         while True:
             at = events[-1].position if events else since
-            answer = await self._room("history", room, at.epoch, at.offset, _PAGE)
+            answer = await self._room("history", room, at.epoch, at.offset, _PAGE, at_id)
             if answer[0] != b"ok":
                 head = _position(answer)
                 begin = Position(head.epoch, int(answer[4]))
                 return Unrecoverable(cast(ResyncReason, answer[0].decode()), head, begin)
-            page = _events(room, at.epoch, answer[4])
-            events += page
+            *page, at_id = answer[4]
+            events += _events(room, at.epoch, page)
             if not page or events[-1].position.offset >= int(answer[2]):
                 return events
 
@@ -233,8 +234,8 @@ class RedisBackplane:
         if place == _DISMISS.encode():
             self._listener.dismiss(room, payload.decode())
             return
-        epoch, _, event_id = place.partition(b":")
-        self._listener.deliver(room, _event(room, epoch.decode(), event_id, payload))
+        epoch, _, offset = place.partition(b":")
+        self._listener.deliver(room, _event(room, Position(epoch.decode(), int(offset)), payload))
 
     def _called(self) -> None:
         # After a failover the address may lead to another server: messages must come from where calls go.
@@ -274,14 +275,13 @@ def _position(answer: Sequence[Any]) -> Position:
     return Position(answer[1].decode(), int(answer[2]))
 
 
-def _event(room: RoomId, epoch: str, event_id: bytes, stored: bytes) -> Event:
-    """What is stored under the id `offset-milliseconds`: a payload, with its sender's own key before it."""
-    position = Position(epoch, int(event_id.partition(b"-")[0]))
+def _event(room: RoomId, position: Position, stored: bytes) -> Event:
+    """From what is stored of it: a payload, with its sender's own key before it."""
     payload = stored[stored.index(b'"') :]
     return Event(position, event_body(room, position, payload), stored_kind(payload))
 
 
 def _events(room: RoomId, epoch: str, flat: Sequence[bytes]) -> list[Event]:
-    """A page of `history.lua`: id, payload, id, payload…"""
+    """A page of `history.lua`: offset, payload, offset, payload…"""
     parts = iter(flat)
-    return [_event(room, epoch, event_id, stored) for event_id, stored in zip(parts, parts, strict=True)]
+    return [_event(room, Position(epoch, int(offset)), stored) for offset, stored in zip(parts, parts, strict=True)]

@@ -6,7 +6,7 @@ The number is of this layout: instances of another one have rooms of their own. 
 | key | | expires |
 |---|---|---|
 | `rtlab:2:DB:{ROOM}` | hash: epoch; epoch -> offset; life, retry keys | 1.1 x history after the last event or lease |
-| `rtlab:2:DB:{ROOM}:log` | stream of the last events, ids `offset-milliseconds` | with the room |
+| `rtlab:2:DB:{ROOM}:log` | stream of the last events: offset -> payload | with the room |
 | `rtlab:2:DB:{ROOM}:past` | hash: earlier retry keys -> place | with the room |
 | `rtlab:2:DB:{ROOM}:leases` | zset: user and lease -> when it runs out | with the room |
 | `rtlab:2:DB:{ROOM}:users` | hash: user -> number of leases | with the room |

@@ -15,10 +15,10 @@ from core.backplane.redis_faults import LinkLostError
 from core.backplane.redis_keys import bucket_key, room_key
 from core.backplane.redis_link import Link, NotSentError
 from core.errors import RateLimited
-from core.model import Draft, Position, Published, RoomId
+from core.model import Draft, Position, Published, RoomId, UserId
 from core.settings import Settings
 
-_MOST_KNOWN: Final = 10_000  # rooms; to forget one costs one longer script
+_MOST_KNOWN: Final = 10_000  # rooms, or users; to forget one costs one longer script
 
 
 class _Known(NamedTuple):
@@ -44,6 +44,7 @@ class Publisher:
         self._new_epoch = new_epoch
         self._own_keys = map("{}{:x}".format, itertools.repeat(secrets.token_urlsafe(6)), itertools.count())
         self._known: dict[RoomId, _Known] = {}
+        self._limited_until_s: dict[UserId, float] = {}
 
     async def publish(self, room: RoomId, draft: Draft) -> Published:
         """See `Backplane.publish`."""
@@ -51,53 +52,47 @@ class Publisher:
         if self._limited:
             keys.append(bucket_key(draft.user_id))
         known, began_s = self._known.get(room), time.monotonic()
-        payload, tried_ms = draft.payload, None
-        if draft.retry_key is None:
+        payload, retry, tried_ms = draft.payload, draft.retry_key, None
+        if retry is None:
             payload = next(self._own_keys).encode() + payload
-            if known is not None and self._is_fresh(known, began_s):
-                deadline_ms = known.link.deadline_ms(began_s + BUDGET_S)
-                try:
-                    place = await self._lean(known, keys, deadline_ms, payload)
-                except LinkLostError as error:
-                    tried_ms = None if isinstance(error, NotSentError) else deadline_ms
-                else:
-                    if place is not None:
-                        return Published(Position(known.epoch, place))
+        if known is not None and self._is_fresh(known, began_s) and not self._is_limited(draft.user_id, began_s):
+            deadline_ms = known.link.deadline_ms(began_s + BUDGET_S)
+            own: tuple[bytes | int, ...] = (retry or b"", known.slip_ms) if known.slip_ms else (retry,) if retry else ()
+            try:
+                place: int | None = await known.link.script("lean", keys, (deadline_ms, known.epoch, payload, *own))
+            except LinkLostError as error:
+                tried_ms = None if isinstance(error, NotSentError) else deadline_ms
+            except ResponseError as error:
+                raise self._caller.refused(known.link, error) from error
+            else:
+                if place is not None:
+                    return Published(Position(known.epoch, place))
         answer = await self._caller.room(
             "publish",
             keys,
             self._new_epoch(),
             payload,
-            retry=draft.retry_key or b"",
-            repeats=draft.retry_key is not None,
+            retry=retry or b"",
+            repeats=retry is not None,
             known="" if known is None else known.epoch,
             began_s=began_s,
             tried_ms=tried_ms,
         )
-        return self._published(room, answer, began_s)
+        return self._published(room, draft.user_id, answer, began_s)
 
     def _is_fresh(self, known: _Known, now_s: float) -> bool:
         caller = self._caller
         return now_s < known.fresh_until_s and known.slip_ms == caller.clock.slip_ms and caller.is_ready(known.link)
 
-    async def _lean(self, known: _Known, keys: list[str], deadline_ms: int, payload: bytes) -> int | None:
-        """The offset of what `lean.lua` stored; None where it did nothing. Raises LinkLostError, Unavailable."""
-        clock, link = self._caller.clock, known.link
-        sent_s = clock.now_s()
-        arguments = (deadline_ms * 1000, known.epoch, payload, clock.slip_ms * 1000)
-        try:
-            answer: bytes | None = await link.script("lean", keys, arguments)
-        except ResponseError as error:
-            raise self._caller.refused(link, error) from error
-        if answer is None:
-            return None
-        place, _, redis_ms = answer.partition(b"-")
-        link.learn_time(int(redis_ms))
-        clock.note(int(redis_ms), sent_s)
-        return int(place)
+    def _is_limited(self, user: UserId, now_s: float) -> bool:
+        # What `lean` takes back takes room in the stream until that is trimmed: it is spared what it must refuse.
+        return now_s < self._limited_until_s.get(user, now_s)
 
-    def _published(self, room: RoomId, answer: list[Any], began_s: float) -> Published:
+    def _published(self, room: RoomId, user: UserId, answer: list[Any], began_s: float) -> Published:
         if answer[0] == b"limited":
+            if len(self._limited_until_s) >= _MOST_KNOWN:
+                self._limited_until_s.clear()
+            self._limited_until_s[user] = time.monotonic() + answer[4] / 1000
             raise RateLimited("too many messages", retry_after_ms=answer[4])
         epoch, link = answer[1].decode(), self._caller.link
         if answer[0] == b"ok" and link is not None:

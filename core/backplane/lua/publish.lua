@@ -11,9 +11,9 @@ if epoch and retry == '' and ARGV[5] == '1' then
     local entries = redis.call('XRANGE', log, since, '+', 'COUNT', 256)
     for _, entry in ipairs(entries) do
       if string.sub(entry[2][2], 1, #own) == own then
-        return {now, 'known', epoch, string.match(entry[1], '^%d+') + 0, 0}
+        return {now, 'known', epoch, entry[2][1] + 0, 0}
       end
-      since = string.format('%d', string.match(entry[1], '^%d+') + 1)
+      since = '(' .. entry[1]
     end
   until #entries < 256
 elseif epoch and (known or ARGV[5] == '1') then
@@ -26,7 +26,7 @@ if late then
   return {now, 'late'}
 end
 if TOKEN_US > 0 then
-  local at = time[1] * 1000000 + micro - ARGV[4] * 1000
+  local at = (now - ARGV[4]) * 1000 -- no later than the next event's, by which `lean` counts
   local full = redis.call('GET', KEYS[2])
   full = full and full + 0 or at
   if full < at then
@@ -42,10 +42,13 @@ if TOKEN_US > 0 then
 end
 -- So long the room's expiry need not be renewed, unless Redis's clock was set back.
 local fresh_ms = fresh and fresh - now
-if not fresh_ms or fresh_ms <= 0 or fresh_ms > SLACK_MS or offset % 64 == 63 then
+if not fresh_ms or fresh_ms <= 0 or fresh_ms > SLACK_MS or offset % 256 == 255 then
   --[[upkeep.lua]]
   keep()
   fresh_ms = SLACK_MS
 end
 --[[store.lua]]
+if string.match(id, '^%d+') - now > 1 then -- its clock has been set back behind the log, by which `lean` would count
+  fresh_ms = 0
+end
 return {now, 'ok', epoch, offset, appended, fresh_ms}

@@ -6,7 +6,7 @@
 -- KEYS 1 is the room, and its channel. Its other keys begin with this name; lua/presence.lua has two more. All expire.
 --   ROOM       hash   epoch; epoch -> offset of the newest event; life of the database it was begun in; until when its
 --                     expiry need not be renewed; retry key -> offset-milliseconds, since `turn`
---   ROOM:log   stream the last events: id is offset-milliseconds, p the payload, with its sender's own key before it
+--   ROOM:log   stream the last events: offset -> payload, with its sender's own key before it; ids are Redis's own
 --   ROOM:past  hash   what ROOM was before `turn`, for its retry keys
 -- ARGV
 --   1 deadline, ms   2 life   3 an epoch, if one is needed   4 by how much Redis's clock has been set, ms
@@ -16,8 +16,7 @@
 
 local room, log, retry = KEYS[1], KEYS[1] .. ':log', ARGV[6]
 local time = redis.call('TIME')
-local micro = time[2] + 0
-local now = time[1] * 1000 + (micro - micro % 1000) / 1000
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local late = now >= ARGV[1] + 0
 local head = redis.call('HMGET', room, 'epoch', 'life', 'fresh', retry, ARGV[7])
 local epoch, offset, fresh, known = head[1], 0, head[3], head[4]

@@ -25,21 +25,10 @@ local function trim()
   if redis.call('XLEN', log) > EVENTS then
     redis.call('XTRIM', log, 'MAXLEN', EVENTS)
   end
-  local count = 1
-  repeat
-    local ids = {}
-    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
-      if tonumber(string.match(entry[1], '-(%d+)$')) > now - HISTORY_MS then
-        break
-      end
-      ids[#ids + 1] = entry[1]
-    end
-    if #ids > 0 then
-      redis.call('XDEL', log, unpack(ids))
-    end
-    local more = #ids == count
-    count = math.min(count * 4, 256)
-  until not more
+  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  if oldest and string.match(oldest[1], '^%d+') - now <= -HISTORY_MS then
+    redis.call('XTRIM', log, 'MINID', digits(now - HISTORY_MS + 1))
+  end
 end
 
 -- A room lives as long as its history, counted from now or, when somebody is there, from when the last lease ends.

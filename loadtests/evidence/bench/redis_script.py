@@ -1,7 +1,7 @@
 """What the script of a publish costs Redis alone, beside the least that one can do: offset, stream, channel.
 
 Redis shows what our server sends for a room's messages (MONITOR): for the first one the script that also keeps the room
-within its bounds, then the lean one, which leaves each 64th message to the other. Both are sent again so, many times
+within its bounds, then the lean one, which leaves each 256th message to the other. Both are sent again so, many times
 over one connection and with a deadline that is far away, so Redis is busy with nothing else.
 """
 
@@ -34,7 +34,7 @@ return offset
 """
 _CONTENT: Final = "~measured~" + "m" * 118  # 128 bytes, as elsewhere
 _WARM_UP, _MEASURED = 2_000, 20_000  # messages; a room's history is full after 1,000
-_UPKEEP_EVERY: Final = 64  # as core/backplane/lua/lean.lua says; the deadline is its first argument, and publish.lua's
+_UPKEEP_EVERY: Final = 256  # as core/backplane/lua/lean.lua says; the deadline is its first argument, and publish.lua's
 _FAR: Final = 2
 _TIMEOUT_S: Final = 20.0
 _QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
+from contextlib import suppress
 
 import pytest
 from redis import Redis
@@ -17,8 +17,9 @@ from core.settings import Settings
 from tests.core.backplane.bench import listening
 from tests.core.backplane.kit import FREE, ROOM, chat, read
 from tests.core.backplane.test_redis_rights import USER, limited
-from tests.core.backplane.test_redis_steps import STEP, TIME
+from tests.core.backplane.test_redis_steps import STEP, set_by_tests
 
+FAST = Settings(rate_per_s=1e6, burst=500)  # whose bucket is full again after a microsecond
 KEY = f"rtlab:2:0:{{{ROOM}}}"
 
 
@@ -33,8 +34,7 @@ def redis(redis_url: str) -> Redis:
 @pytest.fixture
 def stepped(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Redis:
     """Whose scripts read a clock that a test sets."""
-    for name, source in redis_scripts.SCRIPTS.items():
-        monkeypatch.setitem(redis_scripts.SCRIPTS, name, source.replace("redis.call('TIME')", TIME))
+    set_by_tests(monkeypatch)
     return redis
 
 
@@ -46,13 +46,12 @@ def calls(redis: Redis) -> int:
 
 
 @pytest.mark.parametrize(
-    ("settings", "ref", "most"), [(FREE, False, 5), (FREE, True, 7), (Settings(rate_per_s=1e5, burst=500), False, 6)]
+    ("settings", "ref", "most"), [(FREE, False, 4), (FREE, True, 6), (FAST, False, 5), (FAST, True, 7)]
 )
 async def test_publish_is_few_commands(redis: Redis, redis_url: str, settings: Settings, ref: bool, most: int) -> None:
     backplane = RedisBackplane(redis_url, settings)
     async with listening(backplane, ROOM) as recorder:
         await backplane.publish(ROOM, chat("first"))
-        await asyncio.sleep(0.001)  # the bucket is full again
         redis.config_resetstat()
         for number in range(192):
             await backplane.publish(ROOM, chat(f"m{number}", ref=f"r{number}" if ref else None))
@@ -78,6 +77,55 @@ async def test_limited_message_is_never_stored(redis: Redis, redis_url: str) -> 
         assert await recorder.offsets(ROOM, 2) == [1, 2]
 
 
+async def test_what_is_refused_again_is_not_stored_even_for_a_moment(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.01, burst=2))
+    async with listening(backplane, ROOM):
+        added = []
+        for _ in range(5):
+            with suppress(RateLimited):
+                await backplane.publish(ROOM, chat("hi"))
+            added.append(redis.info("commandstats")["cmdstat_xadd"]["calls"])
+        assert added[4] == added[3] == added[2]
+        assert redis.xlen(f"{KEY}:log") == 2
+
+
+async def test_history_is_read_from_any_position(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, FREE)
+    async with listening(backplane, ROOM):
+        for number in range(700):
+            last = (
+                await backplane.publish(ROOM, chat(f"m{number}", ref=f"r{number}" if number % 3 else None))
+            ).position
+        for since in (0, 1, 63, 300, 443, 444, 699, 700):
+            events = await read(backplane, Position(last.epoch, since))
+            assert [event.position.offset for event in events] == list(range(since + 1, 701)), since
+            assert all(f'"m{event.position.offset - 1}"'.encode() in event.body for event in events)
+        redis.xtrim(f"{KEY}:log", maxlen=100, approximate=False)  # as if Redis had lost the rest
+        gone = await backplane.history(ROOM, Position(last.epoch, 599))
+        assert isinstance(gone, Unrecoverable)
+        assert (gone.reason, gone.begin.offset) == ("history_evicted", 600)
+        assert len(await read(backplane, Position(last.epoch, 600))) == 100
+
+
+async def test_room_whose_log_is_ahead_of_the_clock_goes_the_longer_way(stepped: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.001, burst=5))
+    async with listening(backplane, ROOM):
+        await backplane.publish(ROOM, chat("begins"))
+        known = backplane._publisher._known
+        assert known[ROOM].fresh_until_s > time.monotonic()
+        stepped.set(STEP, -60)
+        await backplane.sweep()
+        for _ in range(4):
+            await backplane.publish(ROOM, chat("goes on"))
+            assert known[ROOM].fresh_until_s <= time.monotonic()
+        with pytest.raises(RateLimited):
+            await backplane.publish(ROOM, chat("one too many"))
+        stepped.set(STEP, 0)
+        await backplane.sweep()
+        with pytest.raises(RateLimited):
+            await backplane.publish(ROOM, chat("still one too many"))
+
+
 async def test_reader_is_given_no_event_beyond_the_count(redis: Redis, redis_url: str) -> None:
     backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.0, history_events=3))
     async with listening(backplane, ROOM):
@@ -90,7 +138,7 @@ async def test_reader_is_given_no_event_beyond_the_count(redis: Redis, redis_url
             assert (await backplane.publish(ROOM, chat(f"m{number}", ref="r"))).position == last
         kept = [await backplane.publish(ROOM, chat(f"m{number}", ref="r")) for number in (198, 199, 200, 197)]
         assert [each.repeated for each in kept] == [True, True, True, False]
-        assert redis.hlen(KEY) + redis.hlen(f"{KEY}:past") < 2 * (3 + 64) + 14
+        assert redis.hlen(KEY) + redis.hlen(f"{KEY}:past") < 2 * (3 + 256) + 14
 
 
 async def test_retry_of_what_is_too_old_is_stored_anew(stepped: Redis, redis_url: str) -> None:

@@ -18,15 +18,26 @@ from tests.core.backplane.kit import ALICE, BOB, ROOM, chat, reported
 
 STEP = "test:step"  # seconds by which Redis's clock has been set, as the scripts see it
 TIME = f"(function() local t = redis.call('TIME'); return {{t[1] + (redis.call('GET', '{STEP}') or 0), t[2]}} end)()"
+ID = f"""(function()
+  local t, last = {TIME}, redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  local ms = math.max(t[1] * 1000 + math.floor(t[2] / 1000), last and string.match(last[1], '^%d+') or 0)
+  return string.format('%d-%d', ms, redis.call('INCR', 'test:ids'))
+end)()"""  # what Redis makes of `*`, by that clock
 LONG_S = 30.0
 LIMITS = Settings(rate_per_s=5.0, burst=5)
+
+
+def set_by_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the scripts read a clock that a test sets, and name events after it."""
+    for name, source in redis_scripts.SCRIPTS.items():
+        stepped = source.replace("redis.call('TIME')", TIME)
+        monkeypatch.setitem(redis_scripts.SCRIPTS, name, stepped if name == "probe" else stepped.replace("'*'", ID))
 
 
 @pytest.fixture
 def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Redis:
     """Of an empty Redis, whose scripts read a clock that a test sets."""
-    for name, source in redis_scripts.SCRIPTS.items():
-        monkeypatch.setitem(redis_scripts.SCRIPTS, name, source.replace("redis.call('TIME')", TIME))
+    set_by_tests(monkeypatch)
     client = Redis.from_url(redis_url)
     client.flushall()
     return client
