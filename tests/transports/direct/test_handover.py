@@ -90,3 +90,23 @@ async def test_two_that_are_begun_by_hand_may_wait_for_the_same() -> None:
     await turns()
     assert seen == ["answered"] * 2
     await end.end()
+
+
+async def test_a_stream_that_was_handed_over_keeps_nothing_of_its_request() -> None:
+    class Stream:
+        def pause(self) -> None: ...
+
+        resume = lost = pause
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["extensions"]["rtlab.connection"]["protocol"].take_over(Stream())
+
+    end = WireEnd(app)
+    end.send(b"GET /rooms/lobby/events?since=a:1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    kept = end.protocol.request_bytes, end.protocol._known
+    await turns()
+    left = end.protocol.request_bytes, end.protocol._known
+    assert None not in kept
+    assert left == (b"", None)
+    await end.end()
