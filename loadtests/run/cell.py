@@ -151,7 +151,7 @@ class _Measurement:
             Sampler(
                 server.processes,
                 lambda: (*generator.pids, *route.pids),
-                lambda: _metrics(server),
+                self._metrics_of(server),
                 server.throttled_ns,
             ) as sampler,
         ):
@@ -175,6 +175,10 @@ class _Measurement:
         if isinstance(server, ForeignServer):
             return replace(outcome, forwards=server.forwards, remarks=server.remarks())
         return outcome
+
+    def _metrics_of(self, server: Server | ForeignServer) -> Callable[[], str | None]:
+        """Return what asks for the server's metrics. A held one is not asked: it would stand still for tens of ms."""
+        return lambda: _metrics(server) if self.bench.settings.cpu_percent is None else None
 
     def _listen(self, server: Server | ForeignServer, generator: Generator, sampler: Sampler) -> Memory | None:
         """Follow the generator until it ends, watching the server; return the memory held, in a memory cell."""
