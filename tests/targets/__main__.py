@@ -2,7 +2,7 @@
 
 Every row has to be valid or doubtful, and to reach everybody. One that is invalid only since this machine was busy, or
 whose server did not start, is measured again. A missing program is said and skips all (exit code 0); with CI=true it
-fails.
+fails. `--own-client` measures theirs by another client too, and no table of all: see `own_client`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from loadtests.records.schema import Validity
 from loadtests.report import study
 from loadtests.run.plan import spoilt_by_environment
 from tests.targets.install import HERE, SBIN, Missing, folder, not_measured
+from tests.targets.own_client import compare
 
 OURS = ("websocket", "sse", "longpoll")
 _ATTEMPTS = 3
@@ -29,7 +30,10 @@ def main(options: list[str]) -> int:
     """Install, measure and judge; return the exit code."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--out")
+    parser.add_argument("--own-client", action="store_true")
     asked, options = parser.parse_known_args(options)
+    if asked.own_client:
+        return compare.main()
     try:
         made = folder()
     except Missing as error:
