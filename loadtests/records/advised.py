@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records.errors import RunError
+from loadtests.records import json_file
 
 FILE = "advise-check.json"
 P50_TOLERANCE, CPU_TOLERANCE = 0.2, 0.25
@@ -64,13 +64,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 def read(folder: Path) -> Checked | None:
     """Read the document of a folder; None where there is none. Raises RunError."""
-    path = folder / FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Checked)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+    return json_file.read_if_there(folder / FILE, Checked, "a check of advice")
 
 
 def write(folder: Path, checked: Checked) -> None:

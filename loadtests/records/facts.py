@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadtests.records import json_file
 from loadtests.records.errors import SupportError
 
 SCHEMA = 1
@@ -77,12 +78,8 @@ class Facts(msgspec.Struct, frozen=True):
 
 def load(path: Path = FACTS) -> Facts:
     """Read a facts file. Raises SupportError."""
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Facts)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise SupportError(f"{path.name} cannot be read as support facts: {error}") from error
-    if found.schema != SCHEMA:
-        raise SupportError(f"{path.name} has schema {found.schema}, this version reads {SCHEMA}")
+    found = json_file.read(path, Facts, "support facts", SupportError)
+    json_file.need(path, found.schema, SCHEMA, SupportError)
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records.errors import RunError
+from loadtests.records import json_file
 
 VERSION = 1
 FILE = "race.json"
@@ -37,12 +37,7 @@ class Race(msgspec.Struct, frozen=True, kw_only=True):
 def load(folder: Path) -> Race | None:
     """Read a folder's race; None where there is none. Raises RunError for a file that can't be read."""
     path = folder / FILE
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Race)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise RunError(f"{path} cannot be read as a race: {error}") from error
-    if found.version != VERSION:
-        raise RunError(f"{path} has version {found.version}; this lab reads {VERSION}")
+    found = json_file.read_if_there(path, Race, "a race")
+    if found is not None:
+        json_file.need(path, found.version, VERSION)
     return found

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records.errors import RunError
+from loadtests.records import json_file
 from loadtests.records.store import write_atomically
 
 VERSION = 1
@@ -96,14 +96,9 @@ class Replays(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(path: Path) -> Replays | None:
     """Read the file; None where there is none. Raises RunError for one that can't be read."""
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Replays)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise RunError(f"{path} cannot be read as replays: {error}") from error
-    if found.version != VERSION:
-        raise RunError(f"{path} has version {found.version}; this lab reads {VERSION}")
+    found = json_file.read_if_there(path, Replays, "replays")
+    if found is not None:
+        json_file.need(path, found.version, VERSION)
     return found
 
 

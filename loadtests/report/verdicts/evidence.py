@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from loadtests.records import facts as support
+from loadtests.records import json_file
 from loadtests.records.errors import RunError, SupportError
 from loadtests.records.facts import Complexity, Traits
 from loadtests.records.middleboxes import FILE as MIDDLEBOXES
@@ -206,12 +207,8 @@ def _browsers(run: Run) -> tuple[Browser, ...]:
 
 def _read(name: str, folders: tuple[Path, ...], shape: type[T]) -> T | None:
     for folder in folders:
-        try:
-            return msgspec.json.decode((folder / name).read_bytes(), type=shape)
-        except FileNotFoundError:
-            continue
-        except (OSError, msgspec.MsgspecError) as error:
-            raise RunError(f"{folder / name} cannot be read as evidence: {error}") from error
+        if (found := json_file.read_if_there(folder / name, shape, "evidence")) is not None:
+            return found
     return None
 
 
