@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from loadtests.records.errors import ScenarioError
+from loadtests.records.numbers import NUMBER, plain
 
 LOOPBACK = "loopback"
 """The text of no link at all: the machine's own loopback, without delay."""
@@ -21,12 +22,11 @@ QUEUE_PACKETS = 10_000
 
 _FORM = "rtt=50ms[,jitter=5ms][,loss=1%][,rate=10mbit]"
 _LARGEST = {"rtt": 10_000.0, "jitter": 10_000.0, "loss": 50.0, "rate": 10_000.0}
-_NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
 _PATTERNS = {
-    "rtt": re.compile(_NUMBER + r"(ms|s)"),
-    "jitter": re.compile(_NUMBER + r"(ms|s)"),
-    "loss": re.compile(_NUMBER + r"(%)"),
-    "rate": re.compile(_NUMBER + r"(kbit|mbit|gbit)"),
+    "rtt": re.compile(NUMBER + r"(ms|s)"),
+    "jitter": re.compile(NUMBER + r"(ms|s)"),
+    "loss": re.compile(NUMBER + r"(%)"),
+    "rate": re.compile(NUMBER + r"(kbit|mbit|gbit)"),
 }
 _FACTORS = {"ms": 1.0, "s": 1e3, "%": 1.0, "kbit": 1e-3, "mbit": 1.0, "gbit": 1e3}
 _UNITS = {"rtt": "ms", "jitter": "ms", "loss": "%", "rate": "mbit"}
@@ -47,7 +47,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         values = {"rtt": self.rtt_ms, "jitter": self.jitter_ms, "loss": self.loss_percent, "rate": self.rate_mbit}
-        return ",".join(f"{name}={values[name]:.9g}{unit}" for name, unit in _UNITS.items() if values[name])
+        return ",".join(f"{name}={plain(values[name])}{unit}" for name, unit in _UNITS.items() if values[name])
 
 
 PROFILES: Mapping[str, Link] = {

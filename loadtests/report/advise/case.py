@@ -9,6 +9,7 @@ import msgspec
 
 from loadtests.records.errors import UsageError
 from loadtests.records.link_spec import Link, canonical, parse
+from loadtests.records.numbers import NUMBER, plain
 from loadtests.report.quantity import count
 
 DOWN, BOTH = "down", "both"
@@ -24,7 +25,6 @@ _PER_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _BYTES = {"B": 1, "kB": 1000, "KiB": 1024}
 _MS = {"ms": 1.0, "s": 1000.0}
 Reader = Callable[[str], object]
-_NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ def of_words(given: Mapping[str, str | bool]) -> Case:
 
 
 def _rate(text: str) -> float:
-    found = re.fullmatch(_NUMBER + "/(s|min|h)", text)
+    found = re.fullmatch(NUMBER + "/(s|min|h)", text)
     value = float(found[1]) / _PER_S[found[2]] if found else 0.0
     if not 0 < value <= 10_000:
         raise UsageError(f"--rate is {text!r}; allowed: messages of each room as 5/s, 30/min or 100/h, up to 10000/s")
@@ -106,7 +106,7 @@ def _written(value: float, units: Mapping[str, float], read: Callable[[str], flo
     """Return a figure in the first unit in which it is read as the same figure, without exponent; else in the last."""
     text = ""
     for unit, factor in units.items():
-        text = f"{value / factor:.6f}".rstrip("0").rstrip(".") + unit
+        text = plain(value / factor, 15) + unit
         try:
             if read(text) == value:
                 break
@@ -116,11 +116,11 @@ def _written(value: float, units: Mapping[str, float], read: Callable[[str], flo
 
 
 def _payload(text: str) -> int:
-    found = re.fullmatch(_NUMBER + "(B|kB|KiB)", text)
-    value = round(float(found[1]) * _BYTES[found[2]]) if found else 0
-    if not 1 <= value <= 1_000_000:
+    found = re.fullmatch(NUMBER + "(B|kB|KiB)", text)
+    value = float(found[1]) * _BYTES[found[2]] if found else 0.0
+    if not 0.5 < value <= 1_000_000:
         raise UsageError(f"--payload is {text!r}; allowed: 300B, 1kB or 4KiB, from 1B to 1000kB")
-    return value
+    return round(value)
 
 
 def _whole(option: str, most: int) -> Reader:
@@ -149,7 +149,7 @@ def _clients(text: str) -> tuple[str, ...]:
 
 
 def _within(text: str) -> float:
-    found = re.fullmatch(_NUMBER + "(ms|s)", text)
+    found = re.fullmatch(NUMBER + "(ms|s)", text)
     value = float(found[1]) * _MS[found[2]] if found else 0.0
     if not 0 < value <= 3_600_000:
         raise UsageError(f"--within is {text!r}; allowed: a time as 200ms or 1s, up to 3600s")

@@ -27,9 +27,9 @@ def read(words: Sequence[str], given: Mapping[str, str | bool]) -> Given:
 
 
 def _meaning(word: str) -> tuple[str, str | bool]:
-    if re.fullmatch(r"[\d.]+/\w+", word):
+    if re.fullmatch(r"[\d.][\d.e+-]*/\w+", word):
         return "rate", word
-    if re.fullmatch(r"[\d.]+(B|kB|KiB)", word):
+    if re.fullmatch(r"[\d.][\d.e+-]*(B|kB|KiB)", word):
         return "payload", word
     if word == "tls":
         return "tls", True

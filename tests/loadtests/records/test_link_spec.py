@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from loadtests.records.errors import ScenarioError
@@ -31,6 +33,27 @@ def test_what_is_written_reads_as_the_same_link(name: str) -> None:
     assert parse(written) == PROFILES[name]
     assert profile_of(written) == name
     assert link_one_way_ms(written) == pytest.approx(PROFILES[name].one_way_ms)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        Link(rtt_ms=1e-05),
+        Link(rtt_ms=10_000, jitter_ms=1e-06),
+        Link(rtt_ms=1.23456789, loss_percent=1e-05),
+        Link(rtt_ms=5, rate_mbit=1e-09),
+    ],
+    ids=str,
+)
+def test_the_smallest_figures_are_written_without_exponent_and_read_again(link: Link) -> None:
+    assert not re.search(r"\de", str(link))
+    assert parse(str(link)) == link
+
+
+def test_an_exponent_that_an_older_run_wrote_is_read() -> None:
+    assert parse("rtt=1e-05ms") == Link(rtt_ms=1e-05)
+    with pytest.raises(ScenarioError, match="at most 10000ms"):
+        parse("rtt=1e+05ms")
 
 
 def test_one_link_has_one_text() -> None:
