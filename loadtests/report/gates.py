@@ -13,12 +13,13 @@ from typing import Final
 from loadtests.records.calibration import Calibration
 from loadtests.records.gates import GATES, Finding, Move, Shift, bound, rule
 from loadtests.report.calibration import beside, latest
+from loadtests.report.marked import filled
 from loadtests.report.quantity import listed
 
 ROOT: Final = Path(__file__).parents[2]
 REFERENCE: Final = ROOT / "results" / "reference"
 DOCUMENT: Final = ROOT / "docs" / "methodology.md"
-_BEGIN, _END = "<!-- gates: begin -->\n", "<!-- gates: end -->\n"
+_BEGIN, _END = "<!-- gates: begin -->", "<!-- gates: end -->"
 _ABSENT: Final = "This repository keeps no study of the gates yet; `rtlab calibrate --gates` makes one.\n"
 _HEADINGS: Final = (
     "planted", "transport", "gate's figure", "without", "p50 moves by (ms)", "p99 moves by (ms)", "shared reads",
@@ -85,12 +86,8 @@ def markdown(study: Calibration) -> str:
 
 
 def replaced(text: str, shown: str) -> str:
-    """Return the page with `shown` between its marks; ValueError where it has none."""
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{DOCUMENT.name} has no place for the study: {_BEGIN.strip()} … {_END.strip()}")
-    return before + begin + shown + end + after
+    """Return the page with `shown` between its marks; RunError where it has none."""
+    return filled(DOCUMENT.name, text, _BEGIN, shown, _END)
 
 
 def reference() -> Calibration | None:

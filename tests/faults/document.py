@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from loadtests.report.marked import filled
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "reference" / "faults.json"
 DOCUMENT = ROOT / "docs" / "reliability.md"
-_BEGIN, _END = "<!-- faults: begin -->\n", "<!-- faults: end -->\n"
+_BEGIN, _END = "<!-- faults: begin -->", "<!-- faults: end -->"
 _SHOWN = (
     "acknowledged", "lost", "duplicated", "reordered", "holes", "phantoms", "announced_gaps", "resets", "refused",
     "ghosts_left_after_s", "all_notified_after_s", "health_slowest_s", "p99_alone_ms", "p99_together_ms",
@@ -38,12 +40,8 @@ def render(document: dict[str, Any]) -> str:
 
 
 def replaced(text: str, table: str) -> str:
-    """The document with `table` between its marks. Raises ValueError when it has none."""
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{DOCUMENT.name} has no place for the table: {_BEGIN.strip()} … {_END.strip()}")
-    return before + begin + table + end + after
+    """The document with `table` between its marks. Raises RunError when it has none."""
+    return filled(DOCUMENT.name, text, _BEGIN, table, _END)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from loadtests.records.errors import RunError
 from tests.faults.document import DOCUMENT, RESULTS, render, replaced
 from tests.faults.scenarios import SCENARIOS
 
@@ -22,5 +23,5 @@ def test_reference_results_are_a_full_run_of_every_scenario() -> None:
 
 
 def test_document_without_a_place_for_the_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(RunError, match="no place"):
         replaced("text", "table")

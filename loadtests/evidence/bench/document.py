@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 
 from loadtests.evidence.bench.summary import Row, spread
 from loadtests.evidence.bench.systems import TRANSPORTS
+from loadtests.report.marked import filled
 
 ROOT: Final = Path(__file__).parents[3]
 RESULTS: Final = ROOT / "results" / "reference" / "bench"
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
-_BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+_BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _ABSENT: Final = (
     "This repository keeps no reference run yet; `python -m loadtests.evidence.bench` prints these tables.\n"
 )
@@ -74,12 +75,8 @@ def _origin(file: Path) -> str:
 
 
 def replaced(text: str, results: str) -> str:
-    """The document with `results` between its marks. Raises ValueError when it has none."""
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{DOCUMENT.name} has no place for the results: {_BEGIN.strip()} … {_END.strip()}")
-    return before + begin + results + end + after
+    """The document with `results` between its marks. Raises RunError when it has none."""
+    return filled(DOCUMENT.name, text, _BEGIN, results, _END)
 
 
 def draw(rows: Sequence[Row], path: Path, subscribers: int) -> None:

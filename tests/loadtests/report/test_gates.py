@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from loadtests.records.errors import RunError
 from loadtests.records.gates import GATES, Shift
 from loadtests.report import gates
 from tests.loadtests.records.test_gates import MOVED, STILL, WIDE, move
@@ -62,5 +63,5 @@ def test_the_page_shows_the_study_of_the_reference() -> None:
 
 
 def test_a_page_without_the_place_is_said() -> None:
-    with pytest.raises(ValueError, match="has no place for the study"):
+    with pytest.raises(RunError, match="has no place"):
         gates.replaced("# nothing", "")

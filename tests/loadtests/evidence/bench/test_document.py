@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.evidence.bench.document import DOCUMENT, RESULTS, delivery_costs_us, draw_rooms, render, replaced
+from loadtests.records.errors import RunError
 from tests.loadtests.evidence.bench.test_summary import row
 
 
@@ -63,5 +64,5 @@ def test_a_folder_without_a_bench_in_it_is_no_bench(tmp_path: Path) -> None:
 
 
 def test_document_without_a_place_for_the_results_is_refused() -> None:
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(RunError, match="no place"):
         replaced("text", "results")
