@@ -161,7 +161,7 @@ def _option(
         p99_ms=marked(costing.latency_ms(each, 99.0, jitter_ms)) if each else None,
         wire_bytes=wire,
         cpu_us=marked(needed.busy_us.times(1 / case.deliveries_per_s)) if needed else None,
-        memory_kib=costing.memory_kib(tls=case.tls) or costing.memory_kib(tls=False),
+        memory_kib=costing.held_kib(case),
         capacity_per_s=marked(per_core(costing, needed, found.carried)) if needed else None,
         size=ours,
         bill=_bill(case, prices, needed, wire, beat_s, two_way=two_way),

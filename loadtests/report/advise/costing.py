@@ -129,6 +129,10 @@ class Costing:
             return None
         return Figure(point.memory_kib, None, None, MEASURED, point.run_id)
 
+    def held_kib(self, case: Case) -> Figure | None:
+        """Return what an idle connection of the case takes; without TLS where that over TLS was not measured."""
+        return self.memory_kib(tls=case.tls) or self.memory_kib(tls=False)
+
 
 def late_share(load: Load) -> float:
     """Return the share of deliveries that a lost packet holds up: its own, and those of the round trip after it."""

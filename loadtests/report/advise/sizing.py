@@ -57,7 +57,7 @@ def _mean_of(case: Case, processes: int) -> Load:
 
 def size(costing: Costing, case: Case, machine: Machine) -> Size | None:
     """Return what a case needs; None where the CPU or the memory is not known, or no number of processes suffices."""
-    memory = costing.memory_kib(tls=case.tls) or costing.memory_kib(tls=False)
+    memory = costing.held_kib(case)
     processes = _processes(costing, case, 1.0)
     if processes is None or memory is None:
         return None
