@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
@@ -162,18 +163,30 @@ async def resumes(base_url: str, transport: str) -> None:
 
 
 @asynccontextmanager
-async def end_at_drain(base_url: str, transport: str) -> AsyncIterator[list[str]]:
-    """A member while a server is ended; the list holds afterwards how its stream ended."""
+async def end_at_drain(base_url: str, transport: str, told: asyncio.Event) -> AsyncIterator[list[str]]:
+    """A member while a server is ended; sets `told` when its stream ends. The list holds afterwards how it ended."""
     ends: list[str] = []
     async with member(base_url, transport, unique("room")) as client:
         if isinstance(client, LongPollClient):
             await client.next_event()
-        ended: Awaitable[str] = asyncio.ensure_future(_end_of(client))
+        ended = asyncio.ensure_future(_end_of(client))
         if isinstance(client, LongPollClient):
             await _held(base_url)
+        ended.add_done_callback(lambda _: told.set())
         yield ends
         async with asyncio.timeout(EVENT_S):
             ends.append(await ended)
+
+
+async def is_listening(base_url: str) -> bool:
+    """Whether a connection is accepted."""
+    where = urlsplit(base_url)
+    try:
+        _, writer = await asyncio.open_connection(where.hostname, where.port)
+    except ConnectionRefusedError:
+        return False
+    writer.transport.abort()
+    return True
 
 
 async def _held(base_url: str) -> None:

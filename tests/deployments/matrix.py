@@ -43,6 +43,13 @@ DRAIN: Final = {
 """How every server has to end the members of each transport before it exits with 0."""
 
 
+KEEP_LISTENING: Final = ("uvicorn, 2 workers", "hypercorn", "hypercorn -w 2, Redis")
+"""Servers that accept connections when they have told a member that they end; all others refuse them by then."""
+
+UNSEEN_SOCKET: Final = ("uvicorn, Unix socket",)
+"""Where what the test connects to is not the server's own socket."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One start of one server."""

@@ -11,12 +11,29 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.tls import TLS
 from tests.contracts.kit.tokens import sign
 from tests.deployments.conftest import Deploy
 from tests.deployments.edges import missed_edges
-from tests.deployments.exercise import SILENT_S, beats, end_at_drain, http1_only, received_at_once, resumes
-from tests.deployments.matrix import DRAIN, MISSED_EDGES, NO_PINGS, Cell, Refusal
+from tests.deployments.exercise import (
+    SILENT_S,
+    beats,
+    end_at_drain,
+    http1_only,
+    is_listening,
+    received_at_once,
+    resumes,
+)
+from tests.deployments.matrix import (
+    DRAIN,
+    KEEP_LISTENING,
+    MISSED_EDGES,
+    NO_PINGS,
+    UNSEEN_SOCKET,
+    Cell,
+    Refusal,
+)
 from tests.deployments.process import Deployed
 from tests.deployments.servers import Server
 
@@ -37,14 +54,19 @@ async def check(deployed: Deployed, name: str, transports: tuple[str, ...], list
     await asyncio.gather(*map(one, transports))
 
 
-async def check_drain(deployed: Deployed, transports: tuple[str, ...]) -> None:
-    """SIGTERM to the process that a supervisor would end: members are notified, and it exits cleanly."""
+async def check_drain(deployed: Deployed, name: str, transports: tuple[str, ...]) -> None:
+    """SIGTERM to the process that a supervisor would end: it stops listening, notifies members and exits cleanly."""
+    told = asyncio.Event()
     async with AsyncExitStack() as stack:
         ended = {
-            transport: await stack.enter_async_context(end_at_drain(deployed.base_url, transport))
+            transport: await stack.enter_async_context(end_at_drain(deployed.base_url, transport, told))
             for transport in transports
         }
         deployed.process.terminate()
+        async with asyncio.timeout(EVENT_S):
+            await told.wait()
+        listening = await is_listening(deployed.base_url)
+    assert name in UNSEEN_SOCKET or listening is (name in KEEP_LISTENING)
     assert ended == {transport: [DRAIN[transport]] for transport in transports}
     assert await deployed.exit_code() == 0
     assert "Traceback" not in deployed.log(), deployed.log()
@@ -96,7 +118,7 @@ async def test_deployment_works_or_is_refused(deploy: Deploy, cell: Cell, reques
     assert health.json()["sink"] == ("portable" if cell.app == "socketio" else cell.sink)
     listeners = LISTENERS_OF_WORKERS if server.workers > 1 else 1
     await check(deployed, server.name, cell.transports, listeners)
-    await check_drain(deployed, cell.transports)
+    await check_drain(deployed, server.name, cell.transports)
 
 
 async def test_edges_of_http(deploy: Deploy, edged: Server) -> None:
@@ -122,7 +144,7 @@ async def test_workers_share_rooms_in_redis(deploy: Deploy, with_redis: Server, 
     await deployed.answers(200)
     await deployed.all_answer(with_redis.workers)
     await received_at_once(deployed.base_url, "sse", LISTENERS_OF_WORKERS)
-    await check_drain(deployed, ("sse",))
+    await check_drain(deployed, with_redis.name, ("sse",))
 
 
 async def test_one_worker_starts(deploy: Deploy, one_worker: Server) -> None:
