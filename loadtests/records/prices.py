@@ -14,7 +14,16 @@
     per_gb = 0.001
     included_gb = 20000                     # a month, of each machine
 
-A GB has 10^9 bytes, a GiB 2^30, a month 730 hours.
+    [[read]]                                # may be left out: `source` and `date` then hold for every figure
+    of = ["machine.per_month"]
+    title = "Price list, small machines"
+    source = "https://example.com/prices/small"
+    date = 2026-06-17
+    said = "0.00519 an hour"
+    derived = "0.00519 × 730 h"             # may be left out, where the figure is what the page says
+
+A figure that no `[[read]]` names, in a file that has some, is unverified. A GB has 10^9 bytes, a GiB 2^30, a month 730
+hours.
 """
 
 from __future__ import annotations
@@ -33,8 +42,8 @@ DEFAULT = "us-large"
 STALE_AFTER_DAYS = 365
 _SHAPE = (
     "allowed: name, source, date, currency, [machine] with vcpus, memory_gib, per_month, processor_share, or [service] "
-    "with per_month, per_million_messages, message_kib, per_million_connection_minutes, and [egress] with per_gb, "
-    "included_gb"
+    "with per_month, per_million_messages, message_kib, per_million_connection_minutes, [egress] with per_gb, "
+    "included_gb, and [[read]] with of, title, source, date, said, derived"
 )
 
 
@@ -63,6 +72,17 @@ class Egress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     included_gb: float = 0.0  # a month, of each machine
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where some figures of a file were read, and how they follow from what stands there."""
+
+    of: tuple[str, ...]  # such as "machine.per_month"
+    title: str
+    source: str
+    date: date
+    said: str
+    derived: str = ""
+
+
 class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A price file."""
 
@@ -73,6 +93,29 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     egress: Egress
     machine: Machine | None = None
     service: Service | None = None
+    read: tuple[Reading, ...] = ()
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What is paid for or with, by name: `machine.per_month` and so on."""
+        parts = (("machine", self.machine), ("service", self.service), ("egress", self.egress))
+        return {
+            f"{section}.{field}": value
+            for section, part in parts
+            if part is not None
+            for field, value in msgspec.structs.asdict(part).items()
+        }
+
+    @property
+    def unverified(self) -> tuple[str, ...]:
+        """The figures that nobody looked up; none where the file's own `source` holds for all."""
+        read = {figure for reading in self.read for figure in reading.of}
+        return tuple(figure for figure in self.figures if figure not in read) if self.read else ()
+
+    @property
+    def caveat(self) -> str:
+        """`; unverified: ` and those figures, to end a sentence with; empty without any."""
+        return f"; unverified: {', '.join(self.unverified)}" if self.unverified else ""
 
 
 def find(name_or_path: str) -> Prices:
@@ -91,13 +134,15 @@ def stale(prices: Prices, today: date) -> str:
 def check(prices: Prices) -> Prices:
     """Return the prices; PriceError unless every value is one that can be paid."""
     _need(bool(prices.name.strip()), "name", prices.name, "some text")
-    _need(re.match(r"https?://\S+\Z", prices.source) is not None, "source", prices.source, "an address, https://…")
+    for source in (prices.source, *(reading.source for reading in prices.read)):
+        _need(re.match(r"https?://\S+\Z", source) is not None, "source", source, "an address, https://…")
     _need(re.fullmatch("[A-Z]{3}", prices.currency) is not None, "currency", prices.currency, "three letters, as EUR")
     sold = [part for part in (prices.machine, prices.service) if part is not None]
     _need(len(sold) == 1, "[machine] and [service]", "neither" if not sold else "both", "one of the two")
-    for part, section in ((prices.machine, "machine"), (prices.service, "service"), (prices.egress, "egress")):
-        for field, value in ({} if part is None else msgspec.structs.asdict(part)).items():
-            _need(math.isfinite(value) and value >= 0, f"{section}.{field}", value, "0 or above")
+    for figure, value in prices.figures.items():
+        _need(math.isfinite(value) and value >= 0, figure, value, "0 or above")
+    for figure in (figure for reading in prices.read for figure in reading.of):
+        _need(figure in prices.figures, "read.of", figure, ", ".join(prices.figures))
     if prices.machine is not None:
         _need(prices.machine.vcpus >= 1, "machine.vcpus", prices.machine.vcpus, "1 or more")
         _need(prices.machine.memory_gib > 0, "machine.memory_gib", prices.machine.memory_gib, "above 0")

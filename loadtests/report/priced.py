@@ -52,5 +52,5 @@ def caption() -> str:
     paid = default()
     return (
         f"processor and egress of a million deliveries, in {paid.currency}, at the prices of a {paid.name} on "
-        f"{paid.date} ({files.DEFAULT})"
+        f"{paid.date} ({files.DEFAULT}){paid.caveat}"
     )

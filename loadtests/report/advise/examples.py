@@ -1,6 +1,6 @@
 """The ten cases as a table of docs/advise.md, and what a check measured of three of them.
 
-python -m loadtests.report.advise.examples            # writes them into docs/advise.md
+python -m loadtests.report.advise.examples            # writes them into docs/advise.md, and the sources of prices
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from loadtests.records import advised, prices
 from loadtests.records.advised import Checked, Compared
 from loadtests.records.errors import RunError, UsageError
-from loadtests.report.advise import cases
+from loadtests.report.advise import cases, sources
 from loadtests.report.advise.advice import Advice, Basis, advise, basis
 from loadtests.report.advise.cases import Example
 from loadtests.report.advise.figure import Figure
@@ -101,10 +101,11 @@ def main(page: Path = PAGE, folder: Path = REFERENCE) -> int:
     try:
         made = block(basis(folder), advised.read(folder))
         page.write_text(written(page.read_text(encoding="utf-8"), made), encoding="utf-8")
+        sources.PAGE.write_text(sources.written(sources.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     except (RunError, UsageError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    print(f"written: {page.name}")
+    print(f"written: {page.name}, {sources.PAGE.name}")
     return 0
 
 

@@ -26,6 +26,7 @@ def as_text(advice: Advice) -> str:
         _filled(f"case: {advice.case.words}"),
         _filled(
             f"prices: {advice.prices.name}, {advice.prices.currency}, of {advice.prices.date}: {advice.prices.source}"
+            f"{advice.prices.caveat}"
         ),
         _filled(f"figures: run {advice.run_id} and what lies beside it; a vCPU is taken for a core of that machine"),
         "",
@@ -149,6 +150,7 @@ def as_json(advice: Advice) -> str:
         "version": VERSION,
         "case": advice.case,
         "prices": advice.prices,
+        "unverified": advice.prices.unverified,
         "run_id": advice.run_id,
         "heartbeat": {"every_s": advice.heartbeat.every_s, "least_idle": advice.heartbeat.least},
         "ranked": [{"because": each.because, **_fields(each.option)} for each in advice.ranked],

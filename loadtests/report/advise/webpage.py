@@ -57,7 +57,7 @@ def data(found: Basis) -> dict[str, object]:
     """Return what the script computes from."""
     return {
         "transports": [_transport(found, each) for name, each in found.costings.items() if name in records()],
-        "prices": _prices(),
+        "prices": {name: msgspec.structs.replace(paid, read=()) for name, paid in _prices().items()},
         "idle": {name: entry.seconds for name, entry in published.load().idle.items()},
         "nominal": advice.NOMINAL,
         "interval_ms": costing.POLL_INTERVAL_MS,

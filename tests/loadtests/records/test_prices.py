@@ -22,6 +22,14 @@ per_month = 3.79
 [egress]
 per_gb = 0.001
 """
+READ = """
+[[read]]
+of = ["machine.vcpus", "machine.memory_gib", "machine.per_month", "machine.processor_share", "egress.per_gb"]
+title = "Price list"
+source = "https://example.com/prices/small"
+date = 2026-06-17
+said = "3.79 a month"
+"""
 
 
 def written(folder: Path, text: str) -> str:
@@ -35,6 +43,21 @@ def test_three_clouds_and_two_services_come_with_the_lab() -> None:
     assert sum(each.machine is not None for each in found.values()) == 3
     assert sum(each.service is not None for each in found.values()) == 2
     assert prices.DEFAULT in found
+
+
+def test_each_figure_of_the_labs_files_has_a_source_or_is_unverified() -> None:
+    found = {name: prices.find(name) for name in prices.FILES.named()}
+    assert all(each.read and each.date == min(reading.date for reading in each.read) for each in found.values())
+    assert {name: each.unverified for name, each in found.items() if each.unverified} == {
+        "eu-small": ("machine.processor_share",)
+    }
+
+
+def test_a_figure_that_no_source_names_is_unverified_where_others_have_one(tmp_path: Path) -> None:
+    assert prices.find(written(tmp_path, GOOD)).caveat == ""  # its own `source` holds for all
+    assert prices.find(written(tmp_path, GOOD + READ)).caveat == "; unverified: egress.included_gb"
+    fewer = READ.replace('"machine.per_month", ', "")
+    assert prices.find(written(tmp_path, GOOD + fewer)).unverified == ("machine.per_month", "egress.included_gb")
 
 
 def test_a_file_of_ones_own_is_taken_by_path(tmp_path: Path) -> None:
@@ -61,11 +84,14 @@ def test_a_file_of_ones_own_is_taken_by_path(tmp_path: Path) -> None:
         ("per_gb = 0.001", "per_gb = -0.1", "egress.per_gb is -0.1; allowed: 0 or above"),
         ("[machine]\nvcpus = 2\nmemory_gib = 4\nper_month = 3.79", "", "is neither; allowed: one of the two"),
         ("[egress]", "[egress", "is not TOML"),
+        ("egress.per_gb", "egress.gb", "read.of is egress.gb; allowed: machine.vcpus, machine.memory_gib"),
+        ("https://example.com/prices/small", "a friend", "source is a friend; allowed: an address"),
+        ('said = "3.79 a month"', "", "missing required field `said`"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_sentence(tmp_path: Path, old: str, new: str, said: str) -> None:
-    assert old in GOOD
-    path = written(tmp_path, GOOD.replace(old, new))
+    assert old in GOOD + READ
+    path = written(tmp_path, (GOOD + READ).replace(old, new))
     with pytest.raises(PriceError) as refused:
         prices.find(path)
     assert said in str(refused.value)

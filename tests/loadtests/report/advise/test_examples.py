@@ -7,10 +7,10 @@ from typing import cast
 import msgspec
 import pytest
 
-from loadtests.records import advised, facts
+from loadtests.records import advised, facts, prices
 from loadtests.records.errors import RunError
 from loadtests.records.facts import Traits
-from loadtests.report.advise import cases, examples, points
+from loadtests.report.advise import cases, examples, points, sources
 from loadtests.report.advise.advice import Basis
 from loadtests.report.advise.cases import Example
 from loadtests.report.advise.costing import costings
@@ -40,6 +40,19 @@ def test_the_page_is_what_the_code_would_write(committed: Basis) -> None:
     made = examples.block(committed, advised.read(REFERENCE))
     assert examples.written(text, made) == text, "python -m loadtests.report.advise.examples writes it"
     assert len(text.splitlines()) <= 150
+
+
+def test_the_page_of_prices_is_what_the_code_would_write() -> None:
+    text = sources.PAGE.read_text(encoding="utf-8")
+    assert sources.written(text) == text, "python -m loadtests.report.advise.examples writes it"
+
+
+def test_other_sources_make_another_page() -> None:
+    paid = prices.find("eu-small")
+    shown = sources.table([("mine", msgspec.structs.replace(paid, read=paid.read[:1]))])
+    assert "| `mine` | machine.per_month 19.99 | [agentdeals, pull request 1286" in shown
+    assert "machine.vcpus 2, machine.memory_gib 4, machine.processor_share 0.7, egress.per_gb 0.001" in shown
+    assert shown.endswith("| unverified |  |  |  |")
 
 
 def test_other_measurements_make_another_page(committed: Basis, evidence: Evidence) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from datetime import date
 
+import msgspec
+
 from loadtests.records import prices
 from loadtests.report.advise.advice import Basis, advise
 from loadtests.report.advise.case import Case
@@ -23,7 +25,8 @@ def test_the_text_names_case_prices_run_and_the_first_with_its_reason(found: Bas
     assert CASE.words in said
     assert f"run {found.run_id}" in said
     assert "Take WebSocket: the cheapest that is in time." in said
-    assert "2026-06-17" in said
+    assert "of 2026-09-09: https://aws.amazon.com/ec2/pricing/on-demand/" in said
+    assert "unverified" not in said
     assert "heartbeat: 25 s" in said
     assert max(map(len, text.splitlines())) <= WIDTH
 
@@ -40,13 +43,23 @@ def test_every_figure_of_the_first_says_how_it_is_known(found: Basis) -> None:
     assert in_full(None, "ms") == "neither measured nor modelled"
 
 
+def test_figures_that_nobody_looked_up_are_named(found: Basis) -> None:
+    paid = prices.find("eu-small")
+    assert "hetzner.com/cloud/; unverified: machine.processor_share" in " ".join(
+        as_text(advise(CASE, paid, found, TODAY)).split()
+    )
+    fewer = msgspec.structs.replace(paid, read=paid.read[:1])
+    assert json.loads(as_json(advise(CASE, fewer, found, TODAY)))["unverified"] == list(fewer.unverified)
+    assert "egress.per_gb" in fewer.unverified
+
+
 def test_a_case_that_nothing_fits_says_so(found: Basis) -> None:
     case = Case(within_ms=0.001)
     assert "No transport that was measured fits" in as_text(advise(case, prices.find("us-large"), found, TODAY))
 
 
 def test_json_has_figures_with_interval_and_source_and_the_split(found: Basis) -> None:
-    advice = advise(CASE, prices.find("eu-small"), found, TODAY)
+    advice = advise(CASE, prices.find("eu-small"), found, date(2027, 11, 29))
     content = json.loads(as_json(advice))
     first = content["ranked"][0]
     assert (content["format"], first["transport"], content["case"]["rooms"]) == ("rtlab-advice", "websocket", 400)
