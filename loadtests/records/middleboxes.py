@@ -69,6 +69,7 @@ class Middleboxes(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
     missing: tuple[str, ...] = ()  # boxes that are not installed, or did not start, each with its reason
     note: str = ""  # why it is incomplete
+    machine: str = ""  # processor and cores
 
     @property
     def as_they_come(self) -> tuple[Row, ...]:

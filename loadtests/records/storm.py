@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records.errors import RunError
+from loadtests.records import json_file
 
 FILE = "storm.json"
 KILL, DRAIN, ROLLING = "kill", "drain", "rolling"
@@ -73,17 +73,12 @@ class Storms(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float  # messages, in each room
     redis: str
     storms: tuple[Storm, ...]
+    machine: str = ""  # processor and cores
 
 
 def read(folder: Path) -> Storms | None:
     """Read the document of a run's folder; None where there is none. Raises RunError."""
-    path = folder / FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Storms)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+    return json_file.read_if_there(folder / FILE, Storms, "storms")
 
 
 def write(folder: Path, storms: Storms) -> None:

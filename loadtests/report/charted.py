@@ -17,6 +17,7 @@ from loadtests.report.charts.costs import costs, timeline
 from loadtests.report.charts.drawing import SCREEN, Layout, house_style
 from loadtests.report.charts.frontier import cheapest_in_time
 from loadtests.report.charts.latency import latency_budget, latency_by_fan_out, latency_ecdf
+from loadtests.report.field import Part
 from loadtests.report.study import Study
 
 
@@ -34,9 +35,11 @@ class Chart:
     headed: bool = False  # the first piece is the legend
     template: str = ""  # what stands below it, of a part of "In the field"
     found: object = None  # what the template shows
+    origin: str = ""  # of kept evidence
 
 
 Draw = Callable[[Study, Layout], Figure | None]
+Rendered = tuple[tuple[Markup, ...], str, bool]
 
 CHARTS: tuple[tuple[str, str, str, Draw, Callable[[Study], str], str], ...] = (
     (
@@ -127,12 +130,27 @@ def draw_field(worked_out: Study, run_dir: Path) -> tuple[Chart, ...]:
             part.heading,
             part.sentence,
             part.reading,
-            *_rendered(_drawn(part.slug, part.draw), part.heading, part.sentence),
+            *_of_part(part),
             part.template,
             part.found,
+            part.origin,
         )
         for part in subjects.parts(worked_out, run_dir)
     )
+
+
+_KEPT: dict[tuple[str, str], Rendered] = {}
+"""Charts of kept evidence, drawn once in a process: they are the same in every report."""
+
+
+def _of_part(part: Part) -> Rendered:
+    key = part.slug, part.origin
+    if key not in _KEPT:
+        rendered = _rendered(_drawn(part.slug, part.draw), part.heading, part.sentence)
+        if not part.origin:
+            return rendered
+        _KEPT[key] = rendered
+    return _KEPT[key]
 
 
 def _drawn(slug: str, figure_of: Callable[[Layout], Figure | None]) -> svg.Drawing | None:
@@ -141,7 +159,7 @@ def _drawn(slug: str, figure_of: Callable[[Layout], Figure | None]) -> svg.Drawi
         return svg.drawn(figure, slug) if figure else None
 
 
-def _rendered(drawn: svg.Drawing | None, heading: str, sentence: str) -> tuple[tuple[Markup, ...], str, bool]:
+def _rendered(drawn: svg.Drawing | None, heading: str, sentence: str) -> Rendered:
     if drawn is None:
         return (), "", False
     label = f"{heading}. {sentence}"

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from loadtests.records.disruption import Cuts, Disruption
 from loadtests.records.schema import Cell, Validity
-from loadtests.report import palette
+from loadtests.report import kept, palette
 from loadtests.report.charts.drawing import Layout, legend, model_line, panels, sign
 from loadtests.report.claims import title
 from loadtests.report.condition import Result
@@ -28,6 +28,7 @@ from loadtests.report.quantity import count, digits, laid_out
 from loadtests.report.study import Study
 
 KIND = "cut"
+_SHARES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 WITHIN_PERCENT = 5.0
 """How far a measurement may lie off the model before its residual has to be named."""
 
@@ -102,6 +103,14 @@ class Row:
         """The median time until a client is welcome again."""
         found = [each.back_ms["p50"] for each in self.cuts if "p50" in each.back_ms]
         return statistics.median(found) if found else None
+
+    @property
+    def percentiles(self) -> tuple[list[float], list[float]]:
+        """Latencies of the median run in ms, and the share in percent of the deliveries due that had come by then."""
+        came = statistics.median(1 - each.lost / each.due for each in self.cuts)
+        known = [(name, [each.latency_ms[name] for each in self.cuts if name in each.latency_ms]) for name in _SHARES]
+        found = {name: statistics.median(values) for name, values in known if values}
+        return list(found.values()), [came * _SHARES[name] for name in found]
 
     @property
     def replayed(self) -> int:
@@ -179,11 +188,14 @@ def draw(study: Study, layout: Layout) -> Figure | None:
     for axis, (load, here) in zip(axes, by_load.items(), strict=True):
         until_ms = 1150 * here[0].disrupt.offline_s
         for row in here:
+            look = palette.look(row.transport)
+            if not row.result.ecdf.n:
+                axis.plot(*row.percentiles, look.marker, color=look.light, ms=5)
+                continue
             ecdf = row.result.ecdf
             # Flat to the edge: what has not come by then never does.
             x, y = np.append(ecdf.latency_ms, until_ms), 100 * np.append(ecdf.fraction, ecdf.fraction[-1:])
-            dash = "--" if row.result.validity is Validity.INVALID else "-"
-            axis.plot(x, y, color=palette.look(row.transport).light, ls=dash)
+            axis.plot(x, y, color=look.light, ls="--" if row.result.validity is Validity.INVALID else "-")
         _draw_model(axis, here[0], until_ms)
         runs = max(len(row.cuts) for row in here)
         axis.set(title=f"{load}; {count(runs, 'run')} each", xlabel="delivery latency from the schedule, ms")
@@ -203,23 +215,25 @@ def _draw_model(axis: Axes, row: Row, until_ms: float) -> None:
         model_line(axis, [0, until_ms], [100 * least] * 2)
 
 
-def part(study: Study, _: Path) -> Part | None:
-    """Return the report's part; None where no subscriber was cut."""
-    found = rows(study)
-    if not found:
+def part(own: Study, _: Path) -> Part | None:
+    """Return the report's part, of the run that is kept where this one cut no subscriber; None where there is none."""
+    study = own if rows(own) else kept.of("cuts")
+    if study is None or not (found := rows(study)):
         return None
+    drawn = "Each line" if any(row.result.ecdf.n for row in found) else "Each mark, of p50, p95 and p99"
     return Part(
         slug="cuts",
         heading="A cable that is pulled",
         sentence=sentence(found),
         draw=partial(draw, study),
         reading=(
-            "Each line: the share of the deliveries due that came within so long after they were due. Dotted, the "
+            f"{drawn}: the share of the deliveries due that came within so long after they were due. Dotted, the "
             "model: with a resume the share of the time that a client is off is late, evenly up to how long it was "
             "off; without one that share never comes."
         ),
         template="cuts.html.j2",
         found=found,
+        origin="" if study is own else kept.origin(study.run),
     )
 
 

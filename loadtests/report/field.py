@@ -27,6 +27,7 @@ class Part:
     reading: str  # how to read the chart and its model
     template: str = ""  # a file of `templates/` that shows `chart.found` below the chart; empty: nothing stands there
     found: object = None
+    origin: str = ""  # of kept evidence, shown where the run did not measure the subject; empty: the run did
 
 
 Subject = Callable[[Study, Path], Part | None]

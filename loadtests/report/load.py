@@ -55,6 +55,14 @@ def load(run_dir: Path, sample_columns: Sequence[str] | None = None) -> RunTable
     )
 
 
+def outline(run_dir: Path) -> RunTables:
+    """Read `run.json` alone, of a run whose tables are not kept: they have no rows. Raises `RunError`."""
+    samples, publishes, timeline, stamps = (
+        schema.empty_table().to_pandas() for schema in (SAMPLES, PUBLISHES, TIMELINE, STAMPS)
+    )
+    return RunTables(load_run(run_dir), samples, publishes, timeline, stamps)
+
+
 def load_run(run_dir: Path) -> Run:
     """Read and check `run.json` alone. Raises `RunError`."""
     run = store.load(run_dir)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from loadtests.records.middleboxes import FILE, load
+from loadtests.report import kept
 from loadtests.report.charts.boxes import passages
 from loadtests.report.field import Part
 from loadtests.report.middleboxes import sentence
@@ -31,4 +32,5 @@ def part(_: Study, folder: Path, reference: Path = REFERENCE) -> Part | None:
         ),
         template="middleboxes.html.j2",
         found=found,
+        origin=kept.said(f"rtlab run middleboxes on {found.started_utc[:10]}", found.commit, found.machine),
     )

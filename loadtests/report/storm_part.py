@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from loadtests.records.storm import KINDS, Storms
-from loadtests.report import palette, storm
+from loadtests.report import kept, palette, storm
 from loadtests.report.charts.drawing import Layout, model_line, panels, sign_with
 from loadtests.report.claims import title
 from loadtests.report.field import Part
@@ -45,7 +45,7 @@ def draw(storms: Storms, layout: Layout) -> Figure | None:
     return figure
 
 
-def part(_: Study, folder: Path) -> Part | None:
+def part(study: Study, folder: Path) -> Part | None:
     """Return the report's part: of the storms beside the run, or else of the reference; None without any."""
     storms = storm.of_run(folder, REFERENCE)
     if storms is None or not (said := storm.sentence(storms)):
@@ -61,4 +61,5 @@ def part(_: Study, folder: Path) -> Part | None:
         ),
         template="storm.html.j2",
         found=storm.recoveries(storms),
+        origin="" if storms.run_id == study.run.run_id else kept.said(storms.run_id, storms.commit, storms.machine),
     )

@@ -24,6 +24,7 @@ from loadtests.report.condition import (
     validity_of,
     work_out,
 )
+from loadtests.report.load import RunTables
 from loadtests.report.palette import rank
 
 BASELINE = "websocket"
@@ -81,7 +82,15 @@ class Study:
 def study(run_dir: Path) -> Study:
     """Work out a run. Raises `RunError` (see `load`)."""
     further = latency.IDENTITY_COLUMNS if latency.any_missing(load.load_run(run_dir)) else ()
-    tables = load.load(run_dir, (*latency.SAMPLE_COLUMNS, *further))
+    return _of(load.load(run_dir, (*latency.SAMPLE_COLUMNS, *further)))
+
+
+def outline(run_dir: Path) -> Study:
+    """Work out what `run.json` alone holds of a run: no latencies. Raises `RunError`."""
+    return _of(load.outline(run_dir))
+
+
+def _of(tables: RunTables) -> Study:
     samples = latency.measured(tables.samples)
     received, sent = _by_cell(samples), _by_cell(latency.measured(tables.publishes))
     rows = Rows(

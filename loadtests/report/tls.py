@@ -14,6 +14,7 @@ from pathlib import Path
 
 from loadtests.records.repeats import believed
 from loadtests.records.schema import TLS, Cell, Validity
+from loadtests.report import kept
 from loadtests.report.charts.tls import Bars, paired_bars
 from loadtests.report.condition import Cost, memory_kib, value_of
 from loadtests.report.field import Part
@@ -43,6 +44,10 @@ class Added:
     pairs: tuple[Pair, ...]
     memory: tuple[Held, ...]
 
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.pairs or self.memory)
+
     def bytes_added(self, pair: Pair) -> float | None:
         """Return how many bytes more of payload a delivery takes; None where either cell is invalid.
 
@@ -57,10 +62,12 @@ class Added:
         return _difference(RECORD_BYTES, self.bytes_added(pair))
 
 
-def part(study: Study, _: Path) -> Part | None:
-    """Return the part of the report's section; None where no cell only adds TLS."""
-    added = Added(tuple(over_tls(study)), tuple(_memory(study)))
-    if not added.pairs and not added.memory:
+def part(own: Study, _: Path) -> Part | None:
+    """Return the report's part, of the run that is kept where no cell of this one only adds TLS; None without any."""
+    study, added = own, _added(own)
+    if not added and (other := kept.of("tls")) is not None:
+        study, added = other, _added(other)
+    if not added:
         return None
     return Part(
         slug="tls",
@@ -74,7 +81,12 @@ def part(study: Study, _: Path) -> Part | None:
         ),
         template="tls.html.j2",
         found=added,
+        origin="" if study is own else kept.origin(study.run),
     )
+
+
+def _added(study: Study) -> Added:
+    return Added(tuple(over_tls(study)), tuple(_memory(study)))
 
 
 def _memory(study: Study) -> list[Held]:

@@ -86,6 +86,11 @@ def _host() -> dict[str, Value]:
     }
 
 
+def machine() -> str:
+    """Return this machine's processor and cores in words, for evidence that has no manifest."""
+    return f"{_cpu_model()}, {os.cpu_count()} cores"
+
+
 def _cpu_model() -> str:
     with suppress(OSError):
         found = re.search(r"^model name\s*:(.*)$", Path("/proc/cpuinfo").read_text(errors="replace"), re.MULTILINE)

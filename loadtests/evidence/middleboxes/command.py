@@ -96,6 +96,7 @@ def middleboxes(wanted: Wanted) -> int:
         started_utc=started_utc.isoformat(timespec="seconds"), elapsed_s=time.monotonic() - started_s,
         heartbeat_s=wanted.timing.heartbeat_s, timeout_s=wanted.timing.timeout_s,
         rows=(*control, *(row for plan in plans for row in _concluded(plan))), missing=tuple(missing), note=note,
+        machine=manifest.machine(),
     )  # fmt: skip
     write_atomically(folder / FILE, msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     print(render_text(found))

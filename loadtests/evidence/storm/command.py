@@ -160,5 +160,6 @@ def _store(request: Request, settings: ServerSettings, seed: int) -> tuple[RunSt
         rate_per_s=RATE_PER_S,
         redis="the lab's own" if request.redis_url is None else instances.without_credentials(request.redis_url),
         storms=(),
+        machine=manifest.machine(),
     )
     return store, document

@@ -104,9 +104,8 @@ def test_cuts_are_in_the_export_and_are_evidence(tmp_path: Path) -> None:
     assert "resume" not in records["websocket", "idle-400"]
 
 
-def test_a_run_without_cuts_has_no_part(tmp_path: Path) -> None:
+def test_a_run_without_cuts_says_nothing_of_them(tmp_path: Path) -> None:
     synthetic.make_run(tmp_path, synthetic.TINY)
     worked_out = study(tmp_path)
-    assert cuts.part(worked_out, tmp_path) is None
     assert cuts.render_text(worked_out) == ""
     assert own_cuts(worked_out) is None

@@ -160,8 +160,3 @@ def test_the_page_has_the_pairs_the_loops_and_the_chart(folder: Path, monkeypatc
     assert "<td>uvloop</td>" in section
     assert "<td>asyncio</td>" in section
     assert section.count('aria-label="What TLS adds.') == 1
-
-
-def test_without_such_cells_there_is_no_part(tmp_path: Path) -> None:
-    synthetic.make_run(tmp_path, synthetic.TINY)
-    assert tls.part(study(tmp_path), tmp_path) is None
