@@ -61,6 +61,14 @@ async def test_a_phones_first_screen_holds_sentence_trust_contents_and_the_chart
     await opened.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_phones_second_screen_ends_below_the_line_of_the_last_transport(browser: Browser, scheme: str) -> None:
+    opened = await _opened(browser, 390, 844, scheme)
+    assert await opened.locator(".lines tbody tr", has_text="HTTP/2 push").locator("text=none").count() == 1
+    assert await _bottom(opened, ".lines tr:last-child") <= 2 * 844
+    await opened.close()
+
+
 async def test_wide_tables_on_a_phone_show_two_columns_and_say_that_there_is_more(browser: Browser) -> None:
     opened = await _opened(browser, 390, 844)
     await opened.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
