@@ -12,5 +12,5 @@ def filled(name: str, text: str, begin: str, content: str, end: str = END) -> st
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:
-        raise RunError(f"{name} has no place for what is written: it must hold the lines {begin} and {end}")
+        raise RunError(f"{name} must hold the lines {begin} and {end}: it has no place for what is written")
     return f"{before}{begin}\n\n{content.strip()}\n\n{end}{after}"
