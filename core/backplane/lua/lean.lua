@@ -19,9 +19,6 @@ if not id or id.err then -- a text has no such field
   redis.call('HINCRBY', room, epoch, '-1')
   return
 end
-if place % 64 == 0 then
-  redis.pcall('XTRIM', log, 'MAXLEN', EVENTS)
-end
 -- Redis names an event after its clock, or later where that was set back: so nothing is stored after its deadline.
 -- Both begin with thirteen digits, the milliseconds.
 local refused, noted, held = id >= ARGV[1], nil, nil
@@ -56,6 +53,9 @@ if not refused then
   -- Who hears it cannot ask before this script has ended.
   refused = redis.pcall('PUBLISH', room, epoch .. ':' .. offset .. ' ' .. payload)
   if type(refused) ~= 'table' then
+    if place % 64 == 0 then -- not sooner: for what is taken back no older event may go
+      redis.pcall('XTRIM', log, 'MAXLEN', EVENTS)
+    end
     return place
   end
 end

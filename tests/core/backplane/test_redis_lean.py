@@ -89,6 +89,49 @@ async def test_what_is_refused_again_is_not_stored_even_for_a_moment(redis: Redi
         assert redis.xlen(f"{KEY}:log") == 2
 
 
+async def test_what_comes_after_its_deadline_is_taken_back(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.01, burst=2))
+    async with listening(backplane, ROOM) as recorder:
+        await backplane.publish(ROOM, chat("begins"))
+        link = backplane._caller._link
+        assert link is not None
+        link._ahead_ms -= 10_000  # as if the call had been on its way for so long
+        redis.config_resetstat()
+        # The longer script stores it, with a deadline made anew.
+        published = await backplane.publish(ROOM, chat("hi", ref="r"))
+        assert (published.position.offset, published.repeated) == (2, False)
+        stats = redis.info("commandstats")
+        assert [stats[f"cmdstat_{name}"]["calls"] for name in ("xadd", "xdel")] == [2, 1]
+        assert await recorder.offsets(ROOM, 2) == [1, 2]
+        assert (await backplane.publish(ROOM, chat("hi", ref="r"))).repeated
+        with pytest.raises(RateLimited):
+            await backplane.publish(ROOM, chat("one too many"))
+        assert redis.xlen(f"{KEY}:log") == 2
+
+
+async def test_no_older_event_goes_for_one_that_is_taken_back(redis: Redis, redis_url: str) -> None:
+    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.0, history_events=3))
+    async with listening(backplane, ROOM):
+        for number in range(1, 64):
+            last = (await backplane.publish(ROOM, chat(f"m{number}", ref="r"))).position
+        assert (await backplane.publish(ROOM, chat("m63", ref="r"))).repeated  # else it were the 64th, which trims
+        assert [event.position.offset for event in await read(backplane, Position(last.epoch, 60))] == [61, 62, 63]
+
+
+async def test_retry_is_found_among_the_earlier_keys(redis: Redis, redis_url: str) -> None:
+    settings = Settings(rate_per_s=0.0, history_events=100)
+    here, there = RedisBackplane(redis_url, settings), RedisBackplane(redis_url, settings)
+    async with listening(here, ROOM), listening(there, ROOM):
+        for number in range(1, 261):
+            await here.publish(ROOM, chat(f"m{number}", ref="r"))
+        assert redis.exists(f"{KEY}:past")
+        await there.publish(ROOM, chat("m261", ref="r"))  # so both know the room
+        for each in (here, there):
+            again = await each.publish(ROOM, chat("m250", ref="r"))
+            assert (again.position.offset, again.repeated) == (250, True)
+        assert (await here.publish(ROOM, chat("m262", ref="r"))).position.offset == 262
+
+
 async def test_history_is_read_from_any_position(redis: Redis, redis_url: str) -> None:
     backplane = RedisBackplane(redis_url, FREE)
     async with listening(backplane, ROOM):
