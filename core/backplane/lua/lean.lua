@@ -20,7 +20,7 @@ if not id or id.err then -- a text has no such field
   return
 end
 -- Redis names an event after its clock, or later where that was set back: so nothing is stored after its deadline.
--- Both begin with thirteen digits, the milliseconds.
+-- Both begin with thirteen digits, the milliseconds; with another clock `publish` lets nobody come here.
 local refused, noted, held = id >= ARGV[1], nil, nil
 if retry and retry ~= '' and not refused then
   noted = redis.pcall('HSETNX', room, retry, offset .. '-' .. string.sub(id, 1, 13))

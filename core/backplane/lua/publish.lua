@@ -48,7 +48,8 @@ if not fresh_ms or fresh_ms <= 0 or fresh_ms > SLACK_MS or offset % 256 == 255 t
   fresh_ms = SLACK_MS
 end
 --[[store.lua]]
-if string.match(id, '^%d+') - now > 1 then -- its clock has been set back behind the log, by which `lean` would count
+-- `lean` would count by a log that is ahead, as Redis's clock was set back, and reads only times of thirteen digits.
+if string.match(id, '^%d+') - now > 1 or now < 1e12 then
   fresh_ms = 0
 end
 return {now, 'ok', epoch, offset, appended, fresh_ms}

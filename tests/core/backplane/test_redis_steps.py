@@ -79,6 +79,16 @@ async def test_who_renews_stays_and_ghosts_leave_in_time(redis_url: str, redis: 
         assert 0 < left_s <= 2 * LONG_S + 2
 
 
+async def test_clock_that_begins_in_1970_is_read_by_the_longer_script(redis_url: str, redis: Redis) -> None:
+    redis.set(STEP, 1000 - redis.time()[0])
+    backplane = RedisBackplane(redis_url, LIMITS)
+    async with listening(backplane, ROOM):
+        for offset in (1, 2, 3):
+            assert (await backplane.publish(ROOM, chat(f"m{offset}", ref="r"))).position.offset == offset
+        again = await backplane.publish(ROOM, chat("m2", ref="r"))
+        assert (again.position.offset, again.repeated) == (2, True)
+
+
 async def test_instance_that_was_away_itself_is_refuted(redis_url: str, redis: Redis) -> None:
     one, slept = RedisBackplane(redis_url, LIMITS), RedisBackplane(redis_url, LIMITS)
     async with listening(one, ROOM), listening(slept, ROOM):
