@@ -90,7 +90,7 @@ class DirectPosts(StandIn):
         length_start = room_end + len(self._between)
         length_end = data.find(self._after, length_start, length_start + _DIGITS + len(self._after))
         room, length, body_start = data[start:room_end], data[length_start:length_end], length_end + len(self._after)
-        end = body_start + int(length) if length.isdigit() else -1
+        end = body_start + int(length) if length_end >= 0 and length.isdigit() else -1
         whole = (
             min(room_end, length_end) >= 0
             and body_start <= end <= min(len(data), body_start + self._hub.settings.max_bytes)

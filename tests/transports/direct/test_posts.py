@@ -13,7 +13,7 @@ import pytest
 
 from core.auth import sign
 from tests.transports.access import SECRET, token
-from tests.transports.served import Client, Run, publisher, serving
+from tests.transports.served import WAITS_S, Client, Run, publisher, serving
 from transports.direct.protocols import DirectHttpProtocol
 
 
@@ -195,6 +195,19 @@ def test_what_is_refused_is_refused_alike(run: Run, body: bytes, code: str, stat
             assert server.hub.stats.rejected[code] == 1
             if status == 400:
                 assert (await alice.ask(alice.post("goes on"))).status == 202
+
+    run(main())
+
+
+def test_a_length_of_thousands_of_digits_is_a_bad_request(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await publisher(server)
+            head, field, _ = alice.post("x").partition(b"Content-Length: ")
+            alice.writer.write(head + field + b"1" * 5000 + b"x")
+            async with asyncio.timeout(WAITS_S):
+                assert (await alice.reader.readline()).startswith(b"HTTP/1.1 400 ")
+            assert not caplog.records
 
     run(main())
 
