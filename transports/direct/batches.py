@@ -185,10 +185,11 @@ class Batcher(Fanout):
     def _flush_when_quiet(self) -> None:
         # Requests of one connection are handled a turn each. Waiting for a turn without news costs some microseconds;
         # not waiting costs a write per subscriber for each of them.
-        if self._presence_only:  # in a storm of joins no turn is quiet
-            may_wait = self._services.clock() < self._begun_s + MAX_PRESENCE_HOLD_S
-        else:
-            may_wait = len(self._direct) > self._services.few
+        may_wait = (
+            self._services.clock() < self._begun_s + MAX_PRESENCE_HOLD_S  # in a storm of joins no turn is quiet
+            if self._presence_only
+            else len(self._direct) > self._services.few
+        )
         if may_wait and len(self._batch) != self._seen:
             self._seen = len(self._batch)
             self._services.defer(self._flush_when_quiet)

@@ -71,8 +71,7 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
             return None
         # Only here: asyncio's and uvloop's TLS transports pause at the limit, not over it, and so at 0 when empty.
         self.transport.set_write_buffer_limits(0)
-        descriptor: int = seen.fileno()
-        return descriptor
+        return int(seen.fileno())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on to the holder, whatever happens: after this the transport closes the socket."""

@@ -46,7 +46,7 @@ class Polls:
     ) -> Response | None:
         """See `transports.base.AnswerPoll`. One that cannot go on from its place is answered at once."""
         protocol = without_cors(self._hub, request)
-        if protocol is None:
+        if protocol is None or protocol.flow.write_paused:  # one that reads no answers is to be waited for
             return None
         server_state = protocol.server_state
         self._answers.default_headers = lambda: server_state.default_headers
@@ -132,7 +132,9 @@ class DirectPoll(StandIn):
             return False
         if protocol.stands_alone and _is_head(protocol.request_bytes) and know(protocol.request_bytes):
             self.write = protocol.transport.write
-            self.descriptor = protocol.write_through()
+            descriptor = protocol.write_through()
+            # Else it would overtake what is left of the answer before: a client may have asked without reading that.
+            self.descriptor = None if protocol.flow.write_paused else descriptor
             protocol.transport.set_protocol(self)
         self._held.add(self)
         self.held_s = self._held.tick_ends_s
@@ -150,10 +152,6 @@ class DirectPoll(StandIn):
         self.suffix = request[match.end("value") :]
         return True
 
-    def data_received(self, data: bytes) -> None:
-        """As `hear`, from the transport."""
-        self.hear(data)
-
     def hear(self, data: bytes) -> None:
         """Answer or hold a follow-up poll that differs from the last only in its position; else let it be parsed."""
         if not data:
@@ -161,7 +159,8 @@ class DirectPoll(StandIn):
             return
         if self._protocol.transport.is_closing():
             return
-        since = self._position_in(data)
+        # For one that reads no answers the app waits.
+        since = None if self._protocol.flow.write_paused else self._position_in(data)
         missed = None if since is None else self._held.returns.resume(self.subscription, since)
         if since is None or missed is None:
             self._stand_down(data)
@@ -172,6 +171,8 @@ class DirectPoll(StandIn):
             self.write(self._held.answers.caught_up([(event.body, event.position, event.kind) for event in missed]))
         elif self._read_as is None and self.descriptor is not None:
             self._read_together(self.descriptor)
+
+    data_received = hear  # from the transport
 
     def _position_in(self, data: bytes) -> Position | None:
         if self._first:

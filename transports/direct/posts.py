@@ -71,11 +71,13 @@ class DirectPosts(StandIn):
         self._accepted = accepted
 
     def data_received(self, data: bytes) -> None:
-        """Publish whole POSTs with the known head; let all else be parsed, behind the answer that is still due."""
+        """Publish whole POSTs with the known head. Let all else be parsed, behind the answer that is still due; also
+        while the client does not read its answers: the app waits for that.
+        """
         protocol, at = self._protocol, 0
         while at < len(data) and not protocol.transport.is_closing():
             known = self._next(data, at)
-            if known is None or protocol.holder is not None:
+            if known is None or protocol.holder is not None or protocol.flow.write_paused:
                 protocol.transport.set_protocol(protocol)
                 protocol.data_received(data[at:])
                 return
@@ -115,7 +117,7 @@ class DirectPosts(StandIn):
             protocol.respond(answer)
 
     def pause(self) -> None:
-        """Its answers are small, and each waits for the next POST."""
+        """Its answers are small; the next POST is seen to wait."""
 
     def resume(self) -> None:
         """As before."""
