@@ -45,7 +45,8 @@ METHODS: Final[dict[tuple[type, str], str]] = {
         "data_received connection_lost pause_writing resume_writing"
     ),
     (WebSocketsSansIOProtocol, "each kind of frame and a broken one has its method"): (
-        "handle_connect handle_ping handle_pong handle_cont handle_parser_exception send_receive_event_to_app"
+        "handle_connect handle_close handle_ping handle_pong handle_cont handle_parser_exception "
+        "send_receive_event_to_app"
     ),
     (WebSocketsSansIOProtocol, "the app runs, sends and ends through these"): (
         "run_asgi send on_task_complete send_500_response shutdown"

@@ -242,8 +242,7 @@ class Batcher(Fanout):
 
     def _data(self, batch: list[Any]) -> bytes:
         """The one write that a batch is."""
-        data: bytes = batch[0] if len(batch) == 1 else b"".join(batch)
-        return data
+        return b"".join(batch)  # of one it is that one
 
     def _rests(self, batch: list[Any]) -> Callable[[int], bytes]:
         """What gives the write for those who know so many of a batch: in a storm of joins another one for each."""

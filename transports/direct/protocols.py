@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -48,6 +48,12 @@ class DirectWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
             super()._receive(text, data)
         else:
             self.holder.receive(text)
+
+    def handle_close(self, event: Any) -> None:
+        """As uvicorn's. What the turn has brought goes before our close, and nothing behind it (RFC 6455, 5.5.1)."""
+        if self.holder is not None:
+            self.holder.pause()
+        super().handle_close(event)
 
     def handle_parser_exception(self) -> None:
         """As before; after the end of our side is sent, nothing may be written any more."""

@@ -49,7 +49,9 @@ def known_by(protocol: HttpToolsProtocol, data: bytes) -> Known | None:
     may follow. Its app keeps what it likes for those that are alike.
     """
     cycle = protocol.cycle
-    if cycle is None or cycle.scope is not protocol.scope or protocol.pipeline or cycle.waiting_for_100_continue:
+    if cycle is None or cycle.scope is not protocol.scope or not cycle.scope:  # not of `data`, or let go of by now
+        return None
+    if protocol.pipeline or cycle.waiting_for_100_continue:
         return None
     if cycle.more_body or cycle.body or not cycle.keep_alive or len(data) > _LONGEST_BYTES:
         return None
