@@ -80,3 +80,20 @@ def test_who_has_waited_at_the_same_place_for_the_same_gets_the_same_answer() ->
     assert [len(msgspec.json.decode(body)["events"]) for body in bodies] == [1, 1, 0, 0]
     assert answer(at[0], one, two).body == first.body
     assert b'"recovered":false}' in bytes(answer(at[0], one, two, recovered=False).body)
+
+
+async def test_what_middleware_adds_to_an_answer_is_of_one_poller_alone() -> None:
+    answers = longpoll.Answers()
+    told: list[list[bytes]] = []
+
+    async def receive() -> Any:
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"].append((b"x-request-id", b"%d" % len(told)))
+            told.append([value for name, value in message["headers"] if name == b"x-request-id"])
+
+    for _ in range(2):
+        await answers.to(Start(Position("epoch0001", 1), recovered=True), [])({"type": "http"}, receive, send)
+    assert told == [[b"0"], [b"1"]]
