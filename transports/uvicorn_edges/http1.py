@@ -129,6 +129,13 @@ class OrderlyHttpProtocol(HttpToolsProtocol):
         self._running.message_event.set()
         return True
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn's, which says so to the last request that has come. The one that is answered is to know it too."""
+        if self.cycle is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+
     def _heard(self, cycle: RequestResponseCycle, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
         """Receive for one request: behind its body the end of the client's side is a disconnect."""
         whole = False

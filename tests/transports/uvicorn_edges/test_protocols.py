@@ -20,7 +20,7 @@ from websockets.frames import Close, Frame, Opcode
 
 from tests.core.virtual_time import VirtualTimeLoop
 from tests.transports.wire_end import DIRECT, WireEnd, turns
-from transports.base import EDGES
+from transports.base import EDGES, Protocols
 from transports.direct.protocols import DirectHttpProtocol, DirectWebSocketProtocol
 from transports.direct.upgrade import UpgradedProtocol
 from transports.uvicorn_edges import protocols, websocket
@@ -288,6 +288,22 @@ async def test_requests_in_time_are_not_cut_short(end: WireEnd) -> None:
         assert end.received().endswith(b"ok")
         await asyncio.sleep(2.0)
     assert end.transport.done == []
+
+
+@pytest.mark.parametrize("edges", [EDGES, DIRECT], ids=["edges", "direct"])
+async def test_who_is_answered_learns_of_the_loss_though_another_request_waits(edges: Protocols) -> None:
+    received: list[str] = []
+
+    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+        received.extend([(await receive())["type"] for _ in range(2)])
+
+    end = WireEnd(waits, protocols=edges)
+    end.send(2 * b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await turns()
+    end.lose()
+    await turns()
+    assert received == ["http.request", "http.disconnect"]
+    await end.end()
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
