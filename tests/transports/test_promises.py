@@ -83,7 +83,7 @@ METHODS: Final[dict[tuple[type, str], str]] = {
 # By what has them: attributes that are there once it is made.
 HTTP_ATTRIBUTES: Final = (
     "config loop transport url headers scope cycle pipeline parser flow tasks server_state timeout_keep_alive client "
-    "server scheme connections app app_state server_state logger access_logger access_log limit_concurrency"
+    "server scheme connections app app_state logger access_logger access_log limit_concurrency"
 )
 WEBSOCKET_ATTRIBUTES: Final = (
     "config loop transport queue frames curr_msg_data_type conn close_sent close_timer read_paused writable "
@@ -127,7 +127,7 @@ def test_uvicorns_server_state_has(name: str) -> None:
     "name",
     [
         *("scope", "message_event", "disconnected", "response_started", "response_complete", "keep_alive", "more_body"),
-        *("flow", "transport", "default_headers", "access_log", "waiting_for_100_continue", "on_response"),
+        *("flow", "transport", "default_headers", "access_log", "waiting_for_100_continue", "on_response", "body"),
     ],
 )
 def test_uvicorns_request_keeps(name: str) -> None:

@@ -28,4 +28,4 @@ class LoopServices:
     clock: Callable[[], float]
     write: Write
     coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
-    few: int = 16  # sockets: to list them, or to wait for a turn without news, costs as much as writing to them
+    few: int = 16  # sockets: to wait for a turn without news costs as much as writing to them
