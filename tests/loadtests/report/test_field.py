@@ -44,4 +44,4 @@ def test_each_subject_that_was_measured_has_a_part_with_its_chart(
 def test_without_a_part_there_is_no_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_only(monkeypatch, field=(_absent,))
     synthetic.make_run(tmp_path, synthetic.TINY)
-    assert "h-field" not in page.write(tmp_path).read_text(encoding="utf-8")
+    assert 'aria-labelledby="h-field"' not in page.write(tmp_path).read_text(encoding="utf-8")

@@ -96,7 +96,7 @@ def test_each_chart_is_drawn_once_and_labelled(page: str) -> None:
     """Pieces of a chart beside each other show parts of one drawing."""
     drawings = re.findall(r"<svg [^>]*>", page)
     labelled = [drawing for drawing in drawings if 'role="img" aria-label="' in drawing]
-    assert len(labelled) == 7
+    assert len(labelled) == 9
     assert all('aria-hidden="true"' in drawing for drawing in drawings if drawing not in labelled)
     assert page.count("<use href=") >= len(drawings) - len(labelled) > 0
 
@@ -138,7 +138,7 @@ def test_the_same_run_gives_the_same_bytes(folder: Path, page: str) -> None:
 @pytest.mark.usefixtures("page")
 def test_charts_lie_beside_it_as_svg_files_with_both_themes(folder: Path) -> None:
     names = sorted(path.stem for path in (folder / "charts").glob("*.svg"))
-    assert names == ["answer", "boxes", "costs", "fan-out", "latency", "storm", "timeline"]
+    assert names == ["answer", "boxes", "costs", "cuts", "fan-out", "latency", "storm", "timeline", "tls"]
     for path in (folder / "charts").glob("*.svg"):
         text = path.read_text(encoding="utf-8")
         ET.fromstring(text)
@@ -182,7 +182,12 @@ def test_a_run_without_any_cell_still_has_its_report(tmp_path: Path) -> None:
     text = report.write(tmp_path).read_text(encoding="utf-8")
     assert "Incomplete: none of 36 planned cells" in text
     charts = re.findall(r'aria-label="([^".]+)', "".join(re.findall(r"<svg [^>]*>", text)))
-    beside = ["A server that is killed, and a deploy", "What stands in the way"]
+    beside = [
+        "What TLS adds",
+        "A cable that is pulled",
+        "A server that is killed, and a deploy",
+        "What stands in the way",
+    ]
     assert charts == beside, "runs of their own, beside the reference"
 
 

@@ -59,7 +59,7 @@ def test_an_alarm_waits_for_a_slice_and_not_for_the_whole_burst(inbox: Inbox) ->
     limit_s = time.monotonic() + 10.0
     while len(log) < 51 and time.monotonic() < limit_s:
         gevent.sleep(0.01)
-    assert 0 < log.index("alarm") < 50
+    assert log.index("alarm") < 50
     assert len(log) == 51
     alarms.close()
 
