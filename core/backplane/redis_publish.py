@@ -19,6 +19,7 @@ from core.model import Draft, Position, Published, RoomId, UserId
 from core.settings import Settings
 
 _MOST_KNOWN: Final = 10_000  # rooms, or users; to forget one costs one longer script
+_REPEATS_S: Final = 1.0  # who repeated a message may repeat more
 
 
 class _Known(NamedTuple):
@@ -44,7 +45,7 @@ class Publisher:
         self._new_epoch = new_epoch
         self._own_keys = map("{}{:x}".format, itertools.repeat(secrets.token_urlsafe(6)), itertools.count())
         self._known: dict[RoomId, _Known] = {}
-        self._limited_until_s: dict[UserId, float] = {}
+        self._spared_until_s: dict[UserId, float] = {}
 
     async def publish(self, room: RoomId, draft: Draft) -> Published:
         """See `Backplane.publish`."""
@@ -55,7 +56,7 @@ class Publisher:
         payload, retry, tried_ms = draft.payload, draft.retry_key, None
         if retry is None:
             payload = next(self._own_keys).encode() + payload
-        if known is not None and self._is_fresh(known, began_s) and not self._is_limited(draft.user_id, began_s):
+        if known is not None and self._is_fresh(known, began_s) and not self._is_spared(draft.user_id, began_s):
             deadline_ms = known.link.deadline_ms(began_s + BUDGET_S)
             own: tuple[bytes | int, ...] = (retry or b"", known.slip_ms) if known.slip_ms else (retry,) if retry else ()
             try:
@@ -84,16 +85,21 @@ class Publisher:
         caller = self._caller
         return now_s < known.fresh_until_s and known.slip_ms == caller.clock.slip_ms and caller.is_ready(known.link)
 
-    def _is_limited(self, user: UserId, now_s: float) -> bool:
+    def _is_spared(self, user: UserId, now_s: float) -> bool:
         # What `lean` takes back takes room in the stream until that is trimmed: it is spared what it must refuse.
-        return now_s < self._limited_until_s.get(user, now_s)
+        return now_s < self._spared_until_s.get(user, now_s)
+
+    def _spare(self, user: UserId, seconds: float) -> None:
+        if len(self._spared_until_s) >= _MOST_KNOWN:
+            self._spared_until_s.clear()
+        self._spared_until_s[user] = time.monotonic() + seconds
 
     def _published(self, room: RoomId, user: UserId, answer: list[Any], began_s: float) -> Published:
         if answer[0] == b"limited":
-            if len(self._limited_until_s) >= _MOST_KNOWN:
-                self._limited_until_s.clear()
-            self._limited_until_s[user] = time.monotonic() + answer[4] / 1000
+            self._spare(user, answer[4] / 1000)
             raise RateLimited("too many messages", retry_after_ms=answer[4])
+        if answer[0] == b"known":
+            self._spare(user, _REPEATS_S)
         epoch, link = answer[1].decode(), self._caller.link
         if answer[0] == b"ok" and link is not None:
             if len(self._known) >= _MOST_KNOWN:

@@ -77,16 +77,19 @@ async def test_limited_message_is_never_stored(redis: Redis, redis_url: str) -> 
         assert await recorder.offsets(ROOM, 2) == [1, 2]
 
 
-async def test_what_is_refused_again_is_not_stored_even_for_a_moment(redis: Redis, redis_url: str) -> None:
-    backplane = RedisBackplane(redis_url, Settings(rate_per_s=0.01, burst=2))
+@pytest.mark.parametrize(("settings", "ref"), [(Settings(rate_per_s=0.01, burst=2), None), (FREE, "r")])
+async def test_what_is_refused_again_is_not_stored_even_for_a_moment(
+    redis: Redis, redis_url: str, settings: Settings, ref: str | None
+) -> None:
+    backplane = RedisBackplane(redis_url, settings)
     async with listening(backplane, ROOM):
         added = []
         for _ in range(5):
             with suppress(RateLimited):
-                await backplane.publish(ROOM, chat("hi"))
+                await backplane.publish(ROOM, chat("hi", ref=ref))
             added.append(redis.info("commandstats")["cmdstat_xadd"]["calls"])
         assert added[4] == added[3] == added[2]
-        assert redis.xlen(f"{KEY}:log") == 2
+        assert redis.xlen(f"{KEY}:log") == (1 if ref else 2)
 
 
 async def test_what_comes_after_its_deadline_is_taken_back(redis: Redis, redis_url: str) -> None:
