@@ -65,7 +65,7 @@ def test_no_place_in_a_fan_out_is_shown_more_often_than_another() -> None:
         sample.adapt(50 * receivers)  # one delivery of each message, on average
         for number in _shown_of(sample, 50 * receivers):
             shown[number % receivers] += 1
-    assert min(shown) > 0.5 * max(shown)
+    assert min(shown) > 0.4 * max(shown), "by chance once in 100,000 runs"
 
 
 def _shown_of(sample: locust_tables.LocustReporter, deliveries: int) -> list[int]:
