@@ -22,6 +22,7 @@ QUEUE_PACKETS = 10_000
 
 _FORM = "rtt=50ms[,jitter=5ms][,loss=1%][,rate=10mbit]"
 _LARGEST = {"rtt": 10_000.0, "jitter": 10_000.0, "loss": 50.0, "rate": 10_000.0}
+_SMALLEST = 1e-9  # beside 0, in the units below: so a text that is written can be read again
 _PATTERNS = {
     "rtt": re.compile(NUMBER + r"(ms|s)"),
     "jitter": re.compile(NUMBER + r"(ms|s)"),
@@ -104,9 +105,12 @@ def _value(text: str, name: str, written: str) -> float:
     found = _PATTERNS[name].fullmatch(written)
     if found is None:
         raise ScenarioError(f"link {text!r}: {name} is {written!r}; {_allowed()}")
-    value = float(found[1]) * _FACTORS[found[2]]
+    value = float(plain(float(found[1]) * _FACTORS[found[2]]))  # as exactly as it is written
     if value > _LARGEST[name]:
         raise ScenarioError(f"link {text!r}: {name} is {written}; at most {_LARGEST[name]:g}{_UNITS[name]} is allowed")
+    if 0 < value < _SMALLEST:
+        least = plain(_SMALLEST) + _UNITS[name]
+        raise ScenarioError(f"link {text!r}: {name} is {written}; 0 or at least {least} is allowed")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-NUMBER = r"(\d{1,9}(?:\.\d{1,12})?(?:e[+-]?\d{1,2})?)"
+NUMBER = r"(\d{1,9}(?:\.\d{1,18})?(?:e[+-]?\d{1,2})?)"
 """How a number is written: 5, 0.00001, and 1e-05, as runs have it that `plain` did not write."""
 
 

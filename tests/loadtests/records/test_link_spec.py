@@ -56,8 +56,11 @@ def test_an_exponent_that_an_older_run_wrote_is_read() -> None:
         parse("rtt=1e+05ms")
 
 
-def test_one_link_has_one_text() -> None:
-    assert canonical("rtt=0.05s,jitter=0ms") == canonical("rtt=50ms") == "rtt=50ms"
+@pytest.mark.parametrize("text", ["rtt=0.05s,jitter=0ms", "rtt=9999.123456789ms", "rtt=1.23456789e-9ms", "rtt=1e-12s"])
+def test_one_link_has_one_text(text: str) -> None:
+    assert parse(canonical(text)) == parse(text)
+    assert canonical(canonical(text)) == canonical(text)
+    assert canonical("rtt=0.05s,jitter=0ms") == "rtt=50ms"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,8 @@ def test_one_link_has_one_text() -> None:
         ("rtt=50ms,loss=51%", "at most 50%"),
         ("rtt=5ms,jitter=6ms", "jitter is more than rtt"),
         ("rtt=5ms,rate=0mbit", "a rate of 0"),
+        ("rtt=1e-10ms", "rtt is 1e-10ms; 0 or at least 0.000000001ms is allowed"),
+        ("rtt=5ms,rate=1e-7kbit", "at least 0.000000001mbit"),
     ],
 )
 def test_a_bad_text_is_refused_in_words(text: str, words: str) -> None:
