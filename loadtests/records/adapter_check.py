@@ -86,12 +86,21 @@ def check_publish(protocol: str, publish: Publish, subscribe: Subscribe) -> None
                 "only with a publish.path: without it the WebSocket is used",
             )
     if publish.target:
-        parts = urlsplit(publish.target)
-        good = parts.scheme in ("http", "https") and parts.hostname and not parts.path.strip("/")
-        need(good, "publish.target", publish.target, "http://HOST:PORT or https://HOST:PORT, without a path")
+        allowed = "http://HOST:PORT or https://HOST:PORT, without a path"
+        need(_is_base(publish.target), "publish.target", publish.target, allowed)
     _headers("publish.headers", publish.headers, known)
     _placeholders("publish.path", publish.path, known)
     _placeholders("publish.body", publish.body, known | CONTENT)
+
+
+def _is_base(url: str) -> bool:
+    """Whether the load's clients can read it as a server's address."""
+    try:
+        parts, port = urlsplit(url), urlsplit(url).port
+    except ValueError:
+        return False
+    beside = parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not beside
 
 
 _ONLY: Mapping[str, tuple[str, ...]] = {
@@ -124,16 +133,17 @@ def _only(protocol: str, subscribe: Subscribe) -> None:
         asked = subscribe.probe_path or ", ".join(subscribe.resume_headers)
         need(not asked, "subscribe.probe_path or resume_headers", asked, f"only over {LONGPOLL}")
     if subscribe.resumes:
-        allowed = "where the next subscription says where the last one was: over sse, by resume_headers, or by a name"
-        need(_says_where(protocol, subscribe), "subscribe.resumes", "true", f"{allowed} of subscribe.capture in it")
+        allowed = "where the next subscription says where the last one was: over sse, by resume_headers, by a name"
+        said = f"{allowed} of subscribe.capture in it, or by subscribe.client"
+        need(_says_where(protocol, subscribe), "subscribe.resumes", "true", said)
 
 
 def _says_where(protocol: str, subscribe: Subscribe) -> bool:
-    """Whether anything that was learned along the way goes with the next subscription."""
+    """Whether anything that was learned along the way goes with the next subscription; a client of one's own may."""
     steps = (text for step in subscribe.script for text in step.texts.values())
     sent = "".join((subscribe.path, subscribe.body, *subscribe.headers.values(), *steps))
     captured = any(f"{{{name}}}" in sent for name in subscribe.capture)
-    return protocol == SSE or bool(subscribe.resume_headers) or captured
+    return protocol == SSE or bool(subscribe.resume_headers or subscribe.client) or captured
 
 
 def _common(part: str, encoding: str, client: str) -> None:

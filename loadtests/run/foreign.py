@@ -314,9 +314,7 @@ class ForeignServer(AbstractContextManager["ForeignServer"]):
 
 def _endpoint(said_by: str, url: str) -> Endpoint:
     try:
-        endpoint = parse_endpoint(url)
+        return parse_endpoint(url)
     except AddressError:
-        endpoint = None
-    if endpoint is None:
-        raise UsageError(f"{said_by} {url!r}: http://HOST[:PORT] or https:// is allowed; paths are the adapter's")
-    return endpoint
+        said = "http://HOST[:PORT] or https:// is allowed; paths are the adapter's"
+        raise UsageError(f"{said_by} {url!r}: {said}") from None

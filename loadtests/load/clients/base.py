@@ -74,8 +74,8 @@ class Endpoint(NamedTuple):
 
 def parse_endpoint(url: str) -> Endpoint:
     """Read `http://HOST[:PORT]`, or `https://`; raises AddressError that says what is allowed."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
         raise AddressError(f"host {url!r}: {error}") from error

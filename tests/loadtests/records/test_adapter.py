@@ -126,6 +126,7 @@ def test_a_file_may_be_like_an_adapter_of_the_lab(tmp_path: Path) -> None:
         STEPS.replace("join {room}", "join {room} after {place}").replace("values = ", "resumes = true\nvalues = "),
         LONGPOLL.replace("probe_path", 'resumes = true\nresume_headers = { If-None-Match = "Etag" }\nprobe_path'),
         LONGPOLL.replace('"longpoll"', '"sse"').replace('probe_path = "/now"', "resumes = true"),
+        STEPS.replace("values = ", 'resumes = true\nclient = "mine.py:Mine"\nvalues = '),
     ],
 )
 def test_a_subscription_resumes_where_something_says_the_place(text: str, tmp_path: Path) -> None:

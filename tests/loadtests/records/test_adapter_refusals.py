@@ -130,6 +130,15 @@ from tests.loadtests.records.adapter_files import GOOD, LONGPOLL, POLL, STEPS, r
             '[publish]\ntarget = "http://h:1"',
             "publish.target is given; allowed: only with a publish.p",
         ),
+        *(
+            (
+                LONGPOLL,
+                "[publish]",
+                f'[publish]\ntarget = "{target}"',
+                "publish.target is .*; allowed: http://HOST:PORT",
+            )
+            for target in ("h:1", "http://h:port", "http://h:99999", "http://[::1", "http://u@h:1", "http://h:1/?x=1")
+        ),
         (
             STEPS,
             "values = ",
@@ -153,7 +162,7 @@ from tests.loadtests.records.adapter_files import GOOD, LONGPOLL, POLL, STEPS, r
             LONGPOLL,
             'path = "/lp"',
             'path = "/lp"\nresumes = true',
-            "subscribe.resumes is true; .* by resume_headers, or",
+            "subscribe.resumes is true; .* by resume_headers, by",
         ),
         (
             STEPS.replace("values = ", "binary = true\nvalues = "),

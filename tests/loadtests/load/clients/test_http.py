@@ -103,7 +103,7 @@ def test_a_host_is_read(url: str, endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8001", "ws://a", "http://", "http://a:99999", "http://a/b", "http://a?b"]
+    "url", ["", "127.0.0.1:8001", "ws://a", "http://", "http://a:99999", "http://a/b", "http://a?b", "http://[::1"]
 )
 def test_a_host_that_cannot_be_used_is_named_with_what_is_allowed(url: str) -> None:
     with pytest.raises(AddressError, match="host"):
