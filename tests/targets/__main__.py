@@ -33,6 +33,8 @@ def main(options: list[str]) -> int:
     parser.add_argument("--own-client", action="store_true")
     asked, options = parser.parse_known_args(options)
     if asked.own_client:
+        if options or asked.out:
+            parser.error("--own-client takes no other option")
         return compare.main()
     try:
         made = folder()

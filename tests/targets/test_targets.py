@@ -134,6 +134,13 @@ def test_only_rows_that_may_be_right_next_time_are_measured_again(
     assert all(command[-1] == "--wide" and command.count("--out") == 1 for command in asked)
 
 
+@pytest.mark.parametrize("options", [["--wide"], ["--out", "x"]])
+def test_the_own_client_takes_no_other_option(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        targets.main(["--own-client", *options])
+    assert "--own-client takes no other option" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
