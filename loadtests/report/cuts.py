@@ -107,10 +107,10 @@ class Row:
     @property
     def percentiles(self) -> tuple[list[float], list[float]]:
         """Latencies of the median run in ms, and the share in percent of the deliveries due that had come by then."""
-        came = statistics.median(1 - each.lost / each.due for each in self.cuts)
+        came = [1 - each.lost / each.due for each in self.cuts if each.due]
         known = [(name, [each.latency_ms[name] for each in self.cuts if name in each.latency_ms]) for name in _SHARES]
         found = {name: statistics.median(values) for name, values in known if values}
-        return list(found.values()), [came * _SHARES[name] for name in found]
+        return list(found.values()), [statistics.median(came) * _SHARES[name] for name in found if came]
 
     @property
     def replayed(self) -> int:

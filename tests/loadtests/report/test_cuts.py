@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -91,6 +92,12 @@ def test_a_run_off_the_model_has_its_residual_named(tmp_path: Path) -> None:
     text = cuts.render_text(made(tmp_path, p99_ms=2100.0))
     assert "WebSocket resume: p99 is 15 % off the model; clients took 4.00 ms to be welcome again" in text
     assert "off the model" not in cuts.render_text(made(tmp_path / "again"))
+
+
+def test_a_row_of_which_nothing_was_due_has_no_marks(tmp_path: Path) -> None:
+    row = cuts.rows(made(tmp_path))[0]
+    none = msgspec.structs.replace(row.cuts[0], due=0, lost=0, replayed=0, latency_ms={}, back_ms={})
+    assert replace(row, cuts=(none,)).percentiles == ([], [])
 
 
 def test_cuts_are_in_the_export_and_are_evidence(tmp_path: Path) -> None:
