@@ -30,12 +30,14 @@ def _outline(folder: Path) -> Study | None:
 
 def origin(run: Run) -> str:
     """Say of which run a kept part is."""
-    commit, host = run.manifest.get("git", {}).get("commit"), run.manifest.get("host", {})
+    git, host = run.manifest.get("git", {}), run.manifest.get("host", {})
     cores = f", {host['cores']} cores" if host.get("cores") else ""
-    return said(run.run_id, commit, f"{host['cpu_model']}{cores}" if host.get("cpu_model") else "")
+    machine = f"{host['cpu_model']}{cores}" if host.get("cpu_model") else ""
+    return said(run.run_id, git.get("commit"), machine, changed=bool(git.get("dirty")))
 
 
-def said(name: str, commit: object, machine: str) -> str:
+def said(name: str, commit: object, machine: str, *, changed: bool = False) -> str:
     """Say which kept evidence a part shows, with the commit that it is of and its machine. A run's id is its date."""
+    made_at = f"commit {str(commit or 'unknown')[:7]}{' with changes that were not committed' if changed else ''}"
     where = f"on {machine}" if machine else "the machine was not recorded"
-    return f"Not measured in this run, but in {name}: commit {str(commit or 'unknown')[:7]}, {where}."
+    return f"Not measured in this run, but in {name}: {made_at}, {where}."

@@ -76,6 +76,8 @@ def test_origin_names_commit_and_machine() -> None:
     host = {"cpu_model": "Some CPU", "cores": 8}
     named = msgspec.structs.replace(run, run_id="r", manifest={"git": {"commit": "0123456789"}, "host": host})
     assert kept.origin(named) == "Not measured in this run, but in r: commit 0123456, on Some CPU, 8 cores."
+    changed = msgspec.structs.replace(named, manifest={"git": {"commit": "0123456789", "dirty": True}, "host": host})
+    assert "commit 0123456 with changes that were not committed, on Some CPU" in kept.origin(changed)
     bare = msgspec.structs.replace(named, manifest={})
     assert kept.origin(bare) == "Not measured in this run, but in r: commit unknown, the machine was not recorded."
 
