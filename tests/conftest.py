@@ -48,12 +48,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Where only tests marked `alone` run, leave out files without any: to import them all takes half a minute."""
     only_alone = config.option.markexpr == "alone" and collection_path.name.startswith("test_")
-    if only_alone and collection_path.is_file() and "mark.alone" not in collection_path.read_text(encoding="utf-8"):
-        return True
-    return None
+    return True if only_alone and collection_path.is_file() and not _marks_alone(collection_path) else None
 
 
+def _marks_alone(path: Path) -> bool:
+    return "mark.alone" in path.read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(tryfirst=True)  # before any are deselected
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for path in {item.path for item in items if item.get_closest_marker("alone") is not None}:
+        if not _marks_alone(path):
+            raise pytest.UsageError(f"{path}: say pytest.mark.alone in this very file, or its pass leaves it out")
     place = {name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.relative_to(TESTS).as_posix(), len(LONG)))
 

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
 
+from tests import conftest
 from tests.tracing import CONFIG
 
 ROOT = Path(__file__).parents[2]
@@ -61,3 +64,11 @@ def test_what_fails_again_fails(tmp_path: Path) -> None:
 
 def test_what_cannot_run_is_an_error(tmp_path: Path) -> None:
     assert passes(tmp_path, "def")[0] not in (0, 1)
+
+
+def test_a_test_is_marked_alone_where_its_pass_looks_for_the_mark() -> None:
+    inherited = SimpleNamespace(path=ROOT / "tests" / "project" / "__init__.py", get_closest_marker=str)
+    with pytest.raises(pytest.UsageError, match=r"say pytest\.mark\.alone in this very file"):
+        conftest.pytest_collection_modifyitems(cast("list[pytest.Item]", [inherited]))
+    here = SimpleNamespace(path=Path(__file__), get_closest_marker=str)
+    conftest.pytest_collection_modifyitems(cast("list[pytest.Item]", [here]))
