@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from loadtests.evidence.calibration.faults import Faults
@@ -41,13 +42,14 @@ Trials = dict[str, "Future[Trial]"]
 def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
     """Every trial of this file, some side by side; those without faults in rooms of their own of one server."""
     five, eight = Load(name="5x20", subscribers=5, rate_per_s=20.0), Load(name="8x20", subscribers=8, rate_per_s=20.0)
-    three = Load(name="3x40", subscribers=3, rate_per_s=40.0)
+    three, fast = Load(name="3x40", subscribers=3, rate_per_s=40.0), Load(name="1x200", subscribers=1, rate_per_s=200.0)
     planned: dict[str, tuple[str, Load, dict[str, float]]] = {
         **{f"plain-{name}": (name, LOAD, TIMES) for name in SPOKEN},
         **{f"chat-{name}": (name, CHAT, TIMES) for name in TALKING},
         "looks": ("WebSocketUser", five, {"warm_up_s": 0.5, "measured_s": 0.5, "grace_s": 0.2}),
         "grid": ("ShortPollUser", eight, {"warm_up_s": 0.0, "measured_s": 0.5, "grace_s": 0.0}),
         "memory": ("WebSocketUser", LOAD, {"hold_s": 0.5}),
+        "fast": ("SseUser", fast, {"warm_up_s": 0.4, "measured_s": 0.2, "grace_s": 0.3}),
     }
     folder = tmp_path_factory.mktemp("trials")
     found: Trials = {}
@@ -212,6 +214,15 @@ def test_an_interrupted_generator_writes_what_it_has(tmp_path: Path) -> None:
     assert (last["event"], last["message"]) == ("done", "interrupted by SIGINT")
     assert (tmp_path / "samples.parquet").exists()
     assert json.loads((tmp_path / "generator.json").read_bytes())["subscribers_connected"] == 4
+
+
+def test_half_of_the_warm_up_has_at_most_fifty_messages_a_second_and_the_measured_phase_all(trials: Trials) -> None:
+    trial = trials["fast"].result()
+    due_ns = np.sort(pq.read_table(trial.folder / "publishes.parquet")["scheduled_ns"].to_numpy())
+    before_ms = (trial.result.measured_from_ns - due_ns) / 1e6
+    assert np.diff(due_ns[before_ms > 200]).min() >= 20_000_000
+    assert set(np.diff(due_ns[before_ms <= 200])) == {5_000_000}
+    assert len(trial.publishes["message"]) == 0.2 * 200
 
 
 def test_a_memory_cell_holds_and_publishes_nothing(trials: Trials) -> None:
