@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import loadtests.locustfile
 
@@ -61,3 +66,26 @@ def free_port() -> int:
     """Return a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         return int(reserved.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Look until it holds; fail after `LIMIT_S`."""
+    deadline = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {LIMIT_S} s"
+        time.sleep(0.1)
+
+
+def answer(url: str, posted: bytes | None = None) -> dict[str, Any]:
+    """Return what Locust's web UI answers, as JSON."""
+    with urllib.request.urlopen(url, posted, timeout=30) as answered:
+        return dict(json.loads(answered.read()))
+
+
+def status(url: str) -> int:
+    """Return the status that Locust's web UI answers with."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answered:
+            return int(answered.status)
+    except urllib.error.HTTPError as error:
+        return error.code

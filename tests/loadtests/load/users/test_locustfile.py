@@ -7,10 +7,8 @@ import json
 import math
 import re
 import subprocess
-import time
 import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -273,10 +271,10 @@ def test_the_web_ui_lives_and_does_not_round_to_zero(port: int, tmp_path: Path) 
     try:
         page = f"http://127.0.0.1:{web_port}"
         row = _await_row(f"{page}/stats/requests")
-        tab = _answer(f"{page}/stats/requests")["extended_stats"][0]["data"]
-        before = _status(f"{page}/rtlab/report")
-        _answer(f"{page}/stop", posted=b"")
-        _await(lambda: _status(f"{page}/rtlab/report") == 200)
+        tab = locust_process.answer(f"{page}/stats/requests")["extended_stats"][0]["data"]
+        before = locust_process.status(f"{page}/rtlab/report")
+        locust_process.answer(f"{page}/stop", posted=b"")
+        locust_process.wait_until(lambda: locust_process.status(f"{page}/rtlab/report") == 200)
     finally:
         process.terminate()
         process.wait(20)
@@ -294,33 +292,13 @@ def _await_row(url: str) -> dict[str, Any]:
         with suppress(urllib.error.URLError, ConnectionError):
             found.extend(
                 row
-                for row in _answer(url)["stats"]
+                for row in locust_process.answer(url)["stats"]
                 if row["name"].startswith("delivery latency") and row["num_requests"] > 5
             )
         return bool(found)
 
-    _await(look)
+    locust_process.wait_until(look)
     return found[0]
-
-
-def _await(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + locust_process.LIMIT_S
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {locust_process.LIMIT_S} s"
-        time.sleep(0.1)
-
-
-def _answer(url: str, posted: bytes | None = None) -> dict[str, Any]:
-    with urllib.request.urlopen(url, posted, timeout=30) as answer:
-        return dict(json.loads(answer.read()))
-
-
-def _status(url: str) -> int:
-    try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def test_a_run_in_which_nothing_was_received_fails(runs: dict[str, Future[Run]]) -> None:
