@@ -31,6 +31,8 @@ from loadtests.report.study import Study
 
 _MAX_NAME = 20
 _FOOT_IN = 0.04
+_LETTER_PT, _BESIDE_PT = 4.4, 32.0  # of a name in a legend: a letter's usual width, its line and the gaps
+_LEGEND_ROWS, _LEGEND_ROW_IN = 5, 0.17  # so many rows have room; each further one makes its figure higher
 
 FillStyle = Literal["full", "left", "none"]
 
@@ -172,10 +174,21 @@ def legend(figure: Figure, results: Iterable[Result], layout: Layout, *, modelle
     if any(r.validity is Validity.INVALID for r in shown):
         muted = palette.ink("muted")
         handles.append(Line2D([], [], ls="--", marker="o", mfc="none", color=muted, label="invalid"))
-    columns = min(layout.legend_columns, len(handles))
+    columns = _legend_columns([str(handle.get_label()) for handle in handles], layout)
+    beyond = max(0, -(-len(handles) // columns) - _LEGEND_ROWS)
+    figure.set_figheight(figure.get_figheight() + beyond * _LEGEND_ROW_IN)
     # matplotlib fills columns first; a reader goes along the rows.
     by_row = [handle for column in range(columns) for handle in handles[column::columns]]
     figure.legend(handles=by_row, loc="outside upper left", ncols=columns, columnspacing=1.2)
+
+
+def _legend_columns(names: Sequence[str], layout: Layout) -> int:
+    """Return into how many columns names fit that are read row by row; a name too long for one has one to itself."""
+    for columns in range(min(layout.legend_columns, len(names)), 1, -1):
+        widest = [max(map(len, names[column::columns])) for column in range(columns)]
+        if sum(_LETTER_PT * letters + _BESIDE_PT for letters in widest) <= 72 * layout.width_in:
+            return columns
+    return 1
 
 
 def plain_log(axis: Axes, which: Literal["x", "y"]) -> None:
