@@ -32,11 +32,12 @@ def written(text: str) -> str:
 
 
 def _rows(name: str, file: Prices) -> Iterator[Sequence[str]]:
+    called = f"`{name}`, {file.currency}"
     for reading in file.read:
         where = f"[{reading.title}]({reading.source})"
-        yield f"`{name}`", _named(file, reading.of), where, str(reading.date), reading.said, reading.derived
+        yield called, _named(file, reading.of), where, str(reading.date), reading.said, reading.derived
     if file.unverified:
-        yield f"`{name}`", _named(file, file.unverified), "unverified", "", "", ""
+        yield called, _named(file, file.unverified), "unverified", "", "", ""
 
 
 def _named(file: Prices, figures: Iterable[str]) -> str:

@@ -50,7 +50,7 @@ def test_the_page_of_prices_is_what_the_code_would_write() -> None:
 def test_other_sources_make_another_page() -> None:
     paid = prices.find("eu-small")
     shown = sources.table([("mine", msgspec.structs.replace(paid, read=paid.read[:1]))])
-    assert "| `mine` | machine.per_month 19.99 | [agentdeals, pull request 1286" in shown
+    assert "| `mine`, EUR | machine.per_month 19.99 | [agentdeals, pull request 1286" in shown
     assert "machine.vcpus 2, machine.memory_gib 4, machine.processor_share 0.7, egress.per_gb 0.001" in shown
     assert shown.endswith("| unverified |  |  |  |")
 
