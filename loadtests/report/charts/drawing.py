@@ -132,9 +132,9 @@ def model_line(axis: Axes, x: ArrayLike, y: ArrayLike) -> None:
 
 
 def short_title(transport: str) -> str:
-    """Return a transport's name as charts have room for it."""
-    name = title(transport)
-    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+    """Return a transport's name as charts have room for it; names of one kind begin alike, so both ends stay."""
+    name, end = title(transport), _MAX_NAME // 2
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - end - 1]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
 
 
 def mark(axis: Axes, x: float, y: float, result: Result, size: float = 5.5, words: str = "") -> None:

@@ -58,3 +58,10 @@ def test_our_own_transports_stand_in_as_many_columns_as_there_may_be() -> None:
     figure = figure_of(OURS, SCREEN, 1)
     assert vars(figure.legends[0])["_ncols"] == SCREEN.legend_columns
     assert figure.get_figheight() == pytest.approx(3.45)
+
+
+def test_long_names_that_begin_alike_can_be_told_apart() -> None:
+    names = [short_title(f"a-server-with-a-long-name-{number}") for number in (1, 2)]
+    assert len({*names}) == 2
+    assert max(map(len, names)) == 20
+    assert short_title("centrifugo-websocket") == "centrifugo-websocket"
