@@ -187,10 +187,12 @@ def draw(study: Study, layout: Layout) -> Figure | None:
     figure, axes = panels(layout, len(by_load), head_in=0.75, panel_in=2.7)
     for axis, (load, here) in zip(axes, by_load.items(), strict=True):
         until_ms = 1150 * here[0].disrupt.offline_s
-        for row in here:
+        for place, row in enumerate(here):
             look = palette.look(row.transport)
             if not row.result.ecdf.n:
-                axis.plot(*row.percentiles, look.marker, color=look.light, ms=5)
+                # Where some are alike, those drawn before show as rings.
+                size = 5 + 3 * (len(here) - 1 - place)
+                axis.plot(*row.percentiles, look.marker, color=look.light, ms=size)
                 continue
             ecdf = row.result.ecdf
             # Flat to the edge: what has not come by then never does.

@@ -69,6 +69,7 @@ def test_the_chart_of_a_kept_run_has_its_percentiles(plain: Study, held: Path, t
     marks = [line for line in figure.axes[-1].lines if line.get_marker() not in ("", "None")]
     points = [point for line in marks for point in np.asarray(line.get_xydata())]
     assert any(point == pytest.approx([1840.0, 99.0]) for point in points)
+    assert [line.get_markersize() for line in marks] == [8, 5], "both can be seen where they are alike"
 
 
 def test_origin_names_commit_and_machine() -> None:
