@@ -234,7 +234,7 @@ def test_the_percentiles_of_both_are_of_the_same_deliveries(runs: dict[str, Futu
             assert low_ms <= of_all_ms <= high_ms
             # In its files Locust cuts to whole milliseconds.
             assert low_ms - 1 < float(in_csv[user_class][f"{percent}%"]) <= high_ms
-            assert high_ms - low_ms < 15, "it could not tell a late message from another"
+            assert high_ms - low_ms < 40, "it could not tell a late message from another"
 
 
 def _interval_ms(shown_ms: npt.NDArray[np.float64], percent: float) -> tuple[float, float]:
