@@ -83,20 +83,25 @@ def _payload() -> bytes:
 
 
 def _captured(redis: OwnRedis, server: Running) -> list[list[bytes]]:
-    """The commands with which our server publishes the first and the second message of a room."""
+    """The commands with which our server publishes the first and the second message of a room. Raises LabError."""
     with socket.create_connection((HOST, redis.port), _TIMEOUT_S) as monitor:
         monitor.sendall(b"MONITOR\r\n")
         lines = monitor.makefile("rb")
+        lines.readline()  # what comes before its answer is not shown
         for _ in range(2):
             _post(server)
         found: list[list[bytes]] = []
+        # The server asks for the time now and then, so there are always lines.
+        until_s = time.monotonic() + _TIMEOUT_S
         for line in lines:
             command = words(line)
             if command and command[0].lower() in (b"evalsha", b"eval", b"fcall") and _CONTENT.encode() in line:
                 found.append(command)
-                if len(found) == 2:
-                    return found
-    raise LabError("Redis was not asked to publish")
+            if len(found) == 2:
+                return found
+            if time.monotonic() > until_s:
+                break
+    raise LabError(f"of two messages Redis was asked to publish {len(found)} within {_TIMEOUT_S:.0f} s")
 
 
 def _post(server: Running) -> None:
