@@ -102,7 +102,8 @@ def test_rows_that_are_missing_wrong_or_did_not_reach_everybody_are_complaints(m
     [
         ([{"late": "sse"}, {"rows": ["sse"]}], 0),
         ([{"died": "sse"}, {"rows": ["sse"]}], 0),
-        ([{"late": "sse"}, *[{"late": "sse", "rows": ["sse"]}] * 2], 1),
+        ([{"late": "sse"}, *[{"late": "sse", "rows": ["sse"]}] * 2], 0),
+        ([{"died": "sse"}, *[{"died": "sse", "rows": ["sse"]}] * 2], 1),
         ([{"late": "sse", "lost": "websocket"}], 1),
         ([130], 130),
     ],
