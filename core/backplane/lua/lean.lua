@@ -27,7 +27,8 @@ if retry and retry ~= '' and not refused then
   refused = noted ~= 1 or redis.pcall('HGET', room .. ':past', retry)
 end
 if TOKEN_US > 0 and not refused then
-  -- Events of one millisecond are told apart by their offsets, so a token may come back so much too early.
+  -- An id has no microseconds, so the offset stands in for them: a token may be refilled up to a millisecond too early
+  -- or too late.
   local now = (string.sub(id, 1, 13) - (ARGV[5] or 0)) * 1000 + place % 1000
   local full = now + TOKEN_US
   -- Right for a user whose bucket was full, which is nearly always so.
