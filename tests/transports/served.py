@@ -197,3 +197,10 @@ async def publisher(server: Server) -> Client:
     assert (await client.ask(client.post("first"))).status == 202
     await until(lambda: server.armed == [True])
     return client
+
+
+async def poller(server: Server) -> Client:
+    """One who knows where to begin: its next poll is its connection's second."""
+    client = await server.client()
+    assert (await client.ask(client.poll("wait=25"))).status == 200
+    return client

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.transports.served import Run, publisher, serving, until
+from tests.transports.served import Run, poller, publisher, serving, until
 from transports.direct.protocols import DirectHttpProtocol
 
 
@@ -30,8 +30,7 @@ def test_a_publisher_that_reads_no_answers_is_waited_for(run: Run) -> None:
 def test_a_poller_that_reads_no_answers_is_waited_for(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:
-            alice = await server.client()
-            await alice.ask(alice.poll("wait=25"))
+            alice = await poller(server)
             (protocol,) = server.protocols
             await server.say("x")
             protocol.pause_writing()

@@ -5,27 +5,14 @@ answers are the same either way. By sockets, over both event loops, with and wit
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import uvloop
 
-from tests.transports.served import WAITS_S, Client, Run, Server, serving, until
+from tests.transports.served import Client, Run, Server, poller, serving, until
 from transports.direct.epoll_reader import MANY
-
-
-@pytest.fixture(params=["uvloop", "asyncio", "read by transports"])
-def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
-    if request.param == "read by transports":  # as under TLS, and where there is no epoll
-        monkeypatch.setattr(sys, "platform", "darwin")
-    elif sys.platform != "linux":
-        pytest.skip("epoll is there on Linux only")
-    else:
-        monkeypatch.setattr("transports.direct.polls.MANY", 0)  # each is one
-    return asyncio.run if request.param == "asyncio" else uvloop.run
 
 
 @pytest.mark.parametrize("query", ["wait=25&since={}", "since={}&wait=25"])
@@ -135,8 +122,7 @@ def test_what_is_not_the_same_is_parsed_and_answered_alike(run: Run, case: Calla
 def test_a_position_that_is_none_is_refused(run: Run, first: bool) -> None:
     async def main() -> None:
         async with serving() as server:
-            alice = await server.client()
-            await alice.ask(alice.poll("wait=25"))
+            alice = await poller(server)
             if not first:
                 await server.say("1")
                 await alice.ask(alice.poll())
@@ -152,8 +138,7 @@ def test_a_position_that_is_none_is_refused(run: Run, first: bool) -> None:
 def test_a_position_given_twice_is_refused_behind_a_first_poll(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:
-            alice = await server.client()
-            await alice.ask(alice.poll("wait=25"))
+            alice = await poller(server)
             assert (await alice.ask(alice.poll("since={0}&wait=25&since={0}"))).status == 400
 
     run(main())
@@ -182,8 +167,7 @@ def test_polls_with_a_body_of_their_own_are_parsed(run: Run) -> None:
 def test_another_user_on_the_connection_is_itself(run: Run) -> None:
     async def main() -> None:
         async with serving() as server:
-            alice = await server.client()
-            await alice.ask(alice.poll("wait=25"))
+            alice = await poller(server)
             await alice.ask(alice.poll("wait=25&since={}", user="mallory"))
             _, members = await server.hub.members("lobby")
             assert sorted(member.user_id for member in members) == ["alice", "mallory"]
@@ -226,98 +210,5 @@ def test_another_request_on_the_connection_is_served_behind_the_answer(run: Run)
             assert "application/json" in (await alice.answer()).head
             alice.position = at
             assert (await alice.ask(alice.poll())).said == ["1"], "nothing was consumed"
-
-    run(main())
-
-
-@pytest.mark.parametrize("how", ["close", "abort", "half"])
-@pytest.mark.parametrize("waits", [True, False])
-def test_a_poller_that_goes_is_missed(run: Run, how: str, waits: bool) -> None:
-    async def main() -> None:
-        async with serving() as server:
-            alice = await server.client()
-            await alice.begin()
-            if not waits:
-                await server.say("1")
-                await alice.answer()
-            assert server.held == int(waits)
-            if how == "half":
-                alice.writer.write_eof()
-            elif how == "abort":
-                alice.writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7)
-                )
-                alice.writer.transport.abort()
-            else:
-                alice.writer.close()
-            await until(lambda: server.held == 0 and not server.state.connections)
-
-    run(main())
-
-
-@pytest.mark.parametrize("query", ["wait=25", "wait=25&since={}"])
-@pytest.mark.parametrize("turns", [0, 3], ids=["is going", "is gone"])
-def test_a_poller_that_goes_while_it_is_admitted_is_counted_out_once(
-    run: Run, query: str, turns: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def main() -> None:
-        async with serving() as server:
-            join = server.hub.join
-
-            async def join_and_lose(*arguments: Any) -> None:
-                await join(*arguments)
-                for protocol in list(server.state.connections):
-                    protocol.transport.abort()
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-
-            server.hub.join = join_and_lose
-            alice = await server.client()
-            alice.position = str((await server.hub.members("lobby"))[0])
-            alice.writer.write(alice.poll(query))
-            assert await alice.reader.read() == b""
-            await until(lambda: not server.state.connections and not server.state.tasks)
-            assert server.held == 0
-            assert not caplog.records
-
-    run(main())
-
-
-def test_a_connection_that_is_to_be_closed_is_closed_behind_the_answer(run: Run) -> None:
-    async def main() -> None:
-        async with serving() as server:
-            alice = await server.client()
-            await alice.ask(alice.poll("wait=25"))
-            await alice.wait(alice.poll("wait=25&since={}", "Connection: close"))
-            await server.say("1")
-            answer = await alice.answer()
-            assert answer.said == ["1"]
-            assert "\r\nconnection: close\r\n" in answer.head
-            assert await alice.reader.read() == b""
-
-    run(main())
-
-
-def test_a_server_that_drains_tells_who_waits_and_who_comes_back_and_closes_the_rest(run: Run) -> None:
-    async def main() -> None:
-        async with serving() as server:
-            waiting, back, gone, once = [await server.client() for _ in range(4)]
-            for each in (back, gone):
-                await each.begin()
-            await server.say("1")
-            for each in (back, gone):
-                await each.answer()
-            await waiting.begin()
-            await once.ask(once.poll("wait=25"))
-            server.hub.drain()
-            for protocol in list(server.state.connections):
-                protocol.shutdown()
-            for answer in (await waiting.answer(), await back.ask(back.poll())):
-                assert answer.status == 503
-                assert "\r\nretry-after: " in answer.head
-            assert "\r\nconnection: close\r\n" in answer.head
-            for client in (waiting, back, gone, once):
-                async with asyncio.timeout(WAITS_S):
-                    assert await client.reader.read() == b""
 
     run(main())

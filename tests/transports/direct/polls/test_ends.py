@@ -1,0 +1,103 @@
+"""Polls that come again on one connection when something ends: the client, its connection, or the server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from tests.transports.served import WAITS_S, Run, poller, serving, until
+
+
+@pytest.mark.parametrize("how", ["close", "abort", "half"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_poller_that_goes_is_missed(run: Run, how: str, waits: bool) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.begin()
+            if not waits:
+                await server.say("1")
+                await alice.answer()
+            assert server.held == int(waits)
+            if how == "half":
+                alice.writer.write_eof()
+            elif how == "abort":
+                alice.writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7)
+                )
+                alice.writer.transport.abort()
+            else:
+                alice.writer.close()
+            await until(lambda: server.held == 0 and not server.state.connections)
+
+    run(main())
+
+
+@pytest.mark.parametrize("query", ["wait=25", "wait=25&since={}"])
+@pytest.mark.parametrize("turns", [0, 3], ids=["is going", "is gone"])
+def test_a_poller_that_goes_while_it_is_admitted_is_counted_out_once(
+    run: Run, query: str, turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            join = server.hub.join
+
+            async def join_and_lose(*arguments: Any) -> None:
+                await join(*arguments)
+                for protocol in list(server.state.connections):
+                    protocol.transport.abort()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+
+            server.hub.join = join_and_lose
+            alice = await server.client()
+            alice.position = str((await server.hub.members("lobby"))[0])
+            alice.writer.write(alice.poll(query))
+            assert await alice.reader.read() == b""
+            await until(lambda: not server.state.connections and not server.state.tasks)
+            assert server.held == 0
+            assert not caplog.records
+
+    run(main())
+
+
+def test_a_connection_that_is_to_be_closed_is_closed_behind_the_answer(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await poller(server)
+            await alice.wait(alice.poll("wait=25&since={}", "Connection: close"))
+            await server.say("1")
+            answer = await alice.answer()
+            assert answer.said == ["1"]
+            assert "\r\nconnection: close\r\n" in answer.head
+            assert await alice.reader.read() == b""
+
+    run(main())
+
+
+def test_a_server_that_drains_tells_who_waits_and_who_comes_back_and_closes_the_rest(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            waiting, back, gone, once = [await server.client() for _ in range(4)]
+            for each in (back, gone):
+                await each.begin()
+            await server.say("1")
+            for each in (back, gone):
+                await each.answer()
+            await waiting.begin()
+            await once.ask(once.poll("wait=25"))
+            server.hub.drain()
+            for protocol in list(server.state.connections):
+                protocol.shutdown()
+            for answer in (await waiting.answer(), await back.ask(back.poll())):
+                assert answer.status == 503
+                assert "\r\nretry-after: " in answer.head
+            assert "\r\nconnection: close\r\n" in answer.head
+            for client in (waiting, back, gone, once):
+                async with asyncio.timeout(WAITS_S):
+                    assert await client.reader.read() == b""
+
+    run(main())
