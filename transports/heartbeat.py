@@ -1,4 +1,4 @@
-"""The heartbeats of an app's streams."""
+"""The heartbeats of an app's streams, and the first look at its polls."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Protocol
 
 
 class Beating(Protocol):
-    """A stream that says from time to time that it lives."""
+    """A stream that says from time to time that it lives, or a poll that has been held for a while."""
 
     def beat(self) -> None:
-        """Say so, unless something waits to be said anyway."""
+        """Do what is due: a stream says that it lives, unless something waits to be said anyway."""
         ...
 
 
 class Heartbeat:
-    """Calls each stream once per interval, at its own phase: a timer each would be work and memory per connection."""
+    """Calls each member once per interval, at its own phase: a timer each would be work and memory per connection."""
 
     __slots__ = ("_due", "_interval_s", "_members", "_timer")
 
