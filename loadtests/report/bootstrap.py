@@ -243,10 +243,10 @@ def _replicates(sample: BlockedLatency, drawn: IntArray, percent: float, rng: np
 
 
 def _by_run_block(sample: BlockedLatency, percent: float, rng: np.random.Generator) -> _ByRunBlock:
-    labels = sample.run_blocks
+    labels, cumulated = sample.run_blocks, sample.cumulated
     values, variances = [], []
     for label in labels:
-        rows = sample.cumulated[sample.run_block == label]
+        rows = cumulated[sample.run_block == label]
         values.append(_quantiles(rows.sum(axis=0)[None, :], sample.value_ms, percent)[0])
         weights = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=_REPLICATES // 4)
         variances.append(np.var(_quantiles(weights @ rows, sample.value_ms, percent)))
