@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from loadtests.report.marked import filled
 from tests.deployments.edges import EDGES
 from tests.deployments.exercise import TRANSPORTS
 from tests.deployments.matrix import DRAIN, LOOPS, MISSED_EDGES, NO_LIFESPAN, NO_PINGS, NOT_POSSIBLE, REFUSALS, SINKS
@@ -15,8 +16,8 @@ from tests.deployments.servers import SERVERS
 ROOT: Final = Path(__file__).parents[2]
 PATH: Final = ROOT / "docs" / "deployment.md"
 LOCKS: Final = (ROOT / "requirements.lock", ROOT / "requirements-deployments.lock")
-_BEGIN: Final = "<!-- Written by `make deployments`. -->\n"
-_END: Final = "<!-- End of what `make deployments` writes. -->\n"
+_BEGIN: Final = "<!-- Written by `make deployments`. -->"
+_END: Final = "<!-- End of what `make deployments` writes. -->"
 _PACKAGES: Final = ("uvicorn", "uvicorn-worker", "gunicorn", "hypercorn", "granian", "daphne")
 
 
@@ -28,8 +29,7 @@ def mounting_code() -> str:
 
 def with_table(text: str) -> str:
     """The document with the table as the matrix defines it now."""
-    before, rest = text.split(_BEGIN)
-    return f"{before}{_BEGIN}\n{table()}\n{_END}{rest.split(_END)[1]}"
+    return filled(PATH.name, text, _BEGIN, table(), _END)
 
 
 def table() -> str:

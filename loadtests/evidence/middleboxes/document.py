@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loadtests.records.middleboxes import FILE, Middleboxes, Row, load
 from loadtests.report.claims import title
+from loadtests.report.marked import filled
 from loadtests.report.middleboxes import cell, heartbeat_words, transports
 from loadtests.run import boxes
 from loadtests.run.boxes import SERVER, Program
@@ -14,14 +15,13 @@ from loadtests.run.boxes import SERVER, Program
 ROOT = Path(__file__).parents[3]
 PATH = ROOT / "docs" / "deployment.md"
 REFERENCE = ROOT / "results" / "reference"
-_BEGIN = "<!-- Written by `make field`. -->\n"
-_END = "<!-- End of what `make field` writes. -->\n"
+_BEGIN = "<!-- Written by `make field`. -->"
+_END = "<!-- End of what `make field` writes. -->"
 
 
 def with_section(text: str, found: Middleboxes | None) -> str:
     """Return the document with its section on proxies: the settings of the boxes' data, and what a run found."""
-    before, rest = text.split(_BEGIN)
-    return f"{before}{_BEGIN}\n{section(found)}\n{_END}{rest.split(_END)[1]}"
+    return filled(PATH.name, text, _BEGIN, section(found), _END)
 
 
 def section(found: Middleboxes | None) -> str:
