@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from loadtests.records.cell_spec import Load
-from loadtests.records.disruption import Disruption
-from loadtests.records.schema import Cell
+from loadtests.records.disruption import Cuts, Disruption
+from loadtests.records.schema import Counts
 from loadtests.report import cuts as report
 from loadtests.report import study
 from loadtests.run import foreign
@@ -30,8 +30,8 @@ CUTS = Disruption(up_s=0.7, offline_s=0.3)
 WITHIN = 0.01 * report.WITHIN_PERCENT
 
 
-def measured(url: str, adapter: str, folder: Path, *, resume: bool) -> tuple[Cell, float]:
-    """Measure one cell with cuts; return it, and for how many ms its clients were away at each, on average."""
+def measured(url: str, adapter: str, folder: Path, *, resume: bool) -> tuple[Counts, Cuts, float]:
+    """Measure one cell with cuts; return what it counted, and for how many ms clients were away, on average."""
     (server,) = foreign.selected([url], [adapter])
     cell = CellPlan(load=LOAD, kind=CUT, disrupt=CUTS, resume=resume)
     scenario = Scenario(name="cut", about="", cells=(cell,), blocks=1, warm_up_s=0.5, measured_s=2.0)
@@ -41,34 +41,30 @@ def measured(url: str, adapter: str, folder: Path, *, resume: bool) -> tuple[Cel
     for row in report.rows(study.study(done.folder)):
         assert (row.transport, row.resume) == (adapter, resume)
     away = pq.read_table(done.folder / "outages.parquet")
-    return done.run.cells[0], OFF_MS + pc.mean(pc.subtract(away["back_ns"], away["on_ns"])).as_py() / 1e6
+    away_ms = OFF_MS + pc.mean(pc.subtract(away["back_ns"], away["on_ns"])).as_py() / 1e6
+    (found,) = done.run.cells
+    assert found.counts is not None
+    assert found.cuts is not None
+    return found.counts, found.cuts, away_ms
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def token(monkeypatch: pytest.MonkeyPatch, adapter: str) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, TOKENS[adapter] or "unused")
 
 
-@pytest.mark.usefixtures("token")
 @pytest.mark.parametrize("adapter", ["centrifugo-websocket"])
 def test_without_a_resume_the_share_of_the_time_away_is_lost(adapter: str, url: str, tmp_path: Path) -> None:
-    cell, away_ms = measured(url, adapter, tmp_path, resume=False)
-    counts, cuts = cell.counts, cell.cuts
-    assert counts is not None
-    assert cuts is not None
+    counts, cuts, away_ms = measured(url, adapter, tmp_path, resume=False)
     assert (counts.lost - counts.lost_to_cuts, counts.duplicates, counts.out_of_order) == (0, 0, 0)
     assert (counts.reconnects, cuts.away, cuts.replayed) == (0, 0, 0)
     # The model leaves out how long a client takes to be back.
     assert cuts.lost / cuts.due == pytest.approx(away_ms / CYCLE_MS, rel=WITHIN)
 
 
-@pytest.mark.usefixtures("token")
 @pytest.mark.parametrize("adapter", ["mercure-sse"])
 def test_by_the_last_events_id_nothing_is_lost_and_that_share_is_late(adapter: str, url: str, tmp_path: Path) -> None:
-    cell, away_ms = measured(url, adapter, tmp_path, resume=True)
-    counts, cuts = cell.counts, cell.cuts
-    assert counts is not None
-    assert cuts is not None
+    counts, cuts, away_ms = measured(url, adapter, tmp_path, resume=True)
     assert (counts.lost, counts.duplicates, counts.out_of_order, counts.reconnects) == (0, 0, 0, 0)
     assert cuts.replayed / cuts.due == pytest.approx(away_ms / CYCLE_MS, rel=2 * WITHIN)
     assert OFF_MS / 2 * 0.8 < cuts.replay_ms["p50"] < away_ms
