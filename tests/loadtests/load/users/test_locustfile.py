@@ -34,6 +34,9 @@ from tests.loadtests.load.users.locust_process import Run
 
 OTHER_CLOCK_EVERY = 5  # of the server's messages have a stamp of another clock
 LATE_EVERY = 3  # are delivered late
+ON_TIME_MS, LATE_MS = 30.0, 115.0  # after they were due
+TABLED = 12  # users of each class whose tables are compared: more deliveries than Locust is shown
+TABLED_PER_S = 10  # so far apart that a late message is passed by none
 
 AT_ONCE = 2  # more would starve each other beside other tests
 CANNOT_START = {
@@ -93,7 +96,7 @@ Its --json-file would take what it writes out of its tables."""
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    faults = Faults(other_clock_every=OTHER_CLOCK_EVERY, delay_ms=30.0, late_every=LATE_EVERY, late_ms=45.0)
+    faults = Faults(other_clock_every=OTHER_CLOCK_EVERY, delay_ms=ON_TIME_MS, late_every=LATE_EVERY, late_ms=LATE_MS)
     with fault_server(faults) as port:
         yield port
 
@@ -109,15 +112,15 @@ def runs(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     master_port = str(locust_process.free_port())
     master = ("--master-bind-port", master_port, "--master-port", master_port)
     workers = ("-f", str(patient), "--host", f"http://127.0.0.1:{port}", "--processes", "2", *master)
-    # More deliveries than Locust is shown, and messages no closer than 15 ms, so that a late one is passed by none.
-    tables = ("--csv", str(folder / "tables"), "--rate", "60")
+    users = ("-u", str(2 * TABLED), "-r", str(2 * TABLED), "--rate", str(TABLED_PER_S))
+    tables = ("--csv", str(folder / "tables"), *users)
     own = folder / "own.py"
     own.write_text(_own_user().replace("http://127.0.0.1:8001", f"http://127.0.0.1:{port}"))
     planned = {
         "shape": ("-f", str(shape)),
         "own": ("-f", str(own), "Shopper", "-u", "2", "-r", "2", "-t", "3s"),
         "plain": ("WebSocketUser", "-u", "6", "-r", "6", "-t", "3s", "--rooms", "2"),
-        "workers": (*workers, *tables, "SseUser", "LongPollUser", "-u", "4", "-r", "4", "-t", "7s"),
+        "workers": (*workers, *tables, "SseUser", "LongPollUser", "-t", "7s"),
         "silent": ("LongPollUser", "-u", "2", "-r", "2", "-t", "1s", "--rate", "0"),
         **{name: ("WebSocketUser", "-t", "2s", *arguments) for name, (arguments, _) in CANNOT_START.items()},
     }
@@ -193,7 +196,7 @@ def test_each_worker_leaves_a_shard_of_its_own(runs: dict[str, Future[Run]]) -> 
         set(pq.read_table(shard / "samples.parquet").column("subscriber").to_pylist()) for shard in run.shards()
     ]
     assert len(subscribers) == 2
-    assert sorted(map(len, subscribers)) == [2, 2]
+    assert list(map(len, subscribers)) == [TABLED, TABLED]
     assert not subscribers[0] & subscribers[1]
 
 
@@ -202,11 +205,11 @@ def test_the_report_counts_what_locust_s_tables_count(runs: dict[str, Future[Run
     (folder,) = store.listed(run.out)
     reported = store.load(folder)
     assert reported.complete, reported.note
-    assert {cell.transport: cell.subscribers for cell in reported.cells} == {"sse": 2, "longpoll": 2}
+    assert {cell.transport: cell.subscribers for cell in reported.cells} == {"sse": TABLED, "longpoll": TABLED}
     with (run.out.parent / "tables_stats.csv").open() as file:
         tables = [row for row in csv.DictReader(file) if row["Name"] == "publish"]
     counted = reported.manifest["locust"]
-    assert counted["users"] == 4
+    assert counted["users"] == 2 * TABLED
     assert counted["publications"] == sum(int(row["Request Count"]) for row in tables) > 0
     assert counted["failures"] == sum(int(row["Failure Count"]) for row in tables)
     for cell in reported.cells:
@@ -234,7 +237,7 @@ def test_the_percentiles_of_both_are_of_the_same_deliveries(runs: dict[str, Futu
             assert low_ms <= of_all_ms <= high_ms
             # In its files Locust cuts to whole milliseconds.
             assert low_ms - 1 < float(in_csv[user_class][f"{percent}%"]) <= high_ms
-            assert high_ms - low_ms < 40, "it could not tell a late message from another"
+            assert high_ms - low_ms < LATE_MS - ON_TIME_MS, "it could not tell a late message from another"
 
 
 def _interval_ms(shown_ms: npt.NDArray[np.float64], percent: float) -> tuple[float, float]:
