@@ -35,6 +35,7 @@ compare: $(STAMP) ## measure the transports on this machine: a table and a repor
 
 # Four test processes keep two cores busy, since servers and clients wait for each other.
 TEST_PROCESSES := 4
+MEASURED := tests/core tests/transports  # by `coverage`; `make test BUT=measured` runs all others
 DEPLOYING := $(PYTHON_RUN) pytest --deployments=full tests/deployments/test_deployments.py
 
 .PHONY: test
@@ -45,7 +46,7 @@ ifdef ARGS
 	@rm -rf $(JUNIT)
 	@$(PYTHON_RUN) pytest --junitxml=$(JUNIT)/part.xml $(ARGS)
 else
-	@.ci/run-pytest $(JUNIT) $(TEST_PROCESSES) $(PYTHON_RUN) pytest
+	@.ci/run-pytest $(JUNIT) $(TEST_PROCESSES) $(PYTHON_RUN) pytest $(if $(filter measured,$(BUT)),$(addprefix --ignore=,$(MEASURED)))
 endif
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)
 
@@ -55,7 +56,7 @@ coverage: $(STAMP) ## the servers' own tests, measured: core/ must be covered to
 	@.ci/install-test-programs
 	@$(PYTHON_RUN) coverage erase
 	@.ci/run-pytest $(JUNIT)/coverage $(TEST_PROCESSES) $(PYTHON_RUN) coverage run --concurrency=thread -m pytest \
-		$(or $(ARGS),tests/core tests/transports) || { $(PYTHON_RUN) coverage erase; exit 1; }
+		$(or $(ARGS),$(MEASURED)) || { $(PYTHON_RUN) coverage erase; exit 1; }
 	@$(PYTHON_RUN) coverage combine --quiet
 	@$(PYTHON_RUN) coverage report $(if $(ARGS),--fail-under=85,--include='transports/*' --fail-under=85)
 	@$(PYTHON_RUN) coverage report --include='core/*' --fail-under=95
