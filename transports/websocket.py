@@ -116,8 +116,7 @@ class _Connection:
         try:
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(self._read(principal, subscription))
-                await self._write(subscription)
-                reading.cancel()
+                await self._write(subscription, reading)
         except* (WebSocketDisconnect, OSError):
             pass
 
@@ -125,14 +124,15 @@ class _Connection:
         while not subscription.ended:
             await self._conversation.command(principal, subscription, _text(await self._receive()))
 
-    async def _write(self, subscription: Subscription) -> None:
+    async def _write(self, subscription: Subscription, reading: asyncio.Task[None]) -> None:
+        closing = 1000, ""
         try:
             await self._send(opening(self._hub, subscription))
             await subscription.pour(self._send)
         except RoomError as ending:
-            await self._send_close(close_code(ending), close_reason(ending))
-        else:
-            await self._send_close(1000)
+            closing = close_code(ending), close_reason(ending)
+        reading.cancel()  # now: Granian closes nothing while somebody waits for a message
+        await self._send_close(*closing)
 
     def _send(self, texts: Sequence[str]) -> Coroutine[Any, Any, None]:
         """What sends them: one text mostly, for which the server's own coroutine does, where its `send` makes one."""

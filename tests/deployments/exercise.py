@@ -36,6 +36,7 @@ MESSAGES: Final = 20
 PROMPT: Final = MESSAGES // 4
 """At least so many are delivered before any heartbeat. If only heartbeats flush, none is."""
 SILENT_S: Final = 3 * HEARTBEAT_S
+LIFETIME_S: Final = 3.0
 
 
 class _Counted(ClientConnection):
@@ -87,9 +88,9 @@ def http1_only() -> ssl.SSLContext:
     return context
 
 
-def _client(base_url: str, transport: str, room: str) -> RoomClient:
+def _client(base_url: str, transport: str, room: str, lifetime_s: float) -> RoomClient:
     user = unique("user")
-    token = sign(user)
+    token = sign(user, lifetime_s=lifetime_s)
     if transport == "websocket":
         return _WebSocket(base_url, room, user, token)
     if transport == "socketio":
@@ -99,9 +100,11 @@ def _client(base_url: str, transport: str, room: str) -> RoomClient:
 
 
 @asynccontextmanager
-async def member(base_url: str, transport: str, room: str, since: object = None) -> AsyncIterator[RoomClient]:
-    """Somebody in a room, connected; `since` has to be honoured."""
-    client = _client(base_url, transport, room)
+async def member(
+    base_url: str, transport: str, room: str, since: object = None, lifetime_s: float = 600
+) -> AsyncIterator[RoomClient]:
+    """Somebody in a room, connected; `since` has to be honoured. `lifetime_s`: of the token."""
+    client = _client(base_url, transport, room, lifetime_s)
     try:
         joined = await client.connect(since)
         assert joined.recovered is (since is not None), f"{transport}: {joined}"
@@ -160,6 +163,12 @@ async def resumes(base_url: str, transport: str) -> None:
         await speaker.publish("missed")
         async with member(base_url, transport, room, since=position) as second:
             assert (await second.next_chat()).text("content") == "missed", transport
+
+
+async def closed_at_expiry(base_url: str) -> str:
+    """How the server ends a silent WebSocket whose token expires."""
+    async with member(base_url, "websocket", unique("room"), lifetime_s=LIFETIME_S) as client, asyncio.timeout(EVENT_S):
+        return await _end_of(client)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from tests.deployments.edges import missed_edges
 from tests.deployments.exercise import (
     SILENT_S,
     beats,
+    closed_at_expiry,
     end_at_drain,
     http1_only,
     is_listening,
@@ -41,7 +42,7 @@ LISTENERS_OF_WORKERS = 6  # of which each is at either worker: with the speaker 
 
 
 async def check(deployed: Deployed, name: str, transports: tuple[str, ...], listeners: int) -> None:
-    """All that a server has to do but its end, on all its transports at once."""
+    """All that a server has to do but its end, on all its transports at once; who has no right any more is told so."""
 
     async def one(transport: str) -> None:
         await received_at_once(deployed.base_url, transport, listeners)
@@ -51,7 +52,10 @@ async def check(deployed: Deployed, name: str, transports: tuple[str, ...], list
             assert await beats(deployed.base_url, transport), transport
         await resumes(deployed.base_url, transport)
 
-    await asyncio.gather(*map(one, transports))
+    async def expiry() -> None:
+        assert "websocket" not in transports or await closed_at_expiry(deployed.base_url) == "closed with 4401"
+
+    await asyncio.gather(*map(one, transports), expiry())
 
 
 async def check_drain(deployed: Deployed, name: str, transports: tuple[str, ...]) -> None:
