@@ -1,13 +1,15 @@
-"""The fault server's Socket.IO: its packets, read and written by python-socketio, whose reading is not our client's."""
+"""The fault server's Socket.IO: its packets, read and written by python-socketio, whose reading is not our client's.
+
+That is imported for the first packet: it takes longer than all else that a fault server imports, and few need it.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import import_module
+from typing import Any
 
 import msgspec
-from engineio.packet import MESSAGE
-from engineio.packet import Packet as EnginePacket
-from socketio.packet import ACK, CONNECT, CONNECT_ERROR, EVENT, Packet
 
 PATH = "/socket.io/"
 OPENING = b'0{"sid":"fault-server","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":16384}'
@@ -24,13 +26,14 @@ class Command(msgspec.Struct):
 
 def read(text: str) -> Command:
     """Read one message of a client; an empty command for what asks for nothing (a pong)."""
-    engine = EnginePacket(encoded_packet=text)
-    if engine.packet_type != MESSAGE:
+    engine, socket = _library()
+    message = engine.Packet(encoded_packet=text)
+    if message.packet_type != engine.MESSAGE:
         return Command()
-    packet = Packet(encoded_packet=engine.data)
-    if packet.packet_type == CONNECT:
+    packet = socket.Packet(encoded_packet=message.data)
+    if packet.packet_type == socket.CONNECT:
         return Command(auth=packet.data)
-    if packet.packet_type == EVENT and packet.data[0] == "chat":
+    if packet.packet_type == socket.EVENT and packet.data[0] == "chat":
         return Command(chat=packet.data[1], number=packet.id)
     return Command()
 
@@ -38,20 +41,27 @@ def read(text: str) -> Command:
 @lru_cache(maxsize=256)  # made once for all who get it, or the last of them would get it late
 def event(body: bytes) -> bytes:
     """One event of the room as the packet that emits it."""
-    return _message(Packet(EVENT, data=["event", msgspec.json.decode(body)]))
+    return _message("EVENT", data=["event", msgspec.json.decode(body)])
 
 
 def answer(number: int, body: bytes) -> bytes:
     """The packet that a publication's callback gets."""
-    return _message(Packet(ACK, data=[msgspec.json.decode(body)], id=number))
+    return _message("ACK", data=[msgspec.json.decode(body)], id=number)
 
 
 def refusal() -> bytes:
     """The packet that refuses a token."""
     error = {"type": "error", "code": "unauthorized", "message": "refused"}
-    return _message(Packet(CONNECT_ERROR, data={"message": "refused", "data": error}))
+    return _message("CONNECT_ERROR", data={"message": "refused", "data": error})
 
 
-def _message(packet: Packet) -> bytes:
-    encoded: str = EnginePacket(MESSAGE, packet.encode()).encode()
+def _message(kind: str, **fields: Any) -> bytes:
+    engine, socket = _library()
+    packet = socket.Packet(getattr(socket, kind), **fields)
+    encoded: str = engine.Packet(engine.MESSAGE, packet.encode()).encode()
     return encoded.encode()
+
+
+@cache
+def _library() -> tuple[Any, Any]:
+    return import_module("engineio.packet"), import_module("socketio.packet")
