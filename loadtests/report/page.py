@@ -37,6 +37,7 @@ from loadtests.report.charted import Chart
 from loadtests.report.charts import svg
 from loadtests.report.condition import value_of
 from loadtests.report.study import Study, study
+from loadtests.report.templated import KEPT
 from loadtests.report.verdicts import choices, guide
 from loadtests.report.verdicts.catches import NO_BROWSER, browserless
 from loadtests.report.verdicts.evidence import Evidence, gather
@@ -101,6 +102,7 @@ def _environment(facts: Facts | None, foreign: Collection[str]) -> jinja2.Enviro
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=KEPT,
     )
     tag = Markup(' <em class="tag">{}</em>').format(NO_BROWSER)
     not_ours = Markup(' <em class="tag">{}</em>').format(theirs.THEIRS)

@@ -19,6 +19,7 @@ from loadtests.report.advise.surface import Surface
 from loadtests.report.claims import title
 from loadtests.report.frontier import AS_CHEAP_SHARE
 from loadtests.report.priced import BUSY_SHARE, HEADER_BYTES, MONTH_S
+from loadtests.report.templated import KEPT
 from loadtests.report.tls import RECORD_BYTES
 from loadtests.report.verdicts.catches import duplex, in_browsers
 from loadtests.report.verdicts.evidence import UNSEEN_MS
@@ -30,7 +31,11 @@ _TEMPLATES = Path(__file__).parents[1] / "templates"
 def render(found: Basis) -> str:
     """Return the page. What is embedded is JSON in which `<` is escaped, so no value can end the script."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        bytecode_cache=KEPT,
     )
     scripts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("advise.js", "advise_form.js")]
     return environment.get_template("advise.html.j2").render(
