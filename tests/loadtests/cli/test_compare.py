@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 from loadtests import cli
 from loadtests.records import store
 from loadtests.records.schema import Run
+from tests.loadtests.cli.once import RTLAB
 
 TRANSPORTS = ("websocket", "longpoll", "h2push")  # one of each kind; `rtlab compare --quick` measures more
 TINY = """
@@ -47,9 +47,7 @@ load = { name = "idle-6", subscribers = 6, rate_per_s = 0.0 }
 @contextmanager
 def rtlab(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command; whatever happens, it has ended afterwards."""
-    process = subprocess.Popen(
-        (sys.executable, "-m", "loadtests.cli", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen((*RTLAB, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
