@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 MOST_KINDS = 20  # kept of a cell, the most frequent ones
 FURTHER = "further reasons"
@@ -18,10 +19,14 @@ _VARYING = re.compile(
 
 def add(counts: Counter[str], text: str) -> None:
     """Count one more of `text`, taken for the same as another that differs in stamps and long numbers alone."""
-    kind = _VARYING.sub("…", " ".join(text.split()))
-    if len(kind) > _MOST_CHARS:
-        kind = kind[: _MOST_CHARS - 1] + "…"
+    kind = _kind(text)
     counts[kind if kind in counts or len(counts) < _MOST_COUNTED else FURTHER] += 1
+
+
+@lru_cache(maxsize=64)  # where a clock is wrong, the same is said of each delivery
+def _kind(text: str) -> str:
+    kind = _VARYING.sub("…", " ".join(text.split()))
+    return kind if len(kind) <= _MOST_CHARS else kind[: _MOST_CHARS - 1] + "…"
 
 
 def most(counts: Mapping[str, int]) -> dict[str, int]:
