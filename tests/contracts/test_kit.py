@@ -13,6 +13,7 @@ from tests.contracts.kit.clients import WebSocketClient
 from tests.contracts.kit.clients.poll import parse_answer
 from tests.contracts.kit.events import ContractViolationError, Event, Position, parse_event
 from tests.contracts.kit.eventstream import EventStreamParser
+from tests.contracts.kit.pool import Variant
 
 CHAT: dict[str, object] = {
     "type": "chat",
@@ -89,6 +90,15 @@ async def test_next_offset_is_none() -> None:
 def test_poll_answer_outside_the_contract_is_a_violation(answer: dict[str, object], since: str | None) -> None:
     with pytest.raises(ContractViolationError):
         parse_answer(json.dumps(answer).encode(), since)
+
+
+def test_servers_over_redis_have_databases_of_their_own() -> None:
+    variant = Variant("redis", redis_url="redis://127.0.0.1:6379/0")
+    assert [variant.settings(number)["REDIS_URL"] for number in range(2)] == [
+        "redis://127.0.0.1:6379/1",
+        "redis://127.0.0.1:6379/2",
+    ]
+    assert "REDIS_URL" not in Variant("memory").settings(0)
 
 
 STREAM = ": hello\r\nretry: 50\nid: a:1\rdata: one\u2028line\n\n:beat\n\nid: a:2\ndata:two\r\n\r\n".encode()

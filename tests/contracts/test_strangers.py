@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.contracts.kit.clients import RoomClient, WebSocketClient
-from tests.contracts.kit.pool import ServerPool
+from tests.contracts.kit.pool import ServerPool, Variant
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tls import TLS
 from tests.contracts.targets import Connect, Target
@@ -18,6 +18,8 @@ from tests.contracts.targets import Connect, Target
 ROUNDS = 8
 LEAVERS = 4
 HELD_S = 0.02
+WAYS = {"direct": ("write", "io_uring"), "portable": ("portable",), "ring": ("io_uring",)}
+"""How each fan-out may write."""
 
 pytestmark = pytest.mark.parametrize(
     "target", [Target(name, name) for name in ("websocket", "sse", "longpoll")], ids=str
@@ -25,12 +27,15 @@ pytestmark = pytest.mark.parametrize(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    portable = metafunc.config.getoption("--fanouts") == "portable"
-    metafunc.parametrize("server", ["portable"] if portable else ["write", "io_uring"], indirect=True)
+    fanouts = metafunc.config.getoption("--fanouts").split(",")
+    ways = dict.fromkeys(way for fanout in fanouts for way in WAYS[fanout])
+    metafunc.parametrize("server", tuple(ways), indirect=True)
 
 
 @pytest.fixture
-def server(servers: ServerPool, target: Target, request: pytest.FixtureRequest) -> ServerProcess:
+def server(servers: ServerPool, target: Target, variant: Variant, request: pytest.FixtureRequest) -> ServerProcess:
+    if request.param not in WAYS[variant.fanout]:
+        pytest.skip("the other fan-out writes so")
     if request.param == "io_uring":
         from tests.transports.direct.rings import new_ring  # a portable run has none of this
 

@@ -15,8 +15,15 @@ COUNTED = ("cuts", "server-kill", "redis-kill", "redis-client-kill", "redis-empt
 TIMED = ("redis-stopped", "slow-peers")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    metafunc.parametrize("fanout", metafunc.config.getoption("--fanouts").split(","))
+
+
 @pytest.mark.parametrize("name", [*COUNTED, *(pytest.param(name, marks=pytest.mark.alone) for name in TIMED)])
-async def test_fault(name: str, tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_fault(
+    name: str, fanout: str, tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAULTS_FANOUT", fanout)
     if pytestconfig.getoption("--tls"):
         monkeypatch.setenv("FAULTS_TLS", "1")
     if find_redis() is None:

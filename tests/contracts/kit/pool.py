@@ -23,11 +23,17 @@ class Variant:
     backplane: str = "memory"
     fanout: str = "direct"
     redis_url: str = ""
+    """Of database 0, which the servers of a pool leave to others."""
     tls: bool = False
 
-    def settings(self) -> dict[str, str]:
+    def settings(self, number: int) -> dict[str, str]:
+        """Of the pool's server of this number, from 0. Over Redis each has a database, and so rooms, of its own: one
+        that keeps less history than another would drop the other's, as instances that share rooms do.
+        """
         own = FANOUTS[self.fanout]
-        return own | {"REDIS_URL": self.redis_url} if self.backplane == "redis" else own
+        if self.backplane != "redis":
+            return own
+        return own | {"REDIS_URL": f"{self.redis_url.removesuffix('/0')}/{number + 1}"}
 
 
 class ServerPool:
@@ -65,7 +71,7 @@ class ServerPool:
     ) -> ServerProcess:
         """A server that the caller may stop; the pool ends it at the latest with the session. `tls`: if not as all."""
         pair = self.pair if (self._variant.tls if tls is None else tls) else None
-        wanted = spec(name, self._variant.settings() | dict(settings or {}), launcher, pair)
+        wanted = spec(name, self._variant.settings(len(self._all)) | dict(settings or {}), launcher, pair)
         server = ServerProcess(wanted, self._log_folder / f"{len(self._all):03d}-{name}.log")
         self._all.append(server)
         if start:

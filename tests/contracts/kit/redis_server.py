@@ -11,6 +11,7 @@ from tests.contracts.kit.limits import GONE_S, READY_S
 from tests.contracts.kit.server import free_port
 
 _POLL_PAUSE_S = 0.02
+_DATABASES = 1000  # one for each server that a session starts
 
 
 class RedisProcess:
@@ -19,7 +20,7 @@ class RedisProcess:
     def __init__(self, program: str, folder: Path, *options: str) -> None:
         self.port = free_port()
         self._command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", str(folder)]
-        self._command += options
+        self._command += ["--databases", str(_DATABASES), *options]
         self._log_path = folder / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
 
