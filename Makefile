@@ -75,20 +75,26 @@ tls: $(STAMP) ## the contract suite with its fuzz, and the quick faults, over ht
 # In a copy without the fast path, so that no process of the run can import it.
 PORTABLE_TREE := $(CURDIR)/.portable
 WITHOUT_DIRECT := cd $(PORTABLE_TREE) && PYTHONPATH=$(PORTABLE_TREE)
-PORTABLE := $(CURDIR)/$(PYTHON_RUN) pytest --fanouts=portable tests/contracts
+PORTABLE := $(CURDIR)/$(PYTHON_RUN) pytest --fanouts=portable tests/contracts tests/faults/test_quick.py
 
 .PHONY: portable
-portable: $(STAMP) ## the contract suite and a quick comparison in a copy without transports/direct: all works, slower
+portable: $(STAMP) ## contracts, quick faults and a quick comparison in a copy without transports/direct: all works, slower
 	@.ci/install-test-programs
 	@.ci/portable-tree $(PORTABLE_TREE)
 	@$(WITHOUT_DIRECT) $(CURDIR)/.ci/run-pytest $(CURDIR)/$(JUNIT)/portable $(TEST_PROCESSES) $(PORTABLE) $(ARGS)
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)/portable
 	@$(WITHOUT_DIRECT) $(CURDIR)/.ci/compare-quick $(CURDIR)/$(BIN)
 
-# What make test starts is the first on the path, or else the one that requirements.lock brings: 6.2.
+# The contract suite over Redis, on both fan-outs: what hangs most on where rooms are kept. FULL=1: all of it.
+ON_ROOMS := $(addprefix /test_,$(addsuffix .py,delivery fuzz half_closed polls presence restart resume slow_consumers))
+OVER_REDIS := $(PYTHON_RUN) pytest --backplanes=redis --fanouts=direct,portable \
+	$(addprefix tests/contracts,$(if $(FULL),/,$(ON_ROOMS)))
+
+# What make test, and the contract suite here, start is the first Redis on the path, or else requirements.lock's: 6.2.
 .PHONY: redis
-redis: $(STAMP) ## the tests of the Redis backplane on Debian's Redis, Redis 8 and Valkey, which it brings: about 2 minutes
+redis: $(STAMP) ## contracts and fuzz over Redis (FULL=1: all), the backplane on Redis 7, 8 and Valkey, which it brings
 	@.ci/on-each-redis $(JUNIT)/redis $(TEST_PROCESSES) $(PYTHON_RUN) pytest tests/core/backplane $(ARGS)
+	@.ci/run-pytest $(JUNIT)/redis/contracts $(TEST_PROCESSES) $(OVER_REDIS) $(ARGS)
 	@$(BIN)/python .ci/count_tests.py $(JUNIT)/redis
 
 .PHONY: check
