@@ -163,14 +163,17 @@ class Running(ABC):
         """Return the exit code, or None while the process lives."""
         return self.wait(0.0)
 
-    def stop(self, timeout_s: float) -> int:
-        """End it: SIGTERM, and SIGKILL to it and its own children after `timeout_s`; return its exit code."""
-        code = self.exit_code()
-        if code is None:
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to it unless it has ended. Of several, each can be asked before `stop` waits for the first."""
+        if self.exit_code() is None:
             with suppress(ProcessLookupError):  # it has just ended, and it was a fork server's to notice
                 os.kill(self.pid, signal.SIGTERM)
                 os.kill(self.pid, signal.SIGCONT)  # one that somebody stopped takes its end only then
-            code = self.wait(timeout_s)
+
+    def stop(self, timeout_s: float) -> int:
+        """End it: SIGTERM, and SIGKILL to it and its own children after `timeout_s`; return its exit code."""
+        self.ask_to_end()
+        code = self.wait(timeout_s)
         if code is None:
             # It leads its own session, so its process group is exactly what it started.
             with suppress(ProcessLookupError):

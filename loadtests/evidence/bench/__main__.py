@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from loadtests.evidence.bench import bars, document, growth, summary
-from loadtests.evidence.bench.bench import Bench, expected_minutes
+from loadtests.evidence.bench import charts, document, summary
+from loadtests.evidence.bench.bench import Bench, expected_s, minutes
 from loadtests.evidence.bench.groups import GROUPS
 from loadtests.evidence.bench.peers import on_node, python_socketio
 from loadtests.evidence.bench.redis_script import MINIMAL_SCRIPT
 from loadtests.evidence.bench.systems import System, systems
+from loadtests.evidence.bench.tables import report
 from loadtests.run.manifest import git, short_commit
 
 _SHORT: Final = {"bare": "plain Starlette", "ws": "ws, node", "socket.io": "Socket.IO, node"}
@@ -28,8 +29,8 @@ def main() -> None:
     """Exit with 1 when anything was lost or a system could not be run."""
     options = _options()
     found = {system.name: system for system in _found(options)}
-    minutes = expected_minutes(options.extent, options.only, options.repeats, found)
-    print(f"systems: {', '.join(found)}; about {minutes:.1f} minutes on a quiet machine", flush=True)
+    expected = minutes(expected_s(options.extent, options.only, options.repeats, found))
+    print(f"systems: {', '.join(found)}; on a quiet machine about {expected}", flush=True)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     server_cores, client_cores = map(frozenset, (cores[:1], cores[1:2]) if len(cores) > 1 else ((), ()))
     bench = Bench(found, server_cores, client_cores)
@@ -37,22 +38,11 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     _write(options.out, bench, options)
     print(report(bench.rows))
+    print(f"it took {minutes(bench.took_s)}")
     print(f"lost deliveries: {summary.lost(bench.rows)}; written to {options.out}/bench.json")
     for failure in bench.failures:
         print(f"failed: {failure}", file=sys.stderr)
     sys.exit(1 if bench.failures or summary.lost(bench.rows) else 0)
-
-
-def report(rows: list[summary.Row]) -> str:
-    """All tables that have a line, as Markdown."""
-    parts = {
-        "### Bars": bars.markdown(rows),
-        "### Small rooms, one message in flight in each": summary.rooms_markdown(rows),
-        "### How cost grows": growth.markdown(rows),
-        "": summary.markdown(rows).rstrip(),
-        "### Who is the bottleneck": summary.busy(rows),
-    }
-    return "\n\n".join(f"{title}\n\n{text}".lstrip() for title, text in parts.items() if text)
 
 
 def _found(options: argparse.Namespace) -> list[System]:
@@ -77,16 +67,18 @@ def _write(folder: Path, bench: Bench, options: argparse.Namespace) -> None:
         "repeats": options.repeats,
         "extent": options.extent,
         "groups": options.only,
+        "fast_path_statements": document.fast_path_statements(),
         "machine": {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
+        "took_s": {group: round(seconds, 1) for group, seconds in bench.took_s.items()},
         "rows": bench.rows,
         "failures": bench.failures,
     }
     path = folder / "bench.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
     if {"floor", "nchan"} & set(options.only):
-        document.draw(bench.rows, folder / "bench.svg", 100 if options.extent == "quick" else 1000)
+        charts.draw(bench.rows, folder / "bench.svg", 100 if options.extent == "quick" else 1000)
     if {"rooms", "post"} & set(options.only):
-        document.draw_rooms(bench.rows, folder / "rooms.svg")
+        charts.draw_rooms(bench.rows, folder / "rooms.svg")
     (folder / "bench.md").write_text(f"{report(bench.rows).rstrip()}\n", encoding="utf-8")
 
 

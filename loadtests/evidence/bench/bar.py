@@ -69,6 +69,20 @@ class AddedBar(Bar):
         return spread(added) if added else None
 
 
+@dataclass(frozen=True)
+class BesideBar(Bar):
+    """`ours` in `case` against `ours` in another case."""
+
+    without: str = ""
+
+    def found(self, rows: Sequence[Row]) -> Found | None:
+        """As `Bar.found`."""
+        values = _by_repeat(rows, self.case, self.ours, self.key)
+        others = _by_repeat(rows, self.without, self.ours, self.key)
+        ratios = [values[repeat] / others[repeat] for repeat in values.keys() & others.keys() if others[repeat]]
+        return spread(ratios) if ratios else None
+
+
 def _by_repeat(rows: Sequence[Row], case: str, system: str, key: str) -> Mapping[int, float]:
     return {
         row["repeat"]: row["result"][key]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
 
 from loadtests.evidence.bench import summary
-from loadtests.evidence.bench.groups import Batch, batches
-from loadtests.evidence.bench.matrix import COMPARED, Case, cases, expected_s, half_rate_cases
+from loadtests.evidence.bench.groups import Batch, batches, systems_in
+from loadtests.evidence.bench.matrix import COMPARED, Case, cases, half_rate_cases, together_s
 from loadtests.evidence.bench.runs import Joins, join_once, run_once
+from loadtests.evidence.bench.started import Result, Running, attempt, started, up
 from loadtests.evidence.bench.systems import TRANSPORTS, System
 from loadtests.records.errors import LabError
 
@@ -23,13 +28,13 @@ class Bench:
         self._cores = server_cores, client_cores
         self.rows: list[summary.Row] = []
         self.failures: list[str] = []
+        self.took_s: defaultdict[str, float] = defaultdict(float)  # by group
 
     def run(self, extent: str, groups: Collection[str], repeats: int) -> None:
         """Repeats are outermost within the batches, the cases and the half rates: neighbours are compared."""
         for repeat in range(repeats):
             for batch in batches(groups, extent):
-                if not (batch.once and repeat):
-                    self._run_batch(batch, repeat)
+                self._run_batch(batch, repeat)
         for repeat in range(repeats):
             for case in cases(extent, groups):
                 if not (case.once and repeat):
@@ -41,43 +46,45 @@ class Bench:
                     self._run_together(together, repeat)
 
     def _run_batch(self, batch: Batch, repeat: int) -> None:
-        for transport in batch.transports:
-            for name in batch.systems:
-                if name not in self._found:
-                    continue
+        systems = [self._found[name] for name in systems_in(batch, repeat, self._found)]
+        for transport in batch.transports if systems else ():
+            with self._timed(batch.name):
                 try:
-                    for load, result in batch.run(self._found[name], transport, *self._cores):
-                        self._keep(transport, load, name, repeat, result)
+                    for load, name, result in batch.run(systems, transport, *self._cores):
+                        self._keep(f"{transport}/{load}", name, repeat, result)
                 except LabError as error:
                     self.failures.append(str(error))
 
     def _run_together(self, together: list[Case], repeat: int) -> None:
         """Run each once a turn, so that what is compared over cases runs close together too."""
         for turn in range(together[0].turns):
-            for case in together:
-                self._run(case, case.systems_in(turn, repeat), repeat * case.turns + turn)
+            names = [(case, name) for case in together for name in case.systems_in(turn, repeat) if name in self._found]
+            runs = [(case, self._found[name]) for case, name in names]
+            with self._timed(together[0].group), started([system for _, system in runs], self._cores[0]) as servers:
+                for (case, system), server in zip(runs, servers, strict=True):
+                    result = attempt(partial(self._once, case, system, server))
+                    self._keep(case.name, system.name, repeat * case.turns + turn, result)
 
-    def _run(self, case: Case, systems: tuple[str, ...], repeat: int) -> None:
-        for name in systems:
-            if name not in self._found:
-                continue
-            try:
-                result = self._once(self._found[name], case)
-            except LabError as error:
-                self.failures.append(str(error))
-                continue
-            self._keep(case.transport, case.load.name, name, repeat, result)
-
-    def _once(self, system: System, case: Case) -> dict[str, Any]:
+    def _once(self, case: Case, system: System, server: Running | LabError) -> Result:
         if isinstance(case.load, Joins):
-            return join_once(system, case.transport, case.load, *self._cores)
-        return run_once(system, case.transport, case.load, *self._cores)
+            return join_once(system, up(server), case.transport, case.load, self._cores[1])
+        return run_once(system, up(server), case.transport, case.load, self._cores[1])
 
-    def _keep(self, transport: str, load: str, name: str, repeat: int, result: dict[str, Any]) -> None:
-        case = f"{transport}/{load}"
+    def _keep(self, case: str, name: str, repeat: int, result: Result | LabError) -> None:
+        if isinstance(result, LabError):
+            self.failures.append(str(result))
+            return
         self.rows.append({"case": case, "system": name, "repeat": repeat, "result": result})
-        key, unit, digits = summary.QUANTITIES[summary.quantity_of(load)]
+        key, unit, digits = summary.QUANTITIES[summary.quantity_of(case.partition("/")[2])]
         print(f"{repeat + 1} {case:28} {name:18} {result.get(key, 0):,.{digits}f} {unit}", flush=True)
+
+    @contextmanager
+    def _timed(self, group: str) -> Iterator[None]:
+        began_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.took_s[group] += time.monotonic() - began_s
 
     def _half_rates(self) -> Iterator[list[Case]]:
         for transport in TRANSPORTS:
@@ -90,11 +97,22 @@ class Bench:
                 yield half_rate_cases(transport, rates, 1000)
 
 
-def expected_minutes(extent: str, groups: Collection[str], repeats: int, found: Collection[str]) -> float:
-    """About how long a bench takes on a quiet machine."""
-    planned = list(cases(extent, groups))
+def expected_s(extent: str, groups: Collection[str], repeats: int, found: Collection[str]) -> Mapping[str, float]:
+    """About how long each group of a bench takes on a quiet machine."""
+    planned = [[case] for case in cases(extent, groups)]
     if extent != "quick" and "p99" in groups:
-        for transport in TRANSPORTS:
-            planned += half_rate_cases(transport, _ANY_RATE, 1000)
-    batches_s = sum(batch.expected_s(found) * (1 if batch.once else repeats) for batch in batches(groups, extent))
-    return (batches_s + expected_s(planned, repeats, found)) / 60
+        planned += [half_rate_cases(transport, _ANY_RATE, 1000) for transport in TRANSPORTS]
+    expected: defaultdict[str, float] = defaultdict(float)
+    for batch in batches(groups, extent):
+        for repeat in range(repeats):
+            names = systems_in(batch, repeat, found)
+            expected[batch.name] += batch.expected_s(names) * len(batch.transports)
+    for together in planned:
+        expected[together[0].group] += together_s(together, repeats, found)
+    return expected
+
+
+def minutes(seconds: Mapping[str, float]) -> str:
+    """A sum, and its parts by group."""
+    parts = ", ".join(f"{group} {each / 60:.1f}" for group, each in seconds.items())
+    return f"{sum(seconds.values()) / 60:.1f} minutes ({parts})"

@@ -1,4 +1,4 @@
-"""The bench as a picture, and as a part of `docs/performance.md`.
+"""The bench as parts of `docs/performance.md`: at a glance, and in tables.
 
 `python -m loadtests.evidence.bench.document` puts the reference bench into the page.
 """
@@ -6,170 +6,102 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
-from loadtests.evidence.bench.summary import Row, spread
-from loadtests.evidence.bench.systems import TRANSPORTS
+from loadtests.evidence.bench import glance as bench_at_a_glance
+from loadtests.evidence.bench.bench import minutes
+from loadtests.evidence.bench.tables import report
+from loadtests.evidence.complexity.python_source import count
 from loadtests.report.marked import filled
 
 ROOT: Final = Path(__file__).parents[3]
 RESULTS: Final = ROOT / "results" / "reference" / "bench"
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
-_BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
+_GLANCE: Final = "<!-- bench at a glance: begin -->", "<!-- bench at a glance: end -->"
+_TABLES: Final = "<!-- bench: begin -->", "<!-- bench: end -->"
 _ABSENT: Final = (
     "This repository keeps no reference run yet; `python -m loadtests.evidence.bench` prints these tables.\n"
 )
 _CHART: Final = "![CPU per delivery and throughput, by transport and system](../results/reference/bench/bench.svg)"
 _ROOMS_CHART: Final = "![CPU per delivery by size of room, transport and system](../results/reference/bench/rooms.svg)"
-# Okabe and Ito's palette, safe for colour-blind eyes; ours are the saturated ones.
-_COLOURS: Final = {
-    "direct": "#0072B2",
-    "direct by write": "#004C79",
-    "portable": "#56B4E9",
-    "plain Starlette": "#999999",
-    "floor": "#000000",
-    "floor coalescing": "#555555",
-    "nchan": "#D55E00",
-    "ws, node": "#009E73",
-    "Socket.IO, node": "#E69F00",
-    "python-socketio": "#CC79A7",
-}
+_MEDIANS: Final = "Figures are medians, with the least and the greatest in parentheses."
+_FAST_PATH: Final = ROOT / "transports" / "direct"
+_BEFORE: Final = 1591, "07f8f56"  # the fast path's statements before rooms of two were looked at, and that commit
 
 
-_SIZES: Final = (1, 2, 5, 10, 100, 1000)
-_COSTS_US: Final = (5, 10, 20, 50, 100, 200, 500)
+def glance(folder: Path) -> str:
+    """What a message costs by the size of the room, and how fast the machine was, as Markdown; and the picture."""
+    if not folder.exists():
+        return _ABSENT
+    kept = _kept(folder / "bench.json")
+    return f"{bench_at_a_glance.markdown(kept['rows'])}\n\n{_ROOMS_CHART}\n\n{_origin(kept)}\n"
 
 
-def render(folder: Path) -> str:
-    """What a bench's folder holds, as Markdown: origin, charts, tables; growth and memory where they were measured.
+def tables(folder: Path) -> str:
+    """What a bench's folder holds, as Markdown: charts, tables; growth and memory where they were measured.
 
     A sentence that says so when there is no such folder. Raises FileNotFoundError for a folder without a bench in it.
     """
     if not folder.exists():
         return _ABSENT
-    bench = (folder / "bench.md").read_text(encoding="utf-8").strip()
-    parts = [_origin(folder / "bench.json"), _ROOMS_CHART, _CHART, bench]
+    kept = _kept(folder / "bench.json")
+    parts = [
+        _origin(kept),
+        _extent(kept),
+        "Figures are medians, with the least and the greatest.",
+        _CHART,
+        report(kept["rows"]).strip(),
+    ]
     growth = folder / "growth.md"
     if growth.exists():
-        kept = growth.read_text(encoding="utf-8").strip()
-        parts += ["### How cost grows", _origin(growth.with_suffix(".json")), kept]
+        parts += ["### How cost grows", _origin(_kept(growth.with_suffix(".json")))]
+        parts.append(growth.read_text(encoding="utf-8").strip())
     memory = folder / "memory.md"
     if memory.exists():
         parts += ["### What holds the memory of an idle connection", memory.read_text(encoding="utf-8").strip()]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _origin(file: Path) -> str:
-    kept = json.loads(file.read_text(encoding="utf-8"))
+def _kept(file: Path) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return kept
+
+
+def _origin(kept: Mapping[str, Any]) -> str:
     machine = kept["machine"]
     commit = f", commit {kept['commit']}" if "commit" in kept else ""
     return (
         f"{kept['ended_utc']}{commit}; {kept['extent']} extent, {kept['repeats']} repeats; Python {machine['python']}, "
-        f"{machine['platform']}, {machine['cores']} cores. Median (least to greatest)."
+        f"{machine['platform']}, {machine['cores']} cores."
     )
 
 
-def replaced(text: str, results: str) -> str:
-    """The document with `results` between its marks. Raises RunError when it has none."""
-    return filled(DOCUMENT.name, text, _BEGIN, results, _END)
-
-
-def draw(rows: Sequence[Row], path: Path, subscribers: int) -> None:
-    """Write an SVG with a panel per quantity: median as a bar, least and greatest as a whisker."""
-    mpl.rcParams["svg.hashsalt"] = "rtlab"  # the same data gives the same bytes
-    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    panels: Any = figure.subplots(1, 2)
-    _panel(panels[0], rows, f"n{subscribers}-w1-128B", "us_per_del", "server CPU per delivery (µs), window 1", 1.0)
-    _panel(panels[1], rows, f"n{subscribers}-w16-128B", "dps", "deliveries per second (thousands), window 16", 1e-3)
-    panels[1].set_xscale("log")
-    panels[0].legend(loc="best", fontsize=7, frameon=False)
-    figure.suptitle(f"Fan-out to {subscribers} subscribers, one core for the server", fontsize=10)
-    figure.savefig(path, format="svg", metadata={"Date": None})
-
-
-def draw_rooms(rows: Sequence[Row], path: Path) -> None:
-    """Write an SVG with a panel per transport that was measured: CPU per delivery over the size of the room, a line
-    per system.
-    """
-    mpl.rcParams["svg.hashsalt"] = "rtlab"
-    costs_us = {name: {system: delivery_costs_us(rows, name, system) for system in _COLOURS} for name in TRANSPORTS}
-    measured = [name for name in TRANSPORTS if any(costs_us[name].values())]
-    figure = Figure(figsize=(max(3.0 * len(measured), 5.0), 4.0), layout="constrained")
-    panels: Any = figure.subplots(1, len(measured), sharey=True, squeeze=False)[0]
-    for panel, transport in zip(panels, measured, strict=True):
-        for system, found in costs_us[transport].items():
-            if found:
-                panel.plot(list(found), list(found.values()), "o-", color=_COLOURS[system], label=system, markersize=4)
-        panel.set_xscale("log")
-        panel.set_yscale("log")
-        panel.set_xlim(0.8, 1400)
-        panel.set_xticks(_SIZES, map(str, _SIZES))
-        panel.set_yticks(_COSTS_US, map(str, _COSTS_US))
-        panel.minorticks_off()
-        panel.set_xlabel(f"{transport}: members of the room", fontsize=8)
-        panel.tick_params(labelsize=8)
-        panel.grid(visible=True, linewidth=0.3, alpha=0.5)
-    panels[0].set_ylabel("server CPU per delivery (µs), publishing included", fontsize=8)
-    drawn = {line.get_label(): line for panel in panels for line in panel.get_lines()}
-    figure.legend(
-        handles=list(drawn.values()),
-        loc="outside upper center",
-        ncols=min(5, 2 * len(measured) + 1),
-        fontsize=7,
-        frameon=False,
+def _extent(kept: Mapping[str, Any]) -> str:
+    """How long it took, and how large the fast path was; empty where neither was kept."""
+    took = f"The bench took {minutes(kept['took_s'])}." if "took_s" in kept else ""
+    now, (before, commit) = kept.get("fast_path_statements"), _BEFORE
+    size = (
+        f"The fast path (`transports/direct`) has {now:,} statements; before the work on small rooms ({commit}) it had "
+        f"{before:,}. They are counted in Python's syntax tree, docstrings aside."
+        if now
+        else ""
     )
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    return " ".join(filter(None, (took, size)))
 
 
-def delivery_costs_us(rows: Sequence[Row], transport: str, system: str) -> dict[int, float]:
-    """Median µs of server CPU per delivery, by the members of a room; each message waits for the last.
-
-    Rooms over Redis are left out: their messages come by a rate, and two servers share the work.
-    """
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        result = row["result"]
-        if row["system"] != system or row["case"].partition("/")[0] != transport:
-            continue
-        if row["case"] == f"{transport}/n1000-w1-128B":
-            found.setdefault(1000, []).append(result["us_per_del"])
-        elif "us_per_msg" in result and not row["case"].endswith("-redis"):
-            found.setdefault(result["members"], []).append(result["us_per_msg"] / result["members"])
-    return {members: spread(found[members])[0] for members in sorted(found)}
+def fast_path_statements() -> int:
+    """Statements of `transports/direct`, docstrings aside; 0 without that folder."""
+    return sum(count(file.read_text(encoding="utf-8"), file.name).lines for file in sorted(_FAST_PATH.glob("*.py")))
 
 
-def _panel(panel: Any, rows: Sequence[Row], load: str, key: str, label: str, scale: float) -> None:
-    systems = [name for name in _COLOURS if any(row["system"] == name for row in rows)]
-    height = 0.8 / max(1, len(systems))
-    for index, system in enumerate(systems):
-        for place, transport in enumerate(TRANSPORTS):
-            values = [
-                row["result"][key] * scale
-                for row in rows
-                if row["case"] == f"{transport}/{load}" and row["system"] == system and row["result"].get(key)
-            ]
-            if not values:
-                continue
-            middle, least, most = spread(values)
-            panel.barh(
-                place + (index - len(systems) / 2) * height,
-                middle,
-                height,
-                color=_COLOURS[system],
-                label=system if place == 0 else None,
-                xerr=[[middle - least], [most - middle]],
-                error_kw={"linewidth": 0.8},
-            )
-    panel.set_yticks(range(len(TRANSPORTS)), TRANSPORTS)
-    panel.invert_yaxis()
-    panel.set_xlabel(label, fontsize=8)
-    panel.tick_params(labelsize=8)
+def replaced(text: str, at_a_glance: str, results: str) -> str:
+    """The document with what is written between its marks. Raises RunError when it has none."""
+    text = filled(DOCUMENT.name, text, _GLANCE[0], at_a_glance, _GLANCE[1])
+    return filled(DOCUMENT.name, text, _TABLES[0], results, _TABLES[1])
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(replaced(DOCUMENT.read_text(encoding="utf-8"), render(RESULTS)), encoding="utf-8")
+    _TEXT = DOCUMENT.read_text(encoding="utf-8")
+    DOCUMENT.write_text(replaced(_TEXT, glance(RESULTS), tables(RESULTS)), encoding="utf-8")

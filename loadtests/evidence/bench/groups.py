@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any, Final, Protocol
+from collections.abc import Collection, Container, Iterator, Sequence
+from typing import Final, Protocol
 
 from loadtests.evidence.bench.idle import IdleGroup
 from loadtests.evidence.bench.redis_load import RedisGroup
 from loadtests.evidence.bench.redis_script import ScriptGroup
 from loadtests.evidence.bench.rooms import Rooms, RoomsGroup
+from loadtests.evidence.bench.started import Result
 from loadtests.evidence.bench.systems import TRANSPORTS, System
+from loadtests.records.errors import LabError
 
 GROUPS: Final = ("rooms", "post", "redis", "memory", "floor", "nchan", "joins", "p99")
 _OURS: Final = ("direct", "portable")
@@ -21,7 +23,11 @@ _IDLE: Final = (500, 2000)
 
 
 class Batch(Protocol):
-    """Several results of one start of a server."""
+    """Several results of one start of servers."""
+
+    @property
+    def name(self) -> str:
+        """Whose time it takes."""
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -32,16 +38,27 @@ class Batch(Protocol):
         """Of whom, where they can be had; in this order."""
 
     @property
+    def rarely(self) -> tuple[str, ...]:
+        """Those of them that run in the first repeat only: no bar asks for them."""
+
+    @property
     def once(self) -> bool:
         """Whether it runs in the first repeat only."""
 
-    def expected_s(self, found: Collection[str]) -> float:
-        """About how long a repeat takes on a quiet machine, on those of its systems that were found."""
+    def expected_s(self, names: Collection[str]) -> float:
+        """About how long it takes on a quiet machine, for these systems on one transport."""
 
     def run(
-        self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The names of its loads, and what was found. Raises LabError."""
+        self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, str, Result | LabError]]:
+        """The names of its loads and of systems, and what was found there, or why nothing was."""
+
+
+def systems_in(batch: Batch, repeat: int, found: Container[str]) -> list[str]:
+    """Who runs in a repeat of a batch; nobody in those that it leaves out."""
+    if batch.once and repeat:
+        return []
+    return [name for name in batch.systems if name in found and (repeat == 0 or name not in batch.rarely)]
 
 
 def batches(groups: Collection[str], extent: str = "default") -> list[Batch]:
@@ -50,7 +67,7 @@ def batches(groups: Collection[str], extent: str = "default") -> list[Batch]:
     if "rooms" in groups:
         systems = ("ws, node", "Socket.IO, node", *_YARDSTICK, "python-socketio")
         loads = (*_CHATS, _STEADY) if extent == "full" else _CHATS
-        found.append(RoomsGroup("rooms", ("websocket",), systems, loads))
+        found.append(RoomsGroup("rooms", ("websocket",), systems, loads, rarely=systems[-1:]))
     elif {"post", "redis"} & set(groups):  # by these their goals are scaled
         found.append(RoomsGroup("yardstick", ("websocket",), ("plain Starlette",), (_CHATS[0], _CHATS[2])))
     if "post" in groups:

@@ -10,18 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
-from loadtests.evidence.bench.systems import Running, System
+from loadtests.evidence.bench.started import Result, Running, started, starting_s, up
+from loadtests.evidence.bench.systems import System
 from loadtests.records.errors import LabError
-from loadtests.run.process import end_with_us, running_on
+from loadtests.run.process import end_with_us
 
 _FIRST: Final = 50  # what is made with the first connections is no connection's own
 _SETTLE_S: Final = 1.0
-_START_S: Final = 2.5
+_HOLDERS_S: Final = 0.5  # until those who connect have started
 _EACH_S: Final = {False: 0.002, True: 0.005}  # by whether it is over TLS
 
 
@@ -34,6 +36,7 @@ class IdleGroup:
     connections: tuple[int, ...]
     tls: bool
     name: str = "memory"
+    rarely: tuple[str, ...] = ()
     once: bool = True  # it hardly varies
 
     @property
@@ -44,49 +47,57 @@ class IdleGroup:
     def _load_name(self, count: int) -> str:
         return f"memory-{count}{'-tls' if self.tls else ''}"
 
-    def expected_s(self, found: Collection[str]) -> float:
-        """About how long a repeat takes on a quiet machine, on those of its systems that were found."""
-        each_s = _START_S + (1 + len(self.connections)) * _SETTLE_S + max(self.connections) * _EACH_S[self.tls]
-        return each_s * len(self.transports) * sum(name in found for name in self.systems)
+    def expected_s(self, names: Collection[str]) -> float:
+        """About how long it takes on a quiet machine, for these systems on one transport."""
+        if not names:
+            return 0.0
+        each_s = max(self.connections) * _EACH_S[self.tls]
+        return starting_s(names) + _HOLDERS_S + (1 + len(self.connections)) * _SETTLE_S + each_s * len(names)
 
     def run(
-        self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """`kib_per_conn` at each number. Raises LabError."""
-        with TemporaryDirectory(prefix="rtlab-idle-") as folder:
-            asked = _over_tls(system, Path(folder)) if self.tls else system
-            with asked.running(server_cores) as server:
-                for count, kib in _grown(server, transport, self.connections, self.tls, client_cores):
-                    yield self._load_name(count), {"n": count, "kib_per_conn": kib}
+        self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, str, Result | LabError]]:
+        """`kib_per_conn` at each number, of all systems at once and on all cores: nothing is timed. Raises LabError."""
+        with TemporaryDirectory(prefix="rtlab-idle-") as folder, ExitStack() as running:
+            asked = _over_tls(systems, Path(folder)) if self.tls else systems
+            servers = [up(each) for each in running.enter_context(started(asked, frozenset()))]
+            holders = [running.enter_context(_holder(transport, server.port, self.tls)) for server in servers]
+            before_kib = _resident_kib(servers, holders, _FIRST)
+            for count in self.connections:
+                after_kib = _resident_kib(servers, holders, count)
+                for system, before, after in zip(systems, before_kib, after_kib, strict=True):
+                    yield (
+                        self._load_name(count),
+                        system.name,
+                        {"n": count, "kib_per_conn": (after - before) / (count - _FIRST)},
+                    )
 
 
-def _grown(
-    server: Running, transport: str, counts: Sequence[int], tls: bool, cores: frozenset[int]
-) -> Iterator[tuple[int, float]]:
-    command = [sys.executable, "-m", "loadtests.evidence.bench.holder", transport, str(server.port)]
-    with running_on(cores):
-        holder = subprocess.Popen(  # noqa: S603
-            command + ["--tls"] * tls, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            preexec_fn=end_with_us(),
-        )  # fmt: skip
+@contextmanager
+def _holder(transport: str, port: int, tls: bool) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "loadtests.evidence.bench.holder", transport, str(port), *["--tls"] * tls]
+    pipe = subprocess.PIPE
+    holder = subprocess.Popen(  # noqa: S603
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=end_with_us()
+    )
     try:
-        _hold(holder, _FIRST)
-        before_kib = resident_kib(server.pids)
-        for count in counts:
-            _hold(holder, count)
-            yield count, (resident_kib(server.pids) - before_kib) / (count - _FIRST)
+        yield holder
     finally:
         holder.kill()
         holder.communicate()
 
 
-def _hold(holder: subprocess.Popen[str], count: int) -> None:
-    if holder.stdin is None or holder.stdout is None or holder.stderr is None:
-        raise LabError("the holder of connections has no pipes")
-    print(count, file=holder.stdin, flush=True)
-    if not holder.stdout.readline():
-        raise LabError(f"the holder of {count} connections ended: {holder.stderr.read().strip()[-300:]}")
+def _resident_kib(servers: Sequence[Running], holders: Sequence[subprocess.Popen[str]], count: int) -> list[float]:
+    """What each server holds while so many connections to it are idle."""
+    for holder in holders:
+        if holder.stdin is not None:
+            print(count, file=holder.stdin, flush=True)
+    for holder in holders:
+        if holder.stdout is None or holder.stderr is None or not holder.stdout.readline():
+            why = "" if holder.stderr is None else holder.stderr.read().strip()[-300:]
+            raise LabError(f"the holder of {count} connections ended: {why}")
     time.sleep(_SETTLE_S)
+    return [resident_kib(server.pids) for server in servers]
 
 
 def resident_kib(pids: Sequence[int]) -> float:
@@ -98,13 +109,14 @@ def resident_kib(pids: Sequence[int]) -> float:
     return found
 
 
-def _over_tls(system: System, folder: Path) -> System:
+def _over_tls(systems: Sequence[System], folder: Path) -> list[System]:
     certfile, keyfile = _certificate(folder)
 
-    def command(port: int, inner: Path) -> list[str]:
-        return [*system.command(port, inner), "--certfile", str(certfile), "--keyfile", str(keyfile)]
+    def over_tls(plain: System) -> System:
+        options = ["--certfile", str(certfile), "--keyfile", str(keyfile)]
+        return replace(plain, command=lambda port, inner: [*plain.command(port, inner), *options])
 
-    return replace(system, command=command)
+    return [over_tls(each) for each in systems]
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
@@ -112,18 +124,8 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     if openssl is None:
         raise LabError("no openssl on PATH, which makes the certificate for TLS")
     certfile, keyfile = folder / "certificate.pem", folder / "key.pem"
-    kind = [
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    command = [openssl, "req", "-x509", *kind, "-keyout", str(keyfile), "-out", str(certfile)]
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command = [openssl, "req", "-x509", *kind, "-subj", "/CN=localhost", "-keyout", str(keyfile), "-out", str(certfile)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise LabError(f"openssl made no certificate: {done.stderr.strip()[-200:]}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from loadtests.evidence.bench.runs import Joins, Load
+from loadtests.evidence.bench.started import starting_s
 from loadtests.evidence.bench.systems import TRANSPORTS
 
 SUBSCRIBERS: Final = (100, 300, 1000, 3000)
@@ -23,11 +24,12 @@ _ALL: Final = ("direct by write", "direct", "floor", "nchan", "floor coalescing"
 COMPARED: Final = ("direct", "floor", "nchan")  # whose ratios are bars
 _BESIDE_NCHAN: Final = ("direct", "nchan")
 _GROUPS: Final = ("memory", "floor", "nchan", "joins", "p99")
+_FAN_OUT: Final = "floor and nchan"
 _TURNS: Final = 2  # where ratios are near one
 _HALF_RATE_TURNS: Final = 2
 _WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")
-_IN_PYTHON: Final = ("direct by write", *_OURS, "plain Starlette")
-_JOINS_PER_S: Final = 1000.0  # at the least, on a machine that is worth measuring on
+_JOINS_PER_S: Final = 1500.0
+_ENTERING_S: Final = 1.0  # until a thousand listen, and until the last of them has everything
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Case:
     systems: tuple[str, ...]
     transport: str
     load: Load | Joins
+    group: str = "growth"
     once: bool = False  # in the first repeat only
     turns: int = 1  # of those who are compared, in each repeat: the noise of a ratio is that of single runs
     compared: tuple[str, ...] = COMPARED
@@ -53,24 +56,24 @@ class Case:
             return tuple(name for name in self.systems if name in self.compared and name not in self.rarely)
         return tuple(name for name in self.systems if repeat == 0 or name not in self.rarely)
 
-    def expected_s(self, repeats: int, found: Collection[str] = _ALL) -> float:
-        """About how long its repeats take on a quiet machine, starting and stopping included."""
-        turns = [(turn, repeat) for repeat in range(1 if self.once else repeats) for turn in range(self.turns)]
-        runs = [name for each in turns for name in self.systems_in(*each) if name in found]
-        return sum(self._expected_each_s(name in _IN_PYTHON) for name in runs)
-
-    def _expected_each_s(self, in_python: bool) -> float:
-        starting_s = 1.5 if in_python else 0.7
+    @property
+    def expected_s(self) -> float:
+        """About how long a run takes on a quiet machine, once its server listens."""
         if isinstance(self.load, Joins):
-            return starting_s + 2.0 + (self.load.before + self.load.joiners) / _JOINS_PER_S
+            return _ENTERING_S + 1.0 + (self.load.before + self.load.joiners) / _JOINS_PER_S
         if self.load.memory:
-            return starting_s + 7.0
-        return starting_s + self.load.measured_s + self.load.warm_up_s
+            return 7.0
+        return _ENTERING_S + self.load.measured_s + self.load.warm_up_s
 
 
-def expected_s(made: Iterable[Case], repeats: int, found: Collection[str] = _ALL) -> float:
-    """About how long these take in all, on those of their systems that were found."""
-    return sum(case.expected_s(repeats, found) for case in made)
+def together_s(together: Sequence[Case], repeats: int, found: Collection[str] = _ALL) -> float:
+    """About how long these take in all their repeats on a quiet machine, on those of their systems that were found."""
+    taken_s = 0.0
+    for repeat in range(1 if together[0].once else repeats):
+        for turn in range(together[0].turns):
+            runs = [(case, name) for case in together for name in case.systems_in(turn, repeat) if name in found]
+            taken_s += starting_s([name for _, name in runs]) + sum(case.expected_s for case, _ in runs)
+    return taken_s
 
 
 def cases(extent: str, groups: Collection[str] = _GROUPS) -> Iterator[Case]:
@@ -83,10 +86,10 @@ def cases(extent: str, groups: Collection[str] = _GROUPS) -> Iterator[Case]:
         if extent == "quick":
             continue
         if "memory" in groups:
-            yield Case(_BESIDE_NCHAN, transport, Load(5000, memory=True), once=True)
+            yield Case(_BESIDE_NCHAN, transport, Load(5000, memory=True), "memory", once=True)
         if "joins" in groups:
-            yield Case(_ALONE, transport, Joins(2000))
-            yield Case(_ALONE, transport, Joins(2000, tabs=True))
+            yield Case(_ALONE, transport, Joins(2000), "joins")
+            yield Case(_ALONE, transport, Joins(2000, tabs=True), "joins")
         if extent == "full":
             yield from _growing(transport)
             yield Case(_ALL, transport, Load(100, window=16))
@@ -100,11 +103,11 @@ def _windows(transport: str, subscribers: int, groups: Collection[str]) -> Itera
     if wanted:
         # At window 1 there is nothing to coalesce; at 16 there are few writes, and nothing for a ring to save.
         waiting = tuple(name for name in wanted if name != "floor coalescing")
-        yield Case(waiting, transport, Load(subscribers, window=1), turns=_TURNS, rarely=_ALL[:1])
+        yield Case(waiting, transport, Load(subscribers, window=1), _FAN_OUT, turns=_TURNS, rarely=_ALL[:1])
         others = tuple(name for name in wanted if name not in COMPARED)
-        yield Case(wanted[floor:], transport, Load(subscribers, window=16), rarely=others)
+        yield Case(wanted[floor:], transport, Load(subscribers, window=16), _FAN_OUT, rarely=others)
     if "p99" in groups and not (floor and nchan):  # else these are among the windows
-        yield Case(COMPARED, transport, Load(subscribers, window=1), once=bool(wanted))
+        yield Case(COMPARED, transport, Load(subscribers, window=1), "p99", once=bool(wanted))
 
 
 def _growing(transport: str) -> Iterator[Case]:
@@ -130,7 +133,7 @@ def half_rate_cases(transport: str, deliveries_per_s: Mapping[str, float], subsc
     rate_per_s = round(deliveries_per_s["floor"] / subscribers / 2, 1)
     able = tuple(name for name in COMPARED if deliveries_per_s.get(name, 0.0) >= rate_per_s * subscribers)
     load = Load(subscribers, rate_per_s=rate_per_s, measured_s=2.5)
-    alone = Case(able, transport, load, turns=_HALF_RATE_TURNS, rarely=("nchan",))
+    alone = Case(able, transport, load, "p99", turns=_HALF_RATE_TURNS, rarely=("nchan",))
     if transport == "longpoll":  # a poller that does not read has been answered already
         return [alone]
-    return [Case(("direct",), transport, replace(load, stalled=1), turns=_HALF_RATE_TURNS), alone]
+    return [Case(("direct",), transport, replace(load, stalled=1), "p99", turns=_HALF_RATE_TURNS), alone]

@@ -9,21 +9,23 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from loadtests.evidence.bench.rooms import Rooms, run_on
+from loadtests.evidence.bench.started import Result, attempt, started, starting_s, up
 from loadtests.evidence.bench.systems import System
 from loadtests.records.errors import LabError
 from loadtests.run.own_redis import OwnRedis, redis_server
 from loadtests.run.servers import HOST
 
 _LOAD: Final = Rooms(1, 4, rate_per_s=400.0, measured_s=2.5)
-_START_S: Final = 4.0
+_REDIS_S: Final = 0.5  # its start and end
 _SAMPLE_S: Final = 0.2
 
 
@@ -33,6 +35,8 @@ class RedisGroup:
 
     systems: tuple[str, ...]
     load: Rooms = _LOAD
+    name: str = "redis"
+    rarely: tuple[str, ...] = ()
     transports: tuple[str, ...] = ("websocket",)
     once: bool = False
 
@@ -41,27 +45,32 @@ class RedisGroup:
         """Of its results."""
         return [f"{self.load.name}-redis"]
 
-    def expected_s(self, found: Collection[str]) -> float:
-        """About how long a repeat takes on a quiet machine, on those of its systems that were found."""
-        return (_START_S + self.load.expected_s) * sum(name in found for name in self.systems)
+    def expected_s(self, names: Collection[str]) -> float:
+        """About how long it takes on a quiet machine, for these systems on one transport."""
+        return sum(_REDIS_S + starting_s([name, name]) + self.load.expected_s for name in names)
 
     def run(
+        self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, str, Result | LabError]]:
+        """As of small rooms; also `redis_us_per_msg`, `redis_commands` and `script_us`."""
+        for system in systems:
+            work = partial(self._once, system, transport, server_cores, client_cores)
+            yield self.load_names[0], system.name, attempt(work)
+
+    def _once(
         self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """As of small rooms; also `redis_us_per_msg`, `redis_commands` and `script_us`. Raises LabError."""
-        with ExitStack() as running:
-            redis = running.enter_context(redis_server(server_cores))
-            shared = sharing(system, redis)
-            instances = [running.enter_context(shared.running(server_cores)) for _ in range(2)]
-            samples: list[Sample] = []
+    ) -> Result:
+        samples: list[Sample] = []
+        with redis_server(server_cores) as redis, started([sharing(system, redis)] * 2, server_cores) as instances:
+            both = [up(each) for each in instances]
             with _sampled(redis, samples):
-                result = run_on(system, transport, self.load, instances, client_cores)
+                result = run_on(system, transport, self.load, both, client_cores)
         flowing = [(one, other) for one, other in pairwise(samples) if other.published > one.published][
             1:-1
         ]  # the first and the last may hold joins and leaves
         if not flowing:
             raise LabError(f"{system.name} over Redis: too few messages were published")
-        yield self.load_names[0], result | shares([one for one, _ in flowing], [other for _, other in flowing])
+        return result | shares([one for one, _ in flowing], [other for _, other in flowing])
 
 
 @dataclass(frozen=True)

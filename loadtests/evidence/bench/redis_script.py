@@ -12,15 +12,16 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from loadtests.evidence.bench.redis_load import Sample, cpu_ns, sample, sharing
-from loadtests.evidence.bench.systems import Running, System, contract_token
+from loadtests.evidence.bench.started import Result, Running, attempt, running, starting_s
+from loadtests.evidence.bench.systems import System, contract_token
 from loadtests.records.errors import LabError
 from loadtests.run.own_redis import OwnRedis, redis_server
 from loadtests.run.servers import HOST
@@ -46,6 +47,8 @@ class ScriptGroup:
 
     systems: tuple[str, ...] = ("direct", MINIMAL_SCRIPT.name)
     transports: tuple[str, ...] = ("redis",)
+    name: str = "redis"
+    rarely: tuple[str, ...] = ()
     once: bool = False
 
     @property
@@ -53,29 +56,33 @@ class ScriptGroup:
         """Of its results."""
         return ["script"]
 
-    def expected_s(self, found: Collection[str]) -> float:
-        """About how long a repeat takes on a quiet machine."""
-        return 5.0 if "direct" in found else 0.0
+    def expected_s(self, names: Collection[str]) -> float:
+        """About how long it takes on a quiet machine, for these systems."""
+        return sum(1.5 + starting_s([name] if name != MINIMAL_SCRIPT.name else []) for name in names)
 
     def run(
-        self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """`redis_us_per_msg` of Redis' CPU, `script_us` by its own count, `mps` that one core does. Raises LabError."""
-        with ExitStack() as running:
-            redis = running.enter_context(redis_server(server_cores))
-            with socket.create_connection((HOST, redis.port), _TIMEOUT_S) as connection:
-                answers = connection.makefile("rb")
-                if system is MINIMAL_SCRIPT:
-                    connection.sendall(encoded([b"SCRIPT", b"LOAD", _MINIMAL.encode()]))
-                    answers.readline()
-                    sha = answers.readline().strip()
-                    command = [b"EVALSHA", sha, b"1", b"room", _payload()]
-                    yield "script", _measured(redis, connection, answers, lambda _: command)
-                else:
-                    with sharing(system, redis).running(server_cores) as server:
-                        again = repeated(*_captured(redis, server))
-                    # It is gone, so that it listens to nothing and takes no CPU from Redis.
-                    yield "script", _measured(redis, connection, answers, again)
+        self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, str, Result | LabError]]:
+        """`redis_us_per_msg` of Redis' CPU, `script_us` by its own count, `mps` that one core does."""
+        for system in systems:
+            yield "script", system.name, attempt(partial(_once, system, server_cores))
+
+
+def _once(system: System, cores: frozenset[int]) -> Result:
+    with (
+        redis_server(cores) as redis,
+        socket.create_connection((HOST, redis.port), _TIMEOUT_S) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        if system is not MINIMAL_SCRIPT:
+            with running(sharing(system, redis), cores) as server:
+                again = repeated(*_captured(redis, server))
+            # It is gone, so that it listens to nothing and takes no CPU from Redis.
+            return _measured(redis, connection, answers, again)
+        connection.sendall(encoded([b"SCRIPT", b"LOAD", _MINIMAL.encode()]))
+        answers.readline()
+        command = [b"EVALSHA", answers.readline().strip(), b"1", b"room", _payload()]
+        return _measured(redis, connection, answers, lambda _: command)
 
 
 def _payload() -> bytes:

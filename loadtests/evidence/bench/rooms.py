@@ -10,15 +10,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from loadtests.evidence.bench.runs import client_result
-from loadtests.evidence.bench.systems import Running, System, contract_token
+from loadtests.evidence.bench.started import Result, Running, attempt, started, starting_s, up
+from loadtests.evidence.bench.systems import System, contract_token
 from loadtests.records.errors import LabError
 
 _SLACK_S: Final = 45.0  # connecting and draining, at the most
 _MARGINS_S: Final = 0.8
-_START_S: Final = 1.5
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class RoomsGroup:
     transports: tuple[str, ...]
     systems: tuple[str, ...]  # in the order in which they run: ratios are of neighbours
     loads: tuple[Rooms, ...]
+    rarely: tuple[str, ...] = ()  # who runs in the first repeat only: no bar asks for them
     once: bool = False
 
     @property
@@ -64,26 +66,31 @@ class RoomsGroup:
         """Of its results."""
         return [load.name for load in self.loads]
 
-    def expected_s(self, found: Collection[str]) -> float:
-        """About how long a repeat takes on a quiet machine, on those of its systems that were found."""
-        each_s = _START_S + sum(load.expected_s for load in self.loads)
-        return each_s * len(self.transports) * sum(name in found for name in self.systems)
+    def expected_s(self, names: Collection[str]) -> float:
+        """About how long it takes on a quiet machine, for these systems on one transport."""
+        return starting_s(names) + len(names) * sum(load.expected_s for load in self.loads)
 
     def run(
-        self, system: System, transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What the client printed for each load: `us_per_msg` of server CPU, `mps`, `p99us`, `missing`, ….
+        self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
+    ) -> Iterator[tuple[str, str, Result | LabError]]:
+        """What the client printed for each load on each system: `us_per_msg` of server CPU, `mps`, `missing`, ….
 
-        Raises LabError when it could not run.
+        The loads are outermost, so that what is compared runs close together.
         """
-        with system.running(server_cores) as server:
+        with started(systems, server_cores) as servers:
             for load in self.loads:
-                yield load.name, run_on(system, transport, load, [server], client_cores)
+                for system, server in zip(systems, servers, strict=True):
+                    work = partial(_run_alone, system, transport, load, server, client_cores)
+                    yield load.name, system.name, attempt(work)
 
 
-def run_on(
-    system: System, transport: str, load: Rooms, instances: Sequence[Running], cores: frozenset[int]
-) -> dict[str, Any]:
+def _run_alone(
+    system: System, transport: str, load: Rooms, server: Running | LabError, cores: frozenset[int]
+) -> Result:
+    return run_on(system, transport, load, [up(server)], cores)
+
+
+def run_on(system: System, transport: str, load: Rooms, instances: Sequence[Running], cores: frozenset[int]) -> Result:
     """As `RoomsGroup.run`, on what runs already: one instance of a system, or two that share rooms."""
     if system.member_client is None:
         raise LabError(f"{system.name} has no rooms of its own; {load.name} is for those that have")

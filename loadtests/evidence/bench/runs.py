@@ -15,19 +15,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from core.catalogue import records, resolve
-from loadtests.evidence.bench.systems import (
-    MODE,
-    Running,
-    System,
-    compiled,
-    contract_entry,
-    contract_token,
-)
+from loadtests.evidence.bench.started import Result, Running
+from loadtests.evidence.bench.systems import MODE, System, compiled, contract_entry, contract_token
 from loadtests.load.clients.base import Access, Endpoint
 from loadtests.load.clients.tls import client_context
 from loadtests.records.errors import LabError
@@ -79,9 +73,7 @@ class Load:
         return [*arguments, "--rate", str(self.rate_per_s)]
 
 
-def run_once(
-    system: System, transport: str, load: Load, server_cores: frozenset[int], client_cores: frozenset[int]
-) -> dict[str, Any]:
+def run_once(system: System, server: Running, transport: str, load: Load, cores: frozenset[int]) -> Result:
     """What the client printed: deliveries per second `dps`, `us_per_del` of server CPU, percentiles, `missing`, ….
 
     Raises LabError when it could not run.
@@ -89,14 +81,13 @@ def run_once(
     client = system.rooms_client if load.rooms else system.client
     if client is None:
         raise LabError(f"{system.name} has one room; {load.name} is for several")
-    with system.running(server_cores) as server, ExitStack() as held:
+    with ExitStack() as held:
         for _ in range(load.stalled):
             held.enter_context(idle(transport, server.port, _STALLED_RECEIVE_BYTES))
         arguments = [*client(transport), *load.arguments()]
         limit_s = load.measured_s + load.warm_up_s + _SLACK_S
-        return client_result(
-            f"{system.name} {transport} {load.name}", server, transport, arguments, client_cores, limit_s
-        )
+        what = f"{system.name} {transport} {load.name}"
+        return client_result(what, server, transport, arguments, cores, limit_s)
 
 
 def client_result(
@@ -107,7 +98,7 @@ def client_result(
     cores: frozenset[int],
     limit_s: float,
     program: str = "loadgen",
-) -> dict[str, Any]:
+) -> Result:
     """Run a load client against a server and read what it prints. Raises LabError, naming `what`."""
     command = [str(compiled(program)), "--mode", MODE[transport], "--port", str(server.port)]
     command += ["--pids", ",".join(map(str, server.pids)), *arguments]
@@ -120,7 +111,7 @@ def client_result(
         raise LabError(f"{what}: the client did not end in {limit_s:g} s") from None
     if done.returncode or not done.stdout.strip():
         raise LabError(f"{what}: {(done.stderr or done.stdout).strip()[-300:]}")
-    result: dict[str, Any] = msgspec.json.decode(done.stdout.strip().splitlines()[-1])
+    result: Result = msgspec.json.decode(done.stdout.strip().splitlines()[-1])
     return result
 
 
@@ -144,15 +135,13 @@ class Joins:
         return 1 if self.tabs else self.joiners + (self.before > 0)
 
 
-def join_once(
-    system: System, transport: str, load: Joins, server_cores: frozenset[int], client_cores: frozenset[int]
-) -> dict[str, Any]:
+def join_once(system: System, server: Running, transport: str, load: Joins, cores: frozenset[int]) -> Result:
     """What the client printed: `connects_per_s`, `us_per_join` of server CPU, `p99us` from SYN to welcome, ….
 
     After 30 s the client counts the members, as `n`. `missing` are the `user_joined` that the first member did not
     receive, its own aside. Raises LabError.
     """
-    with tempfile.TemporaryDirectory(prefix="rtlab-joins-") as folder, system.running(server_cores) as server:
+    with tempfile.TemporaryDirectory(prefix="rtlab-joins-") as folder:
         tokens = Path(folder) / "tokens"
         there = [contract_token()] * (1 if load.tabs else load.before)
         new = [] if load.tabs else [contract_token(f"u{index}") for index in range(load.joiners)]
@@ -163,7 +152,7 @@ def join_once(
         expected = load.users - 1
         arguments += ["--expect", str(expected)]
         what = f"{system.name} {transport} {load.name}"
-        result = client_result(what, server, transport, arguments, client_cores, _JOINS_LIMIT_S)
+        result = client_result(what, server, transport, arguments, cores, _JOINS_LIMIT_S)
     late = load.joiners - result["n"]
     result["missing"] = max(0, expected - late - result["seen_joined"])
     return result

@@ -9,18 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from core.auth import sign
 from loadtests.records.errors import LabError
-from loadtests.run.process import Child
-from loadtests.run.servers import free_port, listens
 
 
 def compiled(name: str) -> Path:
@@ -46,18 +41,7 @@ def compiled(name: str) -> Path:
 TRANSPORTS: Final = ("websocket", "sse", "longpoll")
 MODE: Final = {"websocket": "ws", "sse": "sse", "longpoll": "lp"}
 _SECRET: Final = "bench-only-key-that-guards-nothing-at-all"  # noqa: S105
-_START_S: Final = 20.0
-_STOP_S: Final = 10.0
-_SETTLE_S: Final = 0.2
 _NCHAN: Final = ("/usr/lib/nginx/modules/ngx_nchan_module.so", "/usr/share/nginx/modules/ngx_nchan_module.so")
-
-
-@dataclass(frozen=True)
-class Running:
-    """A started system."""
-
-    port: int
-    pids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -73,23 +57,6 @@ class System:
     client: Callable[[str], list[str]] | None = None
     rooms_client: Callable[[str], list[str]] | None = None
     member_client: Callable[[str], list[str]] | None = None
-
-    @contextmanager
-    def running(self, cores: frozenset[int]) -> Iterator[Running]:
-        """Start it on a free port, on `cores`; stop it by pid. Raises LabError when it does not come up."""
-        with tempfile.TemporaryDirectory(prefix="rtlab-bench-") as folder:
-            port = free_port()
-            command = self.command(port, Path(folder))
-            child = Child(command, log=Path(folder) / "log", environment=server_environ(), on_cores=cores)
-            try:
-                if not listens(port, _START_S, lambda: child.exit_code() is not None):
-                    why = child.log_text().strip()[-400:]
-                    raise LabError(f"{self.name} does not listen after {_START_S:g} s, or ended: {why}")
-                time.sleep(_SETTLE_S)  # nginx forks its worker after it listens
-                children = psutil.Process(child.pid).children(recursive=True)
-                yield Running(port, (child.pid, *(each.pid for each in children)))
-            finally:
-                child.stop(_STOP_S)
 
 
 def server_environ() -> dict[str, str]:

@@ -47,6 +47,25 @@ def test_what_tls_adds_is_a_difference() -> None:
     assert "at most 24 | 30.00 (30.00 to 30.00) | **no** |" in bars.markdown(rows)
 
 
+def test_a_missed_bar_says_why_and_a_kept_one_does_not() -> None:
+    case = "websocket/rooms-100x10"
+    ws = [row("ws, node", repeat, case, us_per_msg=100.0) for repeat in range(3)]
+    slow = [row("direct", repeat, case, us_per_msg=cost) for repeat, cost in enumerate((105.0, 110.0, 120.0))]
+    text = bars.markdown([*ws, *slow])
+    assert "at most 1 | 1.10 (1.05 to 1.20) | **no**: ws sends no acks" in text
+    assert "some of its runs keep it" not in text
+    near = [row("direct", repeat, case, us_per_msg=cost) for repeat, cost in enumerate((95.0, 110.0, 120.0))]
+    assert "node compiles its code; some of its runs keep it |" in bars.markdown([*ws, *near])
+    fast = [row("direct", repeat, case, us_per_msg=90.0) for repeat in range(3)]
+    assert "at most 1 | 0.90 (0.90 to 0.90) | yes |" in bars.markdown([*ws, *fast])
+
+
+@pytest.mark.parametrize("begin", bars.reasons())
+def test_a_reason_is_of_bars_that_there_are(begin: str) -> None:
+    stalled = bars.stalled_bars([row("direct", 0, f"{name}/n1000-r9-128B-1stalled") for name in ("websocket", "sse")])
+    assert any(each.words.startswith(begin) for each in (*bars.BARS, *stalled))
+
+
 def test_every_bar_has_words_of_its_own() -> None:
     words = [each.words for each in bars.BARS]
     assert len(words) == len(set(words))

@@ -9,6 +9,7 @@ from loadtests.evidence.bench.redis_script import MINIMAL_SCRIPT, ScriptGroup, e
 from loadtests.evidence.bench.rooms import Rooms
 from loadtests.evidence.bench.summary import lost
 from loadtests.evidence.bench.systems import systems
+from loadtests.records.errors import LabError
 
 _BEFORE = "# Commandstats\r\ncmdstat_publish:calls=10,usec=20,usec_per_call=2.00\r\ncmdstat_info:calls=1,usec=50\r\n"
 _AFTER = (
@@ -39,9 +40,9 @@ def test_a_command_is_read_from_what_monitor_shows_and_made_anew() -> None:
 @pytest.mark.usefixtures("redis")
 def test_the_script_of_a_publish_is_measured_beside_the_least_that_one_can_do() -> None:
     direct = next(system for system in systems() if system.name == "direct")
-    for system in (direct, MINIMAL_SCRIPT):
-        ((name, result),) = ScriptGroup().run(system, "redis", frozenset(), frozenset())
-        assert name == "script"
+    for load, _, result in ScriptGroup().run([direct, MINIMAL_SCRIPT], "redis", frozenset(), frozenset()):
+        assert load == "script"
+        assert not isinstance(result, LabError)
         assert min(result["script_us"], result["redis_us_per_msg"], result["mps"]) > 0
 
 
@@ -49,6 +50,7 @@ def test_the_script_of_a_publish_is_measured_beside_the_least_that_one_can_do() 
 def test_members_on_two_instances_get_every_message_once() -> None:
     load = Rooms(1, 4, rate_per_s=100.0, measured_s=1.0, warm_up_s=0.2)
     portable = next(system for system in systems() if system.name == "portable")
-    ((_, result),) = RedisGroup(("portable",), load).run(portable, "websocket", frozenset(), frozenset())
+    ((_, _, result),) = RedisGroup(("portable",), load).run([portable], "websocket", frozenset(), frozenset())
+    assert not isinstance(result, LabError)
     assert lost([{"result": result}]) == 0
     assert result["redis_commands"] >= 1

@@ -26,8 +26,10 @@ _BRIEF = Rooms(4, 3, measured_s=0.2, warm_up_s=0.1)
 
 def _result(system: System, transport: str, load: Rooms) -> dict[str, Any]:
     group = RoomsGroup("rooms", (transport,), (system.name,), (load,))
-    ((name, result),) = group.run(system, transport, frozenset(), frozenset())
-    assert name == load.name
+    ((load_name, name, result),) = group.run([system], transport, frozenset(), frozenset())
+    assert (load_name, name) == (load.name, system.name)
+    if isinstance(result, LabError):
+        raise result
     return result
 
 

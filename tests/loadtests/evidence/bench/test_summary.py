@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.evidence.bench import bars, document, matrix, summary
-from loadtests.evidence.bench.bench import expected_minutes
+from loadtests.evidence.bench import bars, charts, matrix, summary
+from loadtests.evidence.bench.bench import expected_s, minutes
 from loadtests.evidence.bench.groups import GROUPS, batches
 from loadtests.evidence.bench.runs import Load
 from loadtests.evidence.bench.summary import Row
@@ -75,7 +75,7 @@ def test_bars_say_what_is_kept_what_is_not_and_what_was_not_measured() -> None:
 def test_a_stalled_reader_is_compared_with_the_same_load_without_it() -> None:
     alone, beside = "sse/n1000-r60-128B", "sse/n1000-r60-128B-1stalled"
     rows = [row("direct", 0, alone, p99us=100.0), row("direct", 0, beside, p99us=150.0)]
-    assert "against without | at most 1.1 | 1.50 (1.50 to 1.50) | **no** | |" in bars.markdown(rows)
+    assert "against without | at most 1.1 | 1.50 (1.50 to 1.50) | **no**: a run has few messages" in bars.markdown(rows)
 
 
 def test_what_the_floor_itself_reaches_stands_beside_a_bar_against_nchan() -> None:
@@ -116,16 +116,21 @@ def test_half_rate_is_half_of_what_the_floor_does() -> None:
 
 def test_chart_is_the_same_for_the_same_rows(tmp_path: Path) -> None:
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
-    document.draw(ROWS, first, 1000)
-    document.draw(ROWS, second, 1000)
+    charts.draw(ROWS, first, 1000)
+    charts.draw(ROWS, second, 1000)
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_default_bench_takes_at_most_twenty_minutes() -> None:
     everybody = {name for case in matrix.cases("full") for name in case.systems}
     everybody |= {name for batch in batches(GROUPS) for name in batch.systems}
-    minutes = [expected_minutes("default", GROUPS, repeats, everybody) for repeats in (2, 3)]
-    assert minutes[0] < minutes[1] <= 20
+    seconds = [expected_s("default", GROUPS, repeats, everybody) for repeats in (2, 3)]
+    assert sum(seconds[0].values()) < sum(seconds[1].values()) <= 20 * 60
+    assert set(seconds[1]) == {"rooms", "post", "redis", "memory", "floor and nchan", "joins", "p99"}
+
+
+def test_minutes_are_those_of_all_groups_and_of_each() -> None:
+    assert minutes({"rooms": 90.0, "post": 30.0}) == "2.0 minutes (rooms 1.5, post 0.5)"
 
 
 def test_those_who_are_compared_run_more_often_where_ratios_are_near_one() -> None:
