@@ -86,7 +86,7 @@ class Backplane(Protocol):
 
     async def publish(self, room: RoomId, draft: Draft) -> Published:
         """Store and announce a message. Raises RateLimited when the user's bucket is empty. What stands before its
-        first wait may run outside of a task: no `asyncio.timeout` there.
+        second wait may run outside of a task: no `asyncio.timeout` there.
 
         A draft with the `retry_key` of a stored one is not stored again and takes no token.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from core.writer import go_on, taken
@@ -46,12 +47,23 @@ class HandedOver(asyncio.Protocol, Generic[Holds]):
     tasks: set[asyncio.Task[None]]
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something up to its first wait, outside of any task, and the rest of it, if there is one, as `spawn`."""
+        """Run something up to its second wait, outside of any task, and the rest of it, if there is one, as `spawn`."""
         try:
-            waits_for = work.send(None)
+            waits_for = taken(work.send(None))
         except StopIteration:
             return
-        self.spawn(go_on(work, taken(waits_for)))
+        if waits_for is None:  # for a turn of the loop
+            self.spawn(go_on(work, None))
+        else:
+            self.tasks.add(waits_for)  # a shutdown that cancels it cancels the work
+            waits_for.add_done_callback(partial(self._go_on, work))
+
+    def _go_on(self, work: Coroutine[Any, Any, None], waited_for: Any) -> None:
+        self.tasks.discard(waited_for)
+        try:  # noqa: SIM105 - to enter `suppress` takes longer than most of the work
+            self.spawn(go_on(work, taken(work.send(None))))
+        except (StopIteration, asyncio.CancelledError):
+            pass
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in a task that a graceful shutdown waits for."""
