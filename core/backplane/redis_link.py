@@ -63,7 +63,7 @@ class Link:
     @property
     def stalled(self) -> bool:
         """Whether an answer is overdue: more calls would only wait behind it."""
-        return self._silent_s > STALL_S
+        return bool(self._waiting) and self._silent_s > STALL_S
 
     @property
     def _silent_s(self) -> float:

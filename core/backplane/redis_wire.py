@@ -30,11 +30,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._replied: Callable[[Any], None] | None = None
         self._batch: list[bytes] = []
-
-    @property
-    def connected(self) -> bool:
-        """Whether it has not ended."""
-        return self._transport is not None and not self._transport.is_closing()
+        self.connected = False  # whether it has begun, and has not ended
 
     def send(self, command: tuple[Any, ...]) -> None:
         """Send a command at the end of this loop turn, or nothing when the connection has ended."""
@@ -53,6 +49,7 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """End it."""
+        self.connected = False
         if self._transport is not None:
             self._transport.close()
         self._ended.cancel()
@@ -60,6 +57,7 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
+        self.connected = True
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -74,7 +72,7 @@ class Wire(asyncio.Protocol):
         self._end(error or RedisConnectionError("Connection closed by server."))
 
     def _end(self, error: Exception) -> None:
-        self._replied = None
+        self._replied, self.connected = None, False
         if not self._ended.done():
             self._ended.set_exception(error)
             self._ended.exception()  # the owner may be gone already
