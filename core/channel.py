@@ -115,6 +115,16 @@ class Channel:
             subscription.replay(missed)
             self._register(subscription, Start(since, recovered=True))
 
+    def rejoin(self, subscription: Subscription, since: Position) -> bool:
+        """As `add`, for one who has been here, from a place that nobody has to be asked about. False: it is none."""
+        missed = self.missed(since)
+        if missed is None or subscription.framing not in self._groups:
+            return False
+        if missed:
+            subscription.replay(missed)
+        self._register(subscription, Start(since, recovered=True))
+        return True
+
     async def _read(self, since: Position, live: Sequence[Event]) -> Sequence[Event] | Unrecoverable:
         """What one that joins has missed, up to the head; `live` grows meanwhile by what it must not miss."""
         for _ in range(_TRIES):

@@ -139,6 +139,29 @@ class Hub:
         if self.draining:  # it began while we waited: drain() did not see this one
             subscription.end(self._shutting_down())
 
+    def rejoin(self, subscription: Subscription, since: Position) -> bool:
+        """As `join`, for a poller that `withdraw` let go, or that is new; where nobody has to be asked, and none waits.
+
+        False, and nothing is done, where its room, token, lease or place has to be looked at.
+        """
+        principal, lease = subscription.principal, subscription.lease
+        channel = self._channels.get(lease.room)
+        if channel is None or self.draining or principal.expires_at_s <= self.wall_clock():
+            return False
+        if not self.leases.held_for_s(lease) or not channel.rejoin(subscription, since):
+            return False
+        self.stats.connections[subscription.transport] += 1
+        self.stats.resumes["recovered"] += 1
+        return True
+
+    def withdraw(self, subscription: Subscription) -> None:
+        """Let go a poller that is answered, and may `rejoin`: as `detach`, but it has not ended."""
+        self.stats.connections[subscription.transport] -= 1
+        if subscription.channel is not None:
+            subscription.channel.remove(subscription)
+        if subscription.is_poller:  # else it was dismissed
+            self.leases.run_on_soon(subscription.lease)
+
     async def detach(self, subscription: Subscription) -> None:
         """End a subscription that `attach` gave; its membership ends too, a poller's when its lease runs out."""
         self._forget(subscription)

@@ -54,6 +54,11 @@ class Leases:
         await self._backplane.prolong([lease], self._ttl_s)
         self._prolonged(lease)
 
+    def run_on_soon(self, lease: Lease) -> None:
+        """As `run_on`, with the next tick; not for one that was taken lately."""
+        if not self.is_fresh(lease):
+            self._due[lease] = None
+
     def is_fresh(self, lease: Lease) -> bool:
         """Whether a poller's lease was taken so lately that it need not be asked about, nor be renewed."""
         held = self._polling.get(lease.room)

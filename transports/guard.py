@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import math
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
@@ -140,13 +141,9 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def query_values(request: Request, name: str) -> list[str]:
-    """What a request's query gives for a name, as often as it does."""
-    return _values(request.scope["query_string"]).get(name, [])
-
-
 @lru_cache(maxsize=64)
-def _values(query: bytes) -> dict[str, list[str]]:
+def query_values(query: bytes) -> dict[str, list[str]]:
+    """What a query gives for each name, as often as it does."""
     text = query.decode("latin-1")
     if b"%" in query or b"+" in query:
         pairs = parse_qsl(text, keep_blank_values=True)
@@ -160,7 +157,12 @@ def _values(query: bytes) -> dict[str, list[str]]:
 
 def since_query(request: Request) -> Position | None:
     """The position of `?since=`. Raises BadRequest when it is malformed or given twice."""
-    given = query_values(request, "since")
+    return since_in(query_values(request.scope["query_string"]))
+
+
+def since_in(values: Mapping[str, list[str]]) -> Position | None:
+    """As `since_query`, of a query's values."""
+    given = values.get("since", [])
     if len(given) > 1:
         raise BadRequest("since is given twice")
     return Position.parse(given[0]) if given else None

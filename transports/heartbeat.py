@@ -18,10 +18,10 @@ class Beating(Protocol):
 class Heartbeat:
     """Calls each member once per interval, at its own phase: a timer each would be work and memory per connection."""
 
-    __slots__ = ("_due", "_interval_s", "_members", "_timer")
+    __slots__ = ("_due", "_members", "_timer", "interval_s")
 
     def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._due: deque[tuple[float, Beating]] = deque()  # in order: all have the same interval
         self._members: set[Beating] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -30,9 +30,9 @@ class Heartbeat:
         """Begin to call; the first time after one interval."""
         loop = asyncio.get_running_loop()
         self._members.add(member)
-        self._due.append((loop.time() + self._interval_s, member))
+        self._due.append((loop.time() + self.interval_s, member))
         if self._timer is None:
-            self._timer = loop.call_later(self._interval_s, self._beat)
+            self._timer = loop.call_later(self.interval_s, self._beat)
 
     def discard(self, member: Beating) -> None:
         """Stop calling; harmless for one that is no member."""
@@ -45,5 +45,6 @@ class Heartbeat:
             _, member = self._due.popleft()
             if member in self._members:
                 member.beat()
-                self._due.append((now_s + self._interval_s, member))
+            if member in self._members:  # it may have left by that
+                self._due.append((now_s + self.interval_s, member))
         self._timer = loop.call_at(self._due[0][0], self._beat) if self._due else None

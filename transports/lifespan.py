@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -28,6 +28,16 @@ _START_FAILED: Final = 3  # the exit code that uvicorn and gunicorn have for it
 
 class LabApp(Starlette):
     """A Starlette app that answers a SettingError of its lifespan with its sentence."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._made_with = tuple(self.user_middleware)
+
+    def is_called_by(self, served: object) -> bool:
+        """Whether a server that serves `served` calls this app, and nobody has put anything before its routes."""
+        if isinstance(served, LazyApp):
+            served = served.made()
+        return served is self and tuple(self.user_middleware) == self._made_with
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See Starlette."""

@@ -19,9 +19,10 @@ from core.subscription import Subscription
 from transports.app import create_app
 from transports.base import FastPath
 from transports.caching import UNTOUCHED_FIELD
-from transports.guard import RequestGuard, get_route, query_values, since_query
+from transports.guard import RequestGuard, get_route, query_values, since_in
 from transports.heartbeat import Heartbeat
 from transports.lifespan import LazyApp
+from transports.polls_again import PollsAgain
 from transports.publish import upstream_routes
 
 MAX_WAIT_S: Final = 55.0
@@ -46,11 +47,13 @@ class LongPollTransport:
     def routes(self, hub: Hub, fast: FastPath | None = None) -> Sequence[BaseRoute]:
         """The poll, and the upstream half."""
         guard, answers, alone = RequestGuard(hub), Answers(), Heartbeat(_ALONE_S)
+        again = PollsAgain(hub, self.name, frame, wait_in, answers.to, alone)
         direct = None if fast is None else fast.polls(self.name, LongPollAnswer)
 
         async def answer(request: Request) -> Response:
             principal, room = guard.enter(request)
-            given_s, since = _wait_s(request), since_query(request)
+            values = query_values(request.scope["query_string"])
+            given_s, since = wait_in(values), since_in(values)
             wait_s = given_s if self.holds else 0.0
             held = await direct(request, principal, room, since, wait_s) if direct is not None and wait_s else None
             if held is not None:
@@ -59,9 +62,11 @@ class LongPollTransport:
             try:
                 answered = since is None or subscription.start.resync is not None
                 frames = [] if answered else await _frames(subscription, request, wait_s, alone)
-                return answers.to(subscription.start, frames)
             finally:
                 await hub.detach(subscription)
+            if direct is None and wait_s:
+                again.expect(request, principal, room)
+            return answers.to(subscription.start, frames)
 
         return [get_route("/rooms/{room}/poll", answer), *upstream_routes(hub, guard, fast)]
 
@@ -158,8 +163,9 @@ class LongPollAnswer(Response):
         await send({"type": "http.response.body", "body": self.body})
 
 
-def _wait_s(request: Request) -> float:
-    given = query_values(request, "wait")
+def wait_in(values: Mapping[str, list[str]]) -> float:
+    """The seconds of `?wait=`, of a query's values. Raises BadRequest."""
+    given = values.get("wait", [])
     if not given:
         return DEFAULT_WAIT_S
     if len(given) > 1 or not given[0].isascii() or not given[0].replace(".", "", 1).isdigit():

@@ -152,8 +152,14 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(name: str = "longpoll", tls: ssl.SSLContext | None = None, **settings: Any) -> AsyncIterator[Server]:
-    """`tls` stands before the app as uvicorn would have it there."""
+async def serving(
+    name: str = "longpoll",
+    tls: ssl.SSLContext | None = None,
+    before: Callable[[Any], Any] = lambda app: app,
+    access_log: bool = False,
+    **settings: Any,
+) -> AsyncIterator[Server]:
+    """`tls` stands before the app as uvicorn would have it there; `before` makes what uvicorn is given of the app."""
     made: list[Any] = []
     hub = app_module._hub
 
@@ -164,8 +170,18 @@ async def serving(name: str = "longpoll", tls: ssl.SSLContext | None = None, **s
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app_module, "_hub", kept)
         app = create_app(name, Settings(secret=SECRET, **{"rate_per_s": 0.0, **settings}))
+    served = before(app)
     http, ws = EDGES if settings.get("fanout") == "portable" else DIRECT
-    config = uvicorn.Config(app, log_config=None, http=http, ws=ws, ws_per_message_deflate=False)
+    # As it is hosted: see `hosting.adopt`.
+    config = uvicorn.Config(
+        served,
+        log_config=None,
+        http=http,
+        ws=ws,
+        ws_per_message_deflate=False,
+        proxy_headers=False,
+        access_log=access_log,
+    )
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()

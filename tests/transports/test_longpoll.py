@@ -67,6 +67,24 @@ async def test_news_ends_a_poll_and_leaves_nothing_behind(after_s: float) -> Non
         assert len(asyncio.all_tasks()) == tasks
 
 
+async def test_one_that_leaves_the_heartbeat_by_its_beat_can_come_again() -> None:
+    heartbeat = Heartbeat(1.0)
+
+    class Once:
+        beats = 0
+
+        def beat(self) -> None:
+            self.beats += 1
+            heartbeat.discard(self)
+
+    once = Once()
+    for beats in (1, 2):
+        heartbeat.add(once)
+        await asyncio.sleep(3.5)
+        assert once.beats == beats
+    assert not heartbeat._due
+
+
 def test_who_has_waited_at_the_same_place_for_the_same_gets_the_same_answer() -> None:
     answers, at = longpoll.Answers(), [Position("epoch0001", offset) for offset in range(4)]
     one, two = (b'{"n":1}', at[1]), (b'{"n":2}', at[2])

@@ -1,17 +1,19 @@
 """Requests that differ from the last one on their connection in their query only, as pollers send them.
 
-The parser calls Python for each part of a head. What it found in the last one holds for the same bytes.
+The parser calls Python for each part of a head. What it found in the last one holds for the same bytes. An app may go
+further, and leave somebody who answers them without a scope, a task, and messages of ASGI.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from transports.uvicorn_edges.bounds import CONNECTION, KEPT
+from transports.uvicorn_edges.answers import WholeAnswers
+from transports.uvicorn_edges.bounds import AGAIN, CONNECTION, KEPT
 
 _LONGEST_BYTES: Final = 16_384  # half of what a head may have: no query makes it too long
 _QUERY: Final = rb"[A-Za-z0-9_.~=&:%+-]{0,512}"
@@ -19,14 +21,33 @@ _HEAD: Final = re.compile(rb"(GET (/[A-Za-z0-9_.~/-]*)\?)(" + _QUERY + rb")( HTT
 _is_query: Final = re.compile(_QUERY).fullmatch
 
 
+class Again(Protocol):
+    """Answers such requests of one connection in the place of the app that left it there."""
+
+    def ask(self, query: bytes) -> bool:
+        """Take one, and answer it by `LabHttpProtocol.answer_again`, now or later. False: the app is to answer it."""
+        ...
+
+    def lost(self) -> None:
+        """The client has gone while its request waits."""
+        ...
+
+
 class Known:
     """The head of a GET, and the scope that was made of it."""
 
-    __slots__ = ("_after", "_before", "_scope")
+    __slots__ = ("_after", "_before", "_kept", "_scope", "cycle")
 
-    def __init__(self, before: bytes, after: bytes, scope: HTTPScope) -> None:
+    def __init__(self, before: bytes, after: bytes, scope: HTTPScope, kept: dict[str, Any]) -> None:
         self._before, self._after = before, after
         self._scope = scope
+        self._kept = kept
+        self.cycle: WholeAnswers | None = None  # of all that the app does not answer
+
+    @property
+    def again(self) -> Again | None:
+        """Who answers in the place of the app, if it has left somebody."""
+        return self._kept.get(AGAIN)
 
     def query_in(self, data: bytes) -> bytes | None:
         """The query of a request that differs in nothing else; None for every other."""
@@ -59,7 +80,8 @@ def known_by(protocol: HttpToolsProtocol, data: bytes) -> Known | None:
     if match is None or data.count(b"\r\n\r\n") > 1:
         return None
     extensions: Any = protocol.scope["extensions"]
-    extensions[CONNECTION][KEPT] = {}
+    kept: dict[str, Any] = {}
+    extensions[CONNECTION][KEPT] = kept
     scope = protocol.scope.copy()
     scope["headers"] = list(protocol.headers)
-    return Known(match[1], match[4], scope)
+    return Known(match[1], match[4], scope, kept)

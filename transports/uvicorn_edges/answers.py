@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
 _SHORT_BYTES: Final = 64  # of fields that are the same in many answers
@@ -33,7 +33,7 @@ class WholeAnswers(RequestResponseCycle):
             if self.flow.write_paused and not self.disconnected:
                 await self.flow.drain()
             if not self.disconnected:
-                self._send_whole(start, message)
+                self.send_whole(start["status"], start.get("headers", ()), message.get("body", b""))
 
     def _may_wait(self, start: HTTPResponseStartEvent) -> bool:
         if self.scope["method"] == "HEAD" or self.access_log:
@@ -44,12 +44,12 @@ class WholeAnswers(RequestResponseCycle):
         plain = b"connection" not in names and b"transfer-encoding" not in names
         return plain and names.count(b"content-length") == 1
 
-    def _send_whole(self, start: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> None:
-        body, fields = message.get("body", b""), start.get("headers", ())
-        asked, last = (start["status"], fields, body, self.default_headers, self.keep_alive), _last[0]
+    def send_whole(self, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Write the response. Raises RuntimeError for fields that are none, or say another length."""
+        asked, last = (status, fields, body, self.default_headers, self.keep_alive), _last[0]
         if asked != last[0]:
-            whole = b"".join((*self._lines(start["status"], fields, len(body)), b"\r\n", body))
-            said = start["status"], list(fields), bytes(body), list(self.default_headers), self.keep_alive
+            whole = b"".join((*self._lines(status, fields, len(body)), b"\r\n", body))
+            said = status, list(fields), bytes(body), list(self.default_headers), self.keep_alive
             last = _last[0] = said, whole
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False

@@ -14,6 +14,8 @@ CONNECTION: Final = "rtlab.connection"
 """The extension of an ASGI scope that has the server's `protocol` of its connection, with `transport` and `loop`."""
 KEPT: Final = "kept"
 """Beside the protocol: what an app keeps for the requests of a connection that differ in nothing but their query."""
+AGAIN: Final = "again"
+"""Among that: who answers those requests in the app's place, an `uvicorn_edges.again.Again`."""
 
 CUT_OFF_S: Final = 5.0  # for a peer that was given up to read what is left
 _MIN_USER_TIMEOUT_S: Final = 1.0

@@ -6,14 +6,16 @@ httptools limits neither the size of a request's head nor the time it takes to a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any, Final
 
 import httptools
+from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from transports.descriptors import DescriptorWatch
-from transports.uvicorn_edges.again import Known, known_by
+from transports.uvicorn_edges.again import Again, Known, known_by
 from transports.uvicorn_edges.answers import WholeAnswers
 from transports.uvicorn_edges.bounds import CONNECTION, limit_unacknowledged
 from transports.uvicorn_edges.http1 import OrderlyHttpProtocol
@@ -42,6 +44,7 @@ class LabHttpProtocol(OrderlyHttpProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _head_too_large = False
     _known: Known | None = None  # what the last read was, if the next may be like it
+    _again: Again | None = None  # who has a request like it that is not answered yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -59,7 +62,8 @@ class LabHttpProtocol(OrderlyHttpProtocol):
         idle = self.cycle is None or self.cycle.response_complete
         if known is not None and idle and (query := known.query_in(data)) is not None:
             self._known = known
-            self._begin_again(known, query)
+            if not self._ask_again(known, query):
+                self._begin_again(known, query)
             return
         idle = idle and not self._in_head
         self._head_ended = False
@@ -75,12 +79,40 @@ class LabHttpProtocol(OrderlyHttpProtocol):
         elif idle and self.limit_concurrency is None and not self.transport.is_closing():
             self._known = known_by(self, data)
 
+    def _ask_again(self, known: Known, query: bytes) -> bool:
+        """Have a request answered by whom the app has left for it; False: the app is to answer it."""
+        again = known.again
+        if again is None or self.flow.write_paused:
+            return False
+        self._unset_keepalive_if_required()
+        if known.cycle is None:  # of its own: the app may be busy with what is behind its answer
+            known.cycle = self._whole_request(self.scope)
+        self.cycle = self._running = known.cycle
+        self.cycle.response_started = self.cycle.response_complete = False
+        self._again = again
+        taken = again.ask(query)
+        if not taken:
+            self._again = None
+        return taken
+
+    def answer_again(self, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Answer a request that an `Again` has taken."""
+        self._again = None
+        cycle = self._running  # and not the last one, which may stand behind it
+        assert isinstance(cycle, WholeAnswers)
+        cycle.default_headers = self.server_state.default_headers  # with the date of now
+        cycle.send_whole(status, fields, body)
+
     def _begin_again(self, known: Known, query: bytes) -> None:
         self._unset_keepalive_if_required()
         self.scope = known.scope(query, self.app_state)
         self.headers = self.scope["headers"]  # type: ignore[assignment]
-        self.cycle = WholeAnswers(
-            self.scope,
+        self.cycle = self._whole_request(self.scope)
+        self._start_asgi_task(self.cycle, self.app)
+
+    def _whole_request(self, scope: HTTPScope) -> WholeAnswers:
+        cycle = WholeAnswers(
+            scope,
             self.transport,
             self.flow,
             self.logger,
@@ -92,9 +124,9 @@ class LabHttpProtocol(OrderlyHttpProtocol):
             keep_alive=True,
             on_response=self.on_response_complete,
         )
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
-        self._start_asgi_task(self.cycle, self.app)
+        cycle.more_body = False
+        cycle.message_event.set()
+        return cycle
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -135,10 +167,17 @@ class LabHttpProtocol(OrderlyHttpProtocol):
         else:
             super().send_400_response(msg)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """As before. What an `Again` has taken waits for news, and ends as a held poll does."""
+        return self._again is None and super().eof_received()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_head_timer()
         self._known = None  # it holds this protocol
+        again, self._again = self._again, None
+        if again is not None:
+            again.lost()
         super().connection_lost(exc)
 
     def _fields_bytes(self) -> int:

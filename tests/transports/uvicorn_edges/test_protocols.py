@@ -83,7 +83,7 @@ def close_of(client: ClientProtocol, data: bytes) -> Close | None:
 def test_every_override_is_of_a_method_that_uvicorn_calls() -> None:
     ours = {
         "take_over", "give_back", "write_through", "spawn", "close_soon", "can_hand_over", "holder", "go_on", "upgrade",
-        "request_bytes", "broken", "stands_alone", "respond", "held_back",
+        "request_bytes", "broken", "stands_alone", "respond", "held_back", "answer_again",
     }  # fmt: skip
     for kind in (
         OrderlyHttpProtocol, LabHttpProtocol, LabWebSocketProtocol, DirectHttpProtocol, DirectWebSocketProtocol,
