@@ -72,7 +72,10 @@ def _chain_signals(drain: Callable[[], None], loop: asyncio.AbstractEventLoop) -
 
 def _chained(drain: Callable[[], None], loop: asyncio.AbstractEventLoop, handler: Any) -> Any:
     def first_drain(number: int, stack: FrameType | None) -> None:
-        loop.call_soon_threadsafe(drain)
+        if asyncio.current_task(loop) is None:
+            drain()  # now: what it wakes is the loop's next step, before the server's own handler
+        else:
+            loop.call_soon_threadsafe(drain)
         handler(number, stack)
 
     return first_drain

@@ -131,7 +131,7 @@ class _Connection:
             await subscription.pour(self._send)
         except RoomError as ending:
             closing = close_code(ending), close_reason(ending)
-        reading.cancel()  # now: Granian closes nothing while somebody waits for a message
+        reading.cancel()  # now: Granian tells who receives that it closes, and who reads would cancel the close
         await self._send_close(*closing)
 
     def _send(self, texts: Sequence[str]) -> Coroutine[Any, Any, None]:

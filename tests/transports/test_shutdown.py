@@ -45,6 +45,31 @@ def test_drain_begins_and_the_handler_of_the_loop_is_called_too(run: Run, number
     run(serve())
 
 
+def test_what_waits_for_a_drain_goes_on_before_the_handler_of_the_loop(run: Run) -> None:
+    """Granian's cuts WebSockets off a moment later."""
+
+    async def serve() -> None:
+        order: list[str] = []
+        drained, ended = asyncio.Event(), asyncio.Event()
+
+        async def write() -> None:
+            await drained.wait()
+            order.append("written")
+
+        def cut_off() -> None:
+            order.append("cut off")
+            ended.set()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cut_off)
+        async with shutting_down(drained.set), asyncio.timeout(5.0), asyncio.TaskGroup() as tasks:
+            tasks.create_task(write())
+            asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGTERM)
+            await ended.wait()
+        assert order == ["written", "cut off"]
+
+    run(serve())
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 async def test_plain_handler_is_called_too_and_stays_the_servers(number: signal.Signals) -> None:
     received: list[int] = []
