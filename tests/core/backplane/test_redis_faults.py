@@ -117,7 +117,7 @@ async def port_with_tls() -> AsyncIterator[int]:
     [
         ("redis://:secret@", "/0", "auth", "password|pair"),
         ("redis://nobody:secret@", "/0", "auth", "pair"),
-        ("redis://", "/99", "unreachable", "DB index is out of range"),
+        ("redis://", "/9999", "unreachable", "DB index is out of range"),
         ("rediss://", "/0", "unreachable", "rediss:// needs a port with TLS"),
     ],
 )
