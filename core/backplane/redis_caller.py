@@ -71,8 +71,8 @@ class Caller:
         return self._link
 
     def is_ready(self, link: Link) -> bool:
-        """Whether this is the open connection still, and there is nothing to wait for or to say before a call."""
-        return link is self._link and not link.lost and not link.stalled and not self.clock.step_ms
+        """Whether this is the last connection still, and there is nothing to wait for or to say before a call."""
+        return link is self._link and not link.stalled and not self.clock.step_ms
 
     @property
     def server(self) -> bytes:

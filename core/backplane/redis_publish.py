@@ -56,7 +56,9 @@ class Publisher:
         payload, retry, tried_ms = draft.payload, draft.retry_key, None
         if retry is None:
             payload = next(self._own_keys).encode() + payload
-        if known is not None and self._is_fresh(known, began_s) and not self._is_spared(draft.user_id, began_s):
+        # What `lean` takes back takes room in the stream until that is trimmed: it is spared what it must refuse.
+        spared = began_s < self._spared_until_s.get(draft.user_id, began_s)
+        if known is not None and not spared and self._is_fresh(known, began_s):
             deadline_ms = known.link.deadline_ms(began_s + BUDGET_S)
             own: tuple[bytes | int, ...] = (retry or b"", known.slip_ms) if known.slip_ms else (retry,) if retry else ()
             try:
@@ -84,10 +86,6 @@ class Publisher:
     def _is_fresh(self, known: _Known, now_s: float) -> bool:
         caller = self._caller
         return now_s < known.fresh_until_s and known.slip_ms == caller.clock.slip_ms and caller.is_ready(known.link)
-
-    def _is_spared(self, user: UserId, now_s: float) -> bool:
-        # What `lean` takes back takes room in the stream until that is trimmed: it is spared what it must refuse.
-        return now_s < self._spared_until_s.get(user, now_s)
 
     def _spare(self, user: UserId, seconds: float) -> None:
         if len(self._spared_until_s) >= _MOST_KNOWN:
