@@ -9,21 +9,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from loadtests.evidence.bench.started import Result, Running, started, starting_s, up
+from loadtests.evidence.bench.started import Result, Running, running, starting_s
 from loadtests.evidence.bench.systems import System
 from loadtests.records.errors import LabError
-from loadtests.run.process import end_with_us
+from loadtests.run.process import end_with_us, running_on
 
 _FIRST: Final = 50  # what is made with the first connections is no connection's own
 _SETTLE_S: Final = 1.0
-_HOLDERS_S: Final = 0.5  # until those who connect have started
+_HOLDER_S: Final = 0.5  # until it has started
 _EACH_S: Final = {False: 0.002, True: 0.005}  # by whether it is over TLS
 
 
@@ -49,55 +49,53 @@ class IdleGroup:
 
     def expected_s(self, names: Collection[str]) -> float:
         """About how long it takes on a quiet machine, for these systems on one transport."""
-        if not names:
-            return 0.0
-        each_s = max(self.connections) * _EACH_S[self.tls]
-        return starting_s(names) + _HOLDERS_S + (1 + len(self.connections)) * _SETTLE_S + each_s * len(names)
+        each_s = _HOLDER_S + (1 + len(self.connections)) * _SETTLE_S + max(self.connections) * _EACH_S[self.tls]
+        return sum(starting_s([name]) + each_s for name in names)
 
     def run(
         self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
     ) -> Iterator[tuple[str, str, Result | LabError]]:
-        """`kib_per_conn` at each number, of all systems at once and on all cores: nothing is timed. Raises LabError."""
-        with TemporaryDirectory(prefix="rtlab-idle-") as folder, ExitStack() as running:
-            asked = _over_tls(systems, Path(folder)) if self.tls else systems
-            servers = [up(each) for each in running.enter_context(started(asked, frozenset()))]
-            holders = [running.enter_context(_holder(transport, server.port, self.tls)) for server in servers]
-            before_kib = _resident_kib(servers, holders, _FIRST)
-            for count in self.connections:
-                after_kib = _resident_kib(servers, holders, count)
-                for system, before, after in zip(systems, before_kib, after_kib, strict=True):
-                    yield (
-                        self._load_name(count),
-                        system.name,
-                        {"n": count, "kib_per_conn": (after - before) / (count - _FIRST)},
-                    )
+        """`kib_per_conn` at each number. Raises LabError.
+
+        One server after the other: what several processes share is divided among them, so that one more would lower
+        what each of them grows by.
+        """
+        with TemporaryDirectory(prefix="rtlab-idle-") as folder:
+            for system in _over_tls(systems, Path(folder)) if self.tls else systems:
+                with (
+                    running(system, server_cores) as server,
+                    _holder(transport, server, self.tls, client_cores) as hold,
+                ):
+                    before_kib = hold(_FIRST)
+                    for count in self.connections:
+                        kib = (hold(count) - before_kib) / (count - _FIRST)
+                        yield self._load_name(count), system.name, {"n": count, "kib_per_conn": kib}
 
 
 @contextmanager
-def _holder(transport: str, port: int, tls: bool) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "loadtests.evidence.bench.holder", transport, str(port), *["--tls"] * tls]
+def _holder(transport: str, server: Running, tls: bool, cores: frozenset[int]) -> Iterator[Callable[[int], float]]:
+    """Make a function that holds so many idle connections, and returns what the server's memory is then, in KiB."""
+    command = [sys.executable, "-m", "loadtests.evidence.bench.holder", transport, str(server.port), *["--tls"] * tls]
     pipe = subprocess.PIPE
-    holder = subprocess.Popen(  # noqa: S603
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=end_with_us()
-    )
+    with running_on(cores):
+        holder = subprocess.Popen(  # noqa: S603
+            command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=end_with_us()
+        )
+
+    def hold(count: int) -> float:
+        if holder.stdin is None or holder.stdout is None or holder.stderr is None:
+            raise LabError("the holder of connections has no pipes")
+        print(count, file=holder.stdin, flush=True)
+        if not holder.stdout.readline():
+            raise LabError(f"the holder of {count} connections ended: {holder.stderr.read().strip()[-300:]}")
+        time.sleep(_SETTLE_S)
+        return resident_kib(server.pids)
+
     try:
-        yield holder
+        yield hold
     finally:
         holder.kill()
         holder.communicate()
-
-
-def _resident_kib(servers: Sequence[Running], holders: Sequence[subprocess.Popen[str]], count: int) -> list[float]:
-    """What each server holds while so many connections to it are idle."""
-    for holder in holders:
-        if holder.stdin is not None:
-            print(count, file=holder.stdin, flush=True)
-    for holder in holders:
-        if holder.stdout is None or holder.stderr is None or not holder.stdout.readline():
-            why = "" if holder.stderr is None else holder.stderr.read().strip()[-300:]
-            raise LabError(f"the holder of {count} connections ended: {why}")
-    time.sleep(_SETTLE_S)
-    return [resident_kib(server.pids) for server in servers]
 
 
 def resident_kib(pids: Sequence[int]) -> float:

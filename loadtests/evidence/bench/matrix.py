@@ -29,7 +29,7 @@ _TURNS: Final = 2  # where ratios are near one
 _HALF_RATE_TURNS: Final = 2
 _WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")
 _JOINS_PER_S: Final = 1500.0
-_ENTERING_S: Final = 1.0  # until a thousand listen, and until the last of them has everything
+_ENTERING_S: Final = 0.8  # until a thousand listen, and until the last of them has everything
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Case:
     def expected_s(self) -> float:
         """About how long a run takes on a quiet machine, once its server listens."""
         if isinstance(self.load, Joins):
-            return _ENTERING_S + 1.0 + (self.load.before + self.load.joiners) / _JOINS_PER_S
+            return 0.5 + (self.load.before + self.load.joiners) / _JOINS_PER_S
         if self.load.memory:
-            return 7.0
+            return 4.5
         return _ENTERING_S + self.load.measured_s + self.load.warm_up_s
 
 

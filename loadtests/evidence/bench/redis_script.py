@@ -58,7 +58,7 @@ class ScriptGroup:
 
     def expected_s(self, names: Collection[str]) -> float:
         """About how long it takes on a quiet machine, for these systems."""
-        return sum(1.5 + starting_s([name] if name != MINIMAL_SCRIPT.name else []) for name in names)
+        return sum(1.5 + (0.0 if name == MINIMAL_SCRIPT.name else starting_s([name])) for name in names)
 
     def run(
         self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]

@@ -19,7 +19,7 @@ from loadtests.evidence.bench.systems import System, contract_token
 from loadtests.records.errors import LabError
 
 _SLACK_S: Final = 45.0  # connecting and draining, at the most
-_MARGINS_S: Final = 0.8
+_MARGINS_S: Final = 1.2
 
 
 @dataclass(frozen=True)

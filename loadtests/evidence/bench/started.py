@@ -25,9 +25,10 @@ from loadtests.run.servers import free_port, listens
 Result = dict[str, Any]
 
 _NOT_PYTHON: Final = ("floor", "floor coalescing", "nchan", "ws, node", "Socket.IO, node")  # they start at once
-_EACH_S, _ALL_S = 0.7, 0.8  # starting and ending: of each in Python, with two cores; and of them all
+_EACH_S, _ALL_S = 0.15, 1.4  # starting and ending: of each in Python, with two cores; and of them all
+_BRIEF_S: Final = 0.4  # the same, of those only that are not
 _START_S: Final = 20.0
-_STOP_S: Final = 10.0
+_STOP_S: Final = 1.0  # plain Starlette never ends while a poll waits
 _SETTLE_S: Final = 0.2
 
 
@@ -69,7 +70,8 @@ def running(system: System, cores: frozenset[int]) -> Iterator[Running]:
 
 def starting_s(names: Collection[str]) -> float:
     """About how long it takes on a quiet machine until these have started together, and until they have ended."""
-    return _ALL_S + _EACH_S * sum(name not in _NOT_PYTHON for name in names) if names else 0.0
+    in_python = sum(name not in _NOT_PYTHON for name in names)
+    return _ALL_S + _EACH_S * in_python if in_python else _BRIEF_S
 
 
 def up(server: Running | LabError) -> Running:
