@@ -33,6 +33,7 @@ ACCEPTS_PER_TURN: Final = 48
 DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is for ending those that will not
 LOOK_SHARE: Final = 0.1  # of the drain time, between two looks at the connections that are left
 
+_TICK_S: Final = 1.0  # between two looks of a server at its clock
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h
 _LARGE_BYTES: Final = 65_536
 _YOUNG_OBJECTS: Final = 10_000  # made and not freed, before the collector looks at them
@@ -131,10 +132,27 @@ class PunctualServer(Server):
         plain: Sequence[socket.socket] = (),
     ) -> None:
         """Prepare to listen. On `plain` it listens without TLS, whatever the config says of the other sockets."""
+        self._exit = asyncio.Event()
         super().__init__(config)
         self._heartbeat_s = heartbeat_s
         self._listening = listening
         self._plain = plain
+
+    @property
+    def should_exit(self) -> bool:
+        """As uvicorn's, which looks at it ten times a second: to wake up so often is most of an idle server's work."""
+        return self._exit.is_set()
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        (self._exit.set if value else self._exit.clear)()
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, once a second, and at once when it should exit."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S):
+                    await self._exit.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then listen; a failed start is not announced."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from unittest.mock import patch
 
 import pytest
 import uvicorn
@@ -113,6 +114,23 @@ def test_a_server_says_that_it_listens_when_it_does_and_only_then(starts: bool) 
         with suppress(SystemExit):  # as uvicorn has a failed start
             server.run(sockets=[listener])
     assert reported == ([True] if starts else [])
+
+
+async def test_an_idle_server_wakes_up_seldom_and_exits_at_once() -> None:
+    server = PunctualServer(uvicorn.Config(Starlette(), log_config=None), 5.0, lambda: None)
+    looks: list[int] = []
+
+    async def look(counter: int) -> bool:
+        looks.append(counter)
+        return server.should_exit
+
+    with patch.object(server, "on_tick", look):
+        serving = asyncio.create_task(server.main_loop())
+        await asyncio.sleep(0.3)
+        server.should_exit = True
+        async with asyncio.timeout(0.5):  # less than a second, after which it would look by itself
+            await serving
+    assert looks == [0, 0]
 
 
 def test_what_is_set_on_a_listening_socket_holds_for_who_comes_and_is_not_set_again() -> None:
