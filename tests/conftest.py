@@ -18,6 +18,7 @@ import pytest
 from loadtests.run.own_redis import find_redis
 from tests.contracts.kit.pool import ServerPool, Variant
 from tests.contracts.kit.redis_server import RedisProcess
+from tests.rewriting import share
 from tests.tracing import TESTS, Tracing
 
 # httpcore asks for it whenever it makes a lock, and Python then searches every folder anew.
@@ -43,6 +44,10 @@ TRACING = pytest.StashKey[Tracing]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TRACING] = Tracing()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    share(session.config.args, session.config.getoption("ignore") or ())
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
