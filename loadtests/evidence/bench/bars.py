@@ -156,26 +156,34 @@ def stalled_bars(rows: Sequence[Row]) -> list[Bar]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table of the bars: bound, what was found, whether it is kept, and if not, why; what the floor reaches, where
-    it is a bound.
+    """How many bars are kept, and a table: bound, what was found, whether it is kept, and if not, why; what the floor
+    reaches, where it is a bound.
 
     A case that ours did not run has no line.
     """
-    lines = ["| what | bound | found, median (range) | kept | the floor itself |", "|---|---|---|---|---|"]
-    for bar in (*BARS, *half_rate_bars(rows), *stalled_bars(rows)):
-        found = bar.found(rows)
-        sign = "at least" if bar.at_least else "at most"
-        if found is None:
-            if any((row["case"], row["system"]) == (bar.case, bar.ours) for row in rows):
-                lines.append(f"| {bar.words} | {sign} {bar.bound:,.4g} | not measured | | |")
-            continue
-        digits = 0 if bar.bound >= 100 else 2
-        floor = bar.floor(rows)
-        reach = "" if floor is None else _values(floor, digits)
-        lines.append(
-            f"| {bar.words} | {sign} {bar.bound:,.4g} | {_values(found, digits)} | {_kept(bar, found)} | {reach} |"
-        )
-    return "\n".join(lines) if len(lines) > 2 else ""
+    judged = [(bar, bar.found(rows)) for bar in (*BARS, *half_rate_bars(rows), *stalled_bars(rows))]
+    measured = [(bar, found) for bar, found in judged if found is not None]
+    lines = [_line(rows, bar, found) for bar, found in judged if found is not None or _ran(rows, bar)]
+    if not lines:
+        return ""
+    kept = sum(bar.kept(found[0]) for bar, found in measured)
+    said = f"{kept} of {len(measured)} bars are kept, judged by the median."
+    head = ["| what | bound | found, median (range) | kept | the floor itself |", "|---|---|---|---|---|"]
+    return "\n".join([said, "", *head, *lines])
+
+
+def _ran(rows: Sequence[Row], bar: Bar) -> bool:
+    return any((row["case"], row["system"]) == (bar.case, bar.ours) for row in rows)
+
+
+def _line(rows: Sequence[Row], bar: Bar, found: Found | None) -> str:
+    asked = f"| {bar.words} | {'at least' if bar.at_least else 'at most'} {bar.bound:,.4g} |"
+    if found is None:
+        return f"{asked} not measured | | |"
+    digits = 0 if bar.bound >= 100 else 2
+    floor = bar.floor(rows)
+    reach = "" if floor is None else _values(floor, digits)
+    return f"{asked} {_values(found, digits)} | {_kept(bar, found)} | {reach} |"
 
 
 def _values(found: Found, digits: int) -> str:
@@ -187,7 +195,7 @@ def _kept(bar: Bar, found: Found) -> str:
     middle, least, most = found
     if bar.kept(middle):
         return "yes"
-    why = [sentence for begin, sentence in reasons().items() if bar.words.startswith(begin)]
+    why = [sentence for part, sentence in reasons().items() if part in bar.words]
     if bar.kept(least) or bar.kept(most):
         why.append("some of its runs keep it")
     return f"**no**: {'; '.join(why)}" if why else "**no**"
@@ -195,6 +203,6 @@ def _kept(bar: Bar, found: Found) -> str:
 
 @cache
 def reasons() -> Mapping[str, str]:
-    """Why a bar may be missed, by what its words begin with."""
+    """Why a bar may be missed, by a part of its words."""
     kept = tomllib.loads(Path(__file__).with_name("why.toml").read_text(encoding="utf-8"))
     return {each["bar"]: each["why"] for each in kept["missed"]}

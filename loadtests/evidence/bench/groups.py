@@ -74,6 +74,6 @@ def batches(groups: Collection[str], extent: str = "default") -> list[Batch]:
         found.append(RoomsGroup("post", ("sse", "longpoll"), _YARDSTICK, (Rooms(250, 1), Rooms(100, 10))))
     if "redis" in groups:
         found += [RedisGroup(("direct", "python-socketio")), ScriptGroup()]
-    if "memory" in groups:
+    if "memory" in groups and extent != "quick":
         found += [IdleGroup(TRANSPORTS, _OURS, _IDLE, tls) for tls in (False, True)]
     return found

@@ -37,6 +37,7 @@ def test_what_another_machine_costs_is_scaled_by_the_yardstick() -> None:
     assert scaled.found(rows) == pytest.approx((140.0, 140.0, 140.0))
     assert scaled.found(rows[:1]) is None
     assert "at most 150 | 140 (140 to 140) | yes |" in bars.markdown(rows)
+    assert bars.markdown(rows).startswith("1 of 1 bars are kept, judged by the median.")
 
 
 def test_what_tls_adds_is_a_difference() -> None:
@@ -60,10 +61,16 @@ def test_a_missed_bar_says_why_and_a_kept_one_does_not() -> None:
     assert "at most 1 | 0.90 (0.90 to 0.90) | yes |" in bars.markdown([*ws, *fast])
 
 
-@pytest.mark.parametrize("begin", bars.reasons())
-def test_a_reason_is_of_bars_that_there_are(begin: str) -> None:
-    stalled = bars.stalled_bars([row("direct", 0, f"{name}/n1000-r9-128B-1stalled") for name in ("websocket", "sse")])
-    assert any(each.words.startswith(begin) for each in (*bars.BARS, *stalled))
+@pytest.mark.parametrize("part", bars.reasons())
+def test_a_reason_is_of_bars_that_there_are(part: str) -> None:
+    measured = [row("direct", 0, f"sse/n1000-r9-128B{more}") for more in ("", "-1stalled")]
+    words = [each.words for each in (*bars.BARS, *bars.half_rate_bars(measured), *bars.stalled_bars(measured))]
+    assert any(part in each for each in words)
+
+
+def test_no_bar_has_two_reasons() -> None:
+    for each in bars.BARS:
+        assert sum(part in each.words for part in bars.reasons()) <= 1, each.words
 
 
 def test_every_bar_has_words_of_its_own() -> None:

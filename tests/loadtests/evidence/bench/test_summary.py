@@ -10,6 +10,7 @@ import pytest
 from loadtests.evidence.bench import bars, charts, matrix, summary
 from loadtests.evidence.bench.bench import expected_s, minutes
 from loadtests.evidence.bench.groups import GROUPS, batches
+from loadtests.evidence.bench.idle import IdleGroup
 from loadtests.evidence.bench.runs import Load
 from loadtests.evidence.bench.summary import Row
 
@@ -101,6 +102,7 @@ def test_who_was_busy_is_said_where_the_client_could_be_the_bottleneck() -> None
 def test_cases_of_an_extent_are_distinct(extent: str) -> None:
     names = [case.name for case in matrix.cases(extent)]
     assert len(names) == len(set(names))
+    names += [load for batch in batches(GROUPS, extent) if isinstance(batch, IdleGroup) for load in batch.load_names]
     assert any("memory" in name for name in names) == (extent != "quick")
 
 
