@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -195,7 +196,7 @@ def _kept(bar: Bar, found: Found) -> str:
     middle, least, most = found
     if bar.kept(middle):
         return "yes"
-    why = [sentence for part, sentence in reasons().items() if part in bar.words]
+    why = [sentence for pattern, sentence in reasons().items() if re.search(pattern, bar.words)]
     if bar.kept(least) or bar.kept(most):
         why.append("some of its runs keep it")
     return f"**no**: {'; '.join(why)}" if why else "**no**"
@@ -203,6 +204,6 @@ def _kept(bar: Bar, found: Found) -> str:
 
 @cache
 def reasons() -> Mapping[str, str]:
-    """Why a bar may be missed, by a part of its words."""
+    """Why a bar may be missed, by a regular expression that is found in its words."""
     kept = tomllib.loads(Path(__file__).with_name("why.toml").read_text(encoding="utf-8"))
     return {each["bar"]: each["why"] for each in kept["missed"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from loadtests.evidence.bench import bars
@@ -45,7 +47,7 @@ def test_what_tls_adds_is_a_difference() -> None:
     rows.append(row("direct", 0, "sse/memory-500-tls", kib_per_conn=38.0))
     added = bar("sse: KiB that TLS adds to each of 500 idle connections, direct")
     assert added.found(rows) == (30.0, 30.0, 30.0)
-    assert "at most 24 | 30.00 (30.00 to 30.00) | **no** |" in bars.markdown(rows)
+    assert "at most 24 | 30.00 (30.00 to 30.00) | **no**: what a server makes once" in bars.markdown(rows)
 
 
 def test_a_missed_bar_says_why_and_a_kept_one_does_not() -> None:
@@ -61,16 +63,16 @@ def test_a_missed_bar_says_why_and_a_kept_one_does_not() -> None:
     assert "at most 1 | 0.90 (0.90 to 0.90) | yes |" in bars.markdown([*ws, *fast])
 
 
-@pytest.mark.parametrize("part", bars.reasons())
-def test_a_reason_is_of_bars_that_there_are(part: str) -> None:
+@pytest.mark.parametrize("pattern", bars.reasons())
+def test_a_reason_is_of_bars_that_there_are(pattern: str) -> None:
     measured = [row("direct", 0, f"sse/n1000-r9-128B{more}") for more in ("", "-1stalled")]
     words = [each.words for each in (*bars.BARS, *bars.half_rate_bars(measured), *bars.stalled_bars(measured))]
-    assert any(part in each for each in words)
+    assert any(re.search(pattern, each) for each in words)
 
 
 def test_no_bar_has_two_reasons() -> None:
     for each in bars.BARS:
-        assert sum(part in each.words for part in bars.reasons()) <= 1, each.words
+        assert sum(re.search(pattern, each.words) is not None for pattern in bars.reasons()) <= 1, each.words
 
 
 def test_every_bar_has_words_of_its_own() -> None:
