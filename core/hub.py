@@ -9,9 +9,9 @@ import math
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from core import wire
 from core.auth import Authenticator
@@ -21,7 +21,7 @@ from core.errors import NOT_ENTERED, BadRequest, RateLimited, RoomError, Shuttin
 from core.fanout import Fanout, NewFanout
 from core.ingress import Ingress
 from core.leases import Leases
-from core.model import Event, Framing, Member, Position, Principal, Published, RoomId
+from core.model import Event, Framing, Member, Position, Principal, RoomId
 from core.ratelimit import RateLimiter
 from core.repairs import Repairs
 from core.settings import Settings
@@ -173,29 +173,31 @@ class Hub:
         except Unavailable:
             _log.info("a lease could not be given back; it will run out by itself")
 
-    async def post(self, principal: Principal, room: RoomId, raw: bytes, reply: Reply = wire.accepted) -> bytes:
-        """Publish a body that is no command: of a POST, or of a channel for chats only. Returns the reply's body.
+    def post(
+        self, principal: Principal, room: RoomId, raw: bytes, reply: Reply = wire.accepted
+    ) -> Coroutine[Any, Any, bytes]:
+        """Publish a body that is no command: of a POST, or of a channel for chats only. Gives the reply's body.
 
-        Raises RoomError.
+        Raises RoomError, some of them before it is awaited.
         """
-        chat = self.ingress.chat_body(raw)
-        published = await self._publish(principal, room, chat)
-        return reply(published.position, wire.optional(chat.ref))
+        return self._publish(principal, room, self.ingress.chat_body(raw), reply)
 
-    async def ingest(self, principal: Principal, room: RoomId, raw: bytes) -> bytes | None:
-        """Carry out one command of a duplex transport. Returns the reply, None for `leave`. Raises RoomError."""
+    def ingest(self, principal: Principal, room: RoomId, raw: bytes) -> Coroutine[Any, Any, bytes | None]:
+        """Carry out one command of a duplex transport. Gives the reply, None for `leave`. Raises as `post` does."""
         command = self.ingress.command(raw)
+        if type(command) is wire.Chat:
+            return self._publish(principal, room, command, wire.ack)
+        return self._answer(principal, command)
+
+    async def _answer(self, principal: Principal, command: wire.Command) -> bytes | None:
         match command:
-            case wire.Chat():
-                published = await self._publish(principal, room, command)
-                return wire.ack(published.position, wire.optional(command.ref))
             case wire.Ping():
                 if wait_s := self._pings.take(principal.user_id, self.clock()):
                     raise RateLimited("too many pings", retry_after_ms=math.ceil(wait_s * 1000))
                 return wire.pong(wire.optional(command.ref))
             case wire.Leave():
                 return None
-            case wire.Hello():
+            case _:
                 raise BadRequest("hello has been said already")
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
@@ -267,7 +269,7 @@ class Hub:
             "the server is shutting down", retry_after_ms=self._rng.randint(_RETRY_MS[0], self._retry_most_ms)
         )
 
-    async def _publish(self, principal: Principal, room: RoomId, chat: wire.Chat) -> Published:
+    async def _publish(self, principal: Principal, room: RoomId, chat: wire.Chat, reply: Reply) -> bytes:
         accepted_ns = 0 if self._stamping is None else self._stamping.now_ns()
         self.refuse_while_draining()
         draft = self.ingress.draft(principal, chat, int(self.wall_clock() * 1000))
@@ -275,13 +277,13 @@ class Hub:
         try:
             published = await self.backplane.publish(room, draft)
         except RoomError as refusal:
-            refusal.ref = wire.optional(chat.ref)
+            refusal.ref = chat.ref or None
             raise
         finally:
             self._count_call(began_s)
         if self._stamping is not None:
             self._stamping.published(room, published.position, accepted_ns)
-        return published
+        return reply(published.position, chat.ref or None)
 
     async def _timed(self, call: Awaitable[T]) -> T:
         began_s = self.clock()

@@ -31,7 +31,7 @@ class Ingress:
 
     def draft(self, principal: Principal, chat: wire.Chat, timestamp_ms: int) -> Draft:
         """What is stored of a valid chat: sanitised, in the name of the token's user."""
-        return wire.draft("chat", principal.user_id, timestamp_ms, sanitise(chat.content), wire.optional(chat.ref))
+        return wire.draft("chat", principal.user_id, timestamp_ms, sanitise(chat.content), chat.ref or None)
 
 
 def sanitise(content: str) -> str:

@@ -84,7 +84,7 @@ class Subscription:
         if self.ended:
             return True  # what waits is still taken, but a busy room must not keep it from ending
         writer = self._writer
-        if writer is not None and not self.outbox.waiting_bytes and (writer.turns is None or not writer.has_written):
+        if writer is not None and (writer.turns is None or not (self.outbox.waiting_bytes or writer.has_written)):
             self._stats.deliveries[self.transport] += events
             self._begin(writer, [frame])
             return True

@@ -33,7 +33,7 @@ class Hello(_Command, frozen=True, tag="hello"):
 
 
 class Chat(_Command, frozen=True, tag="chat"):
-    """A message to the room; `content` as typed, not yet sanitised."""
+    """A message to the room; `content` as typed, not yet sanitised. `ref or None` is its ref: none is empty."""
 
     content: str
     ref: Ref | UnsetType = UNSET

@@ -9,12 +9,37 @@ import asyncio
 import contextvars
 import types
 from asyncio import _enter_task, _leave_task, current_task
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final, NoReturn
 
 Write = Callable[[list[Any]], Coroutine[Any, Any, None]]
 """Sends frames, oldest first."""
+
+
+class _Sent(Coroutine[Any, Any, None]):
+    """A coroutine that has ended before its first step. It keeps nothing, so that one is enough, however often awaited.
+
+    It may also become a task, as any coroutine may.
+    """
+
+    __slots__ = ()
+
+    def __await__(self) -> Iterator[Any]:  # type: ignore[override]
+        return iter(())
+
+    def send(self, value: Any) -> NoReturn:
+        raise StopIteration
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None) -> NoReturn:
+        raise error
+
+    def close(self) -> None:
+        pass
+
+
+SENT: Final = _Sent()
+"""What a plain `send` gives back when it has sent: to make a coroutine takes longer than that."""
 
 
 class Turns:
@@ -42,6 +67,11 @@ class Turns:
         self._more.append(callback)
         if not self._begun:
             self.begin()
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Take back what was asked for last; what others have asked for since then is in the way."""
+        if self._more and self._more[-1] == callback:
+            self._more.pop()
 
     def _end(self) -> None:
         self.number += 1
@@ -80,24 +110,30 @@ class Writer:
         """Begin to write. Returns whether that is done; if not, also where it failed, the task is to `finish`."""
         if self.turns is not None:
             self._turn = self.turns.begin()
-        writing = self._write(frames)
+        try:
+            writing = self._write(frames)
+            if writing is not SENT:
+                self._begun = writing, taken(self._first_step(writing))
+                return False
+        except StopIteration:
+            pass
+        except BaseException as failure:  # noqa: BLE001  it is this subscriber's alone, not the caller's
+            self._failure = failure
+            return False
+        return True
+
+    def _first_step(self, writing: Coroutine[Any, Any, None]) -> Any:
+        """What it waits for. Raises StopIteration where it has ended."""
         caller = current_task(self._loop)
         if caller is not None:
             _leave_task(self._loop, caller)
         _enter_task(self._loop, self._task)
         try:
-            waits_for = self._context.run(writing.send, None)
-        except StopIteration:
-            return True
-        except BaseException as failure:  # noqa: BLE001  it is this subscriber's alone, not the caller's
-            self._failure = failure
-        else:
-            self._begun = writing, taken(waits_for)
+            return self._context.run(writing.send, None)
         finally:
             _leave_task(self._loop, self._task)
             if caller is not None:
                 _enter_task(self._loop, caller)
-        return False
 
     async def finish(self, error: BaseException | None) -> None:
         """Finish what was begun, by the writer's task. An `error` that has reached it meanwhile is the write's.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import suppress
-from inspect import iscoroutinefunction
+from types import CoroutineType
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from core.errors import BadRequest, RoomError
 from core.hub import Hub
 from core.model import FrameKind, Position, Principal, RoomId, room_id
 from core.subscription import Subscription
+from core.writer import SENT
 from transports.app import create_app
 from transports.base import FastPath
 from transports.conversation import Conversation
@@ -87,7 +88,6 @@ class _Connection:
         self._scope = scope
         self._receive = receive
         self._send_message = send
-        self._send_is_async = iscoroutinefunction(send)
         self._conversation = conversation
 
     async def run(self) -> None:
@@ -135,10 +135,11 @@ class _Connection:
         await self._send_close(*closing)
 
     def _send(self, texts: Sequence[str]) -> Coroutine[Any, Any, None]:
-        """What sends them: one text mostly, for which the server's own coroutine does, where its `send` makes one."""
-        if self._send_is_async and len(texts) == 1:
-            return self._send_message({"type": "websocket.send", "text": texts[0]})  # type: ignore[return-value]
-        return self._send_all(texts)
+        """What sends them: one text mostly, for which that does which the server's own `send` gives."""
+        if len(texts) != 1:
+            return self._send_all(texts)
+        sending: Any = self._send_message({"type": "websocket.send", "text": texts[0]})
+        return sending if sending is SENT or isinstance(sending, CoroutineType) else _awaited(sending)
 
     async def _send_all(self, texts: Sequence[str]) -> None:
         for text in texts:
@@ -150,6 +151,10 @@ class _Connection:
 
     async def _send_close(self, code: int, reason: str = "") -> None:
         await self._send_message({"type": "websocket.close", "code": code, "reason": reason})
+
+
+async def _awaited(sending: Awaitable[None]) -> None:
+    await sending
 
 
 def _text(message: Message) -> str | None:

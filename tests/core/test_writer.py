@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from core.errors import ShuttingDown, SlowConsumer
 from core.fanout import Fanout
 from core.subscription import Subscription
-from core.writer import Turns
+from core.writer import SENT, Turns
 from tests.core.instances import frame, settled
 from tests.core.test_fanout import push, subscriber
 
@@ -37,6 +37,10 @@ class Peer:
 
     def release(self) -> None:
         self._ready.set()
+
+    def fail(self, frames: list[Any]) -> Coroutine[Any, Any, None]:
+        assert self.failure is not None
+        raise self.failure
 
     async def write(self, frames: list[Any]) -> None:
         self.tasks.append(asyncio.current_task())
@@ -118,6 +122,46 @@ async def test_a_send_runs_in_its_subscribers_task_and_context_throughout() -> N
     pouring.cancel()
 
 
+async def test_a_send_that_has_sent_needs_no_step() -> None:
+    fanout, peer = Fanout(frame), Peer()
+    full: list[bool] = []
+
+    def write(frames: list[Any]) -> Coroutine[Any, Any, None]:
+        if full:
+            return peer.write(frames)
+        peer.writes.append(frames)
+        return SENT
+
+    one = subscriber(fanout)
+    pouring = asyncio.ensure_future(one.pour(write))
+    await settled()
+    push(fanout, 1, 2)
+    assert peer.writes == [[b"1\n"], [b"2\n"]]
+    full.append(True)
+    peer.stall()
+    push(fanout, 3, 4)
+    full.clear()
+    peer.release()
+    await settled()
+    push(fanout, 5)
+    assert peer.taken == [b"1\n", b"2\n", b"3\n", b"4\n", b"5\n"]
+    assert one._stats.deliveries["test"] == 5
+    pouring.cancel()
+
+
+async def test_what_has_been_sent_is_awaited_like_any_coroutine() -> None:
+    assert asyncio.iscoroutine(SENT)
+    for _ in range(2):
+        await SENT
+        await asyncio.create_task(SENT)
+        await asyncio.wait_for(SENT, 1)
+    cancelled = asyncio.create_task(SENT)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    SENT.close()
+
+
 async def test_several_sends_may_wait_for_one_future() -> None:
     fanout, ready = Fanout(frame), asyncio.get_running_loop().create_future()
     taken: list[Any] = []
@@ -137,10 +181,12 @@ async def test_several_sends_may_wait_for_one_future() -> None:
         each.cancel()
 
 
-@pytest.mark.parametrize("when", ["at once", "later"])
+@pytest.mark.parametrize("when", ["before its first step", "at once", "later"])
 async def test_a_send_that_fails_fails_its_subscriber_alone(when: str) -> None:
     fanout, broken, sound = Fanout(frame), Peer(), Peer()
     one, other = subscriber(fanout), subscriber(fanout)
+    if when == "before its first step":
+        broken.write = broken.fail  # type: ignore[method-assign]
     async with poured(one, broken) as pouring, poured(other, sound):
         broken.failure = OSError("gone")
         if when == "later":
@@ -280,3 +326,25 @@ async def test_what_is_asked_for_at_the_end_of_a_turn_is_done_at_the_end_of_the_
     assert len(ended) == 1
     await settled()
     assert ended == [1, 2, 3]
+
+
+async def test_who_takes_it_back_is_not_called_at_the_turns_end() -> None:
+    turns, called = Turns(), list[str]()
+
+    def one() -> None:
+        called.append("one")
+
+    def two() -> None:
+        called.append("two")
+
+    turns.at_end(one)
+    turns.at_end(two)
+    turns.forget(two)
+    await settled()
+    assert called == ["one"]
+    turns.forget(one)  # harmless
+    turns.at_end(one)
+    turns.at_end(two)
+    turns.forget(one)  # another has asked since then
+    await settled()
+    assert called == ["one", "one", "two"]

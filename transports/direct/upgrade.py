@@ -107,6 +107,7 @@ class UpgradedProtocol(LabWebSocketProtocol):
             headers.append((b"sec-websocket-protocol", subprotocol.encode("latin-1")))
         if not self.transport.is_closing():
             self.handshake_complete = True
+            self._look_again()
             fields = b"".join(b"%b: %b\r\n" % field for field in headers)
             self.transport.write(_RESPONSE % (accept, fields))
             self.start_keepalive()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -18,7 +19,7 @@ from websockets.frames import Frame
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from core.writer import Turns
+from core.writer import SENT, Turns
 from transports.uvicorn_edges.bounds import CONNECTION
 from transports.uvicorn_edges.inbox import Inbox
 from transports.uvicorn_edges.texts import is_between_messages, text_at
@@ -59,7 +60,8 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     _unsent: list[bytes] | None = None  # what it says to that until this turn of the event loop ends: it is one write
     _unsent_bytes = 0
     _full = False  # the transport takes no more
-    _between = False  # what the parser has been given ended with a message
+    _plain = False  # a text can be written as it is: see `_look_again`
+    _between = False  # the connection is open, and what the parser has been given ended with a message
     _control_frames = 0
     _counted_since_s = 0.0
 
@@ -76,21 +78,21 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         begin = 0
         self._between = self._between or is_between_messages(self.conn)
         if self._between:
-            while self.conn.state is _OPEN and (found := text_at(data, begin, self.config.ws_max_size)) is not None:
+            while self._between and (found := text_at(data, begin, self.config.ws_max_size)) is not None:
                 text, begin = found
                 self._take_text(text)
                 if begin == len(data):
                     return
         rest = data[begin:]
-        self._between = False  # as far as is known
+        self._between = self._plain = False  # as far as is known
         self._flush()  # what the parser answers comes after it
-        if len(rest) <= _SLICE_BYTES:
-            super().data_received(rest)
-            return
-        for start in range(0, len(rest), _SLICE_BYTES):
-            if self.broken or self.transport.is_closing():
-                return
-            super().data_received(rest[start : start + _SLICE_BYTES])
+        try:
+            for start in range(0, len(rest), _SLICE_BYTES):
+                if start and (self.broken or self.transport.is_closing()):
+                    return
+                super().data_received(rest[start : start + _SLICE_BYTES])
+        finally:
+            self._look_again()
 
     def handle_connect(self, event: Request) -> None:
         """As uvicorn's; the app gets to know its connection."""
@@ -175,6 +177,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         self._flush()
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
+        self._look_again()
         self.transport.resume_reading()  # the peer's own close frame may stand behind what was not read yet
         self.read_paused = False
         self.close_timer = self.loop.call_later(within_s, self.transport.abort)
@@ -187,40 +190,38 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
         else:
             super().shutdown()
+            self._look_again()
 
     def keepalive_timeout(self) -> None:
         """As uvicorn's; what the app still sends has no receiver."""
         self._flush()
         super().keepalive_timeout()
         self.broken = self.close_sent
+        self._look_again()
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """As uvicorn's, but an app that has not received the protocol's close yet has done nothing wrong.
+    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
+        """As uvicorn's, but an open connection's text goes out at once, and not by the parser's way to write it."""
+        text = message.get("text")
+        if type(text) is not str or not self._plain or message["type"] != "websocket.send":
+            return self._send(message)
+        last = _last[0]
+        if text is not last[0]:
+            last = _last[0] = text, text_frame(text.encode())
+        if self._answering or self._unsent is not None:
+            self._hold(last[1])
+        else:
+            self.transport.write(last[1])
+        return SENT
 
-        An open connection's text goes out without the parser's way to write it, if nothing is to be compressed.
-        """
+    async def _send(self, message: ASGISendEvent) -> None:
+        """As uvicorn's, but an app that has not received the protocol's close yet has done nothing wrong."""
         if self.broken:
             raise ClientDisconnected
-        text = message.get("text")
-        if (
-            isinstance(text, str)
-            and self.handshake_complete
-            and not self.disconnected
-            and self.conn.state is _OPEN
-            and not self._full
-            and not self.conn.extensions
-            and message["type"] == "websocket.send"
-        ):
-            last = _last[0]
-            if text is not last[0]:
-                last = _last[0] = text, text_frame(text.encode())
-            if self._answering or self._unsent is not None:
-                self._hold(last[1])
-            else:
-                self.transport.write(last[1])
-            return
         self._flush()
-        await super().send(message)
+        try:
+            await super().send(message)
+        finally:
+            self._look_again()
         request: Request | None = getattr(self, "request", None)
         if self.handshake_complete and request is not None:  # kibibytes that nobody reads any more
             request.headers.clear()  # its parser keeps the request
@@ -231,6 +232,9 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         self._answering = False
         queue = self.queue
         while not queue.messages:
+            if self._unsent is not None:  # all that it says to the last one: the turn's end has nothing left to do
+                self._turns.forget(self._flush)
+                self._flush()
             await queue.news()
         message = queue.messages.pop(0)
         self._answering = True
@@ -242,12 +246,26 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """As uvicorn's."""
         self._full = True
+        self._plain = False
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """As uvicorn's."""
         self._full = False
+        self._look_again()
         super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn's."""
+        self._plain = False
+        super().connection_lost(exc)
+
+    def _look_again(self) -> None:
+        """Find out anew whether texts may be read and written as they are, after what may have changed it."""
+        is_open = self.conn.state is _OPEN
+        self._between = self._between and is_open
+        hindered = self.disconnected or self.broken or self._full or self.conn.extensions
+        self._plain = is_open and self.handshake_complete and not hindered
 
     def _hold(self, data: bytes) -> None:
         if self._unsent is None:

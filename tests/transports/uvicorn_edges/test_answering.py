@@ -53,6 +53,11 @@ async def twice(say: Say, send: Any) -> None:
     await say("ack")
 
 
+async def twice_and_more_to_come(say: Say, send: Any) -> None:
+    await twice(say, send)
+    await asyncio.sleep(60)
+
+
 BOTH = text_frame(b"event") + text_frame(b"ack")
 
 
@@ -65,8 +70,25 @@ async def test_an_event_and_its_ack_are_one_write() -> None:
         assert end.transport.written[1:] == [text_frame(b"unasked")]
 
 
+async def test_an_answer_is_written_before_the_turn_ends_when_the_app_asks_for_the_next_message() -> None:
+    async with answered(twice) as (end, _):
+        end.send(frame(1, b"said"))
+        while not end.transport.written:
+            assert end.protocol._turns.number == 0
+            await asyncio.sleep(0)
+        assert end.transport.written == [BOTH]
+        assert end.protocol._turns._more == []
+
+
+async def test_answers_to_messages_that_came_together_are_one_write() -> None:
+    async with answered(twice) as (end, _):
+        end.send(frame(1, b"said") + frame(1, b"said"))
+        await turns()
+        assert end.transport.written == [BOTH + BOTH]
+
+
 async def test_what_is_said_later_in_that_turn_does_not_overtake() -> None:
-    async with answered(twice) as (end, say):
+    async with answered(twice_and_more_to_come) as (end, say):
         end.send(frame(1, b"said"))
         await said(end)
         await say("another's")
@@ -98,7 +120,7 @@ async def test_a_close_comes_behind_what_was_said() -> None:
 
 
 async def test_a_peers_close_is_answered_behind_what_was_said() -> None:
-    async with answered(twice) as (end, _):
+    async with answered(twice_and_more_to_come) as (end, _):
         end.send(frame(1, b"said"))
         await said(end)
         end.send(frame(8, b"\x03\xe8"))
@@ -116,7 +138,7 @@ async def test_a_peers_close_is_answered_behind_what_was_said() -> None:
     ids=["a shutdown", "a peer that answers no ping", "a text that is not UTF-8"],
 )
 async def test_an_end_comes_behind_what_was_said(ends: Callable[[WireEnd], None], code: int) -> None:
-    async with answered(twice) as (end, _):
+    async with answered(twice_and_more_to_come) as (end, _):
         end.send(frame(1, b"said"))
         await said(end)
         ends(end)
