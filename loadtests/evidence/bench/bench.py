@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
 from loadtests.evidence.bench import summary
 from loadtests.evidence.bench.groups import Batch, batches, systems_in
-from loadtests.evidence.bench.matrix import COMPARED, Case, cases, half_rate_cases, together_s
+from loadtests.evidence.bench.matrix import COMPARED, Case, apart, cases, half_rate_cases, together_s, turns
 from loadtests.evidence.bench.runs import Joins, join_once, run_once
 from loadtests.evidence.bench.started import Result, Running, attempt, started, up
 from loadtests.evidence.bench.systems import TRANSPORTS, System
@@ -36,9 +36,8 @@ class Bench:
             for batch in batches(groups, extent):
                 self._run_batch(batch, repeat)
         for repeat in range(repeats):
-            for case in cases(extent, groups):
-                if not (case.once and repeat):
-                    self._run_together([case], repeat)
+            for together in apart(cases(extent, groups)):
+                self._run_together(together, repeat)
         if extent != "quick" and "p99" in groups:
             half_rates = list(self._half_rates())
             for repeat in range(repeats):
@@ -55,15 +54,13 @@ class Bench:
                 except LabError as error:
                     self.failures.append(str(error))
 
-    def _run_together(self, together: list[Case], repeat: int) -> None:
+    def _run_together(self, together: Sequence[Case], repeat: int) -> None:
         """Run each once a turn, so that what is compared over cases runs close together too."""
-        for turn in range(together[0].turns):
-            names = [(case, name) for case in together for name in case.systems_in(turn, repeat) if name in self._found]
-            runs = [(case, self._found[name]) for case, name in names]
-            with self._timed(together[0].group), started([system for _, system in runs], self._cores[0]) as servers:
-                for (case, system), server in zip(runs, servers, strict=True):
-                    result = attempt(partial(self._once, case, system, server))
-                    self._keep(case.name, system.name, repeat * case.turns + turn, result)
+        for asked in turns(together, repeat, self._found):
+            systems = [self._found[name] for _, name, _ in asked]
+            with self._timed(together[0].group), started(systems, self._cores[0]) as servers:
+                for (case, name, number), system, server in zip(asked, systems, servers, strict=True):
+                    self._keep(case.name, name, number, attempt(partial(self._once, case, system, server)))
 
     def _once(self, case: Case, system: System, server: Running | LabError) -> Result:
         if isinstance(case.load, Joins):
@@ -99,7 +96,7 @@ class Bench:
 
 def expected_s(extent: str, groups: Collection[str], repeats: int, found: Collection[str]) -> Mapping[str, float]:
     """About how long each group of a bench takes on a quiet machine."""
-    planned = [[case] for case in cases(extent, groups)]
+    planned = list(apart(cases(extent, groups)))
     if extent != "quick" and "p99" in groups:
         planned += [half_rate_cases(transport, _ANY_RATE, 1000) for transport in TRANSPORTS]
     expected: defaultdict[str, float] = defaultdict(float)

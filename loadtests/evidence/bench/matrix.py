@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 from loadtests.evidence.bench.runs import Joins, Load
@@ -66,14 +67,33 @@ class Case:
         return _ENTERING_S + self.load.measured_s + self.load.warm_up_s
 
 
+def apart(made: Iterable[Case]) -> Iterator[list[Case]]:
+    """Part cases into those whose servers start together: of one group on one transport, but of growth each alone."""
+    for _, together in groupby(made, lambda case: (case.transport, case.group, case.group == "growth" and case.name)):
+        yield list(together)
+
+
+def turns(together: Sequence[Case], repeat: int, found: Container[str]) -> list[list[tuple[Case, str, int]]]:
+    """What runs in each turn of a repeat, in order: the case, the system, and the number that its row has."""
+    asked = [case for case in together if not (case.once and repeat)]
+    return [
+        [
+            (case, name, repeat * case.turns + turn)
+            for case in asked
+            if turn < case.turns
+            for name in case.systems_in(turn, repeat)
+            if name in found
+        ]
+        for turn in range(max((case.turns for case in asked), default=0))
+    ]
+
+
 def together_s(together: Sequence[Case], repeats: int, found: Collection[str] = _ALL) -> float:
     """About how long these take in all their repeats on a quiet machine, on those of their systems that were found."""
-    taken_s = 0.0
-    for repeat in range(1 if together[0].once else repeats):
-        for turn in range(together[0].turns):
-            runs = [(case, name) for case in together for name in case.systems_in(turn, repeat) if name in found]
-            taken_s += starting_s([name for _, name in runs]) + sum(case.expected_s for case, _ in runs)
-    return taken_s
+    every = [turn for repeat in range(repeats) for turn in turns(together, repeat, found)]
+    return sum(
+        starting_s([name for _, name, _ in turn]) + sum(case.expected_s for case, _, _ in turn) for turn in every
+    )
 
 
 def cases(extent: str, groups: Collection[str] = _GROUPS) -> Iterator[Case]:

@@ -25,7 +25,7 @@ from loadtests.run.servers import free_port, listens
 Result = dict[str, Any]
 
 _NOT_PYTHON: Final = ("floor", "floor coalescing", "nchan", "ws, node", "Socket.IO, node")  # they start at once
-_EACH_S, _ALL_S = 0.15, 1.4  # starting and ending: of each in Python, with two cores; and of them all
+_EACH_S, _ALL_S = 0.25, 1.3  # starting and ending: of each in Python, with two cores; and of them all
 _BRIEF_S: Final = 0.4  # the same, of those only that are not
 _START_S: Final = 20.0
 _STOP_S: Final = 1.0  # plain Starlette never ends while a poll waits

@@ -143,6 +143,22 @@ def test_those_who_are_compared_run_more_often_where_ratios_are_near_one() -> No
     assert set(waiting.systems) - set(waiting.systems_in(0, repeat=1)) == {"direct by write"}
 
 
+def test_what_is_compared_starts_together_and_each_run_has_a_number_of_its_own() -> None:
+    together = list(matrix.apart(matrix.cases("full")))
+    (windows,) = [each for each in together if each[0].name == "sse/n1000-w1-128B"]
+    assert [case.name for case in windows] == ["sse/n1000-w1-128B", "sse/n1000-w16-128B"]
+    assert all(len(each) == 1 for each in together if each[0].group == "growth")
+    assert sum(len(each) for each in together) == len(list(matrix.cases("full")))
+    found = ("direct", "floor", "direct by write")
+    every = [turn for repeat in range(3) for turn in matrix.turns(windows, repeat, found)]
+    rows = [(case.name, name, number) for turn in every for case, name, number in turn]
+    assert len(rows) == len(set(rows)) == 2 * 6 + 1 + 2 * 3
+    assert max(number for name, _, number in rows if "w1-" in name) == 5
+    assert max(number for name, _, number in rows if "w16-" in name) == 2
+    (memory,) = [each for each in together if each[0].group == "memory" and each[0].transport == "sse"]
+    assert [len(matrix.turns(memory, repeat, found)) for repeat in range(2)] == [1, 0]
+
+
 def test_rooms_of_one_are_no_load_at_half_the_floors_rate() -> None:
     rows = [row(system, 0, "sse/n10-r1000-128B-10rooms", p99us=9.0) for system in ("direct", "floor")]
     assert bars.half_rate_bars(rows) == []
