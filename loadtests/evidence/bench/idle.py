@@ -23,6 +23,7 @@ from loadtests.run.process import end_with_us, running_on
 
 _FIRST: Final = 50  # what is made with the first connections is no connection's own
 _SETTLE_S: Final = 1.0
+_OWN: Final = ("Pss_Anon:", "Pss_Shmem:")
 _HOLDER_S: Final = 0.5  # until it has started
 _EACH_S: Final = {False: 0.002, True: 0.005}  # by whether it is over TLS
 
@@ -99,11 +100,15 @@ def _holder(transport: str, server: Running, tls: bool, cores: frozenset[int]) -
 
 
 def resident_kib(pids: Sequence[int]) -> float:
-    """KiB of memory that these processes hold; what several share is divided among them (proc(5), Pss)."""
+    """KiB of memory that these processes hold of their own; what several share is divided among them (proc(5), Pss).
+
+    Without what is mapped from files: a server's share of its libraries shrinks by megabytes when another process loads
+    the same ones.
+    """
     found = 0.0
     for pid in pids:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-        found += sum(float(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        found += sum(float(line.split()[1]) for line in lines if line.startswith(_OWN))
     return found
 
 

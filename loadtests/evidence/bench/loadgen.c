@@ -543,7 +543,8 @@ static long rsskb(void) {
       continue;
     while (fgets(l, 256, q)) {
       long v;
-      if (sscanf(l, "Pss: %ld", &v) == 1)
+      // Without what is mapped from files, whose share depends on who else has it
+      if (sscanf(l, "Pss_Anon: %ld", &v) == 1 || sscanf(l, "Pss_Shmem: %ld", &v) == 1)
         s += v;
     }
     fclose(q);

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
-from loadtests.evidence.bench import memory
+from loadtests.evidence.bench import idle, memory
+
+MIB = 1 << 20
 
 
 @pytest.mark.parametrize(
@@ -40,3 +47,18 @@ def test_a_connection_holds_at_least_what_the_protocol_needs() -> None:
     each = memory.per_connection("sse", 20)
     assert 1024.0 < sum(each.values()) < 1024.0 * 1024.0
     assert any(name.startswith("uvicorn") for name in each)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_what_is_mapped_from_a_file_is_nobodys_own_memory(tmp_path: Path) -> None:
+    file = tmp_path / "library"
+    file.write_bytes(bytes(16 * MIB))
+    before_kib = idle.resident_kib([os.getpid()])
+    with file.open("rb") as library, mmap.mmap(library.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert sum(mapped[::4096]) == 0
+        with_library_kib = idle.resident_kib([os.getpid()])
+    with mmap.mmap(-1, 16 * MIB, flags=mmap.MAP_PRIVATE) as own:
+        own.write(b"x" * (16 * MIB))
+        with_own_kib = idle.resident_kib([os.getpid()])
+    assert with_library_kib - before_kib < 4 * 1024
+    assert with_own_kib - before_kib > 12 * 1024
