@@ -73,11 +73,9 @@ async def test_an_event_and_its_ack_are_one_write() -> None:
 async def test_an_answer_is_written_before_the_turn_ends_when_the_app_asks_for_the_next_message() -> None:
     async with answered(twice) as (end, _):
         end.send(frame(1, b"said"))
-        while not end.transport.written:
-            assert end.protocol._turns.number == 0
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the app's step: the turn's end is behind it
         assert end.transport.written == [BOTH]
-        assert end.protocol._turns._more == []
+        assert (end.protocol._turns.number, end.protocol._turns._more) == (0, [])
 
 
 async def test_answers_to_messages_that_came_together_are_one_write() -> None:
@@ -183,3 +181,32 @@ async def test_an_answer_without_end_is_written_in_parts_and_waits_for_its_reade
         await turns()
         assert len(done) == 40
         assert len(end.received()) == 40 * len(text_frame(b"x" * 10_000))
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda end: end.protocol.shutdown(),
+        lambda end: end.protocol.keepalive_timeout(),
+        lambda end: end.lose(),
+        lambda end: end.send(frame(8, b"\x03\xe8")),
+        lambda end: end.send(frame(1, b"\xff")),
+        lambda end: end.send(b"\x83\x80mask"),
+        lambda end: end.send(frame(1, b"close")),
+    ],
+    ids=["shutdown", "keepalive", "lost", "the peer's close", "not UTF-8", "a wrong frame", "the app's close"],
+)
+async def test_no_text_is_written_behind_an_end(ends: Callable[[WireEnd], None]) -> None:
+    async def close(say: Say, send: Any) -> None:
+        await send({"type": "websocket.close", "code": 1000})
+        await asyncio.sleep(60)
+
+    async with answered(close) as (end, say):
+        await say("before")
+        ends(end)
+        await turns()
+        written = end.received()
+        assert written.startswith(text_frame(b"before"))
+        with pytest.raises((ClientDisconnected, RuntimeError)):
+            await say("after")
+        assert end.transport.written == []
