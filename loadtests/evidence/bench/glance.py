@@ -63,7 +63,7 @@ def _example(rows: Sequence[Row]) -> str:
     percent, carried = cost_us * _EXAMPLE_PER_S / 1e4, round(1e6 / cost_us, -2)
     return (
         f"So {_EXAMPLE_PER_S:,} messages a second in rooms of two take *direct* {percent:.0f} % of a core of this "
-        f"machine, and one core carries about {carried:,.0f}."
+        f"machine, and one core carries about {carried:,.0f} a second."
     )
 
 
