@@ -151,7 +151,7 @@ class Writer:
 
 def taken(waits_for: Any) -> Any:
     """Take what a coroutine waits for that was begun outside of a task, until `go_on` waits for it."""
-    if asyncio.isfuture(waits_for):
+    if waits_for is not None:  # a future: None is a turn of the loop
         waits_for._asyncio_future_blocking = False  # as a task does that gets it: others may await it too
     return waits_for
 
@@ -163,7 +163,7 @@ async def go_on(
     run: Callable[[Callable[[], Any]], Any] = lambda step: step(),
 ) -> None:
     """Go on with what was begun, in the task that awaits this: `await` refuses a coroutine that waits already."""
-    if asyncio.isfuture(waits_for):
+    if waits_for is not None:
         waits_for._asyncio_future_blocking = True  # as its `__await__` has done
     await _steps(begun, waits_for, error, run)
 
