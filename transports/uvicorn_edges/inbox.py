@@ -12,11 +12,12 @@ class Inbox:
     has taken it. It has no bound: the protocol stops reading.
     """
 
-    __slots__ = ("_waiters", "messages")
+    __slots__ = ("_loop", "_waiters", "messages")
 
     def __init__(self) -> None:
         self.messages: list[ASGIReceiveEvent] = []  # a few at most
         self._waiters: list[asyncio.Future[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def empty(self) -> bool:
         """Whether nothing waits."""
@@ -36,7 +37,10 @@ class Inbox:
 
     def news(self) -> asyncio.Future[None]:
         """What is done when the next message comes."""
-        waiter = asyncio.get_running_loop().create_future()
+        loop = self._loop
+        if loop is None:  # asked for once: CPython 3.11 calls the kernel each time, for the process's number
+            loop = self._loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
         if self._waiters:
             self._waiters = [each for each in self._waiters if not each.done()]
         self._waiters.append(waiter)
