@@ -51,6 +51,9 @@ class DirectStreams:
         if protocol is None:
             return None
         subscription = await self._joining.attach(principal, room, self.wire_format.transport, self.frame, since)
+        if not protocol.can_hand_over(request.scope):  # a request has come behind it meanwhile
+            await self.hub.detach(subscription)
+            return None
         return _DirectResponse(self, protocol, subscription)
 
     def frame(self, body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:

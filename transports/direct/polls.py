@@ -53,6 +53,9 @@ class Polls:
         subscription = await self._joining.attach_poller(
             principal, room, self._transport, self._answers.frame, since, self._answers
         )
+        if not protocol.can_hand_over(request.scope):  # a request has come behind it meanwhile
+            await self._hub.detach(subscription)
+            return None
         start = subscription.start
         if start.resync is not None or subscription.ended:
             self._held.returns.withdraw(subscription)
