@@ -44,7 +44,7 @@ _CLAIM_MS: Final = 3000
 _BATCH: Final = 200  # leases per script
 _DAY_MS: Final = 86_400_000
 _LOOK_S: Final = 0.01
-_DISMISS: Final = b"dismiss"  # in place of an event's position
+_DISMISS: Final = "dismiss"  # in place of an event's position
 _OPENING_S: Final = 4.0  # how long a start waits for Redis before it goes on without
 _OPENING_AWAY_S: Final = 2.0  # when there is nothing at the address
 
@@ -68,7 +68,6 @@ class RedisBackplane:
         self._listener: Listener | None = None
         self._followers: Counter[RoomId] = Counter()
         self._room_of: dict[bytes, RoomId] = {}
-        self._delivered: dict[RoomId, Position] = {}  # the last event of a room, while nothing may have been missed
         self.appended = 0
 
     @property
@@ -119,12 +118,7 @@ class RedisBackplane:
     async def publish(self, room: RoomId, draft: Draft) -> Published:
         """See `Backplane.publish`."""
         published = await self._publisher.publish(room, draft)
-        if not published.repeated:
-            self.appended += 1
-            at, last = published.position, self._delivered.get(room)
-            if last is not None and last.offset + 1 == at.offset and last.epoch == at.epoch:
-                # What is next need not wait for its message: it is one write with the answer to its sender.
-                self._deliver(room, at, draft.payload)
+        self.appended += not published.repeated
         return published
 
     async def history(self, room: RoomId, since: Position) -> Sequence[Event] | Unrecoverable:
@@ -161,9 +155,7 @@ class RedisBackplane:
 
     async def dismiss(self, room: RoomId, token_key: str) -> None:
         """See `Backplane.dismiss`."""
-        await self._caller.plain(
-            "tell", (), (room_key(self._database, room), b"%b %b" % (_DISMISS, token_key.encode()))
-        )
+        await self._caller.plain("tell", (), (room_key(self._database, room), f"{_DISMISS} {token_key}"))
 
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
         """See `Backplane.members`."""
@@ -232,7 +224,6 @@ class RedisBackplane:
             del self._followers[room]
             name = room_key(self._database, room).encode()
             self._room_of.pop(name, None)
-            self._delivered.pop(room, None)
             self._reader.unfollow(name)
 
     def _receive(self, name: bytes, data: bytes) -> None:
@@ -240,18 +231,11 @@ class RedisBackplane:
         if room is None or self._listener is None:
             return  # on its way when we stopped following
         place, _, payload = data.partition(b" ")
-        if place == _DISMISS:
+        if place == _DISMISS.encode():
             self._listener.dismiss(room, payload.decode())
             return
         epoch, _, offset = place.partition(b":")
-        at, last = Position(epoch.decode(), int(offset)), self._delivered.get(room)
-        if last is None or last.epoch != at.epoch or last.offset < at.offset:
-            self._deliver(room, at, payload)
-
-    def _deliver(self, room: RoomId, at: Position, stored: bytes) -> None:
-        self._delivered[room] = at
-        if self._listener is not None:
-            self._listener.deliver(room, _event(room, at, stored))
+        self._listener.deliver(room, _event(room, Position(epoch.decode(), int(offset)), payload))
 
     def _called(self) -> None:
         # After a failover the address may lead to another server: messages must come from where calls go.
@@ -260,7 +244,6 @@ class RedisBackplane:
         self._doubt()
 
     def _doubt(self) -> None:
-        self._delivered.clear()
         if self._listener is not None:
             self._listener.may_have_missed(None)
 
