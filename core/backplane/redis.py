@@ -44,7 +44,7 @@ _CLAIM_MS: Final = 3000
 _BATCH: Final = 200  # leases per script
 _DAY_MS: Final = 86_400_000
 _LOOK_S: Final = 0.01
-_DISMISS: Final = "dismiss"  # in place of an event's position
+_DISMISS: Final = b"dismiss"  # in place of an event's position
 _OPENING_S: Final = 4.0  # how long a start waits for Redis before it goes on without
 _OPENING_AWAY_S: Final = 2.0  # when there is nothing at the address
 
@@ -155,7 +155,9 @@ class RedisBackplane:
 
     async def dismiss(self, room: RoomId, token_key: str) -> None:
         """See `Backplane.dismiss`."""
-        await self._caller.plain("tell", (), (room_key(self._database, room), f"{_DISMISS} {token_key}"))
+        await self._caller.plain(
+            "tell", (), (room_key(self._database, room), b"%b %b" % (_DISMISS, token_key.encode()))
+        )
 
     async def members(self, room: RoomId) -> tuple[Position, Sequence[Member]]:
         """See `Backplane.members`."""
@@ -231,7 +233,7 @@ class RedisBackplane:
         if room is None or self._listener is None:
             return  # on its way when we stopped following
         place, _, payload = data.partition(b" ")
-        if place == _DISMISS.encode():
+        if place == _DISMISS:
             self._listener.dismiss(room, payload.decode())
             return
         epoch, _, offset = place.partition(b":")
