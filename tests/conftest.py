@@ -35,6 +35,7 @@ LONG = (
     "loadtests/cli/test_foreign.py",
     "loadtests/report/test_notebooks.py",
     "contracts/test_drain.py",
+    "contracts/test_fuzz.py",
     "loadtests/load/users/test_locustfile.py",
     "page/test_race_page.py",
     "page/test_accessibility.py",
