@@ -58,8 +58,7 @@ class IdleGroup:
     ) -> Iterator[tuple[str, str, Result | LabError]]:
         """`kib_per_conn` at each number. Raises LabError.
 
-        One server after the other: what several processes share is divided among them, so that one more would lower
-        what each of them grows by.
+        One server after the other, so that no other process starts or ends between two numbers of one server.
         """
         with TemporaryDirectory(prefix="rtlab-idle-") as folder:
             for system in _over_tls(systems, Path(folder)) if self.tls else systems:
