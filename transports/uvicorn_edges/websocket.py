@@ -60,6 +60,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
     _unsent: list[bytes] | None = None  # what it says to that until this turn of the event loop ends: it is one write
     _unsent_bytes = 0
     _full = False  # the transport takes no more
+    _unheard = False  # what follows in this read is behind a text that is not UTF-8, and before the peer's close
     _plain = False  # a text can be written as it is: see `_look_again`
     _between = False  # the connection is open, and what the parser has been given ended with a message
     _control_frames = 0
@@ -126,7 +127,7 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         """Take a whole message from the parser."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
-        if self.close_sent:
+        if self.close_sent or self._unheard:
             return
         if self.curr_msg_data_type == "text":
             self._take_text(bytes(data))
@@ -138,9 +139,11 @@ class LabWebSocketProtocol(WebSocketsSansIOProtocol):
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            if self.conn.state is _OPEN:  # else the peer's close frame has come with it
+            if self.conn.state is _OPEN:
                 self.conn.send_close(1007)
                 self.handle_parser_exception()
+            else:  # the peer's close frame has come with it, and is answered next
+                self._unheard = True
         else:
             self._receive(text, data)
 

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
@@ -86,6 +86,7 @@ def _never(conn: object) -> bool:
 
 
 @settings(max_examples=30)
+@example([frame(1, b"\x80"), frame(1, b""), frame(8, b"\x03\xe8")], [])
 @given(st.lists(FRAMES, max_size=6), st.lists(st.integers(0, 600), max_size=6))
 def test_the_short_way_hears_what_the_parser_hears(frames: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(frames)
