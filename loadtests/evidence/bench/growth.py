@@ -63,12 +63,13 @@ def markdown(rows: Sequence[Row]) -> str:
         made += [text for line in LINES if (text := _line(rows, transport, line)) is not None]
     if not made:
         return ""
-    head = ["| transport | what grows; what it costs the server (direct) | found | largest / smallest | flat? |"]
-    return "\n".join([*head, "|---|---|---|---|---|", *made])
+    columns = "transport | what grows; what it costs the server (direct) | found | runs | largest / smallest | flat?"
+    return "\n".join([f"| {columns} |", "|---|---|---|---|---|---|", *made])
 
 
 def _line(rows: Sequence[Row], transport: str, line: Line) -> str | None:
     found: list[tuple[int, float]] = []
+    runs: list[int] = []
     for value, load in line.loads:
         costs = [
             row["result"][line.key]
@@ -77,10 +78,12 @@ def _line(rows: Sequence[Row], transport: str, line: Line) -> str | None:
         ]
         if costs:
             found.append((value, median(costs)))
+            runs.append(len(costs))
     if len(found) < 2:
         return None
     costs = [cost for _, cost in found]
     ratio = max(costs) / min(costs)
     verdict = ("yes" if ratio <= FLAT else "**no**") if line.flat else "need not be"
     cells = ", ".join(f"{value:,}: {cost:,.1f}" for value, cost in found)
-    return f"| {transport} | {line.words} | {cells} | {ratio:.2f} | {verdict} |"
+    each = f"{min(runs)}" if len(set(runs)) == 1 else f"{min(runs)} to {max(runs)}"
+    return f"| {transport} | {line.words} | {cells} | {each} | {ratio:.2f} | {verdict} |"

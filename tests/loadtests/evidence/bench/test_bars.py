@@ -47,7 +47,7 @@ def test_what_tls_adds_is_a_difference() -> None:
     rows.append(row("direct", 0, "sse/memory-500-tls", kib_per_conn=38.0))
     added = bar("sse: KiB that TLS adds to each of 500 idle connections, direct")
     assert added.found(rows) == (30.0, 30.0, 30.0)
-    assert "at most 24 | 30.00 (30.00 to 30.00) | **no**: what a server makes once" in bars.markdown(rows)
+    assert "at most 24 | 30.00 (30.00 to 30.00) | **no** |" in bars.markdown(rows)
 
 
 def test_a_missed_bar_says_why_and_a_kept_one_does_not() -> None:
