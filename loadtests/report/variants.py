@@ -1,9 +1,9 @@
 """One transport, one load, two ways to serve it: what each other way costs beside the ordinary one.
 
-Four kinds of pair. `stack`: plain ASGI beside frames written straight to the sockets. `scaled`: several processes
-that share their rooms in Redis beside one process with rooms in its memory. `budget`: a server that stamps each event's
-steps beside one that does not. `ablation`: a server with one thing changed, either the time for which it collects
-events before it writes (the same on every transport: is its price one of batching?), or compression.
+Four kinds of pair. `stack`: the portable sink beside frames written straight to the sockets. `scaled`: several
+processes that share their rooms in Redis beside one process with rooms in its memory. `budget`: a server that stamps
+each event's steps beside one that does not. `ablation`: a server with one thing changed, either the time for which it
+collects events before it writes (the same on every transport: is its price one of batching?), or compression.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def stack_sentence(found: list[Pair]) -> str:
     if not said:
         return ""
     return (
-        f"The stack on top of the protocol costs processor time: plain ASGI takes {listed(said)} "
+        f"The stack on top of the protocol costs processor time: the portable sink takes {listed(said)} "
         "what direct frames take."
     )
 
