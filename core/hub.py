@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import math
 import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from core import wire
 from core.auth import Authenticator
 from core.backplane.base import Backplane, Lease
+from core.calls import Calls
 from core.channels import Channels
-from core.errors import NOT_ENTERED, BadRequest, RateLimited, RoomError, ShuttingDown, Unavailable
+from core.comeback import Comeback
+from core.commands import Commands
+from core.errors import NOT_ENTERED, RoomError, Unavailable
 from core.fanout import Fanout, NewFanout
 from core.ingress import Ingress
 from core.leases import Leases
 from core.model import Event, Framing, Member, Position, Principal, RoomId
-from core.ratelimit import RateLimiter
 from core.repairs import Repairs
 from core.settings import Settings
 from core.stamping import Stamping
@@ -30,12 +31,7 @@ from core.stats import Stats
 from core.subscription import Subscription
 from core.timekeeper import Timekeeper
 
-T = TypeVar("T")
 Reply = Callable[[Position, str | None], bytes]  # of a position and a ref
-
-_RETRY_MS: Final = (500, 3000)  # the jittered hint of a draining server: not everybody may come back at once
-_JOINS_PER_S: Final = 1000  # that the others surely admit: N clients come back within N / u seconds (`rtlab run storm`)
-_PINGS_PER_S: Final = 50  # a user's, on this instance: they are for a client's round-trip time, not for a load
 
 _log = logging.getLogger("rtlab.hub")
 
@@ -62,17 +58,18 @@ class Hub:
         self.instance: Final = secrets.token_hex(4)
         self.entered = False
         self.draining = False
-        self._retry_most_ms = _RETRY_MS[1]
         self.clock = clock
         self.wall_clock = wall_clock
         self._stamping = stamping
-        self._rng = rng or random.Random()
+        self._comeback = Comeback(rng or random.Random())
+        self._commands = Commands()
+        self._calls = Calls(self.stats, clock)
         self._repairs = Repairs(self._repair)
-        self._channels = Channels(backplane, settings, clock, self._timed, self._repairs.soon)
-        self.leases = Leases(backplane, settings.presence_ttl_s, clock, self._timed)
+        self._channels = Channels(backplane, settings, clock, self._calls.timed, self._repairs.soon)
+        self.leases = Leases(backplane, settings.presence_ttl_s, clock, self._calls.timed)
         self._connection_ids = itertools.count(1)
-        self._pings = RateLimiter(_PINGS_PER_S, 2 * _PINGS_PER_S)
-        self._timekeeper = Timekeeper(backplane, self._channels, self.leases, self._pings, clock, wall_clock)
+        pings = self._commands.pings
+        self._timekeeper = Timekeeper(backplane, self._channels, self.leases, pings, clock, wall_clock)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -126,7 +123,7 @@ class Hub:
         channel = self._channels.get(subscription.lease.room)
         if channel is None or channel.head is None:
             channel = await self._channels.open(subscription.lease.room)
-        await self._timed(channel.add(subscription, since, new_fanout))
+        await self._calls.timed(channel.add(subscription, since, new_fanout))
         self.stats.connections[subscription.transport] += 1
         try:
             if not (subscription.is_poller and self.leases.is_fresh(subscription.lease)):
@@ -137,7 +134,7 @@ class Hub:
         if since is not None:
             self.stats.resumes[subscription.start.resync or "recovered"] += 1
         if self.draining:  # it began while we waited: drain() did not see this one
-            subscription.end(self._shutting_down())
+            subscription.end(self._comeback.told())
 
     def rejoin(self, subscription: Subscription, since: Position) -> bool:
         """As `join`, for a poller that `withdraw` let go, or that is new; where nobody has to be asked, and none waits.
@@ -187,18 +184,7 @@ class Hub:
         command = self.ingress.command(raw)
         if type(command) is wire.Chat:
             return self._publish(principal, room, command, wire.ack)
-        return self._answer(principal, command)
-
-    async def _answer(self, principal: Principal, command: wire.Command) -> bytes | None:
-        match command:
-            case wire.Ping():
-                if wait_s := self._pings.take(principal.user_id, self.clock()):
-                    raise RateLimited("too many pings", retry_after_ms=math.ceil(wait_s * 1000))
-                return wire.pong(wire.optional(command.ref))
-            case wire.Leave():
-                return None
-            case _:
-                raise BadRequest("hello has been said already")
+        return self._commands.answer(principal, command, self.clock())
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
         """End the membership that a token has in a room, with the streams and polls it holds, here and elsewhere.
@@ -214,21 +200,21 @@ class Hub:
 
     async def members(self, room: RoomId) -> tuple[Position, tuple[Member, ...]]:
         """A room's head and members, over all instances. Raises Unavailable."""
-        position, members = await self._timed(self.backplane.members(room))
+        position, members = await self._calls.timed(self.backplane.members(room))
         return position, tuple(members)
 
     def drain(self) -> None:
         """Refuse what is new; end every stream and held poll after what waits for it."""
         self.draining = True
         subscriptions = self._channels.subscriptions()
-        self._retry_most_ms = max(self._retry_most_ms, _RETRY_MS[0] + 1000 * len(subscriptions) // _JOINS_PER_S)
+        self._comeback.expect(len(subscriptions))
         for subscription in subscriptions:
-            subscription.end(self._shutting_down())
+            subscription.end(self._comeback.told())
 
     def refuse_while_draining(self) -> None:
         """Raise ShuttingDown once the drain has begun, Unavailable before `running()` was entered."""
         if self.draining:
-            raise self._shutting_down()
+            raise self._comeback.told()
         if not self.entered:
             raise Unavailable(NOT_ENTERED)
 
@@ -264,11 +250,6 @@ class Hub:
             subscription.end()
         return held
 
-    def _shutting_down(self) -> ShuttingDown:
-        return ShuttingDown(
-            "the server is shutting down", retry_after_ms=self._rng.randint(_RETRY_MS[0], self._retry_most_ms)
-        )
-
     async def _publish(self, principal: Principal, room: RoomId, chat: wire.Chat, reply: Reply) -> bytes:
         accepted_ns = 0 if self._stamping is None else self._stamping.now_ns()
         self.refuse_while_draining()
@@ -280,21 +261,10 @@ class Hub:
             refusal.ref = chat.ref or None
             raise
         finally:
-            self._count_call(began_s)
+            self._calls.count(began_s)
         if self._stamping is not None:
             self._stamping.published(room, published.position, accepted_ns)
         return reply(published.position, chat.ref or None)
-
-    async def _timed(self, call: Awaitable[T]) -> T:
-        began_s = self.clock()
-        try:
-            return await call
-        finally:
-            self._count_call(began_s)
-
-    def _count_call(self, began_s: float) -> None:
-        self.stats.backplane_calls += 1
-        self.stats.backplane_s += self.clock() - began_s
 
     def _forget(self, subscription: Subscription) -> None:
         self.stats.connections[subscription.transport] -= 1

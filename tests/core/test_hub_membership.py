@@ -182,7 +182,7 @@ async def test_retry_hints_of_a_drain_are_spread() -> None:
 async def test_retry_hints_of_a_drain_are_spread_over_the_time_that_the_others_need_to_admit_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("core.hub._JOINS_PER_S", 2)  # 30 clients: 15 s
+    monkeypatch.setattr("core.comeback._JOINS_PER_S", 2)  # 30 clients: 15 s
     async with instance() as one:
         joined = [await one.join(f"user{number}") for number in range(30)]
         one.hub.drain()
