@@ -9,12 +9,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _LIMIT_S = 60
+_OF_MAKE = ("BUT", "ARGS")
 
 
 def planned(*arguments: str) -> str:
     """What make would do."""
-    # Without the variables of the make that we run in.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    # Without the variables of the make that we run in; it exports those of its command line.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name not in _OF_MAKE}
     command = ["make", "--dry-run", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=_LIMIT_S, check=True)
     return done.stdout
