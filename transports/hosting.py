@@ -34,7 +34,7 @@ DRAIN_SHARE: Final = 0.7  # of the drain time, for clients to go; the rest is fo
 LOOK_SHARE: Final = 0.1  # of the drain time, between two looks at the connections that are left
 
 _TICK_S: Final = 1.0  # between two looks of a server at its clock
-_LAST_WORDS_S: Final = 0.1  # for tasks that tell their clients of the drain, before uvicorn closes WebSockets
+_TOLD_S: Final = 0.1  # for clients to be told that it ends, before uvicorn closes their WebSockets without a reason
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h
 _LARGE_BYTES: Final = 65_536
 _YOUNG_OBJECTS: Final = 10_000  # made and not freed, before the collector looks at them
@@ -149,12 +149,12 @@ class PunctualServer(Server):
         (self._exit.set if value else self._exit.clear)()
 
     async def main_loop(self) -> None:
-        """As uvicorn's, once a second, and soon after it should exit."""
+        """As uvicorn's, once a second. It is left soon after it should exit: the drain has begun by then."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_S):
                     await self._exit.wait()
-        await asyncio.sleep(_LAST_WORDS_S)
+        await asyncio.sleep(_TOLD_S)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then listen; a failed start is not announced."""

@@ -133,6 +133,23 @@ async def test_an_idle_server_wakes_up_seldom_and_exits_at_once() -> None:
     assert looks == [0, 0]
 
 
+async def test_who_is_told_that_a_server_ends_is_told_before_it_closes() -> None:
+    config = uvicorn.Config(Starlette(), log_config=None)
+    config.load()
+    server = PunctualServer(config, 5.0, lambda: None)
+    told: list[asyncio.Task[None]] = []
+
+    async def tell() -> None:
+        await asyncio.sleep(0.02)  # a lease is given back before Socket.IO says goodbye
+
+    adopt(server, Settings(), EDGES, lambda: told.append(asyncio.ensure_future(tell())))
+    serving = asyncio.create_task(server.main_loop())
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving
+    assert [each.done() for each in told] == [True]
+
+
 def test_what_is_set_on_a_listening_socket_holds_for_who_comes_and_is_not_set_again() -> None:
     limits = {"TCP_USER_TIMEOUT": 7000, "TCP_KEEPIDLE": 7, "TCP_KEEPINTVL": 1, "TCP_NOTSENT_LOWAT": 131_072}
     with socket.socket() as listener:
