@@ -121,6 +121,7 @@ class _Poller(Subscription):
         self._polls.alone.discard(self)
         if self._held and self._timer is None:
             self._timer = self._protocol.loop.call_at(self._ends_s, self._give_up)
+            self._protocol.flow.resume_reading()  # a request behind it has paused that: it is to be seen who goes
 
     def _hold(self, wait_s: float) -> None:
         loop = self._protocol.loop

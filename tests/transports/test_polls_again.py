@@ -221,6 +221,19 @@ def test_a_poller_that_goes_is_missed(run: Run, how: str) -> None:
     run(main())
 
 
+def test_a_poller_that_goes_is_missed_behind_another_request_too(run: Run) -> None:
+    async def main() -> None:
+        async with serving(fanout="portable") as server:
+            alice = await begun(server)
+            alice.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            (protocol,) = server.protocols
+            await until(lambda: len(protocol.pipeline) == 1)
+            alice.writer.close()
+            await until(lambda: server.held == 0 and not server.state.connections)
+
+    run(main())
+
+
 def test_what_comes_behind_a_poll_that_waits_is_answered_behind_it(run: Run) -> None:
     async def main() -> None:
         async with serving(fanout="portable") as server:
