@@ -74,8 +74,7 @@ def _chained(drain: Callable[[], None], loop: asyncio.AbstractEventLoop, handler
     def first_drain(number: int, stack: FrameType | None) -> None:
         if asyncio.current_task(loop) is None:
             drain()  # now: what it wakes is the loop's next step, before the server's own handler
-        else:
-            loop.call_soon_threadsafe(drain)
+        loop.call_soon_threadsafe(drain)  # also then: it wakes the loop, which a handler does not
         handler(number, stack)
 
     return first_drain

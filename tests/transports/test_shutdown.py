@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
@@ -85,6 +86,21 @@ async def test_plain_handler_is_called_too_and_stays_the_servers(number: signal.
             await drained.wait()
     assert received == [number]
     assert signal.getsignal(number) is handler
+
+
+def test_a_loop_that_sleeps_wakes_up_to_a_drain_whatever_the_handler_does(run: Run) -> None:
+    signal.signal(signal.SIGTERM, lambda number, stack: None)
+
+    async def serve() -> None:
+        drained, began_s = asyncio.Event(), time.monotonic()
+        killing = threading.Timer(0.1, signal.pthread_kill, [threading.main_thread().ident, signal.SIGTERM])
+        async with shutting_down(drained.set):
+            killing.start()
+            async with asyncio.timeout(5.0):
+                await drained.wait()
+        assert time.monotonic() - began_s < 3.0, "it woke up by the timeout"
+
+    run(serve())
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
