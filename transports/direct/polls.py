@@ -257,8 +257,8 @@ class DirectPoll(StandIn):
         self._read_alone()
         self._held.discard(self)
         if self.waits:
-            self.subscription.disconnect()
             self._protocol.spawn(self._hub.detach(self.subscription))
+        self.subscription.disconnect()
 
     def _write_last(self, answer: bytes) -> None:
         self._held.discard(self)

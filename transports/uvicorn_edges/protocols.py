@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httptools
 from uvicorn._types import HTTPScope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from transports.descriptors import DescriptorWatch
 from transports.uvicorn_edges.again import Again, Known, known_by
@@ -28,6 +28,10 @@ FORGOTTEN: Final[Any] = MappingProxyType({})
 """Stands in for the scope of a request that nobody reads any more."""
 
 _TLS_BYTES: Final = 65_536  # that wait before TLS; by itself it takes eight times as much as a plain transport
+
+
+def _nothing() -> None:
+    """Stands in for what comes behind a response."""
 
 
 class _HeadTooLargeError(Exception):
@@ -179,6 +183,19 @@ class LabHttpProtocol(OrderlyHttpProtocol):
         if again is not None:
             again.lost()
         super().connection_lost(exc)
+        if again is not None or self.cycle is None or self.cycle.response_complete:
+            self._forget()
+
+    def _app_ended(self, cycle: RequestResponseCycle) -> None:
+        super()._app_ended(cycle)
+        if cycle.disconnected and cycle is self.cycle:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what would keep a lost connection until a garbage collection: a scope has its protocol."""
+        self.scope = FORGOTTEN
+        if self.cycle is not None:
+            self.cycle.scope, self.cycle.on_response = FORGOTTEN, _nothing
 
     def _fields_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
