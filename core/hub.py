@@ -112,7 +112,7 @@ class Hub:
 
     def lease(self, principal: Principal, room: RoomId, *, poller: bool) -> Lease:
         """What a member is present by: one per stream, one for all polls with the same token."""
-        name = f"poll-{principal.token_key}" if poller else f"{self.instance}-{next(self._connection_ids)}"
+        name = _of_polls(principal.token_key) if poller else f"{self.instance}-{next(self._connection_ids)}"
         return Lease(room, principal.user_id, name)
 
     async def join(self, subscription: Subscription, since: Position | None, new_fanout: NewFanout = Fanout) -> None:
@@ -192,7 +192,6 @@ class Hub:
         Raises Unavailable.
         """
         poll = self.lease(principal, room, poller=True)
-        self.leases.forget(poll)
         for subscription in self._dismiss(room, principal.token_key):
             await self.backplane.release(subscription.lease)
         await self.backplane.release(poll)
@@ -244,6 +243,7 @@ class Hub:
         return sum(subscription.outbox.waiting_bytes for subscription in self._channels.subscriptions())
 
     def _dismiss(self, room: RoomId, token_key: str) -> list[Subscription]:
+        self.leases.forget(room, _of_polls(token_key))
         held = [each for each in self._channels.get(room) or () if each.principal.token_key == token_key]
         for subscription in held:
             subscription.is_poller = False
@@ -275,3 +275,8 @@ class Hub:
     def _repair(self, room: RoomId) -> Awaitable[None] | None:
         channel = self._channels.get(room)
         return None if channel is None or self.draining else channel.repair()
+
+
+def _of_polls(token_key: str) -> str:
+    """The name of the lease of all polls with a token."""
+    return f"poll-{token_key}"

@@ -82,10 +82,10 @@ class Leases:
         held = self._polling.get(lease.room)
         return math.inf if held is None else self._clock() - held.get(lease.name, -math.inf)
 
-    def forget(self, lease: Lease) -> None:
-        """A poller's lease is given back."""
+    def forget(self, room: RoomId, name: str) -> None:
+        """A poller's lease is given back, here or elsewhere."""
         self.generation += 1
-        self._polling.get(lease.room, {}).pop(lease.name, None)
+        self._polling.get(room, {}).pop(name, None)
 
     def forget_room(self, room: RoomId) -> None:
         """Somebody left a room: it may be one of its pollers."""

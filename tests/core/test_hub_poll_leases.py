@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import Unavailable
 from core.settings import Settings
-from tests.core.instances import ROOM, frame, gist, instance, settled, waiting
+from tests.core.instances import ROOM, frame, gist, instance, instances, present, settled, waiting
 
 SHORT: Final = Settings(rate_per_s=0.0, presence_ttl_s=6.0)
 
@@ -51,6 +51,19 @@ async def test_poller_that_left_elsewhere_is_held_anew_by_its_next_poll() -> Non
         await one.hub.attach(who, ROOM, "poll", frame, poller=True)
         expected = ["user_joined bob", "user_joined alice", "user_left alice", "user_joined alice"]
         assert gist(waiting(bob)) == expected
+
+
+async def test_poller_that_left_elsewhere_is_held_anew_also_while_its_user_stays_by_another_token() -> None:
+    async with instances(2, SHORT) as (here, elsewhere):
+        await elsewhere.join("alice")
+        who = here.who("alice", 1800.0)
+        await here.hub.detach(await here.hub.attach(who, ROOM, "poll", frame, poller=True))
+        assert await present(here) == {"alice": 2}
+        await elsewhere.hub.leave(who, ROOM)
+        await settled()
+        assert await present(here) == {"alice": 1}
+        await here.hub.detach(await here.hub.attach(who, ROOM, "poll", frame, poller=True))
+        assert await present(here) == {"alice": 2}
 
 
 async def test_new_poller_is_refused_while_the_store_is_away() -> None:
