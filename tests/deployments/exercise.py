@@ -192,7 +192,7 @@ async def is_listening(base_url: str) -> bool:
     where = urlsplit(base_url)
     try:
         _, writer = await asyncio.open_connection(where.hostname, where.port)
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # the second: it stood in the queue of who stopped listening
         return False
     writer.transport.abort()
     return True

@@ -31,6 +31,7 @@ from tests.deployments.matrix import (
     KEEP_LISTENING,
     MISSED_EDGES,
     NO_PINGS,
+    STOP_LISTENING_SOON,
     UNSEEN_SOCKET,
     Cell,
     Refusal,
@@ -38,6 +39,7 @@ from tests.deployments.matrix import (
 from tests.deployments.process import Deployed
 from tests.deployments.servers import Server
 
+SOON_S = 0.5  # clients come back after that at the earliest
 LISTENERS_OF_WORKERS = 6  # of which each is at either worker: with the speaker they are at one in 1 of 64 rooms
 
 
@@ -70,6 +72,10 @@ async def check_drain(deployed: Deployed, name: str, transports: tuple[str, ...]
         async with asyncio.timeout(EVENT_S):
             await told.wait()
         listening = await is_listening(deployed.base_url)
+        if name in STOP_LISTENING_SOON:
+            async with asyncio.timeout(SOON_S):
+                while listening:
+                    listening = await is_listening(deployed.base_url)
     assert name in UNSEEN_SOCKET or listening is (name in KEEP_LISTENING)
     assert ended == {transport: [DRAIN[transport]] for transport in transports}
     assert await deployed.exit_code() == 0
