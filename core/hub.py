@@ -22,7 +22,7 @@ from core.commands import Commands
 from core.errors import NOT_ENTERED, RoomError, Unavailable
 from core.fanout import Fanout, NewFanout
 from core.ingress import Ingress
-from core.leases import Leases
+from core.leases import Leases, of_polls
 from core.model import Event, Framing, Member, Position, Principal, RoomId
 from core.repairs import Repairs
 from core.settings import Settings
@@ -112,7 +112,7 @@ class Hub:
 
     def lease(self, principal: Principal, room: RoomId, *, poller: bool) -> Lease:
         """What a member is present by: one per stream, one for all polls with the same token."""
-        name = _of_polls(principal.token_key) if poller else f"{self.instance}-{next(self._connection_ids)}"
+        name = of_polls(principal.token_key) if poller else f"{self.instance}-{next(self._connection_ids)}"
         return Lease(room, principal.user_id, name)
 
     async def join(self, subscription: Subscription, since: Position | None, new_fanout: NewFanout = Fanout) -> None:
@@ -243,7 +243,7 @@ class Hub:
         return sum(subscription.outbox.waiting_bytes for subscription in self._channels.subscriptions())
 
     def _dismiss(self, room: RoomId, token_key: str) -> list[Subscription]:
-        self.leases.forget(room, _of_polls(token_key))
+        self.leases.forget(room, of_polls(token_key))
         held = [each for each in self._channels.get(room) or () if each.principal.token_key == token_key]
         for subscription in held:
             subscription.is_poller = False
@@ -275,8 +275,3 @@ class Hub:
     def _repair(self, room: RoomId) -> Awaitable[None] | None:
         channel = self._channels.get(room)
         return None if channel is None or self.draining else channel.repair()
-
-
-def _of_polls(token_key: str) -> str:
-    """The name of the lease of all polls with a token."""
-    return f"poll-{token_key}"

@@ -135,3 +135,8 @@ class Leases:
         held = self._polling.get(lease.room, {})
         if lease.name in held:  # else: it was given back meanwhile
             held[lease.name] = self._clock()
+
+
+def of_polls(token_key: str) -> str:
+    """The name of the lease of all polls with a token."""
+    return f"poll-{token_key}"
