@@ -46,8 +46,10 @@ DRAIN: Final = {
 KEEP_LISTENING: Final = ("uvicorn, 2 workers", "hypercorn", "hypercorn -w 2, Redis")
 """Servers that accept connections when they have told a member that they end; all others refuse them by then."""
 
-STOP_LISTENING_SOON: Final = ("granian", "granian --workers 2, Redis")
-"""Of the others, servers that may first tell members: Granian drops what is unwritten once it has stopped listening."""
+STOP_LISTENING_SOON: Final = ("granian", "granian --workers 2, Redis", "gunicorn -w 2, Redis")
+"""Of the others, servers that may first tell members: Granian drops what is unwritten once it has stopped listening,
+and of gunicorn's workers, which share the socket, each stops for itself.
+"""
 
 UNSEEN_SOCKET: Final = ("uvicorn, Unix socket",)
 """Where what the test connects to is not the server's own socket."""
