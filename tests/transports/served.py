@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -97,6 +98,16 @@ class Client:
         before = self.server.held
         self.writer.write(data)
         await until(lambda: self.server.held > before)
+
+    def go(self, how: str) -> None:
+        """Leave: `half` closes this side only, `abort` resets the connection."""
+        if how == "half":
+            self.writer.write_eof()
+        elif how == "abort":
+            self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7))
+            self.writer.transport.abort()
+        else:
+            self.writer.close()
 
     async def close(self) -> None:
         self.writer.close()
@@ -219,4 +230,37 @@ async def poller(server: Server) -> Client:
     """One who knows where to begin: its next poll is its connection's second."""
     client = await server.client()
     assert (await client.ask(client.poll("wait=25"))).status == 200
+    return client
+
+
+async def check_last(server: Server, client: Client) -> None:
+    """The poll that waits is answered, says that it is the last, and the connection ends."""
+    await server.say("1")
+    answer = await client.answer()
+    assert answer.said == ["1"]
+    assert "\r\nconnection: close\r\n" in answer.head
+    assert await client.reader.read() == b""
+
+
+class Attached:
+    """Counts what the app itself has answered: it attaches a subscriber for each."""
+
+    def __init__(self, server: Server) -> None:
+        self.count = 0
+        attach = server.hub.attach
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self.count += 1
+            return attach(*arguments, **named)
+
+        server.hub.attach = counted
+
+
+async def begun(server: Server) -> Client:
+    """A client of the portable sink whose next poll is held by the short way."""
+    client = await server.client()
+    await client.ask(client.poll("wait=25"))
+    attached = Attached(server)
+    await client.wait(client.poll())
+    assert (attached.count, len(server.state.tasks)) == (0, 0)
     return client

@@ -197,6 +197,7 @@ class DirectPoll(StandIn):
             self.write, self.descriptor = self._write_last, None
             self.subscription.rewire(self.write)
             self._protocol.data_received(data)
+            self._protocol.flow.resume_reading()  # a request behind it has paused that: it is to be seen who goes
         else:
             self._held.discard(self)
             self._protocol.go_on(data)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import pytest
 
-from tests.transports.served import WAITS_S, Run, poller, serving, until
+from tests.transports.served import WAITS_S, Run, check_last, poller, serving, until
 
 
 @pytest.mark.parametrize("how", ["close", "abort", "half"])
@@ -22,15 +21,21 @@ def test_a_poller_that_goes_is_missed(run: Run, how: str, waits: bool) -> None:
                 await server.say("1")
                 await alice.answer()
             assert server.held == int(waits)
-            if how == "half":
-                alice.writer.write_eof()
-            elif how == "abort":
-                alice.writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7)
-                )
-                alice.writer.transport.abort()
-            else:
-                alice.writer.close()
+            alice.go(how)
+            await until(lambda: server.held == 0 and not server.state.connections)
+
+    run(main())
+
+
+def test_a_poller_that_goes_is_missed_behind_another_request_too(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await poller(server)
+            await alice.wait(alice.poll())
+            alice.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            (protocol,) = server.protocols
+            await until(lambda: len(protocol.pipeline) == 1)
+            alice.writer.close()
             await until(lambda: server.held == 0 and not server.state.connections)
 
     run(main())
@@ -69,11 +74,7 @@ def test_a_connection_that_is_to_be_closed_is_closed_behind_the_answer(run: Run)
         async with serving() as server:
             alice = await poller(server)
             await alice.wait(alice.poll("wait=25&since={}", "Connection: close"))
-            await server.say("1")
-            answer = await alice.answer()
-            assert answer.said == ["1"]
-            assert "\r\nconnection: close\r\n" in answer.head
-            assert await alice.reader.read() == b""
+            await check_last(server, alice)
 
     run(main())
 
