@@ -30,7 +30,7 @@ _TURNS: Final = 2  # where ratios are near one
 _HALF_RATE_TURNS: Final = 2
 _WAITING: Final = tuple(name for name in _ALL if name != "floor coalescing")
 _JOINS_PER_S: Final = 1500.0
-_ENTERING_S: Final = 0.8  # until a thousand listen, and until the last of them has everything
+_CONNECT_AND_DRAIN_S: Final = 0.8  # to connect a thousand subscribers, and for the last of them to receive all
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Case:
             return 0.5 + (self.load.before + self.load.joiners) / _JOINS_PER_S
         if self.load.memory:
             return 4.5
-        return _ENTERING_S + self.load.measured_s + self.load.warm_up_s
+        return _CONNECT_AND_DRAIN_S + self.load.measured_s + self.load.warm_up_s
 
 
 def apart(made: Iterable[Case]) -> Iterator[list[Case]]:
