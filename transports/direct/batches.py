@@ -8,6 +8,7 @@ whose socket is full is queued for, as in the plain fan-out, until the socket ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ class Batcher(Fanout):
         self._written_s = 0.0  # when the last write ended, and how long it took
         self._writing_s = 0.0
         self._timer: Timer | None = None  # runs while the batch is held
-        self._direct: dict[DirectSubscription, None] = {}
+        self._direct: dict[DirectSubscription, None] = {}  # the late ones among them
         # The direct ones by how they are written to. None: to be sorted anew, before the next write at the latest. So a
         # descriptor is in the list only as long as its subscriber is direct.
         self._descriptors: list[int] | None = []
@@ -68,19 +69,18 @@ class Batcher(Fanout):
         self._batch: list[Any] = []
         self._begun_s = 0.0  # when the batch was, if it holds nothing but joins and leaves
         self._seen = 0  # events in the batch at the end of the last turn
-        self._late: dict[DirectSubscription, int] = {}  # direct since the batch held so many events
+        self._late: dict[DirectSubscription, int] = {}  # who know the first so many events of the batch
         self._replies: dict[DirectSubscription, list[bytes]] = {}  # for one alone, in one write with the batch
 
     def __iter__(self) -> Iterator[Subscription]:
         yield from self._queued
         yield from self._direct
-        yield from self._late
 
     def __contains__(self, subscription: object) -> bool:
-        return subscription in self._direct or subscription in self._queued or subscription in self._late
+        return subscription in self._direct or subscription in self._queued
 
     def __len__(self) -> int:
-        return len(self._queued) + len(self._direct) + len(self._late)
+        return len(self._queued) + len(self._direct)
 
     def add(self, subscription: Subscription) -> None:
         """Queue what comes from now on, until the subscriber is promoted."""
@@ -105,7 +105,7 @@ class Batcher(Fanout):
 
     def is_direct(self, subscription: object) -> bool:
         """Whether a subscriber's socket is written to straight away."""
-        return subscription in self._direct or subscription in self._late
+        return subscription in self._direct
 
     def rewire(self) -> None:
         """Note that a direct subscriber is written to by other means from now on."""
@@ -115,12 +115,11 @@ class Batcher(Fanout):
         """Write straight to a subscriber's socket: nothing waits for it, and it takes bytes."""
         if self._queued.pop(subscription, self) is not None:
             return
+        self._direct[subscription] = None
+        self._descriptors = None
         if self._batch:
             # It got what the batch holds through its outbox. Flushing for each newcomer would undo the batch.
             self._late[subscription] = len(self._batch)
-        else:
-            self._direct[subscription] = None
-            self._descriptors = None
 
     def demote(self, subscription: DirectSubscription) -> None:
         """Queue for a subscriber again, after what this turn brought: its socket is full, or it ends."""
@@ -133,7 +132,7 @@ class Batcher(Fanout):
     def reply(self, subscription: DirectSubscription, body: bytes) -> bool:
         """Write to a direct subscriber before the batch, in one write, if that goes out at the end of this turn."""
         may_wait = self._presence_only or len(self._direct) > self._services.few or self._services.coalesce_s
-        if may_wait or not self._batch or subscription not in self._direct:
+        if may_wait or not self._batch or subscription not in self._direct or subscription in self._late:
             return False
         self._replies.setdefault(subscription, []).append(self._framing(body, None, "notice"))
         return True
@@ -146,7 +145,7 @@ class Batcher(Fanout):
         size_bytes = len(event.body)
         # A copy: one whose socket takes bytes again may become direct while it is offered a frame.
         full = [each for each in tuple(self._queued) if not each.offer(frame, size_bytes, 1)] if self._queued else []
-        if self._direct or self._late or self._awaits(event):
+        if self._direct or self._awaits(event):
             self._put(event, frame)
         if self.watch is not None and not self._batch:
             self.watch.written()
@@ -229,16 +228,10 @@ class Batcher(Fanout):
         # Taken before the first write: a write may fill its socket, and that demotes, which flushes.
         batch, self._batch, self._seen, self._presence_only = self._batch, [], 0, True
         late, self._late = self._late, {}
-        if self._direct or late:
+        if self._direct:
             self._send(batch, late)
         if self.watch is not None:
             self.watch.written()
-
-    def _send(self, batch: list[Any], late: dict[DirectSubscription, int]) -> None:
-        if self._direct:
-            self._write(self._data(batch), len(batch))
-        if late:
-            self._catch_up(late, batch)
 
     def _data(self, batch: list[Any]) -> bytes:
         """The one write that a batch is."""
@@ -250,23 +243,30 @@ class Batcher(Fanout):
         ends = list(accumulate(map(len, batch), initial=0))
         return lambda seen: data[ends[seen] :]
 
-    def _write(self, data: bytes, events: int) -> None:
-        """Write to every direct socket."""
-        self._stats.deliveries[self._transport] += events * len(self._direct)
+    def _send(self, batch: list[Any], late: dict[DirectSubscription, int]) -> None:
+        """Write a batch to every direct socket: to the late ones what they do not know of it."""
+        data = self._data(batch)
+        self._stats.deliveries[self._transport] += len(batch) * len(self._direct) - sum(late.values())
         began_s = self._services.clock()
-        replies, self._replies = self._replies, {}
         descriptors, buffered = self._sorted()
-        for subscription, said in replies.items():
-            _write_to(subscription, b"".join((*said, data)))
-        if replies:
-            answered = {each.descriptor for each in replies}
+        alone, self._replies = self._replies, {}
+        for said in alone.values():
+            said.append(data)
+        if late:
+            rest_after = cache(self._rests(batch))
+            alone |= {each: [rest_after(seen)] if seen < len(batch) else [] for each, seen in late.items()}
+        for subscription, said in alone.items():
+            if said:
+                _write_to(subscription, b"".join(said))
+        if alone:
+            answered = {each.descriptor for each in alone}
             descriptors = [each for each in descriptors if each not in answered]
         taken_bytes, size_bytes = self._services.write(descriptors, data) if descriptors else (), len(data)
         if taken_bytes.count(size_bytes) < len(descriptors):
             taken = zip(descriptors, taken_bytes, strict=True)
             self._write_rests({each: data[size:] for each, size in taken if size < size_bytes})
         for subscription in buffered:
-            if subscription not in replies:
+            if subscription not in alone:
                 _write_to(subscription, data)
         self._written_s = self._services.clock()
         self._writing_s = self._written_s - began_s
@@ -283,20 +283,6 @@ class Batcher(Fanout):
         for subscription in tuple(self._direct):
             if subscription.descriptor in rests:
                 _write_to(subscription, rests[subscription.descriptor])
-
-    def _catch_up(self, late: dict[DirectSubscription, int], batch: list[Any]) -> None:
-        """Write the rest of a batch to those who became direct while it waited; all else is as for everybody."""
-        rests: dict[int, bytes] = {}
-        rest_after = self._rests(batch)
-        self._descriptors = None
-        for subscription, seen in late.items():
-            self._direct[subscription] = None  # before the write: that may demote it
-            if seen == len(batch):
-                continue
-            if seen not in rests:
-                rests[seen] = rest_after(seen)
-            self._stats.deliveries[subscription.transport] += len(batch) - seen
-            _write_to(subscription, rests[seen])
 
 
 def _write_to(subscription: DirectSubscription, data: bytes) -> None:

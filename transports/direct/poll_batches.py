@@ -42,22 +42,18 @@ class PollBatcher(Batcher):
         if self.is_direct(subscription):
             return None
         pending = len(self._batch)
-        if behind == pending:
-            self._let_wait((subscription,))
-        elif 0 <= behind < pending:  # it was answered by itself with what the others still wait for
-            self._late[subscription] = pending - behind
-            self._stats.connections[subscription.transport] += 1
-            self._look_anew()
-        else:
+        if not 0 <= behind <= pending:
             return False
+        if behind < pending:  # it was answered by itself with what the others still wait for
+            self._late[subscription] = pending - behind
+        self._let_wait((subscription,))
         return True
 
     def hold_all(self, subscriptions: Sequence[PollSubscription], behind: int) -> bool:
         """As `hold`, for many at once who know just what all who wait know. False, and none of them waits, when they do
         not, or one of them waits already.
         """
-        able = behind == len(self._batch) and self._direct.keys().isdisjoint(subscriptions)
-        if not able or not self._late.keys().isdisjoint(subscriptions):
+        if behind != len(self._batch) or not self._direct.keys().isdisjoint(subscriptions):
             return False
         self._let_wait(subscriptions)
         return True
@@ -98,7 +94,7 @@ class PollBatcher(Batcher):
         return MAX_PRESENCE_HOLD_S if presence else min(_HOLD * self._each_s * self.due_back, _MAX_HOLD_S)
 
     def _awaits_more(self) -> bool:
-        return len(self._direct) + len(self._late) < self.due_back
+        return len(self._direct) < self.due_back
 
     def _left_s(self) -> float:
         if not self._awaits_more():
