@@ -171,7 +171,7 @@ class DirectPoll(StandIn):
         self.since = since
         self.held_s = self._held.tick_ends_s
         if missed:
-            self.write(self._held.answers.caught_up([(event.body, event.position, event.kind) for event in missed]))
+            self.write(self._held.answers.caught_up(missed))
         elif self._read_as is None and self.descriptor is not None:
             self._read_together(self.descriptor)
 

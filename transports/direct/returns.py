@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from core.hub import Hub
-from core.model import Event, Position
-from core.outbox import REPLAY_BYTES
+from core.model import Position
+from core.outbox import Backlog
 from transports.direct.poll_batches import PollBatcher
 from transports.direct.subscription import PollSubscription
 
@@ -17,8 +18,8 @@ class Returns:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def resume(self, subscription: PollSubscription, since: Position) -> Sequence[Event] | None:
-        """Continue an answered poller: the few events it missed, or none, and then it listens.
+    def resume(self, subscription: PollSubscription, since: Position) -> list[Any] | None:
+        """Continue an answered poller: the frames of the few events it missed, or none, and then it listens.
 
         None when only a new `attach` can do that: its token or lease has run out, its place is too far behind, the
         server drains, or it listens already.
@@ -40,13 +41,15 @@ class Returns:
         if held is None:
             return None
         missed = () if held else channel.missed(since, fanout.pending)
-        if missed:
-            fanout.expect_return()
-            missed = _answered_at_once(missed)
-            hub.stats.deliveries[subscription.transport] += len(missed)
-        if missed is not None:
-            hub.stats.resumes["recovered"] += 1
-        return missed
+        if missed is None:
+            return None
+        hub.stats.resumes["recovered"] += 1
+        if not missed:
+            return []
+        fanout.expect_return()
+        frames = Backlog(missed).take(subscription.framing)  # what does not fit is asked for with the next poll
+        hub.stats.deliveries[subscription.transport] += len(frames)
+        return frames
 
     def resume_all(self, subscriptions: Sequence[PollSubscription], since: Position) -> Sequence[PollSubscription]:
         """Continue pollers who were answered with the same last. Returns those whom `resume` has to look at."""
@@ -91,12 +94,3 @@ class Returns:
                 each.lease_generation = generation
                 token_s = each.principal.expires_at_s - hub.wall_clock()
                 each.auth_valid_until_s = now_s + min(token_s, hub.leases.held_for_s(each.lease))
-
-
-def _answered_at_once(missed: Sequence[Event]) -> Sequence[Event]:
-    size_bytes = 0
-    for count, event in enumerate(missed, 1):
-        size_bytes += len(event.body)
-        if size_bytes >= REPLAY_BYTES:
-            return missed[:count]
-    return missed

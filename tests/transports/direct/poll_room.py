@@ -62,7 +62,7 @@ class Poller:
         assert missed is not None
         self.waits = not missed
         if missed:
-            self.receive([event.position.offset for event in missed])
+            self.receive([int(frame) for frame in missed])
 
 
 class Room:

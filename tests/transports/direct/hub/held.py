@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from core.model import Event, FrameKind, Position
+from core.model import FrameKind, Position
 from core.settings import Settings
 from tests.core.instances import ROOM, Instance, decoded, frame, gist, waiting
 from tests.transports.direct.sink import FakeSink, Together
@@ -34,9 +33,14 @@ async def held(one: Instance) -> tuple[PollSubscription, FakeSink]:
     return subscription, sink
 
 
-def resume(one: Instance, subscription: PollSubscription, since: Position) -> Sequence[Event] | None:
+def resume(one: Instance, subscription: PollSubscription, since: Position) -> list[Any] | None:
     """See `Returns.resume`."""
     return Returns(one.hub).resume(subscription, since)
+
+
+def after(frames: list[Any]) -> Position:
+    """Where a client is that has got these."""
+    return Position.parse(decoded(frames)[-1]["id"])
 
 
 def withdraw(one: Instance, subscription: PollSubscription) -> bool:

@@ -32,7 +32,7 @@ async def test_pollers_are_answered_and_their_batch_is_stamped(tmp_path: Path) -
         sink = FakeSink(alice)
         alice.connect(sink)
         (joined_event,) = decoded(sink.written)  # an answer, too: the poller asks again
-        assert Returns(hub).resume(alice, Position.parse(joined_event["id"])) == ()
+        assert Returns(hub).resume(alice, Position.parse(joined_event["id"])) == []
         offset = await said(hub, "hello")
         await settled()
         assert b"hello" in b"".join(sink.written)
