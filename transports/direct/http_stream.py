@@ -88,28 +88,26 @@ class _DirectResponse(Response):
 class _Stream:
     """Between one protocol object and one subscription."""
 
-    __slots__ = ("_protocol", "_streams", "_subscription", "descriptor", "write")
+    __slots__ = ("_protocol", "_streams", "_subscription")
 
     def __init__(self, streams: DirectStreams, protocol: DirectHttpProtocol, subscription: DirectSubscription) -> None:
         self._streams = streams
         self._protocol = protocol
         self._subscription = subscription
-        self.write = protocol.transport.write
-        self.descriptor: int | None = None
 
     def start(self, opening: bytes) -> None:
         if self._protocol.transport.is_closing():
             self.lost()
             return
-        self.descriptor = self._protocol.write_through()
+        descriptor = self._protocol.write_through()
         self._protocol.take_over(self)
         self._streams.heartbeat.add(self)
-        self._subscription.connect(self, opening)
+        self._subscription.connect(self, self._protocol.transport.write, descriptor, opening)
 
     def beat(self) -> None:
         """Say that the stream lives; one whose buffer is full hears nothing anyway."""
         if self._subscription.direct:
-            self.write(self._streams.beat)
+            self._protocol.transport.write(self._streams.beat)
 
     def pause(self) -> None:
         self._subscription.pause()
@@ -127,6 +125,6 @@ class _Stream:
         self._streams.heartbeat.discard(self)
         if self._protocol.transport.is_closing():
             return
-        self.write(chunk(self._streams.wire_format.last_words(reason)) + _END)
+        self._protocol.transport.write(chunk(self._streams.wire_format.last_words(reason)) + _END)
         self._protocol.transport.close()
         self._protocol.loop.call_later(CLOSE_S, self._protocol.transport.abort)

@@ -113,13 +113,13 @@ class DirectPoll(StandIn):
     def wait(self) -> None:
         """Wait for an event, or answer with what has come; the endpoint returns without having sent anything."""
         if self._take_over(self._know):
-            self.subscription.connect(self)
+            self.subscription.connect(self, self.write, self.descriptor)
 
     def begin(self) -> None:
         """Answer a poll that asked where to begin; what is expected next is the same request with a position."""
         if self._take_over(self._know_first):
             self._held.returns.withdraw(self.subscription)
-            self.subscription.connect(self)
+            self.subscription.connect(self, self.write, self.descriptor)
             self.write(self._held.answers.nothing_yet(self.subscription.start))
 
     def _take_over(self, know: Callable[[bytes], bool]) -> bool:

@@ -14,16 +14,7 @@ from core.subscription import Subscription
 
 
 class Sink(Protocol):
-    """A socket as a direct subscription sees it: bytes go straight to its buffer, flow control comes back."""
-
-    def write(self, data: bytes) -> object:
-        """Hand over bytes; never blocks. May call `DirectSubscription.pause` before it returns."""
-        ...
-
-    @property
-    def descriptor(self) -> int | None:
-        """Of the socket, where it may be written to itself while nothing waits in the buffer; None: it may not."""
-        ...
+    """A connection as a direct subscription sees it. Flow control comes back: `pause` and `resume`."""
 
     def finish(self, reason: RoomError | None) -> None:
         """Say why it ends, and close."""
@@ -64,14 +55,18 @@ class DirectSubscription(Subscription):
         """Whether frames may go straight to the socket now: it takes bytes, and nothing waits before them."""
         return self._sink is not None and not self._paused and not self.ended and not len(self.outbox)
 
-    def connect(self, sink: Sink, opening: bytes = b"") -> None:
-        """Become direct: from now on the bytes of frames go to `sink` as they come.
+    def connect(
+        self, sink: Sink, write: Callable[[bytes], object], descriptor: int | None, opening: bytes = b""
+    ) -> None:
+        """Become direct: from now on the bytes of frames go to the socket of `sink` as they come.
 
-        What the stream opens with is one write with what has come already.
+        `write` hands them over and never blocks; it may call `pause` before it returns. The socket itself, if there is
+        a descriptor, is written to while nothing waits in its buffer. What the stream opens with is one write with what
+        has come already.
         """
         self._sink = sink
-        self.write = sink.write
-        self.descriptor = sink.descriptor
+        self.write = write
+        self.descriptor = descriptor
         if opening:
             self.write(opening if self._paused else b"".join((opening, *self.take_now())))
         self._pump()

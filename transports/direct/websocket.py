@@ -40,8 +40,6 @@ class DirectWebSocket:
         "_joining",
         "_protocol",
         "_subscription",
-        "descriptor",
-        "write",
     )
 
     def __init__(
@@ -54,8 +52,6 @@ class DirectWebSocket:
         self._subscription: DirectSubscription | None = None
         self._hello_timer: asyncio.TimerHandle | None = None
         self._inbox: list[str | None] | None = None  # while a task works on it: most subscribers say hello, no more
-        self.write = protocol.transport.write
-        self.descriptor: int | None = None
 
     def start(self) -> None:
         """Take the connection over from the endpoint, which returns after this, and wait for the hello."""
@@ -127,7 +123,7 @@ class DirectWebSocket:
         try:
             greeting = self._conversation.greet(text)
             if isinstance(greeting, BadRequest):
-                self.write(frame(wire.error(greeting)))
+                self._protocol.transport.write(frame(wire.error(greeting)))
                 return
             self._stop_hello_timer()
             principal, since = greeting
@@ -146,10 +142,10 @@ class DirectWebSocket:
         self._subscription = subscription
         if protocol.transport.is_closing():
             return  # it goes: `lost` is next
-        self.descriptor = protocol.write_through()
+        descriptor = protocol.write_through()
         if not protocol.writable.is_set():
             subscription.pause()
-        subscription.connect(self, b"".join(opening(self._hub, subscription)))
+        subscription.connect(self, protocol.transport.write, descriptor, b"".join(opening(self._hub, subscription)))
 
     def _overdue(self) -> None:
         self._refuse(self._conversation.overdue())
@@ -157,7 +153,7 @@ class DirectWebSocket:
     def _refuse(self, reason: RoomError) -> None:
         self._stop_hello_timer()
         if not self._protocol.transport.is_closing():
-            self.write(frame(wire.error(reason)))
+            self._protocol.transport.write(frame(wire.error(reason)))
             self.finish(reason)
 
     def _stop_hello_timer(self) -> None:

@@ -34,7 +34,7 @@ class Room:
     def direct(self, room_for: int = 1_000_000, *, raw: bool = False) -> FakeSink:
         subscription = self.subscriber()
         sink = FakeSink(subscription, room_for, raw=raw)
-        subscription.connect(sink)
+        sink.connect()
         return sink
 
     def publish(self, body: bytes = b"%d", kind: EventType = "chat") -> list[Subscription]:

@@ -27,8 +27,6 @@ JOINED: EventType = "user_joined"
 class Poller:
     """A client that polls: what it received, and up to where."""
 
-    descriptor = None
-
     def __init__(self, room: Room, *, asks_where: bool = False) -> None:
         """It waits; or it has asked where to begin, was answered at once, and is on its way back."""
         self._room = room
@@ -39,7 +37,7 @@ class Poller:
         self.subscription.start = room.register(self.subscription)
         if asks_where:
             assert room.returns.withdraw(self.subscription)
-        self.subscription.connect(self)
+        self.subscription.connect(self, self.write, None)
         self.waits = not asks_where
 
     def write(self, data: bytes) -> None:

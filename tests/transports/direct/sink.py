@@ -36,6 +36,9 @@ class FakeSink:
         self.finished = False
         self.reason: RoomError | None = None
 
+    def connect(self, opening: bytes = b"") -> None:
+        self.subscription.connect(self, self.write, self.descriptor, opening)
+
     def write(self, data: bytes) -> object:
         assert not self.finished, "written to after the end"
         assert self.room_for > 0 or (self.descriptor and not self._waits), "written to while full"

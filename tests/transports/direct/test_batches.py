@@ -89,7 +89,7 @@ def test_what_waited_goes_out_when_the_socket_connects() -> None:
     subscription.replay([Event(Position("epoch0001", 0), b"0", "chat")])
     room.publish()
     sink = FakeSink(subscription)
-    subscription.connect(sink)
+    sink.connect()
     assert numbers(sink.received()) == [0, 1]
     assert subscription.direct
 

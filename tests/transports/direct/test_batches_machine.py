@@ -42,7 +42,7 @@ class FanoutMachine(RuleBasedStateMachine):
         if not first:
             self.room.publish()
         sink = FakeSink(subscription, room_for, raw=raw)
-        subscription.connect(sink)
+        sink.connect()
         self.sinks.append(sink)
 
     @rule()

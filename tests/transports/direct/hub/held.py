@@ -29,7 +29,7 @@ async def held(one: Instance) -> tuple[PollSubscription, FakeSink]:
     subscription = await joining.attach_poller(one.who(), ROOM, "poll", poll_frame, None, ANSWER)
     waiting(subscription)
     sink = FakeSink(subscription)
-    subscription.connect(sink)
+    sink.connect()
     return subscription, sink
 
 

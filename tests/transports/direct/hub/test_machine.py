@@ -110,7 +110,7 @@ class HubMachine(RuleBasedStateMachine):
             if direct:
                 subscription = await join_direct(self.instances[at], user, position)
                 sink = FakeSink(subscription, room_for=3)
-                subscription.connect(sink)
+                sink.connect()
             else:
                 subscription = await self.instances[at].join(user, position)
             if subscription.start.recovered:

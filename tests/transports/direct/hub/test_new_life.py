@@ -17,7 +17,7 @@ async def test_stream_is_notified_where_the_new_life_begins_and_all_of_it(sink: 
     async with instances(2) as (one, two):
         alice = await join_direct(two)
         socket = FakeSink(alice, room_for=2 if sink == "full" else 1_000_000)
-        alice.connect(socket)
+        socket.connect()
         await begin_again(one, two)
         two.hub.may_have_missed(None)
         await settled()

@@ -16,7 +16,7 @@ async def test_steps_of_a_direct_subscriber_s_events_are_in_order(tmp_path: Path
     async with stamped(tmp_path) as hub:
         alice = await Joining(hub, FakeSink.write_to_each).attach(who(hub, "alice"), ROOM, "test", frame, None)
         sink = FakeSink(alice)
-        alice.connect(sink)
+        sink.connect()
         offset = await said(hub, "hello")
         await settled()
         assert [event["content"] for event in decoded(sink.written) if event["type"] == "chat"] == ["hello"]
@@ -30,7 +30,7 @@ async def test_pollers_are_answered_and_their_batch_is_stamped(tmp_path: Path) -
         joining = Joining(hub, FakeSink.write_to_each)
         alice = await joining.attach_poller(who(hub, "alice"), ROOM, "test", frame, None, Together())
         sink = FakeSink(alice)
-        alice.connect(sink)
+        sink.connect()
         (joined_event,) = decoded(sink.written)  # an answer, too: the poller asks again
         assert Returns(hub).resume(alice, Position.parse(joined_event["id"])) == []
         offset = await said(hub, "hello")

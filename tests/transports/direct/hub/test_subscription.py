@@ -16,7 +16,7 @@ async def test_direct_subscriber_receives_from_its_position_on() -> None:
         await one.say("2")
         alice = await join_direct(one, since=left_at)
         sink = FakeSink(alice)
-        alice.connect(sink)
+        sink.connect()
         await one.say("3")
         await settled()
         assert gist(decoded(sink.written)) == ["2", "user_joined alice", "3"]
@@ -30,7 +30,7 @@ async def test_what_a_stream_opens_with_is_one_write_with_what_has_come() -> Non
         alice = await join_direct(one)
         await one.say("1")
         sink = FakeSink(alice)
-        alice.connect(sink, b'{"type":"welcome"}\n')
+        sink.connect(b'{"type":"welcome"}\n')
         assert len(sink.written) == 1
         assert [json.loads(line)["type"] for line in sink.received()] == ["welcome", "user_joined", "chat"]
 
@@ -40,7 +40,7 @@ async def test_a_full_socket_gets_the_opening_and_the_rest_when_it_takes_it() ->
         alice = await join_direct(one)
         sink = FakeSink(alice, raw=True)
         alice.pause()
-        alice.connect(sink, b'{"type":"welcome"}\n')
+        sink.connect(b'{"type":"welcome"}\n')
         assert sink.written == [b'{"type":"welcome"}\n']
         sink.drain(10)
         assert [json.loads(line)["type"] for line in sink.received()] == ["welcome", "user_joined"]
@@ -50,7 +50,7 @@ async def test_resync_comes_after_what_was_delivered_before_it() -> None:
     async with instance() as one:
         alice = await join_direct(one)
         sink = FakeSink(alice)
-        alice.connect(sink)
+        sink.connect()
         # All in one turn: an event that waits for the turn's end, and the loss of the store.
         one.link.answering = asyncio.Event()
         one.link.answering.set()
@@ -69,6 +69,6 @@ async def test_drain_finishes_direct_sockets() -> None:
     async with instance() as one:
         alice = await join_direct(one)
         sink = FakeSink(alice)
-        alice.connect(sink)
+        sink.connect()
         one.hub.drain()
         assert isinstance(sink.reason, ShuttingDown)
