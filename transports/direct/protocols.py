@@ -93,6 +93,7 @@ class DirectHttpProtocol(HandedOver[Holder], LabHttpProtocol):
         self.connections.discard(self)
         protocol = DirectWebSocketProtocol(self.config, self.server_state, self.app_state)
         protocol.upgrade(self, key)
+        protocol.spawn(protocol.run_asgi())
         self.transport.set_protocol(protocol)
         self._let_go()
 

@@ -18,12 +18,10 @@ from websockets.protocol import State
 from websockets.utils import accept_key
 
 from transports.uvicorn_edges.bounds import CONNECTION
-from transports.uvicorn_edges.http1 import KEY
 from transports.uvicorn_edges.websocket import LabWebSocketProtocol
 
 _CONNECTION: Final = frozenset((b"upgrade", b"keep-alive, upgrade"))  # Firefox sends the second
 _ASKS_MORE: Final = frozenset((b"content-length", b"transfer-encoding", b"sec-websocket-protocol"))
-_ONCE: Final = frozenset((b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version", b"origin"))
 _RESPONSE: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
@@ -31,25 +29,21 @@ _RESPONSE: Final = (
 
 
 def plain_key(asked: HttpToolsProtocol) -> bytes | None:
-    """The Sec-WebSocket-Key of an upgrade that asks for a WebSocket and nothing else; None: websockets is to judge."""
-    scope, url = asked.scope, asked.url
-    if scope["method"] != "GET" or scope["http_version"] != "1.1" or not url.startswith(b"/") or not url.isascii():
-        return None
-    fields: dict[bytes, bytes] = {}
-    for name, value in asked.headers:
-        if name in _ASKS_MORE or (name in _ONCE and name in fields):
-            return None
-        fields[name] = value
-    if asked.config.ws_per_message_deflate and b"sec-websocket-extensions" in fields:
-        return None
-    key = fields.get(b"sec-websocket-key", b"")
-    sound = (
-        fields.get(b"connection", b"").lower() in _CONNECTION
-        and fields.get(b"upgrade", b"").lower() == b"websocket"
-        and fields.get(b"sec-websocket-version") == b"13"
-        and KEY.fullmatch(key)
+    """The Sec-WebSocket-Key of an upgrade for which `asks_for_websocket` holds, if it asks for nothing else; None:
+    websockets is to judge.
+    """
+    names = [name for name, _ in asked.headers]
+    fields = dict(asked.headers)
+    plain = (
+        asked.url.startswith(b"/")
+        and asked.url.isascii()
+        and names.count(b"connection") == 1
+        and fields[b"connection"].lower() in _CONNECTION
+        and names.count(b"origin") < 2
+        and fields.keys().isdisjoint(_ASKS_MORE)
+        and not (asked.config.ws_per_message_deflate and b"sec-websocket-extensions" in fields)
     )
-    return key if sound else None
+    return fields[b"sec-websocket-key"] if plain else None
 
 
 class UpgradedProtocol(LabWebSocketProtocol):
@@ -58,7 +52,7 @@ class UpgradedProtocol(LabWebSocketProtocol):
     _accept: bytes | None = None  # the answer to its key, until it is given
 
     def upgrade(self, asked: HttpToolsProtocol, key: bytes) -> None:
-        """Go on with a connection whose request `plain_key` has looked at."""
+        """Go on with a connection whose request `plain_key` has looked at; who calls this runs the app."""
         self.connections.add(self)
         self.transport = asked.transport
         self.server, self.client = asked.server, asked.client
@@ -86,9 +80,6 @@ class UpgradedProtocol(LabWebSocketProtocol):
         self.conn.parser = self.conn.parse()  # of frames: the one that waits for a request is left
         next(self.conn.parser)
         self.queue.put_nowait({"type": "websocket.connect"})
-        task = self.loop.create_task(self.run_asgi())
-        task.add_done_callback(self.on_task_complete)
-        self.tasks.add(task)
 
     async def send(self, message: ASGISendEvent) -> None:
         """As uvicorn's, but the handshake is ours."""
@@ -100,7 +91,9 @@ class UpgradedProtocol(LabWebSocketProtocol):
         if self.disconnected:
             raise ClientDisconnected
         accept, self._accept = self._accept, None
-        self._log_accepted()
+        if self.logger.isEnabledFor(logging.INFO):
+            where = get_path_with_query_string(self.scope)
+            self.logger.info('%s - "WebSocket %s" [accepted]', get_client_addr(self.scope), where)
         headers = [*self.default_headers, *message.get("headers", ())]
         subprotocol = message.get("subprotocol")
         if subprotocol:
@@ -111,8 +104,3 @@ class UpgradedProtocol(LabWebSocketProtocol):
             fields = b"".join(b"%b: %b\r\n" % field for field in headers)
             self.transport.write(_RESPONSE % (accept, fields))
             self.start_keepalive()
-
-    def _log_accepted(self) -> None:
-        if self.logger.isEnabledFor(logging.INFO):
-            where = get_path_with_query_string(self.scope)
-            self.logger.info('%s - "WebSocket %s" [accepted]', get_client_addr(self.scope), where)

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from transports.uvicorn_edges.answers import WholeAnswers
 
-KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")  # 16 bytes
+_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")  # 16 bytes
 _LISTS: Final = frozenset((b"connection", b"upgrade"))
 _ONCE: Final = frozenset((b"sec-websocket-key", b"sec-websocket-version"))
 _WORDS: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
@@ -43,7 +43,7 @@ def asks_for_websocket(asked: HttpToolsProtocol) -> bool:
         b"upgrade" in options
         and fields.get(b"upgrade", b"").lower() == b"websocket"
         and fields.get(b"sec-websocket-version") == b"13"
-        and KEY.fullmatch(fields.get(b"sec-websocket-key", b"")) is not None
+        and _KEY.fullmatch(fields.get(b"sec-websocket-key", b"")) is not None
         and (protocols is None or _WORDS.fullmatch(protocols) is not None)
         and fields.get(b"content-length", b"0") == b"0"
         and b"transfer-encoding" not in fields
