@@ -12,8 +12,9 @@ import os
 import select
 import sys
 from collections.abc import Callable, Sequence
-from itertools import repeat
 from typing import Final, Generic, TypeVar
+
+from transports.direct.services import for_each
 
 MANY: Final = 8  # that speak at once; fewer are read as fast by their transports
 _AT_ONCE: Final = 1024
@@ -24,14 +25,7 @@ T = TypeVar("T")
 
 def read_each(descriptors: Sequence[int]) -> list[bytes]:
     """What each has to say, as far as one read takes it: nothing where it has ended, or the read failed."""
-    said: list[bytes] = []
-    reading = map(os.read, descriptors, repeat(_READ_BYTES))  # a loop without a line of Python in it
-    while len(said) < len(descriptors):
-        try:
-            said.extend(reading)
-        except OSError:
-            said.append(b"")
-    return said
+    return for_each(os.read, descriptors, _READ_BYTES, b"")
 
 
 class EpollReader(Generic[T]):

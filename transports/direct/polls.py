@@ -24,7 +24,7 @@ from transports.direct.joining import Joining
 from transports.direct.poll_batches import PollBatcher
 from transports.direct.protocols import DirectHttpProtocol, StandIn, without_cors
 from transports.direct.subscription import PollSubscription
-from transports.errors import http_response
+from transports.errors import refused
 
 # Only requests whose sole varying part is the value of `since` are recognised again.
 _SINCE: Final = re.compile(rb"GET [^ \r\n]*?(?P<before>[?&])since=(?P<value>[^& \r\n]*)(?P<after>&?)")
@@ -227,8 +227,7 @@ class DirectPoll(StandIn):
         if reason is None or isinstance(reason, SlowConsumer):
             answer = self._held.answers.nothing_yet(Start(self.since, recovered=True))
         else:
-            self._hub.stats.rejected[reason.code] += 1
-            answer = self._held.answers.raw(http_response(reason))
+            answer = self._held.answers.raw(refused(self._hub, reason))
         self._write_last(answer)
         self._protocol.spawn(self._hub.detach(self.subscription))
 

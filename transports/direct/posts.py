@@ -17,7 +17,7 @@ from core.hub import Hub
 from core.model import ROOM_PATTERN, RoomId
 from transports.base import Accepted, Publish
 from transports.direct.protocols import DirectHttpProtocol, StandIn, raw, without_cors
-from transports.errors import http_response
+from transports.errors import refused
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,6})[ \t]*(?=\r\n)", re.IGNORECASE)
 _DIGITS: Final = 6
@@ -107,8 +107,7 @@ class DirectPosts(StandIn):
             said = await self._publish(room, body)
             answer = _head(self._accepted, len(said), tuple(protocol.server_state.default_headers)) + said
         except RoomError as refusal:
-            self._hub.stats.rejected[refusal.code] += 1
-            answer = raw(http_response(refusal), protocol.server_state.default_headers)
+            answer = raw(refused(self._hub, refusal), protocol.server_state.default_headers)
         except Exception:
             protocol.logger.exception("Exception while publishing\n")
             protocol.transport.close()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import repeat
+from typing import Protocol, TypeVar
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 # Gives the same bytes to each of these descriptors, and returns how many each took: none where its socket is full or
 # the write failed. What was not taken goes to the transport, which waits, or finds out that the connection is lost.
@@ -29,3 +33,17 @@ class LoopServices:
     write: Write
     coalesce_s: float = 0.0  # a batch waits this long, whatever comes; 0: until a turn brings no news
     few: int = 16  # sockets: to wait for a turn without news costs as much as writing to them
+
+
+def for_each(
+    call: Callable[[int, Argument], Result], descriptors: Sequence[int], argument: Argument, failed: Result
+) -> list[Result]:
+    """What a system call gives for each of these, and `failed` for those for which it fails."""
+    results: list[Result] = []
+    calls = map(call, descriptors, repeat(argument))  # a loop without a line of Python in it
+    while len(results) < len(descriptors):
+        try:
+            results.extend(calls)
+        except OSError:
+            results.append(failed)
+    return results

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Final
 
 from core.settings import SettingError
 from transports.direct.ring import SendRing
-from transports.direct.services import Write
+from transports.direct.services import Write, for_each
 
 _MANY: Final = 64  # sockets; for fewer filling a ring takes longer than it saves
 
@@ -25,14 +24,7 @@ class Writes:
 
 def write_to_each(descriptors: Sequence[int], data: bytes) -> list[int]:
     """See `services.Write`: by `write` for each."""
-    taken_bytes: list[int] = []
-    writing = map(os.write, descriptors, repeat(data))  # a loop without a line of Python in it
-    while len(taken_bytes) < len(descriptors):
-        try:
-            taken_bytes.extend(writing)
-        except OSError:
-            taken_bytes.append(0)
-    return taken_bytes
+    return for_each(os.write, descriptors, data, 0)
 
 
 def by_ring(ring: SendRing, at_least: int) -> Write:
