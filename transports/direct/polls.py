@@ -200,6 +200,7 @@ class DirectPoll(StandIn):
             self._protocol.flow.resume_reading()  # a request behind it has paused that: it is to be seen who goes
         else:
             self._held.discard(self)
+            self.subscription.disconnect()  # else they hold each other until a garbage collection
             self._protocol.go_on(data)
 
     def _disarm(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 
 from tests.transports.served import WAITS_S, Run, check_last, poller, serving, until
+from transports.direct.polls import DirectPoll
 
 
 @pytest.mark.parametrize("how", ["close", "abort", "half"])
@@ -100,5 +102,24 @@ def test_a_server_that_drains_tells_who_waits_and_who_comes_back_and_closes_the_
             for client in (waiting, back, gone, once):
                 async with asyncio.timeout(WAITS_S):
                     assert await client.reader.read() == b""
+
+    run(main())
+
+
+def test_a_poll_whose_connection_asks_for_something_else_is_freed_at_once(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.begin()
+            await server.say("1")
+            await alice.answer()
+            gc.collect()  # of what came before
+            gc.disable()
+            try:
+                alice.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                await alice.answer()
+                assert not [each for each in gc.get_objects() if isinstance(each, DirectPoll)]
+            finally:
+                gc.enable()
 
     run(main())
