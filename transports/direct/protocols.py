@@ -27,11 +27,8 @@ class DirectWebSocketProtocol(HandedOver[DuplexHolder], UpgradedProtocol):
     def take_over(self, holder: DuplexHolder) -> Sequence[str | None]:
         """Hand the connection to `holder` when the endpoint returns. Gives what the client has said meanwhile."""
         self.holder = holder
-        waiting = []
-        while not self.queue.empty():
-            message = self.queue.get_nowait()
-            if message["type"] == "websocket.receive":
-                waiting.append(message.get("text"))
+        waiting = [each.get("text") for each in self.queue.messages if each["type"] == "websocket.receive"]
+        self.queue.messages.clear()
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()

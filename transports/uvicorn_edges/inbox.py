@@ -8,20 +8,16 @@ from uvicorn._types import ASGIReceiveEvent
 
 
 class Inbox:
-    """What uvicorn's protocol uses of `asyncio.Queue`, but that one waits for `news`, and then looks whether another
+    """What uvicorn's protocol puts into an `asyncio.Queue`. Who takes it waits for `news`, then looks whether another
     has taken it. It has no bound: the protocol stops reading.
     """
 
     __slots__ = ("_loop", "_waiters", "messages")
 
     def __init__(self) -> None:
-        self.messages: list[ASGIReceiveEvent] = []  # a few at most
+        self.messages: list[ASGIReceiveEvent] = []  # oldest first; a few at most
         self._waiters: list[asyncio.Future[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-
-    def empty(self) -> bool:
-        """Whether nothing waits."""
-        return not self.messages
 
     def put_nowait(self, message: ASGIReceiveEvent) -> None:
         """Add a message."""
@@ -30,10 +26,6 @@ class Inbox:
         for waiter in waiters:  # all: one that is cancelled now takes nothing
             if not waiter.done():
                 waiter.set_result(None)
-
-    def get_nowait(self) -> ASGIReceiveEvent:
-        """Take the oldest message, which is there."""
-        return self.messages.pop(0)
 
     def news(self) -> asyncio.Future[None]:
         """What is done when the next message comes."""
