@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records.errors import RunError
+from loadtests.records import json_file
 from loadtests.records.gates import Move
 
 CALIBRATION_VERSION = 1
@@ -133,12 +133,6 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(path: Path) -> Calibration:
     """Read a calibration; RunError where the file is missing, or is none of this version."""
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Calibration)
-    except OSError as error:
-        raise RunError(f"can't read the calibration {path}: {error.strerror}") from None
-    except msgspec.MsgspecError as error:
-        raise RunError(f"{path} is not a calibration: {error}") from None
-    if found.calibration_version != CALIBRATION_VERSION:
-        raise RunError(f"{path} has version {found.calibration_version}; this lab reads {CALIBRATION_VERSION}")
+    found = json_file.read(path, Calibration, "a calibration")
+    json_file.need(path, found.calibration_version, CALIBRATION_VERSION)
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.records.errors import RunError
+from loadtests.records import json_file
 
 SCHEMA = 1
 FILE = "middleboxes.json"
@@ -89,12 +89,6 @@ class Middleboxes(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(path: Path) -> Middleboxes:
     """Read a run; RunError where the file is missing, or is none of this version."""
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Middleboxes)
-    except OSError as error:
-        raise RunError(f"can't read {path}: {error.strerror}") from None
-    except msgspec.MsgspecError as error:
-        raise RunError(f"{path} is no run of middleboxes: {error}") from None
-    if found.schema != SCHEMA:
-        raise RunError(f"{path} has schema {found.schema}; this version reads {SCHEMA}")
+    found = json_file.read(path, Middleboxes, "a run of middleboxes")
+    json_file.need(path, found.schema, SCHEMA)
     return found

@@ -10,15 +10,12 @@ A shard is `<runs>/<run>.shards/<worker>/`:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
+from loadtests.records import json_file
 from loadtests.records.cell_spec import GeneratorResult, Load
-from loadtests.records.errors import RunError
 from loadtests.records.schema import Manifest
-
-T = TypeVar("T")
 
 SUFFIX = ".shards"
 SHARD_FILE = "shard.json"
@@ -66,16 +63,11 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(folder: Path) -> tuple[Shard, GeneratorResult]:
     """Read a shard's two JSON files. Raises RunError."""
-    return _read(folder / SHARD_FILE, Shard), _read(folder / "generator.json", GeneratorResult)
-
-
-def _read(path: Path, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except OSError:
-        raise RunError(f"{path.parent} is no shard of a Locust run: it has no {path.name}") from None
-    except msgspec.MsgspecError as error:
-        raise RunError(f"{path} is not what a shard has: {error}") from None
+    noun = "a part of a shard of a Locust run"
+    return (
+        json_file.read(folder / SHARD_FILE, Shard, noun),
+        json_file.read(folder / "generator.json", GeneratorResult, noun),
+    )
 
 
 def within(folder: Path) -> list[Path]:

@@ -28,6 +28,7 @@ from loadtests.evidence.calibration.faults import Faults
 from loadtests.evidence.calibration.moves import Measured, Planted, moved
 from loadtests.evidence.calibration.trial import describe_cell, fault_server_process, measured_rows, run_generator
 from loadtests.evidence.calibration.windows import TICKS
+from loadtests.records import json_file
 from loadtests.records.cell_spec import Load
 from loadtests.records.errors import LabError, UsageError
 from loadtests.records.gates import GATES, Move
@@ -86,10 +87,7 @@ def begun(folder: Path, design: Design) -> Design:
         folder.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.encode(design))
         return design
-    try:
-        kept = msgspec.json.decode(file.read_bytes(), type=Design)
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"{file} is no study of the gates: {error}") from None
+    kept = json_file.read(file, Design, "a study of the gates", UsageError)
     if kept.commit != design.commit:
         raise UsageError(f"--gates {folder}: it was begun at commit {kept.commit}, this is {design.commit}; begin anew")
     return kept

@@ -38,13 +38,13 @@ def test_a_count_that_is_off_by_one_is_outside() -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"{}", "is not a calibration"), (b"[", "is not a calibration"), (None, "can't read the calibration")],
+    [(b"{}", "missing required field"), (b"[", "Expected `object`"), (None, "there is no such file")],
 )
 def test_what_is_no_calibration_is_said(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "calibration.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=f"cannot be read as a calibration: .*{said}"):
         calibration.load(path)
 
 

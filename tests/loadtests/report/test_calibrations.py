@@ -58,7 +58,7 @@ def test_nothing_beside_a_run_is_no_error_and_what_is_broken_is(tmp_path: Path) 
     assert tables.checks(()).empty
     assert tables.comparisons(()).empty
     (tmp_path / "calibration.json").write_text("{}")
-    with pytest.raises(RunError, match="is not a calibration"):
+    with pytest.raises(RunError, match="cannot be read as a calibration"):
         words.beside(tmp_path)
 
 

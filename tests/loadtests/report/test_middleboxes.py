@@ -92,10 +92,10 @@ def test_a_file_is_read_back_and_a_foreign_one_is_refused(tmp_path: Path) -> Non
     path.write_bytes(msgspec.json.encode(run(REFUSED)))
     assert load(path) == run(REFUSED)
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(run(), schema=SCHEMA + 1)))
-    with pytest.raises(RunError, match="this version reads"):
+    with pytest.raises(RunError, match="this lab reads"):
         load(path)
     path.write_text("{}")
-    with pytest.raises(RunError, match="is no run of middleboxes"):
+    with pytest.raises(RunError, match="cannot be read as a run of middleboxes"):
         load(path)
 
 

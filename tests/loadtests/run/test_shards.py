@@ -226,3 +226,10 @@ def test_nothing_is_made_without_the_publications(tmp_path: Path) -> None:
 def test_a_folder_without_a_shard_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no shard of a Locust run"):
         shards.assemble([tmp_path], tmp_path / "runs")
+
+
+def test_a_shard_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    cut = shard(tmp_path / "s", 0, {0: SSE})
+    (cut / "generator.json").unlink()
+    with pytest.raises(RunError, match=r"generator\.json cannot be read as .*: there is no such file"):
+        shards.assemble([cut], tmp_path / "runs")
