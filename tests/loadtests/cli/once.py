@@ -6,20 +6,21 @@ That a run measures again what the machine has spoilt is for the tests of its pa
 from __future__ import annotations
 
 import sys
+from unittest.mock import patch
 
-from loadtests.run import plan
+from loadtests import cli
 
 RTLAB = (sys.executable, "-m", __name__)
+"""As a process: where it is ended or stopped, or what it prints while it runs is read."""
 
 
-def main() -> int:
-    """Run the command line."""
-    assert "loadtests.run.experiment" not in sys.modules, "it has read the number already"
-    plan.REPEATS = 0
-    from loadtests.cli import main as rtlab
+def rtlab_once(*arguments: str) -> int:
+    """Run the command line in this process, and return its exit code: a process of its own imports all of the lab."""
+    from loadtests.run import experiment, plan
 
-    return rtlab()
+    with patch.object(experiment, "RepeatPasses", lambda planned, _: plan.RepeatPasses(planned, 0)):
+        return cli.main(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rtlab_once(*sys.argv[1:]))

@@ -23,7 +23,7 @@ from loadtests.records import adapter, store
 from loadtests.records.schema import Cell, Run
 from loadtests.run.servers import free_port
 from tests.conftest import missing
-from tests.loadtests.cli.once import RTLAB
+from tests.loadtests.cli.once import rtlab_once
 
 NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 SECRET = "a-secret-of-this-test-alone-0123456789"
@@ -92,14 +92,10 @@ def nchan(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def measure(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> Run:
+def measure(folder: Path, *arguments: str) -> Run:
     scenario, out = folder / "tiny.toml", folder / "runs"
     scenario.write_text(TINY)
-    done = subprocess.run(
-        (*RTLAB, "run", str(scenario), "--out", str(out), *arguments),
-        capture_output=True, text=True, timeout=180, check=False, env=environment,
-    )  # fmt: skip
-    assert done.returncode in (0, 4), done.stderr
+    assert rtlab_once("run", str(scenario), "--out", str(out), *arguments) in (0, 4)
     (run,) = store.listed(out)
     return store.load(run)
 
@@ -127,18 +123,20 @@ def test_nchan_is_measured_on_its_three_transports(nchan: str, tmp_path: Path) -
         assert cell.costs.server_cpu_us_per_delivery is not None
 
 
-def test_a_server_that_is_sent_everything_over_one_socket_is_measured_beside_ours(tmp_path: Path) -> None:
+def test_a_server_that_is_sent_everything_over_one_socket_is_measured_beside_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
     described = tmp_path / "chat.toml"
     described.write_text(CHAT_SERVER)
     token = sign(SECRET.encode(), "outside", ["*"], time.time() + 600)
+    monkeypatch.setenv("RTLAB_TARGET_TOKEN", token)
     serve = [sys.executable, "-m", "transports", "websocket", "--port", str(port)]
     environment = os.environ | {"RTLAB_SECRET": SECRET, "RTLAB_RATE": "0"}
     with running(serve, port, tmp_path / "server.log", environment):
         run = measure(
             tmp_path,
             *("--target", f"http://127.0.0.1:{port}", "--adapter", str(described), "--transports", "sse"),
-            environment=os.environ | {"RTLAB_TARGET_TOKEN": token},
         )
     assert token not in (tmp_path / "runs" / run.run_id / "run.json").read_text()
     assert {cell.transport for cell in run.cells} == {"chat-server", "sse"}
@@ -166,17 +164,17 @@ body = '{"content":"{content}"}'
 """
 
 
-def test_servers_that_the_lab_starts_share_one_run_with_ours(tmp_path: Path) -> None:
+def test_servers_that_the_lab_starts_share_one_run_with_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = []
     for name in ("first", "second"):
         files.append(tmp_path / f"{name}.toml")
         text = STARTED.replace("{name}", name).replace("{python}", sys.executable).replace("{secret}", SECRET)
         files[-1].write_text(text.replace("{folder}", str(Path.cwd())))
     token = sign(SECRET.encode(), "outside", ["*"], time.time() + 600)
+    monkeypatch.setenv("RTLAB_TARGET_TOKEN", token)
     run = measure(
         tmp_path,
         *("--transports", "sse", "--adapter", str(files[0]), "--adapter", str(files[1])),
-        environment=os.environ | {"RTLAB_TARGET_TOKEN": token},
     )
     assert {cell.transport for cell in run.cells} == {"first", "second", "sse"}
     for cell in run.cells:

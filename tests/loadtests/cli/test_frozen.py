@@ -44,6 +44,7 @@ def server_of(lab: subprocess.Popen[str], known: set[int]) -> tuple[int, int]:
                 continue
             if child.pid not in known and "transports" in command and "--port" in command:
                 return child.pid, int(command[command.index("--port") + 1])
+        time.sleep(0.02)  # to look again at once would take a core from what is awaited
     raise AssertionError(f"the lab ended with {lab.returncode} before it started a server")
 
 
