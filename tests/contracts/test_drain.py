@@ -32,8 +32,9 @@ from tests.contracts.kit.server import Launcher, ServerProcess
 from tests.contracts.kit.tokens import sign
 from tests.contracts.targets import HTTP_TRANSPORTS, STREAMS, TRANSPORTS, Connect, Target, downstream, unique
 
-DRAIN_S = 3.0
+DRAIN_S = 1.0
 SETTINGS = {"DRAIN_SECONDS": f"{DRAIN_S:g}", "RATE": "0"}
+LONG = SETTINGS | {"DRAIN_SECONDS": "3"}  # time to ask a server that drains
 OWN_SERVERS = (*(Target(name, name) for name in TRANSPORTS), Target("all", "websocket"))
 PROCESS_EXIT_S = 2.0
 """On top of the drain: an interpreter's end (and its coverage report) on a loaded machine."""
@@ -138,7 +139,7 @@ async def test_draining_server_begins_nothing_new(
     servers: ServerPool, connect: Connect, room: str, stuck: RawWebSocket
 ) -> None:
     """A reader that never closes holds the drain open; what is asked meanwhile is refused or not even accepted."""
-    server = servers.own("all", SETTINGS)
+    server = servers.own("all", LONG)
     await stuck.open(server, room)
     await stuck.send_json({"type": "hello", "token": sign(unique("stuck"))})
     witness = await connect("witness", transport="websocket", server=server)
