@@ -19,7 +19,6 @@ from tests.loadtests.run.test_experiment import Quiet
 LOAD = Load(name="5x60", subscribers=5, rate_per_s=60.0)
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(("transport", "fanout"), [("h2push", "direct"), ("h2push", "portable"), ("sse-h2", "")])
 def test_nothing_is_lost_and_stamps_are_the_kernels(transport: str, fanout: str, tmp_path: Path) -> None:
     planned = Experiment(

@@ -18,7 +18,6 @@ TLS_LOAD = Load(name="5x60-tls", subscribers=5, rate_per_s=60.0)
 RECORD_BYTES = 22  # of TLS 1.3: header, type, tag
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("transport", ["websocket", "longpoll"])
 def test_tls_adds_a_record_to_each_delivery_and_loses_none(transport: str, tmp_path: Path) -> None:
     cells = (CellPlan(load=LOAD), CellPlan(load=TLS_LOAD, kind="ablation", against="5x60", tls=True))
