@@ -39,6 +39,8 @@ TARGETS = (
     *HTTP2_TARGETS,
 )
 HTTP_TARGETS = tuple(target for target in TARGETS if not RECORDS[target.transport].duplex)
+EACH_APP = (Target("sse", "sse"), Target("all", "sse"), *HTTP2_TARGETS)
+"""One transport's app, that of all, and HTTP/2: for paths that are the same function behind the same guard in each."""
 
 
 TokenOf = Callable[[str], str]

@@ -88,10 +88,10 @@ async def test_forwarded_addresses_buy_nothing(server: ServerProcess, connect: C
 
 
 async def test_one_who_waits_as_asked_is_taken_again(servers: ServerPool, target: Target, connect: Connect) -> None:
-    server = servers.shared(target.server, {"RATE": "2", "BURST": "1"})
+    server = servers.shared(target.server, {"RATE": "4", "BURST": "1"})
     alice = await connect("alice", server=server)
     await alice.publish("first")
-    for count in range(3):
+    for count in range(2):
         wait_ms = (await refused(alice)).retry_after_ms
         assert wait_ms is not None
         # This is the client's part of the contract, not a way to wait for the server.

@@ -12,9 +12,9 @@ from tests.contracts.kit.clients.http import HttpRoomClient, http_client, refusa
 from tests.contracts.kit.metrics import until
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import OTHER_SECRET, claims, encode, sign
-from tests.contracts.targets import HTTP_TARGETS, Connect, Target, make_client, unique
+from tests.contracts.targets import EACH_APP, HTTP_TARGETS, Connect, Target, make_client, unique
 
-pytestmark = pytest.mark.parametrize("target", HTTP_TARGETS, ids=str)
+each_app = pytest.mark.parametrize("target", EACH_APP, ids=str)
 
 MALFORMED_BODIES = (
     b"",
@@ -34,6 +34,7 @@ async def open_session(http: httpx.AsyncClient, token: str) -> httpx.Response:
     return await http.post("/session", json={"token": token})
 
 
+@each_app
 async def test_cookie_is_out_of_reach_of_scripts_and_other_sites(server: ServerProcess) -> None:
     token = sign(unique("alice"))
     async with http_client(server.base_url) as http:
@@ -47,6 +48,7 @@ async def test_cookie_is_out_of_reach_of_scripts_and_other_sites(server: ServerP
     assert not morsel["domain"], "a cookie for the host alone"
 
 
+@pytest.mark.parametrize("target", HTTP_TARGETS, ids=str)
 async def test_cookie_authorises_everything_a_token_does(server: ServerProcess, target: Target, room: str) -> None:
     user = unique("alice")
     client = make_client(server, target.transport, room, user)
@@ -66,6 +68,7 @@ async def test_cookie_authorises_everything_a_token_does(server: ServerProcess, 
         await client.close()
 
 
+@each_app
 async def test_cookies_token_is_held_to_its_rooms(server: ServerProcess, room: str) -> None:
     async with http_client(server.base_url) as http:
         assert (await open_session(http, sign("alice", ["another"]))).status_code == 204
@@ -73,6 +76,7 @@ async def test_cookies_token_is_held_to_its_rooms(server: ServerProcess, room: s
         assert (response.status_code, refusal(response).code) == (403, "forbidden")
 
 
+@each_app
 @pytest.mark.parametrize(
     "token",
     ["", "x", encode(claims("alice"), secret=OTHER_SECRET), sign("alice", lifetime_s=-60)],
@@ -87,6 +91,7 @@ async def test_bad_token_gets_no_cookie(server: ServerProcess, token: str) -> No
     assert "set-cookie" not in response.headers
 
 
+@each_app
 @pytest.mark.parametrize("body", MALFORMED_BODIES)
 async def test_malformed_body_gets_no_cookie(server: ServerProcess, body: bytes) -> None:
     async with http_client(server.base_url) as http:
@@ -95,6 +100,7 @@ async def test_malformed_body_gets_no_cookie(server: ServerProcess, body: bytes)
     assert "set-cookie" not in response.headers
 
 
+@each_app
 async def test_forged_cookie_is_unauthorized(server: ServerProcess, room: str) -> None:
     async with http_client(server.base_url) as http:
         await open_session(http, sign("alice"))
@@ -105,6 +111,7 @@ async def test_forged_cookie_is_unauthorized(server: ServerProcess, room: str) -
             assert (response.status_code, refusal(response).code) == (401, "unauthorized")
 
 
+@each_app
 async def test_session_ends_with_its_token(server: ServerProcess, connect: Connect, room: str) -> None:
     async with http_client(server.base_url) as http:
         assert (await open_session(http, sign(unique("alice"), lifetime_s=2))).status_code == 204

@@ -21,7 +21,7 @@ from tests.contracts.kit.clients.http import http_client, refusal
 from tests.contracts.kit.limits import EVENT_S
 from tests.contracts.kit.server import ServerProcess
 from tests.contracts.kit.tokens import OTHER_SECRET, claims, encode, sign, unsigned
-from tests.contracts.targets import HTTP_TARGETS, Connect, Target, TokenOf, downstream, make_client, unique
+from tests.contracts.targets import EACH_APP, HTTP_TARGETS, Connect, Target, TokenOf, downstream, make_client, unique
 
 
 def without(name: str) -> TokenOf:
@@ -96,7 +96,7 @@ async def test_bad_token_does_not_enter(server: ServerProcess, connect: Connect,
         assert (code, status) == ("unauthorized", status_for(client, 401))
 
 
-@pytest.mark.parametrize("target", HTTP_TARGETS, ids=str)
+@pytest.mark.parametrize("target", EACH_APP, ids=str)
 @pytest.mark.parametrize(("method", "path"), [("POST", "messages"), ("POST", "leave"), ("GET", "")])
 async def test_bad_token_neither_publishes_nor_looks(server: ServerProcess, room: str, method: str, path: str) -> None:
     for token in (None, *(bad("alice") for bad in BAD_TOKENS.values())):
@@ -123,7 +123,7 @@ async def test_room_not_in_the_token_is_forbidden(server: ServerProcess, connect
             assert (code, status) == ("forbidden", status_for(client, 403))
 
 
-@pytest.mark.parametrize("target", HTTP_TARGETS, ids=str)
+@pytest.mark.parametrize("target", EACH_APP, ids=str)
 @pytest.mark.parametrize(("method", "path"), [("POST", "/messages"), ("POST", "/leave"), ("GET", "")])
 async def test_every_path_of_a_forbidden_room_is_forbidden(
     server: ServerProcess, room: str, method: str, path: str
