@@ -75,7 +75,7 @@ def test_a_transport_that_nothing_can_be_planted_for_is_refused(capsys: pytest.C
 def test_each_disturbance_shows_in_the_figure_of_its_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gates, "TURNS", 1)
     monkeypatch.setattr(gates, "LEVELS_MS", (5.0,))
-    monkeypatch.setattr(gates, "PIECE_S", 2.5)
+    monkeypatch.setattr(gates, "PIECE_S", 1.6)
     gates.measure(tmp_path, DESIGN, lambda _: None)
     assert {each.name for each in tmp_path.iterdir()} == {piece.folder for piece in gates.pieces(DESIGN.seed)}
     unseen = [disturbance for disturbance in GATES if disturbance != "hog" and not shown(tmp_path, disturbance)]
