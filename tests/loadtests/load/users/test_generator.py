@@ -33,6 +33,7 @@ SPOKEN = [name for name in USER_CLASSES if not name.startswith("Http2")]
 CUT = [*RAW_USERS[:3], "SocketIoUser", "StockWebSocketUser"]
 TALKING = ["WebSocketUser", "LongPollUser"]
 TIMES = {"warm_up_s": 0.3, "measured_s": 1.0, "grace_s": 0.6}
+HELD_UP_MS = 20.0
 AT_ONCE = 4  # trials: they sleep most of the time, and no test here looks at a latency
 
 Trials = dict[str, "Future[Trial]"]
@@ -144,9 +145,13 @@ def _check_kernel_stamps(trial: Trial) -> None:
     assert (samples["kernel_rx_ns"] <= samples["user_rx_ns"] + 10_000).all()
     assert sockets is not None
     assert sockets.bytes_received is not None
-    # The first message of the phase is due at the very instant of a look, and may come before it.
-    assert trial.result.looked_at > 0.9 * len(samples["offset"])
-    assert sockets.bytes_received / trial.result.looked_at >= samples["wire_bytes"].min()
+    lag_ms = trial.result.hub_lag_ms_p99
+    assert lag_ms is not None
+    # A look is as late as the hub. A busy machine may hold the generator up for all of the second that is measured:
+    # both looks then stand behind it, and see nothing of it. Otherwise they miss what is due at their very instant.
+    if lag_ms < HELD_UP_MS:
+        assert trial.result.looked_at > 0.9 * len(samples["offset"])
+    assert sockets.bytes_received >= trial.result.looked_at * samples["wire_bytes"].min()
     assert trial.result.cpu_s > 0
     assert trial.result.seconds
 
