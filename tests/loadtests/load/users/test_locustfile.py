@@ -241,9 +241,9 @@ def test_the_percentiles_of_both_are_of_the_same_deliveries(runs: dict[str, Futu
 
 
 def _interval_ms(shown_ms: npt.NDArray[np.float64], percent: float) -> tuple[float, float]:
-    """Return the 95 % interval of a percentile that a sample gives, wider by what Locust's two digits may hide."""
+    """Return the 99.9 % interval of a percentile that a sample gives, wider by what Locust's two digits may hide."""
     n, share = len(shown_ms), percent / 100
-    spread = 1.96 * math.sqrt(n * share * (1 - share))
+    spread = 3.29 * math.sqrt(n * share * (1 - share))
     ranks = np.clip([math.floor(n * share - spread), math.ceil(n * share + spread)], 1, n) - 1
     low_ms, high_ms = np.sort(shown_ms)[ranks]
     return float(low_ms - _half_a_unit(low_ms)), float(high_ms + _half_a_unit(high_ms))
