@@ -18,15 +18,15 @@ about = "as little as will do"
 calibrate = true
 blocks = 1
 warm_up_s = 0.2
-measured_s = 2.5
+measured_s = 1.3
 grace_s = 0.5
 
 [[cells]]
-load = { name = "8x10", subscribers = 8, rate_per_s = 10.0 }
+load = { name = "8x20", subscribers = 8, rate_per_s = 20.0 }
 
 [[cells]]
 kind = "budget"
-load = { name = "8x10-stamped", subscribers = 8, rate_per_s = 10.0 }
+load = { name = "8x20-stamped", subscribers = 8, rate_per_s = 20.0 }
 """
 
 
