@@ -246,18 +246,19 @@ class Batcher(Fanout):
     def _send(self, batch: list[Any], late: dict[DirectSubscription, int]) -> None:
         """Write a batch to every direct socket: to the late ones what they do not know of it."""
         data = self._data(batch)
-        self._stats.deliveries[self._transport] += len(batch) * len(self._direct) - sum(late.values())
+        self._stats.deliveries[self._transport] += len(batch) * len(self._direct)
         began_s = self._services.clock()
         descriptors, buffered = self._sorted()
         alone, self._replies = self._replies, {}
-        for said in alone.values():
-            said.append(data)
-        if late:
-            rest_after = cache(self._rests(batch))
-            alone |= {each: [rest_after(seen)] if seen < len(batch) else [] for each, seen in late.items()}
         for subscription, said in alone.items():
-            if said:
-                _write_to(subscription, b"".join(said))
+            _write_to(subscription, b"".join((*said, data)))
+        if late:
+            self._stats.deliveries[self._transport] -= sum(late.values())
+            rest_after = cache(self._rests(batch))
+            for subscription, seen in late.items():
+                alone[subscription] = []  # it is written to here, if at all
+                if seen < len(batch):
+                    _write_to(subscription, rest_after(seen))
         if alone:
             answered = {each.descriptor for each in alone}
             descriptors = [each for each in descriptors if each not in answered]

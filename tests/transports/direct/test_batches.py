@@ -94,6 +94,20 @@ def test_what_waited_goes_out_when_the_socket_connects() -> None:
     assert subscription.direct
 
 
+def test_who_knows_the_first_of_a_batch_is_written_the_rest_and_counted_for_each_event_once() -> None:
+    room = Room()
+    sink = room.direct()
+    late = room.subscriber()
+    room.publish()
+    late_sink = FakeSink(late)
+    late_sink.connect()
+    assert numbers(late_sink.received()) == [1]
+    room.publish()
+    room.loop.end_turns()
+    assert (numbers(sink.received()), numbers(late_sink.received())) == ([1, 2], [2])
+    assert room.stats.deliveries == {"test": 4}
+
+
 def test_full_socket_is_queued_for_and_catches_up_in_order() -> None:
     room = Room()
     sink, other = room.direct(room_for=1), room.direct()
