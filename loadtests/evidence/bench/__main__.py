@@ -9,20 +9,20 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from loadtests.evidence.bench import charts, document, summary
 from loadtests.evidence.bench.bench import Bench, expected_s, minutes
+from loadtests.evidence.bench.choice import chosen, typed
 from loadtests.evidence.bench.groups import GROUPS
-from loadtests.evidence.bench.peers import on_node, python_socketio
+from loadtests.evidence.bench.peers import ON_NODE, on_node, python_socketio
 from loadtests.evidence.bench.redis_script import MINIMAL_SCRIPT
 from loadtests.evidence.bench.systems import System, systems
 from loadtests.evidence.bench.tables import report
+from loadtests.records.errors import LabError
 from loadtests.run.manifest import git, short_commit
-
-_SHORT: Final = {"bare": "plain Starlette", "ws": "ws, node", "socket.io": "Socket.IO, node"}
 
 
 def main() -> None:
@@ -49,13 +49,16 @@ def _found(options: argparse.Namespace) -> list[System]:
     found = systems()
     if {"rooms", "redis"} & set(options.only):
         found += [python_socketio(), MINIMAL_SCRIPT]
-    if "rooms" in options.only and (not options.systems or {"ws", "socket.io"} & set(options.systems.split(","))):
+    names = [*(system.name for system in found), *(ON_NODE if "rooms" in options.only else ())]
+    try:
+        wanted = chosen(options.systems, names) if options.systems else names
+    except LabError as error:
+        sys.exit(f"--systems {error}")
+    if {*ON_NODE} & {*wanted}:  # else nothing is installed
         found += on_node(lambda line: print(line, file=sys.stderr, flush=True))
-    names = [system.name for system in found]
-    wanted = [_SHORT.get(name, name) for name in options.systems.split(",")] if options.systems else names
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        sys.exit(f"--systems {', '.join(unknown)}: not among those that can be had here: {', '.join(names)}")
+    missing = {*wanted} - {system.name for system in found}
+    if options.systems and missing:
+        sys.exit(f"--systems {', '.join(map(typed, missing))}: cannot be had here")
     return [system for system in found if system.name in wanted]
 
 
@@ -94,7 +97,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.evidence.bench", description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each case, at the least (default 3)")
     parser.add_argument("--only", type=_groups, default=GROUPS, help=f"groups to run, of {', '.join(GROUPS)}")
-    parser.add_argument("--systems", help="of direct, portable, bare (plain Starlette), ws, …; default all")
+    parser.add_argument("--systems", help="of direct, portable, bare (plain Starlette), ws, socket.io, …; default all")
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--quick", dest="extent", action="store_const", const="quick", help="N = 100 only, no memory")
     extent.add_argument(

@@ -14,6 +14,7 @@ from typing import Final
 from loadtests.evidence.bench.systems import System
 from loadtests.records.errors import LabError
 
+ON_NODE: Final = ("Socket.IO, node", "ws, node")
 _SOURCES: Final = Path(__file__).with_name("peers")
 _INSTALL_S: Final = 180.0
 _INSTALL: Final = ("install", "--omit=dev", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
@@ -36,9 +37,10 @@ def on_node(warn: Callable[[str], None]) -> list[System]:
     def command(script: str) -> Callable[[int, Path], list[str]]:
         return lambda port, _: [node, str(folder / script), str(port)]
 
+    scripts = ("socketio_rooms.js", _socketio), ("ws_rooms.js", _ws)
     return [
-        System("Socket.IO, node", command("socketio_rooms.js"), member_client=_socketio),
-        System("ws, node", command("ws_rooms.js"), member_client=_ws),
+        System(name, command(script), member_client=client)
+        for name, (script, client) in zip(ON_NODE, scripts, strict=True)
     ]
 
 
