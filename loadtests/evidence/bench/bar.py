@@ -44,15 +44,24 @@ class Bar:
 class ScaledBar(Bar):
     """`ours` where a message in another case costs `theirs` `cost_there`: absolute figures differ as machines do."""
 
-    yardstick: str = ""  # the case
+    yardstick: str = ""  # the load, by WebSocket; measured in turn with `case`
     cost_there: float = 1.0
 
+    @property
+    def yardstick_case(self) -> str:
+        """The yardstick's rows."""
+        return f"{self.case.partition('/')[0]}/{self.yardstick}-yardstick"
+
     def found(self, rows: Sequence[Row]) -> Found | None:
-        """As `Bar.found`; each run is scaled by the yardstick of the same repeat."""
+        """As `Bar.found`; each slice is scaled by that of the yardstick in the same pass."""
         values = _by_repeat(rows, self.case, self.ours, self.key)
-        yardsticks = _by_repeat(rows, self.yardstick, self.theirs or "", "us_per_msg")
+        # Benches before the slices have the yardstick among the rooms only.
+        yardsticks = self._costs(rows, self.yardstick_case) or self._costs(rows, f"websocket/{self.yardstick}")
         scaled = [values[repeat] * self.cost_there / yardsticks[repeat] for repeat in values.keys() & yardsticks.keys()]
         return spread(scaled) if scaled else None
+
+    def _costs(self, rows: Sequence[Row], case: str) -> Mapping[int, float]:
+        return _by_repeat(rows, case, self.theirs or "", "us_per_msg")
 
 
 @dataclass(frozen=True)

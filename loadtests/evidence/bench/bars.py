@@ -12,7 +12,7 @@ from typing import Final
 from loadtests.evidence.bench.bar import AddedBar, Bar, BesideBar, Found, ScaledBar
 from loadtests.evidence.bench.runs import Joins
 from loadtests.evidence.bench.summary import Row
-from loadtests.evidence.bench.systems import TRANSPORTS
+from loadtests.evidence.bench.systems import PLAIN, TRANSPORTS
 
 YARDSTICK: Final = "websocket/rooms-250x2"
 YARDSTICK_US: Final = 51.0  # of a message to plain Starlette on the machine on which the goals were set
@@ -36,7 +36,7 @@ def _joins(transport: str, tabs: bool) -> Bar:
 def _rooms_bars() -> Iterator[Bar]:
     """Small rooms by WebSocket, plain Starlette, Socket.IO and ws on node beside them."""
     for case, size, theirs, bound in (
-        (_TWO, 2, "plain Starlette", 0.8),
+        (_TWO, 2, PLAIN, 0.8),
         (_TWO, 2, "Socket.IO, node", 1.0),
         (_TEN, 10, "ws, node", 1.0),
     ):
@@ -48,14 +48,14 @@ def _rooms_bars() -> Iterator[Bar]:
 
 def _portable(words: str, case: str, key: str, bound: float) -> Bar:
     words = f"{words}, portable against plain Starlette"
-    return Bar(words, case, key, bound, "plain Starlette", at_least=False, ours="portable")
+    return Bar(words, case, key, bound, PLAIN, at_least=False, ours="portable")
 
 
 def _post_bars() -> Iterator[Bar]:
     for transport in ("sse", "longpoll"):
         for load, size, yardstick, cost_us in (
-            ("rooms-250x1", 1, _TWO, YARDSTICK_US),
-            ("rooms-100x10", 10, _TEN, 194.0),
+            ("rooms-250x1", 1, "rooms-250x2", YARDSTICK_US),
+            ("rooms-100x10", 10, "rooms-100x10", 194.0),
         ):
             case, words = f"{transport}/{load}", f"POST to {transport}, rooms of {size}"
             yield _scaled(f"{words}: µs of CPU per message", case, "us_per_msg", 150.0, yardstick, cost_us)
@@ -71,7 +71,7 @@ def _redis_bars() -> Iterator[Bar]:
         ("publish in Redis alone: µs in the script", alone, "script_us", 12.0),
         ("publish in Redis alone: µs of its CPU, 60,000 messages a second", alone, "redis_us_per_msg", 1e6 / 60_000),
     ):
-        yield _scaled(what, where, key, bound, _TWO, YARDSTICK_US)
+        yield _scaled(what, where, key, bound, "rooms-250x2", YARDSTICK_US)
     yield Bar("publish in Redis alone: the script against a minimal one", alone, "script_us", 1.5, _MINIMAL, False)
     yield Bar(f"{words}: commands per message, those of scripts included", case, "redis_commands", 10.0, at_least=False)
     words = f"{words}: CPU of the servers against python-socketio"
@@ -79,11 +79,9 @@ def _redis_bars() -> Iterator[Bar]:
 
 
 def _scaled(words: str, case: str, key: str, bound: float, yardstick: str, cost_us: float) -> Bar:
-    size = "two" if yardstick == _TWO else "ten"
+    size = "two" if yardstick.endswith("x2") else "ten"
     words = f"{words}, scaled to {cost_us:g} of plain Starlette in rooms of {size}"
-    return ScaledBar(
-        words, case, key, bound, "plain Starlette", at_least=False, yardstick=yardstick, cost_there=cost_us
-    )
+    return ScaledBar(words, case, key, bound, PLAIN, at_least=False, yardstick=yardstick, cost_there=cost_us)
 
 
 def _portable_fan_out_bars() -> Iterator[Bar]:

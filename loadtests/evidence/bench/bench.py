@@ -49,8 +49,8 @@ class Bench:
         for transport in batch.transports if systems else ():
             with self._timed(batch.name):
                 try:
-                    for load, name, result in batch.run(systems, transport, *self._cores):
-                        self._keep(f"{transport}/{load}", name, repeat, result)
+                    for load, name, number, result in batch.run(systems, transport, *self._cores):
+                        self._keep(f"{transport}/{load}", name, repeat * batch.passes + number, result)
                 except LabError as error:
                     self.failures.append(str(error))
 

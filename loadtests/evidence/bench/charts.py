@@ -90,7 +90,8 @@ def draw_rooms(rows: Sequence[Row], path: Path) -> None:
 def delivery_costs_us(rows: Sequence[Row], transport: str, system: str) -> dict[int, float]:
     """Median µs of server CPU per delivery, by the members of a room; each message waits for the last.
 
-    Rooms over Redis are left out: their messages come by a rate, and two servers share the work.
+    Rooms over Redis are left out: their messages come by a rate, and two servers share the work. Yardsticks too, which
+    are by WebSocket whatever they stand beside.
     """
     found: dict[int, list[float]] = {}
     for row in rows:
@@ -99,7 +100,7 @@ def delivery_costs_us(rows: Sequence[Row], transport: str, system: str) -> dict[
             continue
         if row["case"] == f"{transport}/n1000-w1-128B":
             found.setdefault(1000, []).append(result["us_per_del"])
-        elif "us_per_msg" in result and not row["case"].endswith("-redis"):
+        elif "us_per_msg" in result and not row["case"].endswith(("-redis", "-yardstick")):
             found.setdefault(result["members"], []).append(result["us_per_msg"] / result["members"])
     return {members: spread(found[members])[0] for members in sorted(found)}
 

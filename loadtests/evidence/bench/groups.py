@@ -10,14 +10,16 @@ from loadtests.evidence.bench.redis_load import RedisGroup
 from loadtests.evidence.bench.redis_script import ScriptGroup
 from loadtests.evidence.bench.rooms import Rooms, RoomsGroup
 from loadtests.evidence.bench.started import Result
-from loadtests.evidence.bench.systems import TRANSPORTS, System
+from loadtests.evidence.bench.systems import PLAIN, TRANSPORTS, System
 from loadtests.records.errors import LabError
 
 GROUPS: Final = ("rooms", "post", "redis", "memory", "floor", "nchan", "joins", "p99")
 _OURS: Final = ("direct", "portable")
-_YARDSTICK: Final = ("direct", "plain Starlette", "portable")
+_BESIDE_PLAIN: Final = ("direct", PLAIN, "portable")
 # node compiles what it runs often, which takes a while.
-_CHATS: Final = tuple(Rooms(*size, measured_s=1.5, warm_up_s=1.0) for size in ((250, 2), (100, 5), (100, 10)))
+_CHATS: Final = (Rooms(250, 2, warm_up_s=1.0), Rooms(100, 5, measured_s=0.2), Rooms(100, 10))
+_POSTS: Final = (Rooms(250, 1, measured_s=0.3), Rooms(100, 10, measured_s=0.3))
+_YARDSTICKS: Final = (Rooms(250, 2, measured_s=0.3), Rooms(100, 10, measured_s=0.3))
 _STEADY: Final = Rooms(250, 2, rate_per_s=4000.0)  # a server that is not always busy, where it can do more
 _IDLE: Final = (500, 2000)
 
@@ -45,13 +47,17 @@ class Batch(Protocol):
     def once(self) -> bool:
         """Whether it runs in the first repeat only."""
 
+    @property
+    def passes(self) -> int:
+        """How often each system is measured in a repeat."""
+
     def expected_s(self, names: Collection[str]) -> float:
         """About how long it takes on a quiet machine, for these systems on one transport."""
 
     def run(
         self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
-    ) -> Iterator[tuple[str, str, Result | LabError]]:
-        """The names of its loads and of systems, and what was found there, or why nothing was."""
+    ) -> Iterator[tuple[str, str, int, Result | LabError]]:
+        """The names of its loads and of systems, the number of the pass, and what was found, or why nothing was."""
 
 
 def systems_in(batch: Batch, repeat: int, found: Container[str]) -> list[str]:
@@ -65,15 +71,14 @@ def batches(groups: Collection[str], extent: str = "default") -> list[Batch]:
     """What these groups run on one server after the other; the rest of a bench are `matrix.cases`."""
     found: list[Batch] = []
     if "rooms" in groups:
-        systems = ("ws, node", "Socket.IO, node", *_YARDSTICK, "python-socketio")
+        # Those whose ratios are bars are at most two slices apart.
+        systems = ("ws, node", "Socket.IO, node", *_BESIDE_PLAIN, "python-socketio")
         loads = (*_CHATS, _STEADY) if extent == "full" else _CHATS
         found.append(RoomsGroup("rooms", ("websocket",), systems, loads, rarely=systems[-1:]))
-    elif {"post", "redis"} & set(groups):  # by these their goals are scaled
-        found.append(RoomsGroup("yardstick", ("websocket",), ("plain Starlette",), (_CHATS[0], _CHATS[2])))
     if "post" in groups:
-        found.append(RoomsGroup("post", ("sse", "longpoll"), _YARDSTICK, (Rooms(250, 1), Rooms(100, 10))))
+        found.append(RoomsGroup("post", ("sse", "longpoll"), _BESIDE_PLAIN, _POSTS, _YARDSTICKS))
     if "redis" in groups:
-        found += [RedisGroup(("direct", "python-socketio")), ScriptGroup()]
+        found += [RedisGroup(("direct", "python-socketio", PLAIN)), ScriptGroup()]
     if "memory" in groups and extent != "quick":
         found += [IdleGroup(TRANSPORTS, _OURS, _IDLE, tls) for tls in (False, True)]
     return found

@@ -39,6 +39,7 @@ class IdleGroup:
     name: str = "memory"
     rarely: tuple[str, ...] = ()
     once: bool = True  # it hardly varies
+    passes: int = 1
 
     @property
     def load_names(self) -> list[str]:
@@ -55,7 +56,7 @@ class IdleGroup:
 
     def run(
         self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
-    ) -> Iterator[tuple[str, str, Result | LabError]]:
+    ) -> Iterator[tuple[str, str, int, Result | LabError]]:
         """`kib_per_conn` at each number. Raises LabError.
 
         One server after the other, so that no other process starts or ends between two numbers of one server.
@@ -69,7 +70,7 @@ class IdleGroup:
                     before_kib = hold(_FIRST)
                     for count in self.connections:
                         kib = (hold(count) - before_kib) / (count - _FIRST)
-                        yield self._load_name(count), system.name, {"n": count, "kib_per_conn": kib}
+                        yield self._load_name(count), system.name, 0, {"n": count, "kib_per_conn": kib}
 
 
 @contextmanager

@@ -13,15 +13,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from loadtests.evidence.bench.redis_load import Sample, cpu_ns, sample, sharing
-from loadtests.evidence.bench.started import Result, Running, attempt, running, starting_s
-from loadtests.evidence.bench.systems import System, contract_token
+from loadtests.evidence.bench.redis_load import YARDSTICK, shares, sharing, taken
+from loadtests.evidence.bench.rooms import PASSES, yardstick
+from loadtests.evidence.bench.slices import Measure, forth_and_back, meter
+from loadtests.evidence.bench.started import Result, Running, running, started, starting_s
+from loadtests.evidence.bench.systems import PLAIN, System, contract_token
 from loadtests.records.errors import LabError
 from loadtests.run.own_redis import OwnRedis, redis_server
 from loadtests.run.servers import HOST
@@ -34,7 +36,9 @@ redis.call('PUBLISH', KEYS[1], offset .. ' ' .. ARGV[1])
 return offset
 """
 _CONTENT: Final = "~measured~" + "m" * 118  # 128 bytes, as elsewhere
-_WARM_UP, _MEASURED = 2_000, 20_000  # messages; a room's history is full after 1,000
+_WARM_UP, _MEASURED = 2_000, 10_000  # messages; a room's history is full after 1,000
+_REDIS_S: Final = 0.5  # its start and end, and the warm-up
+_SLICE_S: Final = 0.25
 _UPKEEP_EVERY: Final = 256  # as core/backplane/lua/lean.lua says; the deadline is its first argument, and publish.lua's
 _FAR: Final = 2
 _TIMEOUT_S: Final = 20.0
@@ -43,46 +47,82 @@ _QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True)
 class ScriptGroup:
-    """Our server's script and the minimal one, each in a Redis of its own."""
+    """Our server's script and the minimal one, each in a Redis of its own, and plain Starlette to scale them by."""
 
-    systems: tuple[str, ...] = ("direct", MINIMAL_SCRIPT.name)
+    systems: tuple[str, ...] = (PLAIN, "direct", MINIMAL_SCRIPT.name)
     transports: tuple[str, ...] = ("redis",)
     name: str = "redis"
     rarely: tuple[str, ...] = ()
     once: bool = False
+    passes: int = PASSES
 
     @property
     def load_names(self) -> list[str]:
         """Of its results."""
-        return ["script"]
+        return ["script", YARDSTICK.yardstick_name]
 
     def expected_s(self, names: Collection[str]) -> float:
         """About how long it takes on a quiet machine, for these systems."""
-        return sum(1.5 + (0.0 if name == MINIMAL_SCRIPT.name else starting_s([name])) for name in names)
+        scripts_s = sum(_REDIS_S + self.passes * _SLICE_S for name in names if name != PLAIN)
+        loads_s = YARDSTICK.expected_s(self.passes) if PLAIN in names else 0.0
+        return sum(starting_s([name]) for name in names if name != MINIMAL_SCRIPT.name) + scripts_s + loads_s
 
     def run(
         self, systems: Sequence[System], transport: str, server_cores: frozenset[int], client_cores: frozenset[int]
-    ) -> Iterator[tuple[str, str, Result | LabError]]:
+    ) -> Iterator[tuple[str, str, int, Result | LabError]]:
         """`redis_us_per_msg` of Redis' CPU, `script_us` by its own count, `mps` that one core does."""
-        for system in systems:
-            yield "script", system.name, attempt(partial(_once, system, server_cores))
+        plain = [system for system in systems if system.name == PLAIN]
+        with ExitStack() as held:
+            servers = held.enter_context(started(plain, server_cores))
+            meters = [yardstick(held, YARDSTICK, *pair, client_cores) for pair in zip(plain, servers, strict=True)]
+            meters += [
+                meter(held, "script", system.name, _script(system, server_cores))
+                for system in systems
+                if system.name != PLAIN
+            ]
+            yield from forth_and_back(meters, self.passes)
 
 
-def _once(system: System, cores: frozenset[int]) -> Result:
+@contextmanager
+def _script(system: System, cores: frozenset[int]) -> Iterator[Measure]:
+    """Have a Redis ready to run the script; what is yielded measures a slice of it. Raises LabError."""
     with (
         redis_server(cores) as redis,
         socket.create_connection((HOST, redis.port), _TIMEOUT_S) as connection,
         connection.makefile("rb") as answers,
     ):
-        if system is not MINIMAL_SCRIPT:
+        if system is MINIMAL_SCRIPT:
+            connection.sendall(encoded([b"SCRIPT", b"LOAD", _MINIMAL.encode()]))
+            answers.readline()
+            again = _always([b"EVALSHA", answers.readline().strip(), b"1", b"room", _payload()])
+        else:
             with running(sharing(system, redis), cores) as server:
                 again = repeated(*_captured(redis, server))
             # It is gone, so that it listens to nothing and takes no CPU from Redis.
-            return _measured(redis, connection, answers, again)
-        connection.sendall(encoded([b"SCRIPT", b"LOAD", _MINIMAL.encode()]))
-        answers.readline()
-        command = [b"EVALSHA", answers.readline().strip(), b"1", b"room", _payload()]
-        return _measured(redis, connection, answers, lambda _: command)
+        _send_all(connection, answers, _commands(again, 0, _WARM_UP))
+        first = _WARM_UP
+
+        def measure() -> Result:
+            nonlocal first
+            sent = _commands(again, first, _MEASURED)
+            first += _MEASURED
+            before = taken(redis)
+            _send_all(connection, answers, sent)
+            after = taken(redis)
+            if after.published - before.published != _MEASURED:
+                raise LabError(f"{after.published - before.published:,} of {_MEASURED:,} messages were published")
+            found = shares(before, after)
+            return found | {"mps": 1e6 / found["redis_us_per_msg"]}
+
+        yield measure
+
+
+def _always(command: list[bytes]) -> Callable[[int], list[bytes]]:
+    return lambda _: command
+
+
+def _commands(again: Callable[[int], list[bytes]], first: int, count: int) -> bytes:
+    return b"".join(encoded(again(first + number)) for number in range(count))
 
 
 def _payload() -> bytes:
@@ -144,22 +184,6 @@ def encoded(command: list[bytes]) -> bytes:
     return b"*%d\r\n" % len(command) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in command)
 
 
-def _measured(
-    redis: OwnRedis, connection: socket.socket, answers: Any, again: Callable[[int], list[bytes]]
-) -> dict[str, float]:
-    _send_all(connection, answers, b"".join(encoded(again(number)) for number in range(_WARM_UP)))
-    sent = b"".join(encoded(again(_WARM_UP + number)) for number in range(_MEASURED))
-    before = _taken(redis, connection, answers)
-    _send_all(connection, answers, sent)
-    after = _taken(redis, connection, answers)
-    if after.published - before.published != _MEASURED:
-        raise LabError(f"{after.published - before.published:,} of {_MEASURED:,} messages were published")
-    names = ("evalsha", "eval", "fcall")
-    script_us = sum(after.us.get(name, 0) - before.us.get(name, 0) for name in names) / _MEASURED
-    cpu_us = (after.cpu_ns - before.cpu_ns) / 1e3 / _MEASURED
-    return {"script_us": script_us, "redis_us_per_msg": cpu_us, "mps": 1e6 / cpu_us}
-
-
 def _send_all(connection: socket.socket, answers: Any, data: bytes) -> None:
     """Send while the answers are read, and an ECHO behind all of it, whose answer is the last."""
     sending = threading.Thread(target=connection.sendall, args=(data + encoded([b"ECHO", b"that was all"]),))
@@ -167,9 +191,3 @@ def _send_all(connection: socket.socket, answers: Any, data: bytes) -> None:
     while answers.readline() not in (b"that was all\r\n", b""):
         pass
     sending.join()
-
-
-def _taken(redis: OwnRedis, connection: socket.socket, answers: Any) -> Sample:
-    connection.sendall(b"INFO commandstats\r\n")
-    text = answers.read(int(answers.readline()[1:]) + 2).decode()
-    return sample(text, time.monotonic(), cpu_ns(redis.pid))

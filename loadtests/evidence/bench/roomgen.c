@@ -4,9 +4,14 @@
 // A room's next message is published when all members have the last one and its ack (--ack MARK, or the POST's answer) is
 // there. --rate N publishes at most N messages per second in all rooms together. `%R` is the room's number, `%T` a line
 // of --tokens, another one for each connection. Every second connection goes to --port2 if there is one.
+// When all are in it publishes for --warm S seconds, prints an empty line and waits. Each number on its input is a slice:
+// it publishes for so many seconds, waits until all messages are through, and prints a line of JSON. So each message is
+// counted whole; and the server's CPU until it is idle again, so that polls that come back are in it. Before it every room
+// publishes once or more, which does not count: another server may have had the processor's caches meanwhile.
 // A message's content begins with ~, the room (6 digits) and the room's sequence number (10 digits). A member has to see each
 // number once and in order: what it skips or never gets is `missing`, what comes again `repeated`, another room's `strayed`.
-// One thread that never sleeps: `client_busy` is the share of its time in which it had work, `srv_cpu` the server's core.
+// One thread that sleeps between slices only: `client_busy` is the share of a slice in which it had work, `srv_cpu` the
+// server's core.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -23,7 +28,7 @@
 typedef uint64_t u64;
 enum mode { WS, SSE, LP };
 enum state { CONNECTING, HEAD, ENTERING, READY }; // READY: it gets what is published from now on
-enum { MARK = 17, BUFFER = 1 << 16, MARGIN_NS = 300000000 };
+enum { MARK = 17, BUFFER = 1 << 16, MARGIN_NS = 300000000, IDLE_NS = 20000000 };
 struct conn {
   int fd, room, filled;
   enum state state;
@@ -38,7 +43,8 @@ struct room {
 };
 static enum mode mode;
 static int port, port2, rooms = 1, members = 2, payload_bytes = 128, n_conns, n_ready, n_tokens, n_idle, ep;
-static double measured_s = 2, warm_up_s = 1, rate;
+static const double SETTLE_S = 0.05;
+static double warm_up_s = 1, rate;
 static const char *pids = "", *path = "", *pubpath = "", *header = "", *opening, *ready_mark, *ack_mark, *wrap = "%s",
                   *position_name = "since";
 static char **tokens;
@@ -46,7 +52,7 @@ static struct conn *conns;
 static struct room *room_of;
 static int *idle; // a ring of the rooms whose last message is through
 static int idle_first;
-static u64 published, through, missing, repeated, strayed, from_ns = ~0ull, to_ns = ~0ull;
+static u64 published, through, missing, repeated, strayed, to_ns;
 static u64 *latencies_ns, n_latencies;
 static u64 now_ns(void) {
   struct timespec t;
@@ -153,11 +159,10 @@ static void publish(int number) {
 static void if_through(struct room *r) {
   if (r->left || !r->acked)
     return;
-  u64 now = now_ns();
   idle[(idle_first + n_idle++) % rooms] = r - room_of;
   through++;
-  if (r->sent_ns >= from_ns && now < to_ns && n_latencies < 1 << 22)
-    latencies_ns[n_latencies++] = now - r->sent_ns;
+  if (n_latencies < 1 << 22)
+    latencies_ns[n_latencies++] = now_ns() - r->sent_ns;
 }
 static void acked(struct conn *c) {
   struct room *r = &room_of[c->room];
@@ -325,7 +330,7 @@ static void turn(void) {
     if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
       readable(c);
   }
-  for (; due_first_ns && n_idle; n_idle--, due++) {
+  for (; n_idle; n_idle--, due++) {
     if (began >= to_ns || (rate && began < due_first_ns + (u64)(due * 1e9 / rate)))
       break;
     publish(idle[idle_first]);
@@ -337,6 +342,21 @@ static void turn(void) {
 static void run_until(u64 end_ns) {
   while (now_ns() < end_ns)
     turn();
+}
+static void flow(double seconds) { // until all is through that was published in them
+  due = 0, due_first_ns = now_ns(), to_ns = due_first_ns + (u64)(seconds * 1e9);
+  run_until(to_ns);
+  while (through < published && now_ns() < to_ns + 2000000000ull)
+    turn();
+}
+static u64 cpu_until_idle(void) { // and what comes late is read
+  u64 before, now = cpu_ns(), limit = now_ns() + 2000000000ull;
+  do {
+    before = now;
+    run_until(now_ns() + IDLE_NS);
+    now = cpu_ns();
+  } while (now - before > IDLE_NS / 20 && now_ns() < limit);
+  return now;
 }
 static void connect_one(struct conn *c, int i) {
   int one = 1;
@@ -375,7 +395,7 @@ static void options(int count, char **words) {
       double *real;
       const char **text;
     } known[] = {{"--port", &port}, {"--port2", &port2}, {"--rooms", &rooms}, {"--members", &members}, {"--size", &payload_bytes},
-                 {"--dur", 0, &measured_s}, {"--warm", 0, &warm_up_s}, {"--rate", 0, &rate}, {"--pids", 0, 0, &pids},
+                 {"--warm", 0, &warm_up_s}, {"--rate", 0, &rate}, {"--pids", 0, 0, &pids},
                  {"--path", 0, 0, &path}, {"--pubpath", 0, 0, &pubpath}, {"--hdr", 0, 0, &header},
                  {"--wsinit", 0, 0, &opening}, {"--ready", 0, 0, &ready_mark}, {"--ack", 0, 0, &ack_mark},
                  {"--wrap", 0, 0, &wrap},
@@ -402,6 +422,30 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 static double percentile_us(double share) { return n_latencies ? latencies_ns[(u64)(share * (n_latencies - 1))] / 1e3 : 0; }
+static void measure(double slice_s) {
+  flow(SETTLE_S);
+  n_latencies = 0;
+  u64 cpu = cpu_until_idle(), busy = busy_ns, before = through, start = now_ns(), unanswered = 0;
+  flow(slice_s);
+  u64 messages = through - before, ns = now_ns() - start, flowing_cpu = cpu_ns() - cpu;
+  busy = busy_ns - busy;
+  cpu = cpu_until_idle() - cpu;
+  for (int i = 0; i < rooms * members; i++) { // what comes later comes again
+    missing += room_of[conns[i].room].sequence + 1 - conns[i].next;
+    conns[i].next = room_of[conns[i].room].sequence + 1;
+  }
+  for (int i = 0; i < rooms; i++)
+    unanswered += !room_of[i].acked;
+  if (!messages)
+    errno = 0, die("no message was through in a slice");
+  qsort(latencies_ns, n_latencies, sizeof *latencies_ns, by_size);
+  printf("{\"rooms\":%d,\"members\":%d,\"messages\":%lu,\"mps\":%.0f,\"us_per_msg\":%.2f,\"p50us\":%.0f,\"p99us\":%.0f,"
+         "\"missing\":%lu,\"repeated\":%lu,\"strayed\":%lu,\"unanswered\":%lu,\"client_busy\":%.3f,\"srv_cpu\":%.3f}\n",
+         rooms, members, messages, messages * 1e9 / ns, cpu / 1e3 / messages, percentile_us(0.5), percentile_us(0.99),
+         missing, repeated, strayed, unanswered, busy / (double)ns, flowing_cpu / (double)ns);
+  fflush(stdout);
+  missing = repeated = strayed = 0;
+}
 int main(int count, char **words) {
   options(count, words);
   n_conns = rooms * members + (mode == WS ? 0 : rooms);
@@ -420,33 +464,14 @@ int main(int count, char **words) {
   run_until(now_ns() + MARGIN_NS); // what tells of joins is written, and polls wait
   while (n_idle < rooms)
     idle[n_idle] = n_idle, n_idle++;
-  due_first_ns = now_ns();
-  while (!through && now_ns() - due_first_ns < 10000000000ull)
+  flow(warm_up_s);
+  for (u64 limit = now_ns() + 10000000000ull; !through && now_ns() < limit;)
     turn();
   if (!through)
     errno = 0, die("no message was through after 10 s");
-  from_ns = now_ns() + (u64)(warm_up_s * 1e9);
-  to_ns = from_ns + (u64)(measured_s * 1e9);
-  run_until(from_ns);
-  u64 cpu = cpu_ns(), busy = busy_ns, before = through, start = now_ns();
-  run_until(to_ns);
-  cpu = cpu_ns() - cpu, busy = busy_ns - busy;
-  u64 messages = through - before, ns = now_ns() - start, end = now_ns();
-  while (through < published && now_ns() - end < 2000000000ull)
-    turn();
-  run_until(now_ns() + MARGIN_NS); // repeats come after
-  u64 unanswered = 0;
-  for (int i = 0; i < rooms * members; i++)
-    missing += room_of[conns[i].room].sequence + 1 - conns[i].next;
-  for (int i = 0; i < rooms; i++)
-    unanswered += !room_of[i].acked;
-  if (messages < (u64)rooms && !missing && !unanswered) // that says when the window began, not how fast the server is
-    errno = 0, die("fewer messages than rooms were through while it was measured: a longer --dur is needed");
-  qsort(latencies_ns, n_latencies, sizeof *latencies_ns, by_size);
-  printf("{\"rooms\":%d,\"members\":%d,\"messages\":%lu,\"mps\":%.0f,\"us_per_msg\":%.2f,\"p50us\":%.0f,\"p99us\":%.0f,"
-         "\"sent\":%lu,\"missing\":%lu,\"repeated\":%lu,\"strayed\":%lu,\"unanswered\":%lu,\"client_busy\":%.3f,"
-         "\"srv_cpu\":%.3f}\n",
-         rooms, members, messages, messages * 1e9 / ns, messages ? cpu / 1e3 / messages : 0, percentile_us(0.5),
-         percentile_us(0.99), published, missing, repeated, strayed, unanswered, busy / (double)ns, cpu / (double)ns);
+  cpu_until_idle();
+  puts(""), fflush(stdout);
+  for (double slice_s; scanf("%lf", &slice_s) == 1;)
+    measure(slice_s);
   return 0;
 }

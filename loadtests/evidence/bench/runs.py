@@ -97,11 +97,9 @@ def client_result(
     arguments: list[str],
     cores: frozenset[int],
     limit_s: float,
-    program: str = "loadgen",
 ) -> Result:
     """Run a load client against a server and read what it prints. Raises LabError, naming `what`."""
-    command = [str(compiled(program)), "--mode", MODE[transport], "--port", str(server.port)]
-    command += ["--pids", ",".join(map(str, server.pids)), *arguments]
+    command = client_command("loadgen", server, transport, arguments)
     try:
         with running_on(cores):
             done = subprocess.run(  # noqa: S603
@@ -113,6 +111,12 @@ def client_result(
         raise LabError(f"{what}: {(done.stderr or done.stdout).strip()[-300:]}")
     result: Result = msgspec.json.decode(done.stdout.strip().splitlines()[-1])
     return result
+
+
+def client_command(program: str, server: Running, transport: str, arguments: list[str]) -> list[str]:
+    """What starts a load client against a server, and has it count the CPU of that server."""
+    command = [str(compiled(program)), "--mode", MODE[transport], "--port", str(server.port)]
+    return [*command, "--pids", ",".join(map(str, server.pids)), *arguments]
 
 
 @dataclass(frozen=True)

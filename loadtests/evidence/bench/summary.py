@@ -1,4 +1,7 @@
-"""Medians, spreads and ratios of a bench, as a Markdown table. Ratios are of runs that were neighbours in time."""
+"""Medians, spreads and ratios of a bench, as a Markdown table. Ratios are of runs that were neighbours in time.
+
+A row's `repeat` is the number of its run or slice: those of one number were neighbours.
+"""
 
 from __future__ import annotations
 
@@ -126,10 +129,16 @@ def rooms_markdown(rows: Sequence[Row]) -> str:
     systems = list(dict.fromkeys(row["system"] for row in rooms))
     lines = [f"| rooms x members | quantity | {' | '.join(systems)} |", "|---" * (2 + len(systems)) + "|"]
     for case in dict.fromkeys(row["case"] for row in rooms):
-        for key, unit, digits in (*_OF_ROOMS, *_OF_REDIS) if case.endswith("redis") else _OF_ROOMS:
+        for key, unit, digits in _shown(case):
             cells = [_cell(rooms, case, system, key, digits) for system in systems]
             lines.append(f"| {case.replace('/rooms-', ' ')} | {unit} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _shown(case: str) -> Sequence[tuple[str, str, int]]:
+    if case.endswith("-yardstick"):
+        return _OF_ROOMS[:1]
+    return (*_OF_ROOMS, *_OF_REDIS) if case.endswith("-redis") else _OF_ROOMS
 
 
 def _load(row: Row) -> str:
@@ -138,7 +147,7 @@ def _load(row: Row) -> str:
 
 
 def _waits(case: str) -> bool:
-    return "/rooms-" in case or ("-w1-" in case and "rooms" not in case)
+    return ("/rooms-" in case and not case.endswith("-yardstick")) or ("-w1-" in case and "rooms" not in case)
 
 
 def lost(rows: Iterable[Row]) -> int:

@@ -39,6 +39,7 @@ def compiled(name: str) -> Path:
 
 
 TRANSPORTS: Final = ("websocket", "sse", "longpoll")
+PLAIN: Final = "plain Starlette"  # what the stack alone costs: other figures are scaled by it
 MODE: Final = {"websocket": "ws", "sse": "sse", "longpoll": "lp"}
 _SECRET: Final = "bench-only-key-that-guards-nothing-at-all"  # noqa: S105
 _NCHAN: Final = ("/usr/lib/nginx/modules/ngx_nchan_module.so", "/usr/share/nginx/modules/ngx_nchan_module.so")
@@ -86,7 +87,7 @@ def _bare() -> System:
     def command(port: int, folder: Path) -> list[str]:
         return [sys.executable, "-m", "transports.bare", str(port)]
 
-    return System("plain Starlette", command, _contract_client, member_client=_bare_member)
+    return System(PLAIN, command, _contract_client, member_client=_bare_member)
 
 
 def _floor(name: str, options: Sequence[str]) -> System:

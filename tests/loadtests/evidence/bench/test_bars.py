@@ -34,10 +34,14 @@ def test_rooms_of_two_are_compared_with_plain_starlette_in_the_same_repeat() -> 
 
 
 def test_what_another_machine_costs_is_scaled_by_the_yardstick() -> None:
-    rows = [row("direct", 0, "sse/rooms-250x1", us_per_msg=280.0), row(BARE, 0, TWO, us_per_msg=102.0)]
+    yardstick = row(BARE, 0, "sse/rooms-250x2-yardstick", us_per_msg=102.0)
+    rows = [row("direct", 0, "sse/rooms-250x1", us_per_msg=280.0), yardstick]
     scaled = bar("POST to sse, rooms of 1: µs of CPU per message")
     assert scaled.found(rows) == pytest.approx((140.0, 140.0, 140.0))
     assert scaled.found(rows[:1]) is None
+    elsewhere = row(BARE, 0, TWO, us_per_msg=51.0)
+    assert scaled.found([*rows, elsewhere]) == scaled.found(rows), "what is measured in turn counts"
+    assert scaled.found([rows[0], elsewhere]) == pytest.approx((280.0, 280.0, 280.0)), "a bench before there was one"
     assert "at most 150 | 140 (140 to 140) | yes |" in bars.markdown(rows)
     assert bars.markdown(rows).startswith("1 of 1 bars are kept, judged by the median.")
 
@@ -92,4 +96,14 @@ def test_what_a_bar_asks_for_is_measured(each: Bar) -> None:
             for name in batch.systems
         }
     assert (each.case, each.ours) in planned
-    assert each.theirs is None or (getattr(each, "yardstick", each.case), each.theirs) in planned
+    assert each.theirs is None or (getattr(each, "yardstick_case", each.case), each.theirs) in planned
+
+
+def test_bars_of_rooms_of_two_and_ten_have_ratios_from_every_pass() -> None:
+    (rooms,) = batches(["rooms"])
+    assert isinstance(rooms, RoomsGroup)
+    assert rooms.passes % 2 == 0, "as often forth as back"
+    assert 3 * rooms.passes >= 6
+    cases = {f"websocket/{load.name}" for load in rooms.loads}
+    asked = {name for each in bars.BARS if each.case in cases for name in (each.ours, each.theirs)}
+    assert asked.isdisjoint(rooms.rarely)

@@ -17,7 +17,7 @@ from loadtests.evidence.bench.matrix import cases
 from loadtests.evidence.bench.redis_load import RedisGroup
 from loadtests.evidence.bench.redis_script import ScriptGroup
 from loadtests.evidence.bench.rooms import Rooms, RoomsGroup
-from loadtests.evidence.bench.systems import System, systems
+from loadtests.evidence.bench.systems import PLAIN, System, systems
 from loadtests.records.errors import LabError
 
 _FAULTY = Path(__file__).with_name("faulty_rooms.py")
@@ -25,9 +25,9 @@ _BRIEF = Rooms(4, 3, measured_s=0.2, warm_up_s=0.1)
 
 
 def _result(system: System, transport: str, load: Rooms) -> dict[str, Any]:
-    group = RoomsGroup("rooms", (transport,), (system.name,), (load,))
-    ((load_name, name, result),) = group.run([system], transport, frozenset(), frozenset())
-    assert (load_name, name) == (load.name, system.name)
+    group = RoomsGroup("rooms", (transport,), (system.name,), (load,), passes=1)
+    ((load_name, name, number, result),) = group.run([system], transport, frozenset(), frozenset())
+    assert (load_name, name, number) == (load.name, system.name, 0)
     if isinstance(result, LabError):
         raise result
     return result
@@ -69,9 +69,31 @@ def test_an_event_of_another_room_is_counted() -> None:
 
 
 @pytest.mark.usefixtures("compiler")
-def test_a_window_shorter_than_a_round_is_no_result() -> None:
-    with pytest.raises(LabError, match="fewer messages than rooms"):
-        _result(_faulty("none"), "websocket", Rooms(200, 1, measured_s=0.001, warm_up_s=0.1))
+def test_a_slice_ends_when_all_that_it_published_is_through() -> None:
+    result = _result(_faulty("none"), "websocket", Rooms(200, 1, measured_s=0.001, warm_up_s=0.1))
+    assert result["messages"] >= 200, "one of each room, at the least"
+    assert summary.lost([{"result": result}]) == 0
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_loss_is_counted_in_one_slice_and_members_stay_connected() -> None:
+    group = RoomsGroup("rooms", ("websocket",), ("rooms that lose",), (_BRIEF,), passes=2)
+    found = list(group.run([_faulty("lose")], "websocket", frozenset(), frozenset()))
+    assert [number for _, _, number, _ in found] == [0, 1]
+    results = [result for *_, result in found if not isinstance(result, LabError)]
+    assert len(results) == 2
+    assert sum(result["missing"] for result in results) == 1
+
+
+@pytest.mark.usefixtures("compiler")
+def test_plain_starlette_by_websocket_is_measured_in_turn_with_what_it_scales() -> None:
+    yardstick = Rooms(2, 2, measured_s=0.1, warm_up_s=0.1)
+    group = RoomsGroup("post", ("sse",), ("direct", PLAIN), (_BRIEF,), (yardstick,), passes=2)
+    pair = [each for each in systems() if each.name in group.systems]
+    found = [each[:3] for each in group.run(pair, "sse", frozenset(), frozenset()) if not isinstance(each[3], LabError)]
+    forth = [("rooms-2x2-yardstick", PLAIN, 0), ("rooms-4x3", "direct", 0), ("rooms-4x3", PLAIN, 0)]
+    assert found == [*forth, *((load, name, 1) for load, name, _ in reversed(forth))]
+    assert set(group.load_names) == {load for load, _, _ in found}
 
 
 @pytest.mark.usefixtures("compiler")

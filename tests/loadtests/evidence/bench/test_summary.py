@@ -98,6 +98,14 @@ def test_who_was_busy_is_said_where_the_client_could_be_the_bottleneck() -> None
     assert "w16" not in text
 
 
+def test_a_yardstick_shows_what_it_costs_and_no_more() -> None:
+    rows = [row("plain Starlette", 0, "sse/rooms-100x10-yardstick", us_per_msg=190.0, client_busy=0.3, srv_cpu=0.9)]
+    (line,) = [each for each in summary.rooms_markdown(rows).splitlines() if "yardstick" in each]
+    assert line == "| sse 100x10-yardstick | µs of server CPU per message | 190.0 (190.0 to 190.0) |"
+    assert summary.busy(rows) == ""
+    assert charts.delivery_costs_us(rows, "sse", "plain Starlette") == {}
+
+
 @pytest.mark.parametrize("extent", ["quick", "default", "full"])
 def test_cases_of_an_extent_are_distinct(extent: str) -> None:
     names = [case.name for case in matrix.cases(extent)]
@@ -123,11 +131,11 @@ def test_chart_is_the_same_for_the_same_rows(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_default_bench_takes_at_most_twenty_minutes() -> None:
+def test_default_bench_takes_at_most_nineteen_minutes_on_a_quiet_machine() -> None:
     everybody = {name for case in matrix.cases("full") for name in case.systems}
     everybody |= {name for batch in batches(GROUPS) for name in batch.systems}
     seconds = [expected_s("default", GROUPS, repeats, everybody) for repeats in (2, 3)]
-    assert sum(seconds[0].values()) < sum(seconds[1].values()) <= 20 * 60
+    assert sum(seconds[0].values()) < sum(seconds[1].values()) <= 19 * 60
     assert set(seconds[1]) == {"rooms", "post", "redis", "memory", "floor and nchan", "joins", "p99"}
 
 
