@@ -130,7 +130,9 @@ def test_offsets_and_drift_are_found_and_one_way_latencies_are_right(measured: M
     assert "warning: Locust does not authenticate workers" in measured.said
     cell, *_ = measured.run.cells
     assert cell.counts is not None, cell.verdict
-    assert cell.counts.received == cell.counts.expected == 8 * cell.counts.published == 8 * 45
+    assert cell.counts.received == cell.counts.expected == 8 * cell.counts.published
+    # What is due at the very bounds of the phase falls to either side of them, by what its clock's offset is off.
+    assert abs(cell.counts.published - 45) <= 1
     assert cell.instrument is not None
     assert cell.instrument.strangers == 0
     assert not [reason for reason in cell.verdict.reasons if "clock" in reason]
