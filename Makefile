@@ -33,8 +33,8 @@ $(STAMP): requirements.lock pyproject.toml .ci/make-venv
 compare: $(STAMP) ## measure the transports on this machine: a table and a report, about 4 minutes
 	@$(BIN)/rtlab compare $(ARGS)
 
-# Four test processes keep two cores busy, since servers and clients wait for each other.
-TEST_PROCESSES := 4
+# Five test processes keep two cores busy, since servers and clients wait for each other.
+TEST_PROCESSES := 5
 MEASURED := tests/core tests/transports  # by `coverage`; `make test BUT=measured` runs all others
 DEPLOYING := $(PYTHON_RUN) pytest --deployments=full tests/deployments/test_deployments.py
 
