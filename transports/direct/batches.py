@@ -131,11 +131,16 @@ class Batcher(Fanout):
 
     def reply(self, subscription: DirectSubscription, body: bytes) -> bool:
         """Write to a direct subscriber before the batch, in one write, if that goes out at the end of this turn."""
-        may_wait = self._presence_only or len(self._direct) > self._services.few or self._services.coalesce_s
+        may_wait = self._presence_only or self._are_many or self._services.coalesce_s
         if may_wait or not self._batch or subscription not in self._direct or subscription in self._late:
             return False
         self._replies.setdefault(subscription, []).append(self._framing(body, None, "notice"))
         return True
+
+    @property
+    def _are_many(self) -> bool:
+        """Whether there are many to write to. A batch that began with few stays one for few, as its answers expect."""
+        return len(self._direct) - len(self._late) > self._services.few
 
     def push(self, event: Event) -> list[Subscription]:
         """Frame an event and hand it on. Returns those whose outbox is full: they are to be cut."""
@@ -187,7 +192,7 @@ class Batcher(Fanout):
         may_wait = (
             self._services.clock() < self._begun_s + MAX_PRESENCE_HOLD_S  # in a storm of joins no turn is quiet
             if self._presence_only
-            else len(self._direct) > self._services.few
+            else self._are_many
         )
         if may_wait and len(self._batch) != self._seen:
             self._seen = len(self._batch)

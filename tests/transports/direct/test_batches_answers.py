@@ -20,6 +20,17 @@ def test_an_answer_is_one_write_with_what_the_turn_brings_to_few() -> None:
     assert sink.written[1:] == [b"third\n"]
 
 
+def test_answers_stay_in_order_when_so_many_join_in_the_turn_that_they_are_no_longer_few() -> None:
+    room = Room(few=1)
+    sink = room.direct()
+    room.publish()
+    sink.subscription.send_control(b"first")
+    room.direct()
+    sink.subscription.send_control(b"second")
+    room.loop.end_turn()
+    assert sink.written == [b"first\nsecond\n1\n"]
+
+
 def test_an_answer_to_one_that_ends_goes_out_before_that() -> None:
     room = Room(few=2)
     sink = room.direct()
