@@ -254,19 +254,19 @@ class Batcher(Fanout):
         self._stats.deliveries[self._transport] += len(batch) * len(self._direct)
         began_s = self._services.clock()
         descriptors, buffered = self._sorted()
-        alone, self._replies = self._replies, {}
-        for subscription, said in alone.items():
+        replies, self._replies = self._replies, {}
+        alone = replies.keys() | late.keys()
+        if alone:  # before any is written to: a poll whose socket that fills has no descriptor afterwards
+            own = {each.descriptor for each in alone}
+            descriptors = [each for each in descriptors if each not in own]
+        for subscription, said in replies.items():
             _write_to(subscription, b"".join((*said, data)))
         if late:
             self._stats.deliveries[self._transport] -= sum(late.values())
             rest_after = cache(self._rests(batch))
             for subscription, seen in late.items():
-                alone[subscription] = []  # it is written to here, if at all
                 if seen < len(batch):
                     _write_to(subscription, rest_after(seen))
-        if alone:
-            answered = {each.descriptor for each in alone}
-            descriptors = [each for each in descriptors if each not in answered]
         taken_bytes, size_bytes = self._services.write(descriptors, data) if descriptors else (), len(data)
         if taken_bytes.count(size_bytes) < len(descriptors):
             taken = zip(descriptors, taken_bytes, strict=True)

@@ -11,6 +11,7 @@ from tests.transports.direct.poll_room import (
     come_back_together,
     delivered,
 )
+from tests.transports.direct.sink import FakeSink
 
 
 def test_a_coalescing_time_answers_with_all_it_brought() -> None:
@@ -214,3 +215,21 @@ def test_news_of_who_came_waits_for_pollers_who_have_just_come_themselves() -> N
     assert delivered(pollers) == [[[1, 2, 3]], [[2, 3]], [[3]]], (
         "each would be answered by itself, come back late, and so on"
     )
+
+
+def test_a_late_one_whose_socket_is_filled_by_its_answer_gets_nothing_past_its_buffer() -> None:
+    room, pollers = answered_once(2)
+    room.publish(2)
+    late = pollers[0]
+    late.receive([2])
+    socket = FakeSink(late.subscription, raw=True)
+
+    def fill(data: bytes) -> None:
+        late.write(data)
+        late.subscription.rewire(fill)
+
+    late.subscription.rewire(fill, socket.descriptor)
+    late.come_back()
+    pollers[1].come_back()
+    room.loop.end_turns()
+    assert (delivered(pollers), socket.written) == ([[[1], [2], [3]], [[1], [2, 3]]], [])
