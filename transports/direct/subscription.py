@@ -174,6 +174,17 @@ class PollSubscription(DirectSubscription):
         self.auth_valid_until_s = 0.0
         self.lease_generation = 0
 
+    def end(self, reason: RoomError | None = None) -> None:
+        """As before. One that is answered with what this turn brought gets no second answer to the same poll: only a
+        new `attach` lets it poll again, and gets the reason.
+        """
+        if self.fanout is not None:
+            self.fanout.demote(self)
+            if self._sink is not None and self not in self.fanout:
+                self.channel = None
+                return
+        super().end(reason)
+
     def _pump(self) -> None:
         if not self._paused and (frames := self.take_now()):
             self._conclude(self._answer(frames))

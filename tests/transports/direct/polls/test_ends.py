@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.transports.access import token
 from tests.transports.served import WAITS_S, Run, check_last, poller, serving, until
 from transports.direct.polls import DirectPoll
 
@@ -102,6 +103,29 @@ def test_a_server_that_drains_tells_who_waits_and_who_comes_back_and_closes_the_
             for client in (waiting, back, gone, once):
                 async with asyncio.timeout(WAITS_S):
                     assert await client.reader.read() == b""
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["drains", "is left"])
+def test_who_is_answered_as_it_ends_is_answered_once_and_counted_out_once(run: Run, how: str) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            clients = [await server.client() for _ in range(2)]
+            for each in clients:
+                await each.begin()
+            await server.say("1")  # waits for the end of the turn
+            if how == "drains":
+                server.hub.drain()
+            else:
+                await server.hub.leave(server.hub.admit(token(), "lobby"), "lobby")
+            for each in clients:
+                assert (await each.answer()).said == ["1"]
+            assert server.held == 0
+            assert server.hub.stats.rejected == {}
+            for each in clients:
+                answer = await each.ask(each.poll("wait=0&since={}"))
+                assert answer.status == (503 if how == "drains" else 200)
 
     run(main())
 
