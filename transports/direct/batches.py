@@ -123,7 +123,9 @@ class Batcher(Fanout):
 
     def demote(self, subscription: DirectSubscription) -> None:
         """Queue for a subscriber again, after what this turn brought: its socket is full, or it ends."""
-        if self.is_direct(subscription):
+        if self._batch and self.is_direct(subscription):
+            if subscription not in self._late:
+                self._replies.setdefault(subscription, [])  # by its buffer: what filled the socket waits there
             self.flush()
         if self._direct.pop(subscription, self) is None:
             self._queued[subscription] = None

@@ -32,6 +32,7 @@ class FakeSink:
             self._raw[self.descriptor] = self
         self.dead = False  # though nobody has been notified
         self._waits = False  # a buffer that holds something
+        self._filling = False  # it has just become full, and says so: what the turn brought may still come
         self.written: list[bytes] = []
         self.finished = False
         self.reason: RoomError | None = None
@@ -41,12 +42,14 @@ class FakeSink:
 
     def write(self, data: bytes) -> object:
         assert not self.finished, "written to after the end"
-        assert self.room_for > 0 or (self.descriptor and not self._waits), "written to while full"
+        takes = self.room_for > 0 or self._filling or (self.descriptor and not self._waits)
+        assert takes, "written to while full"
         self.written.append(data)
         self.room_for -= 1
-        if self.room_for <= 0:
-            self._waits = True
+        if self.room_for <= 0 and not self._waits:
+            self._waits = self._filling = True
             self.subscription.pause()
+            self._filling = False
         return None
 
     @classmethod

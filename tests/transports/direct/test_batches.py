@@ -318,3 +318,17 @@ def test_few_are_written_to_at_the_end_of_the_turn_and_many_after_one_without_ne
             assert sink.written == []
             room.loop.end_turn()
         assert numbers(sink.received()) == [1]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_the_turn_brought_waits_behind_what_fills_the_socket(late: bool) -> None:
+    room = Room()
+    other = room.direct(raw=True)
+    if late:
+        room.publish()
+    sink = room.direct(room_for=1, raw=True)
+    room.publish()
+    sink.subscription.send_control(b"answer")  # no batch of many waits for that
+    assert sink.received() == [b"answer", b"%d" % room.head]
+    assert numbers(other.received()) == list(range(1, room.head + 1))
+    assert room.stats.deliveries["test"] == room.head + 1
