@@ -60,8 +60,8 @@ class HeldPolls:
         loop, last = asyncio.get_running_loop(), self.answers.last
         again: defaultdict[str, dict[PollSubscription, Held]] = defaultdict(dict)  # by the epoch of their room
         for poll, data in zip(polls, received, strict=True):
-            epoch = poll.since.epoch
-            if epoch in last and data == poll.prefix + last[epoch][1] + poll.suffix:
+            epoch, reads = poll.since.epoch, poll.subscription.descriptor is not None  # its answers, as they come
+            if reads and epoch in last and data == poll.prefix + last[epoch][1] + poll.suffix:
                 again[epoch][poll.subscription] = poll
             else:
                 loop.call_soon(poll.hear, data)  # whatever goes wrong with one must not go wrong with the others

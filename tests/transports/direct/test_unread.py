@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -40,6 +41,31 @@ def test_a_poller_that_reads_no_answers_is_waited_for(run: Run) -> None:
             assert (len(server.state.tasks), server.armed) == (1, [False])
             protocol.resume_writing()
             assert (await alice.answer()).said == ["x"]
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="epoll is there on Linux only")
+def test_one_of_many_who_are_read_together_and_reads_no_answers_is_waited_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transports.direct.polls.MANY", 0)  # one is many
+
+    async def main() -> None:
+        async with serving() as server:
+            alice = await server.client()
+            await alice.begin()
+            assert server.read_together() == 1
+            await server.say("x")
+            await alice.answer()
+            (protocol,) = server.protocols
+            protocol.pause_writing()
+            alice.writer.write(alice.poll())  # from where all were answered
+            await until(lambda: server.held == 1)
+            assert server.armed == [False]
+            await server.say("y")
+            protocol.resume_writing()
+            assert (await alice.answer()).said == ["y"]
 
     run(main())
 
