@@ -8,8 +8,9 @@ whose socket is full is queued for, as in the plain fan-out, until the socket ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import lru_cache
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any, Final
 
 from core.fanout import Fanout
@@ -265,8 +266,8 @@ class Batcher(Fanout):
             _write_to(subscription, b"".join((*said, data)))
         if late:
             self._stats.deliveries[self._transport] -= sum(late.values())
-            rest_after = cache(self._rests(batch))
-            for subscription, seen in late.items():
+            rest_after = lru_cache(1)(self._rests(batch))  # sorted: one is kept at a time
+            for subscription, seen in sorted(late.items(), key=itemgetter(1)):
                 if seen < len(batch):
                     _write_to(subscription, rest_after(seen))
         taken_bytes, size_bytes = self._services.write(descriptors, data) if descriptors else (), len(data)

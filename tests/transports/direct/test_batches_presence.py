@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from tests.transports.direct.batch_room import Room
@@ -70,3 +72,18 @@ def test_a_message_takes_the_joins_before_it_along_at_once() -> None:
     room.publish()
     room.loop.end_turns()
     assert sink.received() == [b"joined 2", b"3"]
+
+
+def test_what_late_ones_do_not_know_of_a_storm_is_not_kept_for_all_of_them() -> None:
+    room = Room()
+    room.direct()
+    for _ in range(100):
+        room.publish(b"x" * 10_000, kind="user_joined")
+        room.direct().subscription.rewire(len)
+    tracemalloc.start()
+    try:
+        room.fanout.flush()
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 5_000_000
