@@ -26,7 +26,7 @@ TRANSPORTS = ("websocket", "sse", "longpoll")
 def _hurried() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "_SCALED", Timing(heartbeat_s=0.4, timeout_s=1.5, slow_s=30.0, scaled=True))
-        for name, value in {"APART": 4, "APART_S": 0.1, "AFTER_S": 0.3}.items():
+        for name, value in {"JOIN_S": 1.2, "APART": 4, "APART_S": 0.1, "AFTER_S": 0.3}.items():
             patch.setattr(trial, name, value)
         yield
 
