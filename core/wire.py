@@ -234,16 +234,16 @@ def welcome(room: RoomId, user_id: UserId, position: Position, recovered: bool, 
 
 def ack(position: Position, ref: str | None) -> bytes:
     """Encode the sender's acknowledgement on a duplex transport."""
-    return f'{{"type":"ack","id":"{position.epoch}:{position.offset}"{_ref(ref)}}}'.encode()
+    return f'{{"type":"ack","id":"{position.epoch}:{position.offset}"{_ref(ref) if ref else ""}}}'.encode()
 
 
 def accepted(position: Position, ref: str | None) -> bytes:
     """Encode the answer of a POSTed message: an ack without its type."""
-    return f'{{"id":"{position.epoch}:{position.offset}"{_ref(ref)}}}'.encode()
+    return f'{{"id":"{position.epoch}:{position.offset}"{_ref(ref) if ref else ""}}}'.encode()
 
 
-def _ref(ref: str | None) -> str:
-    return "" if ref is None else f',"ref":"{ref}"'  # its pattern leaves nothing to escape
+def _ref(ref: str) -> str:
+    return f',"ref":"{ref}"'  # its pattern leaves nothing to escape
 
 
 def pong(ref: str | None) -> bytes:

@@ -10,7 +10,7 @@ from websockets.uri import parse_uri
 
 from core.model import Position
 from transports import longpoll, sse, websocket
-from transports.direct import websocket as direct_websocket
+from transports.uvicorn_edges.websocket import text_frame
 
 AT = Position("abcdefgh", 7)
 
@@ -19,7 +19,7 @@ AT = Position("abcdefgh", 7)
 def test_direct_websocket_frame_is_one_whole_text_message(size: int) -> None:
     body = b"x" * size
     client = ClientProtocol(parse_uri("ws://localhost/"), state=State.OPEN, max_size=None)
-    client.receive_data(direct_websocket.frame(body, AT))
+    client.receive_data(text_frame(body, AT))
     (frame,) = client.events_received()
     assert isinstance(frame, Frame)
     assert (frame.opcode, frame.fin, bytes(frame.data)) == (Opcode.TEXT, True, body)

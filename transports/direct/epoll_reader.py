@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 def read_each(descriptors: Sequence[int]) -> list[bytes]:
     """What each has to say, as far as one read takes it: nothing where it has ended, or the read failed."""
-    return for_each(os.read, descriptors, _READ_BYTES, b"")
+    return for_each(os.read, b"", descriptors, _READ_BYTES)
 
 
 class EpollReader(Generic[T]):

@@ -36,7 +36,7 @@ class LoopServices:
 
 
 def for_each(
-    call: Callable[[int, Argument], Result], descriptors: Sequence[int], argument: Argument, failed: Result
+    call: Callable[[int, Argument], Result], failed: Result, descriptors: Sequence[int], argument: Argument
 ) -> list[Result]:
     """What a system call gives for each of these, and `failed` for those for which it fails."""
     results: list[Result] = []

@@ -11,7 +11,6 @@ from websockets.exceptions import InvalidState
 from core import wire
 from core.errors import BadRequest, RoomError
 from core.hub import Hub
-from core.model import FrameKind, Position
 from transports.conversation import Conversation
 from transports.direct.joining import Joining
 from transports.direct.protocols import DirectWebSocketProtocol
@@ -22,11 +21,6 @@ from transports.uvicorn_edges.websocket import text_frame
 
 CLOSE_S: Final = 5.0  # for the peer to answer a close frame, or to read what is left before it
 _INBOX: Final = 32  # commands that wait behind the one being carried out, before reading stops
-
-
-def frame(body: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
-    """A whole text frame."""
-    return text_frame(body)
 
 
 class DirectWebSocket:
@@ -123,11 +117,11 @@ class DirectWebSocket:
         try:
             greeting = self._conversation.greet(text)
             if isinstance(greeting, BadRequest):
-                self._protocol.transport.write(frame(wire.error(greeting)))
+                self._protocol.transport.write(text_frame(wire.error(greeting)))
                 return
             self._stop_hello_timer()
             principal, since = greeting
-            attaching = self._joining.attach(principal, self._conversation.room, "websocket", frame, since)
+            attaching = self._joining.attach(principal, self._conversation.room, "websocket", text_frame, since)
             subscription = await self._conversation.attached(attaching)
         except RoomError as refusal:
             self._refuse(refusal)
@@ -153,7 +147,7 @@ class DirectWebSocket:
     def _refuse(self, reason: RoomError) -> None:
         self._stop_hello_timer()
         if not self._protocol.transport.is_closing():
-            self._protocol.transport.write(frame(wire.error(reason)))
+            self._protocol.transport.write(text_frame(wire.error(reason)))
             self.finish(reason)
 
     def _stop_hello_timer(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from core.settings import SettingError
@@ -22,9 +23,8 @@ class Writes:
     to_each: Write
 
 
-def write_to_each(descriptors: Sequence[int], data: bytes) -> list[int]:
-    """See `services.Write`: by `write` for each."""
-    return for_each(os.write, descriptors, data, 0)
+write_to_each: Final = partial(for_each, os.write, 0)
+"""See `services.Write`: by `write` for each."""
 
 
 def by_ring(ring: SendRing, at_least: int) -> Write:

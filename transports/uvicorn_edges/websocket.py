@@ -19,6 +19,7 @@ from websockets.frames import Frame
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from core.model import FrameKind, Position
 from core.writer import SENT, Turns
 from transports.uvicorn_edges.bounds import CONNECTION
 from transports.uvicorn_edges.inbox import Inbox
@@ -39,8 +40,8 @@ _HEAD_8: Final = struct.Struct("!BBQ").pack
 _last: Final[list[tuple[str, bytes]]] = [("", b"\x81\x00")]
 
 
-def text_frame(data: bytes) -> bytes:
-    """A whole text frame, unmasked (RFC 6455, section 5.2)."""
+def text_frame(data: bytes, position: Position | None = None, kind: FrameKind = "notice") -> bytes:
+    """A whole text frame, unmasked (RFC 6455, section 5.2). A `Framing` too: an event says its position itself."""
     size = len(data)
     if size < 126:
         return _HEAD(_TEXT, size) + data
