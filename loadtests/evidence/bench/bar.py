@@ -55,13 +55,9 @@ class ScaledBar(Bar):
     def found(self, rows: Sequence[Row]) -> Found | None:
         """As `Bar.found`; each slice is scaled by that of the yardstick in the same pass."""
         values = _by_repeat(rows, self.case, self.ours, self.key)
-        # Benches before the slices have the yardstick among the rooms only.
-        yardsticks = self._costs(rows, self.yardstick_case) or self._costs(rows, f"websocket/{self.yardstick}")
+        yardsticks = _by_repeat(rows, self.yardstick_case, self.theirs or "", "us_per_msg")
         scaled = [values[repeat] * self.cost_there / yardsticks[repeat] for repeat in values.keys() & yardsticks.keys()]
         return spread(scaled) if scaled else None
-
-    def _costs(self, rows: Sequence[Row], case: str) -> Mapping[int, float]:
-        return _by_repeat(rows, case, self.theirs or "", "us_per_msg")
 
 
 @dataclass(frozen=True)
