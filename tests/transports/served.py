@@ -256,6 +256,16 @@ class Attached:
         server.hub.attach = counted
 
 
+async def go_behind_another_request(client: Client) -> None:
+    """Close the only connection once a request waits there behind a held poll, and see the server note it."""
+    server = client.server
+    client.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    (protocol,) = server.protocols
+    await until(lambda: len(protocol.pipeline) == 1)
+    client.writer.close()
+    await until(lambda: server.held == 0 and not server.state.connections)
+
+
 async def begun(server: Server) -> Client:
     """A client of the portable sink whose next poll is held by the short way."""
     client = await server.client()

@@ -9,7 +9,7 @@ import pytest
 from core.errors import SlowConsumer
 from core.model import Position, RoomId
 from tests.transports.access import token
-from tests.transports.served import WAITS_S, Attached, Run, begun, check_last, serving, until
+from tests.transports.served import WAITS_S, Attached, Run, begun, check_last, go_behind_another_request, serving, until
 
 
 @pytest.mark.parametrize("how", ["close", "abort", "half"])
@@ -28,11 +28,7 @@ def test_a_poller_that_goes_is_missed_behind_another_request_too(run: Run) -> No
     async def main() -> None:
         async with serving(fanout="portable") as server:
             alice = await begun(server)
-            alice.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-            (protocol,) = server.protocols
-            await until(lambda: len(protocol.pipeline) == 1)
-            alice.writer.close()
-            await until(lambda: server.held == 0 and not server.state.connections)
+            await go_behind_another_request(alice)
 
     run(main())
 
@@ -52,6 +48,25 @@ def test_what_comes_behind_a_poll_that_waits_is_answered_behind_it(run: Run) -> 
             await alice.wait(alice.poll())
             await server.say("2")
             assert (await alice.answer()).said == ["2"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["drains", "is left"])
+def test_who_is_answered_as_it_ends_is_answered_once_and_counted_out_once(run: Run, how: str) -> None:
+    async def main() -> None:
+        async with serving(fanout="portable") as server:
+            alice = await begun(server)
+            await server.say("1")  # its answer goes out at the end of the turn
+            if how == "drains":
+                server.hub.drain()
+            else:
+                await server.hub.leave(server.hub.admit(token(), "lobby"), "lobby")
+            assert (await alice.answer()).said == ["1"]
+            await until(lambda: server.held == 0)
+            answer = await alice.ask(alice.poll("wait=0&since={}"))
+            assert answer.status == (503 if how == "drains" else 200)
+            assert server.held == 0
 
     run(main())
 

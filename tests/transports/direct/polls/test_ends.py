@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.transports.access import token
-from tests.transports.served import WAITS_S, Run, check_last, poller, serving, until
+from tests.transports.served import WAITS_S, Run, check_last, go_behind_another_request, poller, serving, until
 from transports.direct.polls import DirectPoll
 
 
@@ -35,11 +35,7 @@ def test_a_poller_that_goes_is_missed_behind_another_request_too(run: Run) -> No
         async with serving() as server:
             alice = await poller(server)
             await alice.wait(alice.poll())
-            alice.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-            (protocol,) = server.protocols
-            await until(lambda: len(protocol.pipeline) == 1)
-            alice.writer.close()
-            await until(lambda: server.held == 0 and not server.state.connections)
+            await go_behind_another_request(alice)
 
     run(main())
 
