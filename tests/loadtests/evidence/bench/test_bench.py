@@ -1,4 +1,4 @@
-"""Rows of a bench are told apart by what ran, and by the number of its slice."""
+"""Each row of a bench names its case, its system, and the number of its slice over all repeats."""
 
 from __future__ import annotations
 
